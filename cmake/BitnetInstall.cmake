@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+# What `cmake --install` puts where. Nothing installed knows the prefix: the whole tree may be moved afterwards.
+include(CMakePackageConfigHelpers)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/bitnet)
+
+# The shared library and the archive are exported apart, so that a user of the first needs nothing else.
+install(TARGETS bitnet_shared EXPORT bitnet-shared
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS bitnet_static EXPORT bitnet-static
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES ${PROJECT_SOURCE_DIR}/include/bitnet.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+
+foreach(kind shared static)
+  install(EXPORT bitnet-${kind} NAMESPACE bitnet:: FILE bitnet-${kind}.cmake DESTINATION ${package_dir})
+endforeach()
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/bitnet-config.cmake.in
+  ${PROJECT_BINARY_DIR}/cmake/bitnet-config.cmake INSTALL_DESTINATION ${package_dir}
+  NO_SET_AND_CHECK_MACRO)
+# Until 1.0 a new minor version may change the interface; from then on a new major version does.
+set(compatibility SameMajorVersion)
+if(PROJECT_VERSION_MAJOR EQUAL 0)
+  set(compatibility SameMinorVersion)
+endif()
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/cmake/bitnet-config-version.cmake
+  COMPATIBILITY ${compatibility})
+install(FILES
+  ${PROJECT_BINARY_DIR}/cmake/bitnet-config.cmake ${PROJECT_BINARY_DIR}/cmake/bitnet-config-version.cmake
+  DESTINATION ${package_dir})
+
+if(BITNET_BUILD_TOOLS)
+  install(TARGETS bitnet_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(FILES ${PROJECT_SOURCE_DIR}/tools/bitnet.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/bitnet/models
+    FILES_MATCHING PATTERN *.bitnet PATTERN *.md)
+endif()
+
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/CHANGELOG.md
+  DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+# bitnet_options: what every target of this project is compiled with.
+add_library(bitnet_options INTERFACE)
+target_compile_options(bitnet_options INTERFACE -Wall -Wextra $<$<BOOL:${BITNET_WERROR}>:-Werror>)
+# g++ 12 warns of overlaps within std::string's own code that cannot happen (GCC bug 105651).
+target_compile_options(bitnet_options INTERFACE
+  $<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>)
+# The determinism promise: each float operation rounds by itself, wherever it is compiled.
+target_compile_options(bitnet_options INTERFACE -ffp-contract=off)
+target_include_directories(bitnet_options INTERFACE
+  ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/kernels)
+if(BITNET_SANITIZE)
+  target_compile_options(bitnet_options INTERFACE
+    -fsanitize=${BITNET_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(bitnet_options INTERFACE -fsanitize=${BITNET_SANITIZE})
+endif()
+if(BITNET_BUILD_FUZZERS)
+  target_compile_options(bitnet_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()

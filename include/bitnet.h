@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libbitnet: runs 1.58-bit (ternary) language models on a CPU, inside your program.
+ *
+ * This header is the manual. The smallest use:
+ *
+ *     bitnet_model* model;
+ *     bitnet_session* session;
+ *     if (bitnet_open("model.bitnet", NULL, &model) != BITNET_OK) { puts(bitnet_last_error()); return 1; }
+ *     if (bitnet_session_create(model, NULL, &session) == BITNET_OK)
+ *       bitnet_generate(session, "Once upon a time", BITNET_NUL_TERMINATED, NULL, print_piece, NULL);
+ *     bitnet_session_free(session);
+ *     bitnet_close(model);
+ *
+ * Objects
+ *   bitnet_model       weights and vocabulary; read only once open; shared by any number of sessions
+ *   bitnet_session     one sequence of tokens with its KV cache, its threads and its last logits
+ *   bitnet_sampler     turns logits into a token; holds the random state
+ *   bitnet_generation  text being generated in a session, pulled piece by piece
+ *   bitnet_decoder     tokens to text as they come, never splitting a UTF-8 character
+ *
+ * Lifetime. Each create/open/start has one close/free, which accepts NULL. Order does not matter: a session keeps its
+ * model alive, a generation its session, a decoder its model, until they are freed themselves. Pointers handed out by
+ * a function stay valid as long as that function's comment says, and are never freed by the caller.
+ *
+ * Threads. A bitnet_model may be used by any number of threads at once. Every other object belongs to one thread at a
+ * time (any thread, not always the same), except where a function says otherwise. The library has no global state but
+ * the error message of each thread. After fork() a child process must not use objects made before it, other than to
+ * leave them alone; it opens its own.
+ *
+ * Errors. Functions return a bitnet_status; negative means that nothing was done (exceptions are noted where they are).
+ * Output parameters are then untouched unless said otherwise. bitnet_last_error() tells what was wrong, where, and what
+ * to do about it. Wrong pointers (dangling, or of too small a buffer) cannot be detected; NULL is, wherever it is not
+ * allowed. No function ends the process, prints, installs a signal handler or changes the locale.
+ *
+ * Options. Options structs begin with their size, and all-zero members mean the default, so that
+ *     bitnet_session_options options = {sizeof options};
+ * is complete, now and in later versions, which may add members at the end. NULL options mean all defaults. Members
+ * that this version of the library does not know must be zero.
+ *
+ * Text is UTF-8, with its length in bytes; BITNET_NUL_TERMINATED as a length means "up to the terminating zero byte".
+ * Text given out ends with a zero byte that its length does not count, unless said otherwise.
+ *
+ * Determinism. The same model and tokens give the same logits, bit for bit, on every CPU and instruction set, at every
+ * thread count, and however the tokens are divided into calls. The same sampler options and seed then draw the same
+ * tokens.
+ */
+#ifndef BITNET_H
+#define BITNET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define BITNET_VERSION_MAJOR 0
+#define BITNET_VERSION_MINOR 1
+#define BITNET_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define BITNET_API __attribute__((visibility("default")))
+#else
+#define BITNET_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------ status */
+
+typedef enum bitnet_status {
+  BITNET_OK = 0,
+  BITNET_END = 1,                 /* not an error: the generation has ended */
+  BITNET_ERROR_ARGUMENT = -1,     /* an argument or option is wrong: the caller's mistake */
+  BITNET_ERROR_MEMORY = -2,       /* out of memory */
+  BITNET_ERROR_IO = -3,           /* the system refused to open, read or write a file */
+  BITNET_ERROR_FORMAT = -4,       /* a file is damaged, truncated or not what it claims to be */
+  BITNET_ERROR_UNSUPPORTED = -5,  /* well-formed, but this version cannot do it (architecture, tensor type, ISA) */
+  BITNET_ERROR_CONTEXT = -6,      /* the tokens do not fit the session's context */
+  BITNET_ERROR_CANCELLED = -7,    /* a callback or bitnet_generation_cancel asked to stop */
+  BITNET_ERROR_BUFFER = -8,       /* the caller's buffer is too small; the size needed has been stored */
+  BITNET_ERROR_MISMATCH = -9,     /* a saved state belongs to another model */
+  BITNET_ERROR_INTERNAL = -10     /* a mistake in the library: please report it */
+} bitnet_status;
+
+/* What a status means, in a few English words. Never NULL, static, any thread. */
+BITNET_API const char* bitnet_status_message(bitnet_status status);
+
+/* The detail of this thread's latest failure: one line, no final newline; "" if nothing has failed yet.
+ * Valid until this thread's next call of the library. */
+BITNET_API const char* bitnet_last_error(void);
+
+/* ----------------------------------------------------------- this library */
+
+/* Of the library that runs, not of this header: major << 16 | minor << 8 | patch. */
+BITNET_API uint32_t bitnet_version(void);
+BITNET_API const char* bitnet_version_string(void); /* "0.1.0"; static */
+
+/* The CPU's vector features that matter here, separated by spaces; static. */
+BITNET_API const char* bitnet_cpu_features(void);
+
+/* The kernel sets that this CPU can run, fastest first: "avx512", ..., "scalar". NULL from index count on; static. */
+BITNET_API const char* bitnet_isa_name(size_t index);
+
+/* ------------------------------------------------------------------ models */
+
+typedef struct bitnet_model bitnet_model;
+typedef struct bitnet_session bitnet_session;
+typedef struct bitnet_sampler bitnet_sampler;
+typedef struct bitnet_generation bitnet_generation;
+typedef struct bitnet_decoder bitnet_decoder;
+
+typedef int32_t bitnet_token; /* 0 .. vocabulary-1 */
+
+#define BITNET_NO_TOKEN ((bitnet_token)-1)
+#define BITNET_NUL_TERMINATED ((size_t)-1)
+
+/* Called now and then during long work on the thread that asked for it, with done <= total in bytes.
+ * Return 0 to go on, anything else to cancel (the call then returns BITNET_ERROR_CANCELLED). */
+typedef int (*bitnet_progress_fn)(void* user, uint64_t done, uint64_t total);
+
+typedef enum bitnet_log_level { BITNET_LOG_WARNING = 1, BITNET_LOG_INFO = 2 } bitnet_log_level;
+
+/* A line of text about what the library chose or noticed. May be called on any thread that uses the model, also by
+ * several at once. The text is valid during the call. */
+typedef void (*bitnet_log_fn)(void* user, bitnet_log_level level, const char* message);
+
+/* How ternary weights are packed. */
+typedef enum bitnet_packing {
+  BITNET_PACKING_DEFAULT = 0, /* i2 */
+  BITNET_PACKING_I2 = 1,      /* 2 bits a weight */
+  BITNET_PACKING_T5 = 2       /* 1.6 bits a weight: five in a byte; the same results */
+} bitnet_packing;
+
+/* How the output head (hidden x vocabulary) is kept. */
+typedef enum bitnet_head {
+  BITNET_HEAD_DEFAULT = 0, /* f16 */
+  BITNET_HEAD_F16 = 1,     /* as published */
+  BITNET_HEAD_INT8 = 2     /* 8 bits a weight with a scale per row: half the bytes, slightly other logits */
+} bitnet_head;
+
+/* How an I2_S tensor of a GGUF file lies, which the file does not say: it is as the CPU that wrote it. */
+typedef enum bitnet_i2s_layout { BITNET_I2S_X86 = 0, BITNET_I2S_ARM = 1 } bitnet_i2s_layout;
+
+typedef struct bitnet_open_options {
+  size_t size;                  /* sizeof(bitnet_open_options) */
+  const char* isa;              /* kernel set, see bitnet_isa_name; NULL: $BITNET_ISA, or else the fastest */
+  int verify;                   /* nonzero: check every tensor's checksum (reads the whole file) */
+  bitnet_packing gguf_packing;  /* of a GGUF file, which is packed in memory while it is opened */
+  bitnet_head gguf_head;
+  bitnet_i2s_layout gguf_i2s;
+  bitnet_progress_fn progress;  /* NULL: none */
+  void* progress_user;
+  bitnet_log_fn log;            /* NULL: nothing is said; used as long as the model lives */
+  void* log_user;
+} bitnet_open_options;
+
+/* Opens a `.bitnet` file, which is mapped and used as it lies, or a GGUF file (v2, v3) of a BitNet model, which is
+ * repacked in memory. The file must not change while the model lives.
+ * Errors: IO; FORMAT and UNSUPPORTED (naming tensor or key); MEMORY; CANCELLED; ARGUMENT. */
+BITNET_API bitnet_status bitnet_open(const char* path, const bitnet_open_options* options, bitnet_model** model);
+
+/* The same from memory: `data` is used as it lies, so it must start on a multiple of 64 bytes and stay unchanged and
+ * in place until the model and everything made from it have been freed. */
+BITNET_API bitnet_status bitnet_open_memory(const void* data, size_t length, const bitnet_open_options* options,
+                                            bitnet_model** model);
+
+/* Lets go of the model; sessions still using it keep it alive. */
+BITNET_API void bitnet_close(bitnet_model* model);
+
+typedef struct bitnet_model_info {
+  size_t size;              /* sizeof(bitnet_model_info), set by the caller */
+  const char* name;         /* these strings live as long as the model; "" where the file says nothing */
+  const char* license;
+  const char* architecture; /* "bitnet-b1.58", "bitnet-25" or "bitnet" */
+  const char* isa;          /* kernel set in use */
+  const char* packing;      /* "i2" or "t5"; "mixed" */
+  const char* head;         /* "f16" or "int8" */
+  uint64_t parameters;      /* number of weights, embedding included, a tied head not counted again */
+  uint64_t ternary_parameters;
+  uint64_t file_bytes;
+  uint64_t resident_bytes;  /* of all weights as they are used; file-backed where mapped */
+  uint32_t vocabulary;      /* number of tokens */
+  uint32_t context;         /* tokens it was trained for */
+  uint32_t layers;
+  uint32_t hidden;
+  uint32_t ffn;
+  uint32_t heads;
+  uint32_t kv_heads;
+  uint32_t head_dim;
+  bitnet_token bos;         /* BITNET_NO_TOKEN where there is none */
+  bitnet_token eos;
+  int has_chat_template;
+} bitnet_model_info;
+
+/* Fills in *info, as many members as info->size covers. */
+BITNET_API bitnet_status bitnet_model_get_info(const bitnet_model* model, bitnet_model_info* info);
+
+/* Free-form metadata of the file (GGUF's key-value pairs): entry `index` as two strings that live as long as the model.
+ * Numbers are written in decimal. Returns BITNET_END from the count of entries on. */
+BITNET_API bitnet_status bitnet_model_metadata(const bitnet_model* model, size_t index, const char** key,
+                                               const char** value);
+
+/* -------------------------------------------------------------------- text */
+
+enum {
+  BITNET_TEXT_SPECIAL = 1, /* tokenize: text such as "<|eot_id|>" becomes that control token. Never for text from
+                              strangers. detokenize: control tokens are written out; otherwise they are left out */
+  BITNET_TEXT_BOS_EOS = 2  /* tokenize: add the begin and end tokens that the model's vocabulary asks for */
+};
+
+/* Writes the tokens of text to tokens[0 .. *count). If they are more than `capacity`, stores their number in *count and
+ * returns BITNET_ERROR_BUFFER; capacity 0 with tokens NULL asks for the number. Any bytes may be tokenized, valid
+ * UTF-8 or not. Thread-safe. */
+BITNET_API bitnet_status bitnet_tokenize(const bitnet_model* model, const char* text, size_t length, uint32_t flags,
+                                         bitnet_token* tokens, size_t capacity, size_t* count);
+
+/* Writes the text of tokens to text[0 .. *length), and a zero byte if there is room. If it is longer than `capacity`,
+ * stores its length in *length and returns BITNET_ERROR_BUFFER. The bytes are exactly those of the tokens: cut anywhere,
+ * they may not be valid UTF-8 (use a bitnet_decoder for streams). Errors: ARGUMENT for a token out of range. */
+BITNET_API bitnet_status bitnet_detokenize(const bitnet_model* model, const bitnet_token* tokens, size_t count,
+                                           uint32_t flags, char* text, size_t capacity, size_t* length);
+
+/* Whether the token is a control token (written by no plain text), and whether it ends a generation. 0 or 1; 0 for a
+ * token out of range. */
+BITNET_API int bitnet_token_is_control(const bitnet_model* model, bitnet_token token);
+BITNET_API int bitnet_token_is_end(const bitnet_model* model, bitnet_token token);
+
+/* A streaming detokenizer; flags as for bitnet_detokenize. */
+BITNET_API bitnet_status bitnet_decoder_create(const bitnet_model* model, uint32_t flags, bitnet_decoder** decoder);
+
+/* Takes a token and gives the text that it completes, which may be empty: always whole UTF-8 characters; bytes that can
+ * no longer become one are replaced by U+FFFD. *text is valid until the next call with this decoder. */
+BITNET_API bitnet_status bitnet_decoder_push(bitnet_decoder* decoder, bitnet_token token, const char** text,
+                                             size_t* length);
+
+/* Gives what is left (at most one U+FFFD) and starts over. */
+BITNET_API bitnet_status bitnet_decoder_finish(bitnet_decoder* decoder, const char** text, size_t* length);
+BITNET_API void bitnet_decoder_free(bitnet_decoder* decoder);
+
+/* -------------------------------------------------------------------- chat */
+
+typedef struct bitnet_message {
+  const char* role;    /* "system", "user", "assistant", as the model's template knows them; zero-terminated */
+  const char* content; /* zero-terminated */
+} bitnet_message;
+
+/* Renders a conversation with the chat template in the model's file; with `prompt_reply`, up to where the assistant's
+ * reply begins. Buffer handling as in bitnet_detokenize. Tokenize the result with BITNET_TEXT_SPECIAL; the template
+ * itself writes the begin token. Note that `content` is copied as it is: a special token written there is recognised.
+ * Thread-safe. Errors: UNSUPPORTED if the model has no template or the template uses a construct that this library does
+ * not know (named in bitnet_last_error); ARGUMENT with the template's own message if it refuses the conversation. */
+BITNET_API bitnet_status bitnet_chat_format(const bitnet_model* model, const bitnet_message* messages, size_t count,
+                                            int prompt_reply, char* text, size_t capacity, size_t* length);
+
+/* ---------------------------------------------------------------- sessions */
+
+/* Runs task(task_data, 0), ..., task(task_data, count - 1), in any order, on any threads, some or all at once, and
+ * returns when all have returned. */
+typedef void (*bitnet_parallel_fn)(void* user, uint32_t count, void (*task)(void* task_data, uint32_t index),
+                                   void* task_data);
+
+typedef struct bitnet_session_options {
+  size_t size;               /* sizeof(bitnet_session_options) */
+  uint32_t context;          /* tokens it can hold; 0: what the model was trained for. More is allowed, quality fades */
+  uint32_t threads;          /* that compute, the calling one included, at most 512; 0: one per core */
+  uint32_t batch;            /* tokens computed together in a prompt, at most 4096; 0: 256 */
+  bitnet_parallel_fn parallel; /* your thread pool in place of the session's own threads; `threads` then is the number
+                                  of pieces that work is cut into. Priorities and affinities are yours in either case:
+                                  the session's threads inherit those of the thread that creates it */
+  void* parallel_user;
+  int (*abort)(void* user);  /* asked between layers on the evaluating thread; nonzero cancels the evaluation */
+  void* abort_user;
+} bitnet_session_options;
+
+/* Stores in *bytes what a session with these options takes, besides the model: KV cache and work space. */
+BITNET_API bitnet_status bitnet_session_memory(const bitnet_model* model, const bitnet_session_options* options,
+                                               uint64_t* bytes);
+
+/* Makes an empty session. Takes all the memory that bitnet_session_memory tells, so that evaluation cannot run out of
+ * it. Threads are started now and sleep when there is nothing to do.
+ * Errors: ARGUMENT (counts out of range), MEMORY. */
+BITNET_API bitnet_status bitnet_session_create(bitnet_model* model, const bitnet_session_options* options,
+                                               bitnet_session** session);
+BITNET_API void bitnet_session_free(bitnet_session* session);
+
+/* A second session with the same tokens, KV cache and options. It shares the threads of the first, so that of a family
+ * of forks one evaluates at a time, the others wait. */
+BITNET_API bitnet_status bitnet_session_fork(const bitnet_session* session, bitnet_session** fork);
+
+/* Number of tokens evaluated so far, and the number that fit. 0 for NULL. */
+BITNET_API uint32_t bitnet_session_position(const bitnet_session* session);
+BITNET_API uint32_t bitnet_session_context(const bitnet_session* session);
+
+/* The tokens evaluated so far; valid until the session is next changed. */
+BITNET_API bitnet_status bitnet_session_tokens(const bitnet_session* session, const bitnet_token** tokens,
+                                               size_t* count);
+
+/* Forgets all tokens from `position` on; 0 empties the session. No logits are there until the next evaluation.
+ * Errors: ARGUMENT if position is beyond the end. */
+BITNET_API bitnet_status bitnet_session_rewind(bitnet_session* session, uint32_t position);
+
+/* Writes tokens and KV cache to a file (compressed, checksummed; beside the final name, then renamed), and reads them
+ * back into a session of the same model, replacing what it holds. Loading errors: IO, FORMAT, MISMATCH (another
+ * model), CONTEXT (more tokens than this session can hold); the session is then unchanged. */
+BITNET_API bitnet_status bitnet_session_save(const bitnet_session* session, const char* path);
+BITNET_API bitnet_status bitnet_session_load(bitnet_session* session, const char* path);
+
+/* The same to and from memory. Saving stores the length in *length, and returns BITNET_ERROR_BUFFER if that is more
+ * than `capacity`. */
+BITNET_API bitnet_status bitnet_session_save_memory(const bitnet_session* session, void* data, size_t capacity,
+                                                    size_t* length);
+BITNET_API bitnet_status bitnet_session_load_memory(bitnet_session* session, const void* data, size_t length);
+
+typedef struct bitnet_perf {
+  size_t size;               /* sizeof(bitnet_perf), set by the caller */
+  uint64_t prompt_tokens;    /* evaluated by calls with more than one token for the session */
+  uint64_t prompt_ns;        /* nanoseconds these calls took */
+  uint64_t generated_tokens; /* evaluated one by one */
+  uint64_t generated_ns;
+  uint64_t sampled_tokens;
+  uint64_t sample_ns;
+} bitnet_perf;
+
+/* Counters since the session was made or they were last reset. */
+BITNET_API bitnet_status bitnet_session_get_perf(const bitnet_session* session, bitnet_perf* perf);
+BITNET_API void bitnet_session_reset_perf(bitnet_session* session);
+
+/* -------------------------------------------------------------- evaluation */
+
+typedef enum bitnet_logits_of {
+  BITNET_LOGITS_LAST = 0, /* of the last token given */
+  BITNET_LOGITS_ALL = 1,  /* of every token given: 4 * vocabulary bytes each */
+  BITNET_LOGITS_NONE = 2  /* none: quicker */
+} bitnet_logits_of;
+
+/* Appends tokens to the session and computes their keys, values and logits. On an error or cancellation the session is
+ * as before the call, without logits. Errors: ARGUMENT (no tokens, or one out of range), CONTEXT, MEMORY (for
+ * BITNET_LOGITS_ALL), CANCELLED. */
+BITNET_API bitnet_status bitnet_eval(bitnet_session* session, const bitnet_token* tokens, size_t count,
+                                     bitnet_logits_of logits);
+
+typedef struct bitnet_batch_item {
+  bitnet_session* session;
+  const bitnet_token* tokens;
+  size_t count;
+  bitnet_logits_of logits;
+} bitnet_batch_item;
+
+/* bitnet_eval for several sessions of one model in one pass over the weights, with the threads, batch and abort function
+ * of the session with the largest context, the first of them if several. The results are those of one bitnet_eval each. All or nothing: on an error every session is as before.
+ * Errors: as bitnet_eval; ARGUMENT if a session appears twice or the models differ. */
+BITNET_API bitnet_status bitnet_eval_batch(const bitnet_batch_item* items, size_t count);
+
+/* The logits of the session's last evaluation: `vocabulary` floats for row `index`, which counts the tokens of that call
+ * with BITNET_LOGITS_ALL, and is 0 with BITNET_LOGITS_LAST. Valid until the session is next changed.
+ * Errors: ARGUMENT if there is no such row. */
+BITNET_API bitnet_status bitnet_session_logits(const bitnet_session* session, size_t index, const float** logits);
+
+/* ---------------------------------------------------------------- sampling */
+
+typedef struct bitnet_logit_bias {
+  bitnet_token token;
+  float bias; /* added to the logit; -INFINITY forbids the token */
+} bitnet_logit_bias;
+
+/* All zero: the most likely token. Applied in this order: logit_bias, penalties, (greedy if temperature is 0), top_k,
+ * temperature, top_p, min_p, draw. Among equal logits the lower token comes first. */
+typedef struct bitnet_sampler_options {
+  size_t size;              /* sizeof(bitnet_sampler_options) */
+  uint64_t seed;            /* of the random numbers (PCG-XSH-RR 64/32) */
+  float temperature;        /* divides the logits; 0: always the most likely token */
+  uint32_t top_k;           /* keep the k most likely; 0: all */
+  float top_p;              /* keep the fewest most likely tokens whose probabilities reach p; 0 or 1: all */
+  float min_p;              /* keep tokens at least min_p times as likely as the most likely one; 0: all */
+  float repetition_penalty; /* divides positive, multiplies negative logits of recent tokens; 0 or 1: none */
+  float frequency_penalty;  /* subtracted once for every occurrence among the recent tokens */
+  float presence_penalty;   /* subtracted if it occurs among them at all */
+  uint32_t penalty_window;  /* how many of the last tokens count as recent; 0: 64 */
+  const bitnet_logit_bias* logit_bias; /* copied */
+  size_t logit_bias_count;
+} bitnet_sampler_options;
+
+/* Errors: ARGUMENT for a knob out of its range or not a number. */
+BITNET_API bitnet_status bitnet_sampler_create(const bitnet_sampler_options* options, bitnet_sampler** sampler);
+BITNET_API void bitnet_sampler_free(bitnet_sampler* sampler);
+
+/* Starts the random numbers over. */
+BITNET_API void bitnet_sampler_reseed(bitnet_sampler* sampler, uint64_t seed);
+
+/* Draws a token from the last row of the session's logits; the session's tokens are the recent ones. The token is not
+ * evaluated. Errors: ARGUMENT if the session has no logits. */
+BITNET_API bitnet_status bitnet_sample(bitnet_sampler* sampler, bitnet_session* session, bitnet_token* token);
+
+/* The same from logits of your own, `count` of them; recent tokens as given (last is newest). */
+BITNET_API bitnet_status bitnet_sample_logits(bitnet_sampler* sampler, const float* logits, size_t count,
+                                              const bitnet_token* recent, size_t recent_count, bitnet_token* token);
+
+/* -------------------------------------------------------------- generation */
+
+enum {
+  BITNET_GENERATE_SPECIAL_PROMPT = 1, /* the prompt's text may name control tokens (rendered chat templates do) */
+  BITNET_GENERATE_SPECIAL_OUTPUT = 2, /* write control tokens out as text */
+  BITNET_GENERATE_IGNORE_END = 4,     /* go on after an end token */
+  BITNET_GENERATE_WHOLE = 8           /* the prompt is the whole text from position 0: what the session holds of it
+                                         already is kept, the rest forgotten. Otherwise the prompt is appended */
+};
+
+typedef struct bitnet_generate_options {
+  size_t size;                           /* sizeof(bitnet_generate_options) */
+  uint32_t max_tokens;                   /* 0: until an end token or the context is full */
+  uint32_t flags;                        /* BITNET_GENERATE_... */
+  const bitnet_sampler_options* sampler; /* copied; NULL: the most likely token each time */
+  const char* const* stop;               /* the text ends before the first of these, which is not given out; copied */
+  size_t stop_count;
+} bitnet_generate_options;
+
+typedef enum bitnet_finish {
+  BITNET_FINISH_NOT = 0,        /* still going */
+  BITNET_FINISH_END_TOKEN = 1,  /* the model ended it */
+  BITNET_FINISH_STOP = 2,       /* a stop string came */
+  BITNET_FINISH_MAX_TOKENS = 3,
+  BITNET_FINISH_CONTEXT = 4     /* the session is full */
+} bitnet_finish;
+
+typedef struct bitnet_piece {
+  size_t size;          /* sizeof(bitnet_piece), set by the caller */
+  const char* text;     /* whole UTF-8 characters; valid until the next call with this generation */
+  size_t length;        /* may be 0 */
+  bitnet_token token;   /* the token just drawn; BITNET_NO_TOKEN with BITNET_END */
+  bitnet_finish finish; /* BITNET_FINISH_NOT until BITNET_END */
+} bitnet_piece;
+
+/* Prepares to continue the session with a prompt: text as for bitnet_tokenize (with the model's begin token if the
+ * session is empty), possibly empty if the session is not. Nothing is evaluated yet. The session must not be used
+ * otherwise until the generation has ended or been freed. */
+BITNET_API bitnet_status bitnet_generation_start(bitnet_session* session, const char* prompt, size_t length,
+                                                 const bitnet_generate_options* options,
+                                                 bitnet_generation** generation);
+
+/* The same with a prompt of tokens, to which nothing is added. */
+BITNET_API bitnet_status bitnet_generation_start_tokens(bitnet_session* session, const bitnet_token* prompt,
+                                                        size_t count, const bitnet_generate_options* options,
+                                                        bitnet_generation** generation);
+
+/* Evaluates the token drawn before (the first call: the prompt), draws the next one and returns BITNET_OK with it and the
+ * text that it completes. After the last token returns BITNET_END, with what is left of the text and the reason in
+ * piece->finish; from then on the same reason with no text. The session then holds the prompt and every token drawn
+ * (with BITNET_FINISH_CONTEXT, all but the last).
+ * Errors: CONTEXT if the prompt does not fit; CANCELLED, after which the generation stays cancelled. The session keeps
+ * what had been evaluated by then. */
+BITNET_API bitnet_status bitnet_generation_next(bitnet_generation* generation, bitnet_piece* piece);
+
+/* Makes the call of bitnet_generation_next that is running, or the next one, return BITNET_ERROR_CANCELLED as soon as
+ * a layer is done. Any thread may call this while the generation exists. */
+BITNET_API void bitnet_generation_cancel(bitnet_generation* generation);
+BITNET_API void bitnet_generation_free(bitnet_generation* generation);
+
+/* Called with each piece of text that is not empty; the text ends with a zero byte. Return 0 to go on, else to stop. */
+typedef int (*bitnet_text_fn)(void* user, const char* text, size_t length);
+
+/* A whole generation in one call; `callback` may be NULL: then only the session advances.
+ * Returns BITNET_OK when the text has ended, for whatever reason. */
+BITNET_API bitnet_status bitnet_generate(bitnet_session* session, const char* prompt, size_t length,
+                                         const bitnet_generate_options* options, bitnet_text_fn callback, void* user);
+
+/* ------------------------------------------------------------------- files */
+
+typedef struct bitnet_convert_options {
+  size_t size;                 /* sizeof(bitnet_convert_options) */
+  bitnet_packing packing;      /* default: of a `.bitnet` file as it is */
+  bitnet_head head;            /* likewise */
+  bitnet_i2s_layout i2s;       /* of the GGUF file read */
+  int quantize;                /* nonzero: weights that are not ternary yet become so (scale = mean |w|, as BitNet b1.58
+                                  is published). Otherwise such a file is refused */
+  int zstd_level;              /* 0: tensors as they are, so that the file is mapped and used at once. 1 .. 19: compressed
+                                  for download; such a file is unpacked into memory when it is opened */
+  bitnet_progress_fn progress;
+  void* progress_user;
+} bitnet_convert_options;
+
+/* Writes a GGUF or `.bitnet` file as `.bitnet`. Works tensor by tensor, in less than 200 MiB besides the largest one.
+ * The output appears under its name only when it is complete, replacing what was there.
+ * Errors: as bitnet_open; IO if the disk is full (nothing is left behind). */
+BITNET_API bitnet_status bitnet_convert(const char* input, const char* output, const bitnet_convert_options* options);
+
+/* Reads a whole `.bitnet` file and checks every checksum, every packed weight and every scale. */
+BITNET_API bitnet_status bitnet_verify(const char* path, bitnet_progress_fn progress, void* progress_user);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* BITNET_H */

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// Every loop of the engine that is worth a vector unit, as one table of function pointers per instruction set.
+//
+// The scalar table is the specification: all tables give the same bits for the same input. That is possible because
+// every operation has one defined result:
+//   - ternary and int8 products are exact integers;
+//   - a float reduction runs in 16 lanes: lane j takes elements j, j+16, j+32, ... in turn, starting from +0; missing
+//     elements of the last step count as +0; then lanes j and j+8 are added, j and j+4, j and j+2, j and j+1 (j the
+//     lower);
+//   - each operation rounds by itself (no fused multiply-add), to nearest, ties to even; division and square root are
+//     exactly rounded, as IEEE 754 has them; subnormals are kept. (Callers leave the CPU's floating-point modes alone.)
+//   - exp, and with it softmax and SiLU, is ours: the same operations in the same order everywhere (exp_of in
+//     scalar.cpp), within 1 ulp; 0 below -87.3365, infinite above 88.7228;
+//   - a NaN that comes in is a NaN that goes out (of quantize: as its step). Its sign and payload may differ.
+//
+// Kernels allocate nothing, call nothing outside their file, and touch no byte beyond what is said here. Pointers are
+// aligned as their type asks, weights to 64 bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "packing.h"
+
+namespace bitnet {
+
+using f16 = uint16_t;  // IEEE 754 binary16, as bits
+
+// A run of ternary rows times the quantized activations of some tokens.
+struct TernaryProduct {
+  const uint8_t* weights;     // packed matrix, from its first group
+  size_t blocks;              // per row
+  size_t row_begin, row_end;  // rows to compute; row_begin is a multiple of kGroupRows
+  const float* scales;        // one per row, or one for all (row_scales false)
+  bool row_scales;
+  const int8_t* activations;  // `tokens` rows of blocks * weights_per_block bytes, as quantize wrote them
+  const float* steps;         // per token: the value of one unit of its activations
+  size_t tokens;
+  float* out;  // out[t * out_stride + r] = (sum over k of w[r][k] * q[t][k]) * (scale * step)
+  size_t out_stride;
+  void* scratch;  // kTernaryScratchBytes, aligned to 64, this thread's own
+};
+constexpr size_t kTernaryScratchBytes = size_t{512} << 10;
+
+// Rows of an unquantized or int8 matrix (the head) times float vectors.
+struct HeadProduct {
+  const void* weights;  // f16: rows * stride values. int8: likewise, two's complement, -127 .. 127
+  const float* scales;  // int8: one per row; f16: null
+  size_t cols, stride;  // stride >= cols; what lies between them is zero
+  size_t row_begin, row_end;
+  const float* x;  // `tokens` rows of cols, x_stride apart
+  size_t x_stride, tokens;
+  float* out;  // out[t * out_stride + r]
+  size_t out_stride;
+  void* scratch;  // int8: 2 * tokens * stride bytes (the activations in two bytes each), aligned to 64
+};
+
+// One query head over one head's keys and values.
+struct Attention {
+  const float* q;   // head_dim
+  const f16* keys;  // `length` rows of head_dim, kv_stride apart
+  const f16* values;
+  size_t kv_stride;
+  size_t length;  // >= 1
+  size_t head_dim;
+  float scale;
+  float* scores;  // scratch: length rounded up to 16
+  float* out;     // head_dim
+};
+
+struct Kernels {
+  const char* name;
+
+  // y[i] = (x[i] * (1 / sqrt(sum of squares / n + eps))) * weight[i]. y may be x.
+  void (*rms_norm)(const float* x, const float* weight, float eps, size_t n, float* y);
+
+  // Int8 activations of one token (BitNet b1.58): with scale = 127 / max(largest |x|, 1e-5), q = round to even(x *
+  // scale), which is within -127 .. 127; where x * scale is NaN, 0. Returns the step 1 / scale. Writes padded_cols(p,
+  // n) values in the order the kernels read: within each block, value g * j + i of the row (g = weights_per_byte, i <
+  // g, j < 64) goes to position 64 * i + j. Filled up with zeros.
+  float (*quantize)(Packing p, const float* x, size_t n, int8_t* q);
+
+  // The sums are exact in 32 bits for rows of up to 2^31 / 254 weights.
+  void (*ternary_i2)(const TernaryProduct&);
+  void (*ternary_t5)(const TernaryProduct&);
+
+  void (*head_f16)(const HeadProduct&);  // each dot product is a float reduction as above
+  // The activations of a token are rounded to 16 bits: with step = max(largest |x|, 1e-30) / 32767,
+  // q = round to even(x * (1 / step)) or, if that is NaN, 0; the sum of w * q is exact (64 bits);
+  // out = float(sum) * (scale[r] * step).
+  void (*head_int8)(const HeadProduct&);
+
+  // Rotates the pairs (x[i], x[i + head_dim/2]) of each of `heads` heads: (a, b) -> (a*cos - b*sin, b*cos + a*sin).
+  // head_dim is even; cosines and sines have head_dim / 2 values.
+  void (*rope)(float* x, size_t heads, size_t head_dim, const float* cosines, const float* sines);
+
+  // scores = (q . key) * scale, softmax over them (largest subtracted, exp, sum as a float reduction over positions),
+  // out = (sum over positions, in turn, of weight * value) / sum of weights.
+  void (*attention)(const Attention&);
+
+  void (*gate_relu2)(const float* gate, const float* up, size_t n, float* y);  // y = (max(gate,0)^2) * up
+  void (*gate_silu)(const float* gate, const float* up, size_t n, float* y);   // y = (gate / (1 + exp(-gate))) * up
+  void (*add)(float* x, const float* y, size_t n);                             // x += y
+  void (*to_f16)(const float* x, size_t n, f16* y);                            // round to nearest even
+  void (*to_f32)(const f16* x, size_t n, float* y);
+  // p[i] = exp(x[i] - shift); returns the sum as a float reduction. p may be x.
+  float (*exp_sum)(const float* x, float shift, size_t n, float* p);
+};
+
+// The tables of this build that this CPU can run, fastest first; the last is scalar.
+struct KernelList {
+  const Kernels* const* tables;
+  size_t count;
+};
+KernelList available_kernels();
+
+// The table of that name; null if this build or this CPU does not have it. An empty or null name means the fastest.
+const Kernels* find_kernels(const char* name);
+
+// Every name this build knows, available or not, for messages: "avx512, avx2, sse2, scalar".
+const char* kernel_names();
+
+// The CPU's features that matter here, as one line of names separated by spaces.
+const char* cpu_features();
+
+}  // namespace bitnet

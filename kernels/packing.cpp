@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#include "packing.h"
+
+#include <array>
+
+namespace bitnet {
+namespace {
+
+// The t5 byte of a number of five base-3 digits: the smallest fraction of 256 that is not below v / 243.
+constexpr uint8_t t5_byte(unsigned v) { return static_cast<uint8_t>((256 * v + 242) / 243); }
+
+// Whether a byte is one of the 243 that t5 uses.
+constexpr std::array<bool, 256> kIsT5 = [] {
+  std::array<bool, 256> is{};
+  for (unsigned v = 0; v < 243; ++v) is[t5_byte(v)] = true;
+  return is;
+}();
+
+uint8_t encode(Packing p, const uint8_t* digits) {
+  if (p == Packing::i2) return static_cast<uint8_t>(digits[0] | digits[1] << 2 | digits[2] << 4 | digits[3] << 6);
+  return t5_byte(81u * digits[0] + 27u * digits[1] + 9u * digits[2] + 3u * digits[3] + digits[4]);
+}
+
+bool decode(Packing p, unsigned byte, uint8_t* digits) {
+  if (p == Packing::i2) {
+    for (int j = 0; j < 4; ++j) digits[j] = byte >> 2 * j & 3;
+    return (byte & byte >> 1 & 0x55) == 0;
+  }
+  if (!kIsT5[byte]) return false;
+  for (int j = 0; j < 5; ++j) {
+    digits[j] = static_cast<uint8_t>(3 * byte >> 8);
+    byte = 3 * byte & 255;
+  }
+  return true;
+}
+
+}  // namespace
+
+void pack_group(Packing p, const int8_t* trits, size_t stride, size_t rows, size_t cols, uint8_t* out) {
+  const size_t per_byte = weights_per_byte(p), per_block = weights_per_block(p), blocks = blocks_per_row(p, cols);
+  for (size_t block = 0; block < blocks; ++block) {
+    for (size_t row = 0; row < kGroupRows; ++row) {
+      for (size_t i = 0; i < kBlockBytes; ++i) {
+        const size_t first = block * per_block + i * per_byte;
+        uint8_t digits[5];
+        for (size_t j = 0; j < per_byte; ++j) {
+          const bool inside = row < rows && first + j < cols;
+          digits[j] = inside ? static_cast<uint8_t>(trits[row * stride + first + j] + 1) : 1;
+        }
+        *out++ = encode(p, digits);
+      }
+    }
+  }
+}
+
+bool unpack_group(Packing p, const uint8_t* packed, size_t rows, size_t cols, int8_t* trits, size_t stride) {
+  const size_t per_byte = weights_per_byte(p), per_block = weights_per_block(p), blocks = blocks_per_row(p, cols);
+  for (size_t block = 0; block < blocks; ++block) {
+    for (size_t row = 0; row < kGroupRows; ++row) {
+      for (size_t i = 0; i < kBlockBytes; ++i) {
+        const size_t first = block * per_block + i * per_byte;
+        uint8_t digits[5];
+        if (!decode(p, *packed++, digits)) return false;
+        for (size_t j = 0; j < per_byte; ++j) {
+          if (row < rows && first + j < cols) trits[row * stride + first + j] = static_cast<int8_t>(digits[j] - 1);
+        }
+      }
+    }
+  }
+  return true;
+}
+
+}  // namespace bitnet

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+// What kernels.inc needs of an instruction set beyond the vector extensions of GCC and Clang.
+//
+// This file and kernels.inc are compiled once per instruction set. Everything is in an anonymous namespace and nothing
+// of the standard library is called: a function shared between the copies would be kept once by the linker, perhaps
+// the copy with instructions that the CPU lacks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#else
+#include <arm_neon.h>
+#endif
+
+#define BITNET_INLINED __attribute__((always_inline))  // of lambdas
+#define BITNET_INLINE inline BITNET_INLINED
+
+namespace bitnet {
+namespace {
+
+#if defined(__AVX512BW__)
+constexpr size_t kVectorBytes = 64;
+#elif defined(__AVX2__)
+constexpr size_t kVectorBytes = 32;
+#else
+constexpr size_t kVectorBytes = 16;
+#endif
+
+template <typename T, size_t bytes>
+using Vector __attribute__((vector_size(bytes))) = T;
+
+using U8 = Vector<uint8_t, kVectorBytes>;
+using S8 = Vector<int8_t, kVectorBytes>;
+using U16 = Vector<uint16_t, kVectorBytes>;
+using S16 = Vector<int16_t, kVectorBytes>;
+using U32 = Vector<uint32_t, kVectorBytes>;
+using S32 = Vector<int32_t, kVectorBytes>;
+using F32 = Vector<float, kVectorBytes>;
+
+template <typename V>
+BITNET_INLINE V load(const void* p) {
+  V v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+template <typename V>
+BITNET_INLINE void store(void* p, V v) {
+  __builtin_memcpy(p, &v, sizeof v);
+}
+
+// Each instruction set has these:
+//
+//   widen(p)              int8 values as int16
+//   multiply_pairs(a, b)  a0 * b0 + a1 * b1 of neighbouring int16 lanes
+//   dot_add(s, d, q)      s + the products of the digits 0 .. 2 in d and the int8 values in q, several to a lane: where
+//                         Partial has 16-bit lanes, at most 2 * 2 * 127 of them a call
+//   total(s)              a Partial in 32-bit lanes
+//   half_to_float(p)      binary16 values as floats
+//   float_to_half(x, p)   and back, to nearest even
+//   kFewestI2, kFewestT5  for so many tokens sum tables are faster than dot products, as measured with bench_kernels
+#if defined(__AVX512BW__)
+
+BITNET_INLINE S16 widen(const int8_t* p) { return (S16)_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i*)p)); }
+BITNET_INLINE S32 multiply_pairs(S16 a, S16 b) { return (S32)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
+// A full mask, because g++ 12 warns of the uninitialized operand in its own form without one.
+BITNET_INLINE F32 half_to_float(const uint16_t* p) {
+  return _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256((const __m256i*)p));
+}
+BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
+  _mm256_storeu_si256((__m256i*)p, _mm512_maskz_cvtps_ph(0xffff, x, _MM_FROUND_TO_NEAREST_INT));
+}
+
+#if defined(__AVX512VNNI__)
+using Partial = S32;
+BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
+  return (S32)_mm512_dpbusd_epi32((__m512i)s, (__m512i)d, (__m512i)q);
+}
+BITNET_INLINE S32 total(Partial s) { return s; }
+constexpr size_t kFewestI2 = 22, kFewestT5 = 14;
+#else
+using Partial = S16;
+BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) { return s + (S16)_mm512_maddubs_epi16((__m512i)d, (__m512i)q); }
+BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
+constexpr size_t kFewestI2 = 17, kFewestT5 = 13;
+#endif
+
+#elif defined(__AVX2__)
+
+BITNET_INLINE S16 widen(const int8_t* p) { return (S16)_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)p)); }
+BITNET_INLINE S32 multiply_pairs(S16 a, S16 b) { return (S32)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
+BITNET_INLINE F32 half_to_float(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p)); }
+BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
+  _mm_storeu_si128((__m128i*)p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+}
+
+using Partial = S16;
+BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) { return s + (S16)_mm256_maddubs_epi16((__m256i)d, (__m256i)q); }
+BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
+constexpr size_t kFewestI2 = 8, kFewestT5 = 8;
+
+#elif defined(__SSE2__)
+
+BITNET_INLINE S16 widen(const int8_t* p) {
+  const __m128i x = _mm_loadl_epi64((const __m128i*)p);
+  return (S16)_mm_unpacklo_epi8(x, x) >> 8;
+}
+BITNET_INLINE S32 multiply_pairs(S16 a, S16 b) { return (S32)_mm_madd_epi16((__m128i)a, (__m128i)b); }
+
+BITNET_INLINE F32 half_to_float(const uint16_t* p) {
+  const S32 h = (S32)_mm_unpacklo_epi16(_mm_loadl_epi64((const __m128i*)p), _mm_setzero_si128());
+  const S32 magnitude = (h & 0x7fff) << 13;
+  // Read as a float this is too small by 2^112, subnormals included.
+  const S32 value = (S32)((F32)magnitude * 0x1p112f);
+  const S32 infinite = (magnitude >= 0x7c00 << 13) & 0x7f800000;
+  const S32 quiet = (magnitude > 0x7c00 << 13) & 0x400000;
+  return (F32)(value | infinite | quiet | (h & 0x8000) << 16);
+}
+BITNET_INLINE S32 select(S32 mask, S32 a, S32 b) { return (mask & a) | (~mask & b); }
+// As f16_from of scalar.cpp.
+BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
+  const S32 magnitude = (S32)x & 0x7fffffff;
+  const S32 small = (S32)((F32)magnitude + 0.5f) - 0x3f000000;
+  const S32 rounded = (S32)((U32)magnitude + 0xfff + ((U32)magnitude >> 13 & 1));  // modulo 2^32: NaN may overflow
+  const S32 normal = (rounded >> 13) - ((127 - 15) << 10);
+  const S32 nan = 0x7e00 | (magnitude >> 13 & 0x1ff);
+  S32 h = select(magnitude < 0x38800000, small, normal);
+  h = select(magnitude >= 0x47800000, S32{} + 0x7c00, h);
+  h = select(magnitude > 0x7f800000, nan, h);
+  // Sign-extended from 16 bits, so that the saturating pack changes nothing.
+  h = (h << 16 >> 16) | ((S32)x >> 31 << 15);
+  _mm_storel_epi64((__m128i*)p, _mm_packs_epi32((__m128i)h, (__m128i)h));
+}
+
+using Partial = S16;
+BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
+  const S16 even = (S16)d & 0xff, odd = (S16)((U16)d >> 8);
+  return s + even * ((S16)((U16)q << 8) >> 8) + odd * ((S16)q >> 8);
+}
+BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
+constexpr size_t kFewestI2 = 3, kFewestT5 = 3;
+
+#elif defined(__aarch64__)
+
+BITNET_INLINE S16 widen(const int8_t* p) { return (S16)vmovl_s8(vld1_s8(p)); }
+BITNET_INLINE S32 multiply_pairs(S16 a, S16 b) {
+  const int16x8_t x = (int16x8_t)a, y = (int16x8_t)b;
+  return (S32)vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y));
+}
+BITNET_INLINE F32 half_to_float(const uint16_t* p) { return (F32)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
+BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
+  vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32((float32x4_t)x)));
+}
+
+using Partial = S16;
+BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
+  const int8x16_t x = (int8x16_t)d, y = (int8x16_t)q;
+  return (S16)vmlal_high_s8(vmlal_s8((int16x8_t)s, vget_low_s8(x), vget_low_s8(y)), x, y);
+}
+BITNET_INLINE S32 total(Partial s) { return (S32)vpaddlq_s16((int16x8_t)s); }
+constexpr size_t kFewestI2 = 4, kFewestT5 = 4;  // not measured: between those of SSE2 and, for its width, AVX2
+
+#endif
+
+// How many of the thresholds 86 and 171 each byte reaches. The sign bits come flipped, as x86 compares signed bytes.
+BITNET_INLINE U8 third_of(S8 flipped) {
+#if defined(__AVX512BW__)
+  // Adding under a mask saves turning masks into vectors.
+  const __m512i one = _mm512_set1_epi8(1), x = (__m512i)flipped;
+  const __m512i first = _mm512_maskz_mov_epi8(_mm512_cmpgt_epi8_mask(x, _mm512_set1_epi8(85 - 128)), one);
+  return (U8)_mm512_mask_add_epi8(first, _mm512_cmpgt_epi8_mask(x, _mm512_set1_epi8(170 - 128)), first, one);
+#else
+  return (U8)(-(flipped > 85 - 128) - (flipped > 170 - 128));
+#endif
+}
+
+}  // namespace
+}  // namespace bitnet

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+// The specification of the kernels: every other table gives the bits that this one gives. Nothing here is fast.
+#include "tables.h"
+
+namespace bitnet {
+namespace {
+
+float as_float(uint32_t bits) { return __builtin_bit_cast(float, bits); }
+uint32_t as_bits(float x) { return __builtin_bit_cast(uint32_t, x); }
+
+// The float reduction of kernels.h.
+class Lanes {
+ public:
+  void add(size_t element, float value) { lane_[element % 16] += value; }
+  float sum() {
+    for (size_t half = 8; half > 0; half /= 2) {
+      for (size_t j = 0; j < half; ++j) lane_[j] += lane_[j + half];
+    }
+    return lane_[0];
+  }
+
+ private:
+  float lane_[16] = {};
+};
+
+// Adding 1.5 * 2^23 leaves no bits for a fraction, so the addition itself rounds to an integer, ties to even.
+// For |x| < 2^22; NaN gives 0.
+int32_t round_to_int(float x) {
+  if (x != x) return 0;
+  return static_cast<int32_t>((x + 12582912.0f) - 12582912.0f);
+}
+
+// Compared as integers, which orders the magnitudes and puts NaN above all, so that NaN is not lost.
+float largest_magnitude(const float* x, size_t n) {
+  uint32_t largest = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const uint32_t magnitude = as_bits(x[i]) & 0x7fffffff;
+    if (magnitude > largest) largest = magnitude;
+  }
+  return as_float(largest);
+}
+
+// The larger of the two; NaN if x is.
+float at_least(float x, float least) { return x < least ? least : x; }
+
+f16 f16_from(float x) {
+  const uint32_t sign = as_bits(x) >> 16 & 0x8000;
+  const uint32_t magnitude = as_bits(x) & 0x7fffffff;
+  if (magnitude > 0x7f800000) return static_cast<f16>(sign | 0x7e00 | (magnitude >> 13 & 0x1ff));  // quiet NaN
+  if (magnitude >= 0x47800000) return static_cast<f16>(sign | 0x7c00);                             // 2^16 and more
+  if (magnitude < 0x38800000) {
+    // Below 2^-14: a multiple of 2^-24, which is the last place of the floats from 1/2 to 1.
+    const float rounded = as_float(magnitude) + 0.5f;
+    return static_cast<f16>(sign | (as_bits(rounded) - as_bits(0.5f)));
+  }
+  // A carry out of the mantissa raises the exponent, up to infinity, as it should.
+  const uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
+  return static_cast<f16>(sign | ((rounded >> 13) - ((127 - 15) << 10)));
+}
+
+float f32_from(f16 h) {
+  const uint32_t sign = static_cast<uint32_t>(h & 0x8000) << 16;
+  const uint32_t exponent = h >> 10 & 31, mantissa = h & 0x3ff;
+  if (exponent == 31) return as_float(sign | 0x7f800000 | (mantissa ? 0x400000 : 0) | mantissa << 13);
+  if (exponent == 0) return as_float(sign | as_bits(static_cast<float>(mantissa) * 0x1p-24f));
+  return as_float(sign | (exponent + 127 - 15) << 23 | mantissa << 13);
+}
+
+// e^x = 2^n * e^r with n = round(x / ln 2) and |r| <= ln(2) / 2; e^r - 1 - r = r^2 * (a polynomial of degree 4).
+// The polynomial is a minimax fit; ln 2 is split so that n times its upper part is exact. The error is below 1 ulp.
+float exp_of(float x) {
+  if (x < -87.3365f) return 0;  // where 2^n would leave the normal numbers
+  if (x > 89.0f) x = 89.0f;     // already infinite
+  const float shifted = x * 0x1.715476p+0f + 12582912.0f;
+  const float n = shifted - 12582912.0f;
+  const float r = (x - n * 0x1.62e4p-1f) - n * 0x1.7f7d1cp-20f;
+  float p = 0x1.6a23eap-10f;
+  p = p * r + 0x1.123a22p-7f;
+  p = p * r + 0x1.5558f2p-5f;
+  p = p * r + 0x1.555492p-3f;
+  p = p * r + 0x1.fffffcp-2f;
+  const float e = (p * (r * r) + r) + 1.0f;
+  // 2^n in two factors, because n reaches 128. Unsigned, because n is any bits if x is NaN.
+  const uint32_t exponent = as_bits(shifted) - as_bits(12582912.0f);
+  const uint32_t half = static_cast<uint32_t>(static_cast<int32_t>(exponent) >> 1);
+  return e * as_float((half + 127) << 23) * as_float((exponent - half + 127) << 23);
+}
+
+void rms_norm(const float* x, const float* weight, float eps, size_t n, float* y) {
+  Lanes squares;
+  for (size_t i = 0; i < n; ++i) squares.add(i, x[i] * x[i]);
+  const float mean = squares.sum() / static_cast<float>(n);
+  const float factor = 1.0f / __builtin_sqrtf(mean + eps);
+  for (size_t i = 0; i < n; ++i) y[i] = (x[i] * factor) * weight[i];
+}
+
+float quantize(Packing p, const float* x, size_t n, int8_t* q) {
+  const size_t per_byte = weights_per_byte(p), per_block = weights_per_block(p), padded = padded_cols(p, n);
+  const float scale = 127.0f / at_least(largest_magnitude(x, n), 1e-5f);
+  for (size_t k = 0; k < padded; ++k) {
+    const size_t within = k % per_block, i = within % per_byte, j = within / per_byte;
+    q[k - within + kBlockBytes * i + j] = k < n ? static_cast<int8_t>(round_to_int(x[k] * scale)) : 0;
+  }
+  return 1.0f / scale;
+}
+
+// The digits of one byte, in the order of the weights.
+struct I2Digits {
+  static constexpr size_t count = 4;
+  unsigned byte;
+  int32_t next() {
+    const unsigned digit = byte & 3;
+    byte >>= 2;
+    return static_cast<int32_t>(digit);
+  }
+};
+struct T5Digits {
+  static constexpr size_t count = 5;
+  unsigned byte;
+  int32_t next() {
+    const unsigned digit = 3 * byte >> 8;
+    byte = 3 * byte & 255;
+    return static_cast<int32_t>(digit);
+  }
+};
+
+template <typename Digits>
+int32_t dot_row(const TernaryProduct& p, size_t row, const int8_t* q) {
+  int32_t sum = 0;
+  for (size_t block = 0; block < p.blocks; ++block, q += Digits::count * kBlockBytes) {
+    const uint8_t* bytes = p.weights + ((row / 4 * p.blocks + block) * 4 + row % 4) * kBlockBytes;
+    for (size_t j = 0; j < kBlockBytes; ++j) {
+      Digits digits{bytes[j]};
+      for (size_t i = 0; i < Digits::count; ++i) sum += (digits.next() - 1) * q[kBlockBytes * i + j];
+    }
+  }
+  return sum;
+}
+
+template <typename Digits>
+void ternary(const TernaryProduct& p) {
+  const size_t cols = p.blocks * Digits::count * kBlockBytes;
+  for (size_t row = p.row_begin; row < p.row_end; ++row) {
+    const float scale = p.scales[p.row_scales ? row : 0];
+    for (size_t t = 0; t < p.tokens; ++t) {
+      const int32_t sum = dot_row<Digits>(p, row, p.activations + t * cols);
+      p.out[t * p.out_stride + row] = static_cast<float>(sum) * (scale * p.steps[t]);
+    }
+  }
+}
+
+void head_f16(const HeadProduct& p) {
+  for (size_t row = p.row_begin; row < p.row_end; ++row) {
+    const f16* weights = static_cast<const f16*>(p.weights) + row * p.stride;
+    for (size_t t = 0; t < p.tokens; ++t) {
+      const float* x = p.x + t * p.x_stride;
+      Lanes products;
+      for (size_t i = 0; i < p.cols; ++i) products.add(i, f32_from(weights[i]) * x[i]);
+      p.out[t * p.out_stride + row] = products.sum();
+    }
+  }
+}
+
+void head_int8(const HeadProduct& p) {
+  for (size_t t = 0; t < p.tokens; ++t) {
+    const float* x = p.x + t * p.x_stride;
+    const float step = at_least(largest_magnitude(x, p.cols), 1e-30f) / 32767.0f;
+    const float inverse = 1.0f / step;
+    for (size_t row = p.row_begin; row < p.row_end; ++row) {
+      const int8_t* weights = static_cast<const int8_t*>(p.weights) + row * p.stride;
+      int64_t sum = 0;
+      for (size_t i = 0; i < p.cols; ++i) sum += weights[i] * round_to_int(x[i] * inverse);
+      p.out[t * p.out_stride + row] = static_cast<float>(sum) * (p.scales[row] * step);
+    }
+  }
+}
+
+void rope(float* x, size_t heads, size_t head_dim, const float* cosines, const float* sines) {
+  const size_t half = head_dim / 2;
+  for (size_t head = 0; head < heads; ++head, x += head_dim) {
+    for (size_t i = 0; i < half; ++i) {
+      const float a = x[i], b = x[i + half];
+      x[i] = a * cosines[i] - b * sines[i];
+      x[i + half] = b * cosines[i] + a * sines[i];
+    }
+  }
+}
+
+float exp_sum(const float* x, float shift, size_t n, float* p) {
+  Lanes sum;
+  for (size_t i = 0; i < n; ++i) {
+    p[i] = exp_of(x[i] - shift);
+    sum.add(i, p[i]);
+  }
+  return sum.sum();
+}
+
+void attention(const Attention& a) {
+  float largest = -__builtin_inff();
+  for (size_t position = 0; position < a.length; ++position) {
+    const f16* key = a.keys + position * a.kv_stride;
+    Lanes products;
+    for (size_t d = 0; d < a.head_dim; ++d) products.add(d, a.q[d] * f32_from(key[d]));
+    a.scores[position] = products.sum() * a.scale;
+    if (a.scores[position] > largest) largest = a.scores[position];
+  }
+  const float sum = exp_sum(a.scores, largest, a.length, a.scores);
+  for (size_t d = 0; d < a.head_dim; ++d) {
+    float weighted = 0;
+    for (size_t position = 0; position < a.length; ++position) {
+      weighted += a.scores[position] * f32_from(a.values[position * a.kv_stride + d]);
+    }
+    a.out[d] = weighted / sum;
+  }
+}
+
+void gate_relu2(const float* gate, const float* up, size_t n, float* y) {
+  for (size_t i = 0; i < n; ++i) {
+    const float positive = at_least(gate[i], 0);
+    y[i] = (positive * positive) * up[i];
+  }
+}
+
+void gate_silu(const float* gate, const float* up, size_t n, float* y) {
+  for (size_t i = 0; i < n; ++i) y[i] = (gate[i] / (1.0f + exp_of(-gate[i]))) * up[i];
+}
+
+void add(float* x, const float* y, size_t n) {
+  for (size_t i = 0; i < n; ++i) x[i] += y[i];
+}
+
+void to_f16(const float* x, size_t n, f16* y) {
+  for (size_t i = 0; i < n; ++i) y[i] = f16_from(x[i]);
+}
+
+void to_f32(const f16* x, size_t n, float* y) {
+  for (size_t i = 0; i < n; ++i) y[i] = f32_from(x[i]);
+}
+
+}  // namespace
+
+const Kernels scalar_kernels = {
+    "scalar",  rms_norm, quantize,  ternary<I2Digits>, ternary<T5Digits>, head_f16,
+    head_int8, rope,     attention, gate_relu2,        gate_silu,         add,
+    to_f16,    to_f32,   exp_sum,
+};
+
+}  // namespace bitnet

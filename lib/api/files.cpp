@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#include "api/handles.h"
+#include "api/open_options.h"
+#include "format/convert.h"
+#include "format/verify.h"
+
+using namespace bitnet;
+
+bitnet_status bitnet_convert(const char* input, const char* output, const bitnet_convert_options* options) {
+  return guard([&] {
+    require_pointer(input, "input");
+    require_pointer(output, "output");
+    const auto o = read_options(options, "bitnet_convert_options");
+    require(o.zstd_level >= 0 && o.zstd_level <= 19, BITNET_ERROR_ARGUMENT, "zstd_level is ", o.zstd_level,
+            "; it must lie between 0 and 19");
+    ConvertOptions result;
+    if (o.packing != BITNET_PACKING_DEFAULT) result.packing = make_packing(o.packing);
+    if (o.head != BITNET_HEAD_DEFAULT) result.head = make_head(o.head);
+    if (o.zstd_level != 0) result.zstd_level = o.zstd_level;
+    result.layout = make_layout(o.i2s);
+    result.quantize = o.quantize != 0 ? Quantize::absmean : Quantize::refuse;
+    result.progress = make_progress(o.progress, o.progress_user);
+    convert(input, output, result);
+  });
+}
+
+bitnet_status bitnet_verify(const char* path, bitnet_progress_fn progress, void* progress_user) {
+  return guard([&] {
+    require_pointer(path, "path");
+    const VerifyReport report = verify(path, make_progress(progress, progress_user));
+    for (const TensorReport& tensor : report.tensors) {
+      require(tensor.problem.empty(), BITNET_ERROR_FORMAT, path, ": tensor ", tensor.name, ": ", tensor.problem);
+    }
+  });
+}

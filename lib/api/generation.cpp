@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+#include "api/handles.h"
+
+using namespace bitnet;
+
+namespace {
+
+constexpr uint32_t kKnownFlags = BITNET_GENERATE_SPECIAL_PROMPT | BITNET_GENERATE_SPECIAL_OUTPUT |
+                                 BITNET_GENERATE_IGNORE_END | BITNET_GENERATE_WHOLE;
+
+GenerationOptions make_options(const bitnet_generate_options* options) {
+  const auto o = read_options(options, "bitnet_generate_options");
+  require((o.flags & ~kKnownFlags) == 0, BITNET_ERROR_ARGUMENT, "bitnet_generate_options.flags has unknown bits: ",
+          o.flags);
+  GenerationOptions result = {
+      .max_tokens = o.max_tokens,
+      .flags = o.flags,
+      .sampler = make_sampler_options(o.sampler),
+      .stop = {},
+  };
+  for (const char* stop : read_array(o.stop, o.stop_count, "stop")) {
+    require_pointer(stop, "a stop string");
+    result.stop.emplace_back(stop);
+  }
+  return result;
+}
+
+bitnet_generation* start(bitnet_session* session, std::vector<Token> prompt, GenerationOptions options) {
+  return new bitnet_generation{session->session, {*session->session, std::move(prompt), std::move(options)}};
+}
+
+// The begin token belongs to the start of the whole text only.
+std::vector<Token> encode_prompt(const Session& session, std::string_view text, uint32_t flags) {
+  const bool at_start = session.position() == 0 || (flags & BITNET_GENERATE_WHOLE) != 0;
+  const Tokenizer& tokenizer = session.runtime().tokenizer();
+  std::vector<Token> tokens =
+      tokenizer.encode(text, {.special = (flags & BITNET_GENERATE_SPECIAL_PROMPT) != 0, .bos_eos = false});
+  const Vocabulary& vocabulary = tokenizer.vocabulary();
+  if (at_start && vocabulary.add_bos && vocabulary.bos != kNoToken &&
+      (tokens.empty() || tokens.front() != vocabulary.bos)) {
+    tokens.insert(tokens.begin(), vocabulary.bos);
+  }
+  return tokens;
+}
+
+bitnet_status fill(const Generation::Piece& piece, bitnet_piece* out) {
+  const bitnet_piece info = {
+      .size = sizeof info,
+      .text = piece.text.data() != nullptr ? piece.text.data() : "",
+      .length = piece.text.size(),
+      .token = piece.token,
+      .finish = piece.finish,
+  };
+  write_info(info, out, "bitnet_piece");
+  return piece.finish == BITNET_FINISH_NOT ? BITNET_OK : BITNET_END;
+}
+
+}  // namespace
+
+bitnet_status bitnet_generation_start(bitnet_session* session, const char* prompt, size_t length,
+                                      const bitnet_generate_options* options, bitnet_generation** generation) {
+  return guard([&] {
+    require_pointer(session, "session");
+    require_pointer(generation, "generation");
+    GenerationOptions o = make_options(options);
+    std::vector<Token> tokens = encode_prompt(*session->session, read_text(prompt, length, "prompt"), o.flags);
+    *generation = start(session, std::move(tokens), std::move(o));
+  });
+}
+
+bitnet_status bitnet_generation_start_tokens(bitnet_session* session, const bitnet_token* prompt, size_t count,
+                                             const bitnet_generate_options* options, bitnet_generation** generation) {
+  return guard([&] {
+    require_pointer(session, "session");
+    require_pointer(generation, "generation");
+    const auto tokens = read_array(prompt, count, "prompt");
+    *generation = start(session, {tokens.begin(), tokens.end()}, make_options(options));
+  });
+}
+
+bitnet_status bitnet_generation_next(bitnet_generation* generation, bitnet_piece* piece) {
+  return guard([&] {
+    require_pointer(generation, "generation");
+    require_pointer(piece, "bitnet_piece");
+    return fill(generation->generation.next(), piece);
+  });
+}
+
+void bitnet_generation_cancel(bitnet_generation* generation) {
+  if (generation != nullptr) generation->generation.cancel();
+}
+
+void bitnet_generation_free(bitnet_generation* generation) { delete generation; }
+
+bitnet_status bitnet_generate(bitnet_session* session, const char* prompt, size_t length,
+                              const bitnet_generate_options* options, bitnet_text_fn callback, void* user) {
+  return guard([&] {
+    require_pointer(session, "session");
+    GenerationOptions o = make_options(options);
+    std::vector<Token> tokens = encode_prompt(*session->session, read_text(prompt, length, "prompt"), o.flags);
+    Generation generation(*session->session, std::move(tokens), std::move(o));
+    for (bool going = true; going;) {
+      const Generation::Piece piece = generation.next();
+      going = piece.finish == BITNET_FINISH_NOT;
+      if (callback == nullptr || piece.text.empty()) continue;
+      if (callback(user, piece.text.data(), piece.text.size()) != 0) return;
+    }
+  });
+}

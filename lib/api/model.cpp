@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include <charconv>
+
+#include "api/handles.h"
+#include "api/open_options.h"
+
+using namespace bitnet;
+
+namespace {
+
+OpenOptions make_open_options(const bitnet_open_options& o) {
+  return {
+      .packing = make_packing(o.gguf_packing),
+      .head = make_head(o.gguf_head),
+      .layout = make_layout(o.gguf_i2s),
+      .quantize = Quantize::refuse,
+      .verify_checksums = o.verify != 0,
+      .progress = make_progress(o.progress, o.progress_user),
+  };
+}
+
+Log make_log(const bitnet_open_options& o) {
+  if (o.log == nullptr) return nullptr;
+  return [log = o.log, user = o.log_user](bitnet_log_level level, const std::string& message) {
+    log(user, level, message.c_str());
+  };
+}
+
+std::string metadata_text(const fb::KeyValue& entry) {
+  switch (entry.kind()) {
+    case fb::ValueKind::text: return entry.text() != nullptr ? entry.text()->str() : "";
+    case fb::ValueKind::integer: return std::to_string(entry.integer());
+    case fb::ValueKind::boolean: return entry.integer() != 0 ? "true" : "false";
+    case fb::ValueKind::real: break;
+  }
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof text, entry.real()).ptr;
+  return {text, end};
+}
+
+std::vector<std::pair<std::string, std::string>> read_metadata(const Container& container) {
+  std::vector<std::pair<std::string, std::string>> result;
+  const auto* entries = container.metadata().notes();
+  if (entries == nullptr) return result;
+  for (const fb::KeyValue* entry : *entries) result.emplace_back(entry->key()->str(), metadata_text(*entry));
+  return result;
+}
+
+bitnet_model* make_model(std::shared_ptr<const Container> container, const bitnet_open_options& o) {
+  Model model = load_model(std::move(container));
+  auto handle = std::make_unique<bitnet_model>();
+  handle->name = model.name;
+  handle->license = model.license;
+  handle->architecture = model.hyper.architecture;
+  handle->metadata = read_metadata(*model.container);
+  handle->runtime = std::make_shared<const Runtime>(std::move(model), o.isa != nullptr ? o.isa : "", make_log(o));
+  return handle.release();
+}
+
+// Calls visit(matrix) for each ternary matrix.
+template <typename Visit>
+void each_matrix(const Model& model, const Visit& visit) {
+  for (const Layer& layer : model.layers) {
+    for (const TernaryMatrix* m : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
+      visit(*m);
+    }
+  }
+}
+
+uint64_t ternary_parameters(const Model& model) {
+  uint64_t count = 0;
+  each_matrix(model, [&](const TernaryMatrix& m) { count += uint64_t{m.rows} * m.cols; });
+  return count;
+}
+
+uint64_t plain_parameters(const Model& model) {
+  const HyperParameters& h = model.hyper;
+  const uint64_t norms = uint64_t{h.layers} * (2 * h.hidden + h.heads * h.head_dim + h.ffn) + h.hidden;
+  return norms + uint64_t{h.vocabulary} * h.hidden * (model.tied ? 1 : 2);
+}
+
+const char* packing_name(const Model& model) {
+  bool i2 = false, t5 = false;
+  each_matrix(model, [&](const TernaryMatrix& m) { (m.packing == Packing::i2 ? i2 : t5) = true; });
+  return i2 && t5 ? "mixed" : i2 ? "i2" : "t5";
+}
+
+}  // namespace
+
+bitnet_status bitnet_open(const char* path, const bitnet_open_options* options, bitnet_model** model) {
+  return guard([&] {
+    require_pointer(path, "path");
+    require_pointer(model, "model");
+    const auto o = read_options(options, "bitnet_open_options");
+    *model = make_model(open_container(path, make_open_options(o)), o);
+  });
+}
+
+bitnet_status bitnet_open_memory(const void* data, size_t length, const bitnet_open_options* options,
+                                 bitnet_model** model) {
+  return guard([&] {
+    require_pointer(model, "model");
+    const auto bytes = read_array(static_cast<const std::byte*>(data), length, "data");
+    require(reinterpret_cast<uintptr_t>(data) % 64 == 0, BITNET_ERROR_ARGUMENT,
+            "data does not start on a multiple of 64 bytes; use aligned_alloc, or map the file");
+    const auto o = read_options(options, "bitnet_open_options");
+    *model = make_model(open_container(bytes, make_open_options(o)), o);
+  });
+}
+
+void bitnet_close(bitnet_model* model) { delete model; }
+
+bitnet_status bitnet_model_get_info(const bitnet_model* handle, bitnet_model_info* out) {
+  return guard([&] {
+    require_pointer(handle, "model");
+    const Model& model = handle->runtime->model();
+    const HyperParameters& h = model.hyper;
+    const uint64_t ternary = ternary_parameters(model);
+    const bitnet_model_info info = {
+        .size = sizeof info,
+        .name = handle->name.c_str(),
+        .license = handle->license.c_str(),
+        .architecture = handle->architecture.c_str(),
+        .isa = handle->runtime->kernels().name,
+        .packing = packing_name(model),
+        .head = model.head.type == PlainMatrix::Type::f16 ? "f16" : "int8",
+        .parameters = ternary + plain_parameters(model),
+        .ternary_parameters = ternary,
+        .file_bytes = model.container->file_bytes(),
+        .resident_bytes = model.container->tensor_bytes(),
+        .vocabulary = h.vocabulary,
+        .context = h.context,
+        .layers = h.layers,
+        .hidden = h.hidden,
+        .ffn = h.ffn,
+        .heads = h.heads,
+        .kv_heads = h.kv_heads,
+        .head_dim = h.head_dim,
+        .bos = model.vocabulary.bos,
+        .eos = model.vocabulary.eos,
+        .has_chat_template = !model.vocabulary.chat_template.empty(),
+    };
+    write_info(info, out, "bitnet_model_info");
+  });
+}
+
+bitnet_status bitnet_model_metadata(const bitnet_model* model, size_t index, const char** key, const char** value) {
+  return guard([&] {
+    require_pointer(model, "model");
+    require_pointer(key, "key");
+    require_pointer(value, "value");
+    if (index >= model->metadata.size()) return BITNET_END;
+    *key = model->metadata[index].first.c_str();
+    *value = model->metadata[index].second.c_str();
+    return BITNET_OK;
+  });
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include "api/handles.h"
+
+using namespace bitnet;
+
+SamplerOptions bitnet::make_sampler_options(const bitnet_sampler_options* options) {
+  const auto o = read_options(options, "bitnet_sampler_options");
+  auto or_default = [](auto value, decltype(value) fallback) { return value != 0 ? value : fallback; };
+  SamplerOptions result = {
+      .seed = o.seed,
+      .temperature = o.temperature,
+      .top_k = o.top_k,
+      .top_p = or_default(o.top_p, 1),
+      .min_p = o.min_p,
+      .repetition_penalty = or_default(o.repetition_penalty, 1),
+      .frequency_penalty = o.frequency_penalty,
+      .presence_penalty = o.presence_penalty,
+      .penalty_window = or_default(o.penalty_window, 64),
+      .logit_bias = {},
+  };
+  for (const bitnet_logit_bias& b : read_array(o.logit_bias, o.logit_bias_count, "logit_bias")) {
+    result.logit_bias.push_back({b.token, b.bias});
+  }
+  return result;
+}
+
+bitnet_status bitnet_sampler_create(const bitnet_sampler_options* options, bitnet_sampler** sampler) {
+  return guard([&] {
+    require_pointer(sampler, "sampler");
+    *sampler = new bitnet_sampler{Sampler(make_sampler_options(options))};
+  });
+}
+
+void bitnet_sampler_free(bitnet_sampler* sampler) { delete sampler; }
+
+void bitnet_sampler_reseed(bitnet_sampler* sampler, uint64_t seed) {
+  if (sampler != nullptr) sampler->sampler.reseed(seed);
+}
+
+bitnet_status bitnet_sample(bitnet_sampler* sampler, bitnet_session* session, bitnet_token* token) {
+  return guard([&] {
+    require_pointer(sampler, "sampler");
+    require_pointer(session, "session");
+    require_pointer(token, "token");
+    *token = session->session->sample(sampler->sampler);
+  });
+}
+
+bitnet_status bitnet_sample_logits(bitnet_sampler* sampler, const float* logits, size_t count,
+                                   const bitnet_token* recent, size_t recent_count, bitnet_token* token) {
+  return guard([&] {
+    require_pointer(sampler, "sampler");
+    require_pointer(token, "token");
+    *token = sampler->sampler.sample(read_array(logits, count, "logits"), read_array(recent, recent_count, "recent"));
+  });
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+#include <new>
+#include <stdexcept>
+
+#include "api/handles.h"
+
+namespace {
+
+struct LastError {
+  std::string text;
+  const char* fixed = "";  // instead of text, where that could not be stored
+  const char* get() const { return fixed != nullptr ? fixed : text.c_str(); }
+};
+thread_local LastError last_error;
+
+void remember(const char* message) noexcept {
+  try {
+    last_error.text = message;
+    last_error.fixed = nullptr;
+  } catch (...) {
+    last_error.fixed = "out of memory";
+  }
+}
+
+}  // namespace
+
+namespace bitnet {
+
+bitnet_status remember_exception() noexcept {
+  try {
+    throw;
+  } catch (const Error& error) {
+    remember(error.what());
+    return error.status();
+  } catch (const std::bad_alloc&) {
+    last_error.fixed = "out of memory";
+    return BITNET_ERROR_MEMORY;
+  } catch (const std::length_error&) {
+    last_error.fixed = "out of memory: more was asked for than can be addressed";
+    return BITNET_ERROR_MEMORY;
+  } catch (const std::exception& error) {
+    remember(error.what());
+    return BITNET_ERROR_INTERNAL;
+  } catch (...) {
+    last_error.fixed = "an exception of unknown type: this is a mistake in libbitnet";
+    return BITNET_ERROR_INTERNAL;
+  }
+}
+
+}  // namespace bitnet
+
+const char* bitnet_last_error(void) { return last_error.get(); }
+
+const char* bitnet_status_message(bitnet_status status) {
+  switch (status) {
+    case BITNET_OK: return "success";
+    case BITNET_END: return "the end has been reached";
+    case BITNET_ERROR_ARGUMENT: return "wrong argument";
+    case BITNET_ERROR_MEMORY: return "out of memory";
+    case BITNET_ERROR_IO: return "a file could not be read or written";
+    case BITNET_ERROR_FORMAT: return "damaged or malformed data";
+    case BITNET_ERROR_UNSUPPORTED: return "not supported by this version, build or CPU";
+    case BITNET_ERROR_CONTEXT: return "the tokens do not fit the context";
+    case BITNET_ERROR_CANCELLED: return "cancelled";
+    case BITNET_ERROR_BUFFER: return "the output buffer is too small";
+    case BITNET_ERROR_MISMATCH: return "the state belongs to another model";
+    case BITNET_ERROR_INTERNAL: return "a mistake in libbitnet";
+  }
+  return "unknown status";
+}

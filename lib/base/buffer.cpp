@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#include "base/buffer.h"
+
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <new>
+
+namespace bitnet {
+namespace {
+
+constexpr size_t kHugePage = size_t{2} << 20;
+constexpr std::align_val_t kSmallAlignment{64};
+
+size_t round_up(size_t size) { return (size + kHugePage - 1) / kHugePage * kHugePage; }
+
+// Maps a huge page more than asked for and cuts both ends off, so that the rest is aligned.
+std::byte* map_aligned(size_t size) {
+  const size_t length = size + kHugePage;
+  void* const mapping = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapping == MAP_FAILED) throw std::bad_alloc();
+  std::byte* const begin = static_cast<std::byte*>(mapping);
+  const size_t head = (kHugePage - reinterpret_cast<uintptr_t>(begin) % kHugePage) % kHugePage;
+  if (head != 0) munmap(begin, head);
+  munmap(begin + head + size, kHugePage - head);
+#ifdef MADV_HUGEPAGE
+  madvise(begin + head, size, MADV_HUGEPAGE);
+#endif
+  return begin + head;
+}
+
+}  // namespace
+
+Buffer::Buffer(size_t size) : size_(size) {
+  if (size == 0) return;
+  if (size > std::numeric_limits<ptrdiff_t>::max() - 2 * kHugePage) throw std::bad_alloc();
+  if (size >= kHugePage) {
+    data_ = map_aligned(round_up(size));
+  } else {
+    data_ = static_cast<std::byte*>(operator new(size, kSmallAlignment));
+    std::memset(data_, 0, size);
+  }
+}
+
+Buffer::~Buffer() {
+  if (size_ >= kHugePage) {
+    munmap(data_, round_up(size_));
+  } else if (data_ != nullptr) {
+    operator delete(data_, kSmallAlignment);
+  }
+}
+
+}  // namespace bitnet

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// How the library's own code reports failure: it throws Error, and lib/api turns it into a status and a message.
+#pragma once
+
+#include <exception>
+#include <locale>
+#include <sstream>
+#include <string>
+#include <utility>
+
+#include "bitnet.h"
+
+namespace bitnet {
+
+class Error : public std::exception {
+ public:
+  Error(bitnet_status status, std::string message) : status_(status), message_(std::move(message)) {}
+  bitnet_status status() const noexcept { return status_; }
+  const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  bitnet_status status_;
+  std::string message_;
+};
+
+// Throws an Error whose message is the parts written one after the other. A message says what is wrong, where
+// (file, tensor, key), and what to do about it.
+template <typename... Parts>
+[[noreturn]] void fail(bitnet_status status, const Parts&... parts) {
+  std::ostringstream message;
+  message.imbue(std::locale::classic());
+  (message << ... << parts);
+  throw Error(status, std::move(message).str());
+}
+
+template <typename... Parts>
+void require(bool condition, bitnet_status status, const Parts&... parts) {
+  if (!condition) fail(status, parts...);
+}
+
+}  // namespace bitnet

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <limits>
+#include <random>
+#include <system_error>
+
+#include "base/error.h"
+
+namespace bitnet {
+namespace {
+
+// Not strerror: that one may share a buffer between threads.
+std::string describe(int error) { return std::generic_category().message(error); }
+
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) close(fd);
+  }
+};
+
+std::string directory_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// A name that nobody else writes to: the final one with 64 random bits.
+std::string temporary_name(const std::string& path) {
+  std::random_device random;
+  char suffix[32];
+  std::snprintf(suffix, sizeof suffix, ".%08x%08x.part", random(), random());
+  return path + suffix;
+}
+
+}  // namespace
+
+MappedFile::MappedFile(const std::string& path) {
+  // O_NONBLOCK: a pipe of that name is refused below instead of waited for.
+  const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.fd < 0) fail(BITNET_ERROR_IO, "cannot open the file: ", describe(errno));
+  struct stat info;
+  if (fstat(file.fd, &info) != 0) fail(BITNET_ERROR_IO, "cannot examine the file: ", describe(errno));
+  require(S_ISREG(info.st_mode), BITNET_ERROR_IO, S_ISDIR(info.st_mode) ? "is a directory" : "is not a regular file",
+          "; name a .bitnet or .gguf file");
+  require(info.st_size > 0, BITNET_ERROR_FORMAT, "the file is empty");
+  require(static_cast<uint64_t>(info.st_size) <= std::numeric_limits<size_t>::max() / 2, BITNET_ERROR_MEMORY,
+          "the file is too large for this address space");
+  const auto size = static_cast<size_t>(info.st_size);
+  void* const mapping = mmap(nullptr, size, PROT_READ, MAP_SHARED, file.fd, 0);
+  if (mapping == MAP_FAILED) {
+    fail(errno == ENOMEM ? BITNET_ERROR_MEMORY : BITNET_ERROR_IO, "cannot map the file: ", describe(errno));
+  }
+  data_ = static_cast<const std::byte*>(mapping);
+  size_ = size;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void drop_pages(std::span<const std::byte> range) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(range.data()) + page - 1) / page * page;
+  const uintptr_t end = reinterpret_cast<uintptr_t>(range.data() + range.size()) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
+OutputFile::OutputFile(const std::string& path) : path_(path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) == 0) {
+    require(S_ISREG(info.st_mode), BITNET_ERROR_IO, "cannot write ", path, ": it exists and is not a regular file");
+  }
+  do {
+    temporary_ = temporary_name(path);
+    fd_ = open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (fd_ < 0 && errno == EEXIST);
+  if (fd_ < 0) fail(BITNET_ERROR_IO, "cannot create ", temporary_, ": ", describe(errno));
+}
+
+OutputFile::~OutputFile() {
+  if (fd_ < 0) return;
+  close(fd_);
+  unlink(temporary_.c_str());
+}
+
+void OutputFile::fail_errno(const char* action, uint64_t needed) const {
+  const int error = errno;
+  if (error == ENOSPC || error == EFBIG || error == EDQUOT) {
+    fail(BITNET_ERROR_IO, "cannot write ", path_, ": ", describe(error), " (at least ", needed,
+         " bytes are needed); free some space or write elsewhere");
+  }
+  fail(BITNET_ERROR_IO, "cannot ", action, " ", path_, ": ", describe(error));
+}
+
+void OutputFile::reserve(uint64_t size) {
+#ifdef __linux__
+  // Not posix_fallocate: where the file system cannot reserve, it would write the whole file in zeros.
+  if (fallocate(fd_, 0, 0, static_cast<off_t>(size)) != 0 && (errno == ENOSPC || errno == EFBIG || errno == EDQUOT)) {
+    fail_errno("write", size);
+  }
+#else
+  (void)size;
+#endif
+}
+
+void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
+  const uint64_t end = offset + bytes.size();
+  while (!bytes.empty()) {
+    const size_t step = std::min(bytes.size(), size_t{1} << 30);
+    const ssize_t written = pwrite(fd_, bytes.data(), step, static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail_errno("write", end);
+    bytes = bytes.subspan(static_cast<size_t>(written));
+    offset += static_cast<uint64_t>(written);
+  }
+}
+
+void OutputFile::truncate(uint64_t size) {
+  if (ftruncate(fd_, static_cast<off_t>(size)) != 0) fail_errno("write", size);
+}
+
+void OutputFile::commit() {
+  if (fsync(fd_) != 0) fail_errno("flush", 0);
+  if (rename(temporary_.c_str(), path_.c_str()) != 0) fail_errno("give its final name to", 0);
+  close(fd_);
+  fd_ = -1;
+  // The new name too should outlast a power cut; a file system that cannot promise it does not make the file wrong.
+  const Descriptor directory{open(directory_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (directory.fd >= 0) fsync(directory.fd);
+}
+
+}  // namespace bitnet

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// Files: read by mapping them, written beside their final name and renamed when whole.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace bitnet {
+
+// A whole regular file, mapped for reading. Whoever cuts the file short while it is mapped breaks the reader (SIGBUS),
+// as with every mapped file.
+class MappedFile {
+ public:
+  MappedFile() = default;
+  explicit MappedFile(const std::string& path);
+  MappedFile(MappedFile&& other) noexcept { swap(other); }
+  MappedFile& operator=(MappedFile&& other) noexcept {
+    MappedFile(std::move(other)).swap(*this);
+    return *this;
+  }
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  bool empty() const { return size_ == 0; }
+
+ private:
+  void swap(MappedFile& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+  }
+
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+// Takes the whole pages of a mapped file's range out of this process's memory; touching them reads them again.
+// Only for ranges of a MappedFile.
+void drop_pages(std::span<const std::byte> range);
+
+// A file being written under a temporary name in the directory of `path`. Only commit() gives it its final name;
+// without it the destructor removes it, so that a half-written file is never seen.
+class OutputFile {
+ public:
+  explicit OutputFile(const std::string& path);
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+  ~OutputFile();
+
+  // Asks for the disk space that will be needed, so that a full disk is found before the work is done.
+  void reserve(uint64_t size);
+  void write_at(uint64_t offset, std::span<const std::byte> bytes);
+  void truncate(uint64_t size);
+  // Flushes to the disk and renames. Nothing may be written afterwards.
+  void commit();
+
+ private:
+  [[noreturn]] void fail_errno(const char* action, uint64_t needed) const;
+
+  std::string path_, temporary_;
+  int fd_ = -1;
+};
+
+}  // namespace bitnet

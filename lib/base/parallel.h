@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// Splitting independent work over the CPU's cores. For loading and converting; the forward pass has its own threads.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <exception>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace bitnet {
+
+// Calls work(i) once for each i < count, on several threads. If a call throws, no further one starts and the first
+// exception is thrown to the caller.
+template <typename Work>
+void parallel_for(size_t count, const Work& work) {
+  std::atomic<size_t> next{0};
+  std::exception_ptr failure;
+  std::mutex mutex;
+  const auto run = [&]() noexcept {
+    try {
+      for (size_t i; (i = next.fetch_add(1)) < count;) work(i);
+    } catch (...) {
+      next = count;
+      const std::lock_guard lock(mutex);
+      if (!failure) failure = std::current_exception();
+    }
+  };
+  const size_t cores = std::clamp<size_t>(std::thread::hardware_concurrency(), 1, 16);
+  {
+    std::vector<std::jthread> helpers;
+    helpers.reserve(cores);
+    try {
+      for (size_t i = 1; i < std::min(cores, count); ++i) helpers.emplace_back(run);
+    } catch (const std::system_error&) {
+      // A system that grants no more threads still has this one.
+    }
+    run();
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace bitnet

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// The forward pass of a BitNet transformer over a batch of rows, each the next token of some session.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <span>
+
+#include "base/buffer.h"
+#include "engine/kv_cache.h"
+#include "engine/rope.h"
+#include "engine/thread_pool.h"
+#include "kernels.h"
+#include "model/model.h"
+
+namespace bitnet {
+
+// One token at one position of one sequence. Rows of the same sequence come in the order of their positions.
+struct Row {
+  Token token;
+  uint32_t position;
+  KvCache* cache;
+  float* logits;  // vocabulary floats, or null where none are wanted
+};
+
+class ForwardPass {
+ public:
+  // `batch`: the most rows that run() takes; `context`: the longest sequence. Takes all the memory it will ever use.
+  ForwardPass(const Model& model, const Kernels& kernels, ThreadPool& threads, uint32_t batch, uint32_t context);
+
+  static uint64_t bytes(const HyperParameters& hyper, uint32_t threads, uint32_t batch, uint32_t context);
+
+  // Stores keys and values of the rows in their caches, and their logits. Returns false, with the caches' positions
+  // from these rows on in an unknown state, as soon as `cancelled` (asked before every layer) says so.
+  bool run(std::span<const Row> rows, const std::function<bool()>& cancelled);
+
+ private:
+  // A ternary matrix and where its product with the quantized activations goes.
+  struct Product {
+    const TernaryMatrix& matrix;
+    float* out;
+  };
+
+  void layer(const Layer& layer, uint32_t index);
+  void embed();
+  void norm_quantize(const float* x, const float* weight, uint32_t n, Packing packing);
+  void multiply(std::initializer_list<Product> products);
+  void rotate_and_store(uint32_t layer);
+  void attend(uint32_t layer);
+  void activate();
+  void add_to_residual();
+  void logits();
+
+  // Calls function(row, worker) for every row of the run.
+  template <typename Function>
+  void each_row(const Function& function);
+  // Calls function(i, worker) for i < count; free threads take the next i. No two calls at a time have the same worker,
+  // which is below the pool's width.
+  template <typename Function>
+  void each(uint32_t count, const Function& function);
+
+  const Model& model_;
+  const HyperParameters& hyper_;
+  const Kernels& kernels_;
+  ThreadPool& threads_;
+  const Rope rope_;
+  std::span<const Row> rows_;  // of the current run
+
+  // Where things lie in the work space, in bytes from its start.
+  struct Layout {
+    Layout(const HyperParameters& hyper, uint32_t threads, uint32_t batch, uint32_t context);
+    // One row of floats for each token of the batch:
+    size_t x;        // hidden: the residual stream
+    size_t y;        // hidden, or heads * head_dim: what attention and feed-forward add to it
+    size_t q, k, v;  // heads * head_dim, kv_heads * head_dim
+    size_t gate, up;           // ffn
+    size_t cosines, sines;     // head_dim / 2
+    size_t steps;              // 1: value of a unit of the quantized activations
+    size_t quantized;          // int8, padded: the activations of the product at hand
+    // One for each thread:
+    size_t normed;   // a row on its way to being quantized
+    size_t scores;   // context
+    size_t scratch;  // of the kernels
+    size_t scratch_bytes;
+    // For the head, kHeadRows rows:
+    size_t last;     // hidden
+    size_t logits;   // vocabulary
+    size_t total;
+    uint32_t widest;     // hidden, heads * head_dim or ffn
+    uint32_t attention;  // heads * head_dim
+    uint32_t kv;         // kv_heads * head_dim
+    uint32_t context;    // rounded up to 16
+  };
+  float* floats(size_t offset) { return reinterpret_cast<float*>(memory_.data() + offset); }
+  uint8_t* scratch(uint32_t worker) {
+    return reinterpret_cast<uint8_t*>(memory_.data()) + layout_.scratch + worker * layout_.scratch_bytes;
+  }
+
+  const Layout layout_;
+  Buffer memory_;
+  float *x_, *y_, *q_, *k_, *v_, *gate_, *up_, *cosines_, *sines_, *steps_;
+  int8_t* quantized_;
+  size_t quantized_stride_ = 0;  // of the activations at hand
+};
+
+}  // namespace bitnet

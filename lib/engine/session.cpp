@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+#include "engine/session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+#include "base/error.h"
+
+namespace bitnet {
+namespace {
+
+constexpr uint32_t kMaxThreads = 512;
+constexpr uint32_t kMaxBatch = 4096;
+constexpr uint32_t kMaxContext = 1 << 24;  // positions are exact as floats up to here
+constexpr uint32_t kDefaultBatch = 256;
+
+SessionOptions with_defaults(SessionOptions options, const HyperParameters& hyper) {
+  if (options.context == 0) options.context = hyper.context;
+  if (options.threads == 0) options.threads = std::clamp(std::thread::hardware_concurrency(), 1u, kMaxThreads);
+  if (options.batch == 0) options.batch = kDefaultBatch;
+  require(options.context <= kMaxContext, BITNET_ERROR_ARGUMENT, "context of ", options.context,
+          " tokens asked for; the most is ", kMaxContext);
+  require(options.threads <= kMaxThreads, BITNET_ERROR_ARGUMENT, options.threads, " threads asked for; the most is ",
+          kMaxThreads);
+  require(options.batch <= kMaxBatch, BITNET_ERROR_ARGUMENT, "batch of ", options.batch,
+          " tokens asked for; the most is ", kMaxBatch);
+  options.batch = std::min(options.batch, options.context);
+  return options;
+}
+
+uint64_t nanoseconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+Session::Compute::Compute(const Runtime& runtime, const SessionOptions& options)
+    : threads(options.threads, options.parallel, options.parallel_user),
+      forward(runtime.model(), runtime.kernels(), threads, options.batch, options.context) {
+  rows.reserve(options.batch);
+}
+
+Session::Session(std::shared_ptr<const Runtime> runtime, const SessionOptions& options)
+    : runtime_(std::move(runtime)), options_(with_defaults(options, runtime_->model().hyper)),
+      compute_(std::make_shared<Compute>(*runtime_, options_)), cache_(runtime_->model().hyper, options_.context) {
+  tokens_.reserve(options_.context);
+  logits_.reserve(vocabulary());
+}
+
+Session::Session(const Session& other)
+    : perf(other.perf), runtime_(other.runtime_), options_(other.options_), compute_(other.compute_),
+      cache_(runtime_->model().hyper, options_.context), logits_(other.logits_), logits_rows_(other.logits_rows_) {
+  tokens_.reserve(options_.context);
+  tokens_.assign(other.tokens_.begin(), other.tokens_.end());
+  logits_.reserve(vocabulary());
+  for (size_t i = 0; i < cache_.runs(); i++) {
+    std::memcpy(cache_.run(i), other.cache_.run(i), tokens_.size() * cache_.row_bytes());
+  }
+}
+
+std::unique_ptr<Session> Session::fork() const { return std::unique_ptr<Session>(new Session(*this)); }
+
+uint64_t Session::bytes(const Model& model, const SessionOptions& asked) {
+  const SessionOptions options = with_defaults(asked, model.hyper);
+  return KvCache::bytes(model.hyper, options.context) +
+         ForwardPass::bytes(model.hyper, options.threads, options.batch, options.context) +
+         uint64_t{options.context} * sizeof(Token) + uint64_t{model.hyper.vocabulary} * sizeof(float);
+}
+
+void Session::rewind(uint32_t position) {
+  require(position <= tokens_.size(), BITNET_ERROR_ARGUMENT, "cannot rewind to position ", position,
+          ": the session holds ", tokens_.size(), " tokens");
+  tokens_.resize(position);
+  logits_rows_ = 0;
+}
+
+std::span<const float> Session::logits(size_t index) const {
+  require(index < logits_rows_, BITNET_ERROR_ARGUMENT, "there are no logits of row ", index,
+          ": the last evaluation left ", logits_rows_, " rows");
+  const size_t n = vocabulary();
+  return std::span(logits_).subspan(index * n, n);
+}
+
+void Session::eval(std::span<const Token> tokens, bitnet_logits_of which, const std::atomic<bool>* cancel) {
+  const Item item{this, tokens, which};
+  eval_batch({&item, 1}, cancel);
+}
+
+void Session::check(const Item& item) const {
+  require(!item.tokens.empty(), BITNET_ERROR_ARGUMENT, "no tokens to evaluate");
+  require(item.which == BITNET_LOGITS_LAST || item.which == BITNET_LOGITS_ALL || item.which == BITNET_LOGITS_NONE,
+          BITNET_ERROR_ARGUMENT, "logits of kind ", static_cast<int>(item.which), " asked for, which does not exist");
+  require(item.tokens.size() <= context() - position(), BITNET_ERROR_CONTEXT, item.tokens.size(),
+          " tokens do not fit: the session holds ", position(), " of ", context(),
+          "; rewind it, or make one with a larger context");
+  for (size_t i = 0; i < item.tokens.size(); i++) {
+    const Token token = item.tokens[i];
+    require(token >= 0 && static_cast<size_t>(token) < vocabulary(), BITNET_ERROR_ARGUMENT, "token ", token,
+            " at index ", i, " is out of range: the vocabulary has ", vocabulary());
+  }
+}
+
+Token Session::sample(Sampler& sampler) {
+  require(logits_rows_ != 0, BITNET_ERROR_ARGUMENT,
+          "there are no logits to draw a token from: evaluate tokens with BITNET_LOGITS_LAST or BITNET_LOGITS_ALL first");
+  const auto start = std::chrono::steady_clock::now();
+  const Token token = sampler.sample(logits(logits_rows_ - 1), tokens_);
+  perf.sampled_tokens++;
+  perf.sample_ns += nanoseconds_since(start);
+  return token;
+}
+
+// Where evaluation of a batch stands: hands out its rows in pieces, item by item.
+class Session::Rows {
+ public:
+  explicit Rows(std::span<const Item> items) : items_(items) {}
+
+  // Fills `rows` with the next ones, up to its capacity. Returns false when there are none left.
+  bool next(std::vector<Row>& rows) {
+    rows.clear();
+    for (; item_ < items_.size() && rows.size() < rows.capacity(); item_++, token_ = 0) {
+      const Item& item = items_[item_];
+      Session& session = *item.session;
+      for (; token_ < item.tokens.size() && rows.size() < rows.capacity(); token_++) {
+        rows.push_back({item.tokens[token_], session.position() + static_cast<uint32_t>(token_), &session.cache_,
+                        logits(item, token_)});
+      }
+      if (token_ < item.tokens.size()) break;
+    }
+    return !rows.empty();
+  }
+
+ private:
+  static float* logits(const Item& item, size_t token) {
+    Session& session = *item.session;
+    if (item.which == BITNET_LOGITS_ALL) return session.logits_.data() + token * session.vocabulary();
+    return item.which == BITNET_LOGITS_LAST && token + 1 == item.tokens.size() ? session.logits_.data() : nullptr;
+  }
+
+  std::span<const Item> items_;
+  size_t item_ = 0, token_ = 0;
+};
+
+void Session::eval_batch(std::span<const Item> items, const std::atomic<bool>* cancel) {
+  require(!items.empty(), BITNET_ERROR_ARGUMENT, "no sessions to evaluate");
+  Session* widest = items.front().session;
+  for (size_t i = 0; i < items.size(); i++) {
+    Session& session = *items[i].session;
+    const bool again = std::any_of(items.begin(), items.begin() + i, [&](const Item& x) { return x.session == &session; });
+    require(!again, BITNET_ERROR_ARGUMENT, "a session appears twice in the batch");
+    require(session.runtime_ == widest->runtime_, BITNET_ERROR_ARGUMENT,
+            "the sessions of a batch must be of the same open model");
+    session.check(items[i]);
+    if (session.context() > widest->context()) widest = &session;
+  }
+  for (const Item& item : items) item.session->prepare_logits(item);
+
+  const auto start = std::chrono::steady_clock::now();
+  const SessionOptions& options = widest->options_;
+  const auto cancelled = [&] {
+    return (cancel != nullptr && cancel->load(std::memory_order_relaxed)) ||
+           (options.abort != nullptr && options.abort(options.abort_user) != 0);
+  };
+  {
+    Compute& compute = *widest->compute_;
+    const std::lock_guard lock(compute.mutex);
+    for (Rows rows(items); rows.next(compute.rows);) {
+      require(compute.forward.run(compute.rows, cancelled), BITNET_ERROR_CANCELLED, "the evaluation was cancelled");
+    }
+  }
+  const uint64_t elapsed = nanoseconds_since(start);
+  for (const Item& item : items) item.session->advance(item, elapsed);
+}
+
+// Makes room for the logits of the item; there are none until it has been evaluated.
+void Session::prepare_logits(const Item& item) {
+  const size_t rows = item.which == BITNET_LOGITS_ALL ? item.tokens.size() : item.which == BITNET_LOGITS_LAST;
+  logits_rows_ = 0;
+  logits_.resize(rows * vocabulary());
+}
+
+void Session::advance(const Item& item, uint64_t elapsed) {
+  tokens_.insert(tokens_.end(), item.tokens.begin(), item.tokens.end());
+  logits_rows_ = logits_.size() / vocabulary();
+  const bool prompt = item.tokens.size() > 1;
+  (prompt ? perf.prompt_tokens : perf.generated_tokens) += item.tokens.size();
+  (prompt ? perf.prompt_ns : perf.generated_ns) += elapsed;
+}
+
+}  // namespace bitnet

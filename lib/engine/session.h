@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// One sequence of tokens being evaluated: its KV cache, its last logits, and the threads and work space for more.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "bitnet.h"
+#include "engine/forward.h"
+#include "engine/kv_cache.h"
+#include "engine/runtime.h"
+#include "engine/thread_pool.h"
+#include "sample/sampler.h"
+
+namespace bitnet {
+
+struct SessionOptions {
+  uint32_t context = 0;
+  uint32_t threads = 0;
+  uint32_t batch = 0;
+  bitnet_parallel_fn parallel = nullptr;
+  void* parallel_user = nullptr;
+  int (*abort)(void* user) = nullptr;
+  void* abort_user = nullptr;
+};
+
+struct Perf {
+  uint64_t prompt_tokens = 0, prompt_ns = 0;
+  uint64_t generated_tokens = 0, generated_ns = 0;
+  uint64_t sampled_tokens = 0, sample_ns = 0;
+};
+
+class Session {
+ public:
+  Session(std::shared_ptr<const Runtime> runtime, const SessionOptions& options);
+  std::unique_ptr<Session> fork() const;
+
+  // What a session takes besides the model.
+  static uint64_t bytes(const Model& model, const SessionOptions& options);
+
+  const Runtime& runtime() const { return *runtime_; }
+  const std::shared_ptr<const Runtime>& shared_runtime() const { return runtime_; }
+  uint32_t position() const { return static_cast<uint32_t>(tokens_.size()); }
+  uint32_t context() const { return cache_.context(); }
+  std::span<const Token> tokens() const { return tokens_; }
+  void rewind(uint32_t position);
+
+  // Logits of row `index` of the last evaluation, and how many rows there are.
+  std::span<const float> logits(size_t index) const;
+  size_t logits_rows() const { return logits_rows_; }
+
+  // All or nothing. *cancel, where given, cancels like options.abort does.
+  void eval(std::span<const Token> tokens, bitnet_logits_of which, const std::atomic<bool>* cancel = nullptr);
+
+  struct Item {
+    Session* session;
+    std::span<const Token> tokens;
+    bitnet_logits_of which;
+  };
+  static void eval_batch(std::span<const Item> items, const std::atomic<bool>* cancel = nullptr);
+
+  // Draws a token from the last row of logits; the session's tokens count as recent.
+  Token sample(Sampler& sampler);
+
+  // session_state.cpp: tokens and KV cache as a compressed, checksummed block of bytes.
+  std::vector<std::byte> save() const;
+  void load(std::span<const std::byte> state);
+
+  Perf perf;
+
+ private:
+  // What forks share: only one of them computes at a time.
+  struct Compute {
+    Compute(const Runtime& runtime, const SessionOptions& options);
+    std::mutex mutex;
+    ThreadPool threads;
+    ForwardPass forward;
+    std::vector<Row> rows;  // with room for a batch
+  };
+  class Rows;
+
+  Session(const Session& other);
+
+  size_t vocabulary() const { return runtime_->model().hyper.vocabulary; }
+  void check(const Item& item) const;
+  void prepare_logits(const Item& item);
+  void advance(const Item& item, uint64_t elapsed);
+
+  std::shared_ptr<const Runtime> runtime_;
+  SessionOptions options_;  // with defaults filled in
+  std::shared_ptr<Compute> compute_;
+  KvCache cache_;
+  std::vector<Token> tokens_;  // has room for `context` of them
+  std::vector<float> logits_;
+  size_t logits_rows_ = 0;
+};
+
+}  // namespace bitnet

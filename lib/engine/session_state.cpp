@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// Saved sessions. A state is a StateHeader, then one Zstandard frame of: the tokens (int32), then for each layer and KV
+// head the keys of all tokens and the values of all tokens (float16, head_dim each). All numbers are little-endian.
+#include <zstd.h>
+
+#include <bit>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "engine/session.h"
+
+namespace bitnet {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "files are read and written as they lie in memory");
+
+constexpr char kMagic[8] = {'B', 'N', 'S', 'T', 'A', 'T', 'E', '\n'};
+constexpr uint32_t kVersion = 1;
+constexpr int kLevel = 1;  // float16 keys and values hardly shrink further at higher ones
+
+struct StateHeader {
+  char magic[8];
+  uint32_t version;
+  uint32_t tokens;
+  uint64_t model;     // Model::fingerprint
+  uint64_t checksum;  // XXH3-64 of the header up to here, then of all that follows it
+};
+static_assert(sizeof(StateHeader) == 32);
+
+uint64_t checksum(const StateHeader& header, std::span<const std::byte> payload) {
+  Hasher hasher;
+  hasher.add(std::as_bytes(std::span(&header, 1)).first(offsetof(StateHeader, checksum)));
+  hasher.add(payload);
+  return hasher.digest();
+}
+
+class Compressor {
+ public:
+  explicit Compressor(std::vector<std::byte>& out) : context_(ZSTD_createCCtx()), out_(out) {
+    if (!context_) throw std::bad_alloc();
+    ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, kLevel);
+  }
+
+  void add(const void* data, size_t size, ZSTD_EndDirective directive = ZSTD_e_continue) {
+    ZSTD_inBuffer in = {data, size, 0};
+    for (;;) {
+      const size_t used = out_.size();
+      out_.resize(used + ZSTD_CStreamOutSize());
+      ZSTD_outBuffer out = {out_.data() + used, out_.size() - used, 0};
+      const size_t left = ZSTD_compressStream2(context_.get(), &out, &in, directive);
+      out_.resize(used + out.pos);
+      if (ZSTD_isError(left)) throw std::bad_alloc();  // the only way that compression to memory can fail
+      if (directive == ZSTD_e_continue ? in.pos == in.size : left == 0) return;
+    }
+  }
+
+ private:
+  struct Free {
+    void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+  };
+  std::unique_ptr<ZSTD_CCtx, Free> context_;
+  std::vector<std::byte>& out_;
+};
+
+}  // namespace
+
+std::vector<std::byte> Session::save() const {
+  StateHeader header = {{}, kVersion, position(), runtime_->model().fingerprint, 0};
+  std::memcpy(header.magic, kMagic, sizeof kMagic);
+  std::vector<std::byte> state(sizeof header);
+  Compressor compressor(state);
+  compressor.add(tokens_.data(), tokens_.size() * sizeof(Token));
+  for (size_t i = 0; i < cache_.runs(); i++) compressor.add(cache_.run(i), tokens_.size() * cache_.row_bytes());
+  compressor.add(nullptr, 0, ZSTD_e_end);
+  header.checksum = checksum(header, std::span(state).subspan(sizeof header));
+  std::memcpy(state.data(), &header, sizeof header);
+  return state;
+}
+
+void Session::load(std::span<const std::byte> state) {
+  StateHeader header;
+  require(state.size() >= sizeof header && std::memcmp(state.data(), kMagic, sizeof kMagic) == 0, BITNET_ERROR_FORMAT,
+          "this is no saved session: it does not start like one");
+  std::memcpy(&header, state.data(), sizeof header);
+  const auto payload = state.subspan(sizeof header);
+  require(header.version == kVersion, BITNET_ERROR_UNSUPPORTED, "saved session of version ", header.version,
+          "; this library reads version ", kVersion);
+  require(header.checksum == checksum(header, payload), BITNET_ERROR_FORMAT,
+          "the saved session is damaged: its checksum does not match");
+  require(header.model == runtime_->model().fingerprint, BITNET_ERROR_MISMATCH,
+          "the saved session belongs to another model; open the one it was saved with");
+  require(header.tokens <= context(), BITNET_ERROR_CONTEXT, "the saved session holds ", header.tokens,
+          " tokens, this one has room for ", context(), "; make one with a larger context");
+
+  const size_t run_bytes = header.tokens * cache_.row_bytes();
+  const size_t tokens_bytes = header.tokens * sizeof(Token);
+  Buffer raw(tokens_bytes + cache_.runs() * run_bytes);
+  const size_t size = ZSTD_decompress(raw.data(), raw.size(), payload.data(), payload.size());
+  require(!ZSTD_isError(size) && size == raw.size(), BITNET_ERROR_FORMAT,
+          "the saved session is damaged: its contents are not as long as its header says");
+  const auto* tokens = raw.as<const Token>();
+  for (uint32_t i = 0; i < header.tokens; i++) {
+    require(tokens[i] >= 0 && static_cast<size_t>(tokens[i]) < vocabulary(), BITNET_ERROR_FORMAT,
+            "the saved session is damaged: token ", tokens[i], " is out of range");
+  }
+  tokens_.assign(tokens, tokens + header.tokens);
+  for (size_t i = 0; i < cache_.runs() && run_bytes != 0; i++) {
+    std::memcpy(cache_.run(i), raw.data() + tokens_bytes + i * run_bytes, run_bytes);
+  }
+  logits_rows_ = 0;
+}
+
+}  // namespace bitnet

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// Writes a .bitnet file: tensors as they come, then the metadata, and the header last (docs/format.md).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "format/converter.h"
+
+namespace bitnet {
+
+class ContainerWriter final : public Sink {
+ public:
+  // Tensors are compressed if a Zstandard level is given.
+  ContainerWriter(const std::string& path, std::optional<int> zstd_level);
+  ~ContainerWriter() override;
+
+  void expect(uint64_t raw_bytes) override;
+  // Writes the metadata and the header, and gives the file its name. Returns its size.
+  uint64_t finish(const fb::ModelT& model);
+
+ private:
+  struct Compressor;
+
+  void begin_tensor(fb::TensorT& tensor) override;
+  void write_piece(std::span<const std::byte> bytes) override;
+  void end_tensor(fb::TensorT& tensor) override;
+  bool adopt(fb::TensorT&, std::span<const std::byte>) override { return false; }
+
+  void append(std::span<const std::byte> bytes);
+  void align(uint64_t alignment);
+  void compress(std::span<const std::byte> bytes, bool last);
+  void pad_frame(uint64_t wanted);
+
+  OutputFile file_;
+  uint64_t position_;
+  uint64_t tensor_begin_ = 0;
+  std::unique_ptr<Compressor> compressor_;  // null: tensors are stored as they are
+};
+
+}  // namespace bitnet

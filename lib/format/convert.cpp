@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#include "format/convert.h"
+
+#include "base/error.h"
+#include "format/container_writer.h"
+#include "format/converter.h"
+#include "format/source.h"
+
+namespace bitnet {
+namespace {
+
+uint64_t write(const Source& source, const ConverterOptions& form, const std::string& out,
+               const ConvertOptions& options) {
+  ContainerWriter writer(out, options.zstd_level);
+  fb::ModelT model = convert_model(source, form, writer, options.progress);
+  if (!options.name.empty()) model.name = options.name;
+  return writer.finish(model);
+}
+
+uint64_t convert_gguf(const MappedFile& file, const std::string& out, const ConvertOptions& options) {
+  const auto source = open_gguf_source(file.bytes(), {options.layout, options.quantize, true});
+  const ConverterOptions form{options.packing.value_or(Packing::i2), options.head.value_or(HeadType::f16)};
+  return write(*source, form, out, options);
+}
+
+// What a .bitnet file is packed in now.
+ConverterOptions form_of(const Container& container) {
+  ConverterOptions form;
+  for (const Tensor& tensor : container.tensors()) {
+    if (is_ternary(tensor.type)) form.packing = packing_of(tensor.type);
+    if (tensor.type == fb::Type::int8) form.head = HeadType::int8;
+  }
+  return form;
+}
+
+uint64_t convert_bitnet(const std::string& in, const std::string& out, const ConvertOptions& options) {
+  OpenOptions open;
+  open.verify_checksums = true;
+  const auto container = open_container(in, open);
+  ConverterOptions form = form_of(*container);
+  form.packing = options.packing.value_or(form.packing);
+  form.head = options.head.value_or(form.head);
+  return write(*open_container_source(container), form, out, options);
+}
+
+}  // namespace
+
+uint64_t convert(const std::string& in, const std::string& out, const ConvertOptions& options) {
+  MappedFile file;
+  bool gguf = false;
+  try {
+    file = MappedFile(in);
+    gguf = Gguf::is_gguf(file.bytes());
+    if (gguf) return convert_gguf(file, out, options);
+  } catch (const Error& error) {
+    // The writer's errors name the file that it writes.
+    if (gguf && error.status() == BITNET_ERROR_IO) throw;
+    fail(error.status(), in, ": ", error.what());
+  }
+  file = MappedFile();
+  return convert_bitnet(in, out, options);
+}
+
+}  // namespace bitnet

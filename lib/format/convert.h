@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// Files into .bitnet files: GGUF, or .bitnet in another form.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "format/container.h"
+
+namespace bitnet {
+
+struct ConvertOptions {
+  // Not given: of a GGUF file i2 and F16, of a .bitnet file what it has.
+  std::optional<Packing> packing = {};
+  std::optional<HeadType> head = {};
+  std::optional<int> zstd_level = {};  // compress the tensors, for a smaller download that takes longer to open
+  std::string name = {};               // of the model, instead of the source's own
+
+  I2sLayout layout = I2sLayout::x86;     // of a GGUF file
+  Quantize quantize = Quantize::refuse;  // of a GGUF file
+  Progress progress = {};
+};
+
+// Holds a few tens of MiB at a time, whatever the model's size. Until all is written nothing appears under `out`.
+// Returns the size of the new file.
+uint64_t convert(const std::string& in, const std::string& out, const ConvertOptions& options = {});
+
+}  // namespace bitnet

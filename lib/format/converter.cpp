@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: MIT
+#include "format/converter.h"
+
+#include <flatbuffers/flatbuffers.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "base/error.h"
+#include "base/half.h"
+#include "base/parallel.h"
+#include "format/header.h"
+
+namespace bitnet {
+namespace {
+
+constexpr size_t kPieceBytes = size_t{4} << 20;  // what is converted at once, of the values in their widest form
+
+struct Job {
+  TensorSpec spec;      // as the source knows it
+  fb::TensorT* tensor;  // as it will be stored
+};
+
+std::unique_ptr<fb::TensorT> plan_tensor(const TensorSpec& spec, std::string_view name, fb::Type type) {
+  auto tensor = std::make_unique<fb::TensorT>();
+  tensor->name = name;
+  tensor->type = type;
+  tensor->rows = spec.rows;
+  tensor->cols = spec.cols;
+  tensor->stride = row_stride(type, spec.cols);
+  tensor->raw_size = raw_bytes(type, spec.rows, spec.cols);
+  return tensor;
+}
+
+class Converter {
+ public:
+  Converter(const Source& source, const ConverterOptions& options, Sink& sink, const Progress& progress)
+      : source_(source), options_(options), sink_(sink), progress_(progress) {}
+
+  fb::ModelT run() {
+    fb::ModelT model = source_.describe();
+    check_hyperparameters(*model.hyper);
+    const auto specs = tensor_specs(*model.hyper, source_.has(kHeadName));
+    source_.check(specs);
+    plan(specs, model);
+    uint64_t total = 0;
+    for (const auto& tensor : model.tensors) total += tensor->raw_size;
+    sink_.expect(total);
+    ProgressMeter meter(progress_, total);
+    meter_ = &meter;
+    for (const Job& job : jobs_) convert(job);
+    return model;
+  }
+
+ private:
+  void plan(const std::vector<TensorSpec>& specs, fb::ModelT& model) {
+    const auto add = [&](const TensorSpec& spec, std::string_view name, fb::Type type) {
+      model.tensors.push_back(plan_tensor(spec, name, type));
+      jobs_.push_back({spec, model.tensors.back().get()});
+    };
+    const bool int8_head = options_.head == HeadType::int8;
+    for (const TensorSpec& spec : specs) {
+      switch (spec.role) {
+        case Role::norm:
+          add(spec, spec.name, fb::Type::f32);
+          break;
+        case Role::ternary:
+          add(spec, spec.name, type_of(options_.packing));
+          break;
+        case Role::embedding:
+          add(spec, spec.name, fb::Type::f16);
+          break;
+        case Role::head:
+          // A tied model's quantized head is dropped for the embedding that it was made from.
+          if (int8_head || !model.tied) add(spec, spec.name, int8_head ? fb::Type::int8 : fb::Type::f16);
+          break;
+      }
+    }
+    // A tied model gets an int8 head beside its embedding.
+    if (int8_head && !source_.has(kHeadName)) add(specs.front(), kHeadName, fb::Type::int8);
+  }
+
+  void convert(const Job& job) {
+    fb::TensorT& tensor = *job.tensor;
+    if (const auto stored = source_.stored(job.spec, tensor.type); stored && is_same_tensor(job)) {
+      return copy(job, *stored);
+    }
+    switch (tensor.type) {
+      case fb::Type::f32:
+        return convert_values(job);
+      case fb::Type::f16:
+        return convert_halves(job);
+      case fb::Type::int8:
+        return convert_int8(job);
+      default:
+        return convert_ternary(job);
+    }
+  }
+
+  static bool is_same_tensor(const Job& job) { return job.spec.name == job.tensor->name; }
+
+  void copy(const Job& job, const Tensor& stored) {
+    check_stored(job.spec, stored);
+    job.tensor->scales.assign(stored.scales.begin(), stored.scales.end());
+    if (!sink_.put(*job.tensor, stored.data)) source_.release(job.spec, 0, job.spec.rows);
+    meter_->advance(stored.data.size());
+  }
+
+  static void check_stored(const TensorSpec& spec, const Tensor& stored) {
+    if (stored.type != fb::Type::f16) return;  // the others come from a container, which has checked them
+    const std::span values(reinterpret_cast<const uint16_t*>(stored.data.data()), stored.data.size() / 2);
+    const size_t bad = find_nonfinite(values);
+    if (bad != values.size()) fail_value(spec, bad / stored.stride, bad % stored.stride, half_to_float(values[bad]));
+  }
+
+  [[noreturn]] static void fail_value(const TensorSpec& spec, size_t row, size_t col, float value) {
+    fail(BITNET_ERROR_FORMAT, "tensor ", spec.name, ", row ", row, ", column ", col, " is ", value,
+         std::isfinite(value) ? ", beyond the range of F16" : "; the model is damaged");
+  }
+
+  // Rows that fit into a piece, at least one group.
+  static uint32_t rows_at_once(const TensorSpec& spec) {
+    const size_t rows = kPieceBytes / (spec.cols * sizeof(float)) / kGroupRows * kGroupRows;
+    return static_cast<uint32_t>(std::clamp<size_t>(rows, kGroupRows, spec.rows));
+  }
+
+  // Calls make(row, count) for parts of a tensor, several at once, and writes their bytes in turn.
+  template <typename Make>
+  void stream(const Job& job, const Make& make) {
+    constexpr size_t kParts = 8;
+    const uint32_t rows = job.spec.rows, step = rows_at_once(job.spec);
+    sink_.begin(*job.tensor);
+    for (uint64_t begin = 0; begin < rows; begin += uint64_t{step} * kParts) {
+      std::vector<std::byte> pieces[kParts];
+      const size_t parts = std::min<size_t>(kParts, (rows - begin + step - 1) / step);
+      parallel_for(parts, [&](size_t i) {
+        const auto row = static_cast<uint32_t>(begin + i * step);
+        const uint32_t count = std::min(step, rows - row);
+        pieces[i] = make(row, count);
+        source_.release(job.spec, row, count);
+      });
+      for (size_t i = 0; i < parts; ++i) {
+        sink_.write(pieces[i]);
+        meter_->advance(pieces[i].size());
+      }
+    }
+    sink_.end();
+  }
+
+  void convert_ternary(const Job& job) {
+    const TensorSpec& spec = job.spec;
+    TernaryScales scales = source_.ternary_scales(spec);
+    const Packing packing = packing_of(job.tensor->type);
+    stream(job, [&](uint32_t row, uint32_t count) {
+      std::vector<int8_t> trits(size_t{count} * spec.cols);
+      source_.read_trits(spec, scales, row, count, trits.data());
+      std::vector<std::byte> packed(packed_bytes(packing, count, spec.cols));
+      const size_t group_bytes = packed_bytes(packing, kGroupRows, spec.cols);
+      for (uint32_t group = 0; group * kGroupRows < count; ++group) {
+        pack_group(packing, trits.data() + size_t{group} * kGroupRows * spec.cols, spec.cols,
+                   std::min<size_t>(kGroupRows, count - group * kGroupRows), spec.cols,
+                   reinterpret_cast<uint8_t*>(packed.data()) + group * group_bytes);
+      }
+      return packed;
+    });
+    job.tensor->scales = std::move(scales.scales);
+  }
+
+  std::vector<float> finite_values(const TensorSpec& spec, uint32_t row, uint32_t count) const {
+    std::vector<float> values(size_t{count} * spec.cols);
+    source_.read_values(spec, row, count, values.data());
+    const size_t bad = find_nonfinite(std::span<const float>(values));
+    if (bad != values.size()) fail_value(spec, row + bad / spec.cols, bad % spec.cols, values[bad]);
+    return values;
+  }
+
+  void convert_values(const Job& job) {
+    const size_t row_bytes = job.tensor->stride * sizeof(float);
+    stream(job, [&](uint32_t row, uint32_t count) {
+      const auto values = finite_values(job.spec, row, count);
+      std::vector<std::byte> padded(count * row_bytes);
+      for (uint32_t r = 0; r < count; ++r) {
+        std::memcpy(padded.data() + r * row_bytes, values.data() + size_t{r} * job.spec.cols,
+                    job.spec.cols * sizeof(float));
+      }
+      return padded;
+    });
+  }
+
+  // Rows of `stride` halves.
+  std::vector<std::byte> read_halves(const TensorSpec& spec, uint32_t stride, uint32_t row, uint32_t count) const {
+    const auto values = finite_values(spec, row, count);
+    std::vector<std::byte> padded(size_t{count} * stride * sizeof(uint16_t));
+    auto* const out = reinterpret_cast<uint16_t*>(padded.data());
+    for (uint32_t r = 0; r < count; ++r) {
+      for (uint32_t c = 0; c < spec.cols; ++c) {
+        const float value = values[size_t{r} * spec.cols + c];
+        const uint16_t half = float_to_half(value);
+        if (!half_is_finite(half)) fail_value(spec, row + r, c, value);
+        out[size_t{r} * stride + c] = half;
+      }
+    }
+    return padded;
+  }
+
+  void convert_halves(const Job& job) {
+    stream(job, [&](uint32_t row, uint32_t count) { return read_halves(job.spec, job.tensor->stride, row, count); });
+  }
+
+  // Each row in steps of its largest magnitude / 127. It is rounded to F16 first, so that the same head comes of a file
+  // that has been through F16.
+  void convert_int8(const Job& job) {
+    const uint32_t cols = job.spec.cols, stride = job.tensor->stride;
+    std::vector<float> scales(job.spec.rows);
+    stream(job, [&](uint32_t row, uint32_t count) {
+      const auto bytes = read_halves(job.spec, cols, row, count);
+      const auto* const halves = reinterpret_cast<const uint16_t*>(bytes.data());
+      std::vector<std::byte> padded(size_t{count} * stride);
+      for (uint32_t r = 0; r < count; ++r) {
+        scales[row + r] = quantize_row(halves + size_t{r} * cols, cols, padded.data() + size_t{r} * stride);
+      }
+      return padded;
+    });
+    job.tensor->scales = std::move(scales);
+  }
+
+  static float quantize_row(const uint16_t* halves, uint32_t cols, std::byte* out) {
+    float largest = 0;
+    for (uint32_t c = 0; c < cols; ++c) largest = std::max(largest, std::fabs(half_to_float(halves[c])));
+    if (largest == 0) return 1;
+    const float scale = largest / 127;
+    for (uint32_t c = 0; c < cols; ++c) {
+      const float steps = std::nearbyint(half_to_float(halves[c]) / scale);
+      out[c] = static_cast<std::byte>(static_cast<int8_t>(std::clamp(steps, -127.0f, 127.0f)));
+    }
+    return scale;
+  }
+
+  const Source& source_;
+  const ConverterOptions& options_;
+  Sink& sink_;
+  const Progress& progress_;
+  ProgressMeter* meter_ = nullptr;
+  std::vector<Job> jobs_;
+};
+
+}  // namespace
+
+void Sink::begin(fb::TensorT& tensor) {
+  current_ = &tensor;
+  missing_ = tensor.raw_size;
+  hasher_ = Hasher();
+  begin_tensor(tensor);
+}
+
+void Sink::write(std::span<const std::byte> bytes) {
+  require(bytes.size() <= missing_, BITNET_ERROR_INTERNAL, "tensor ", current_->name, " is longer than announced");
+  missing_ -= bytes.size();
+  hasher_.add(bytes);
+  write_piece(bytes);
+}
+
+void Sink::end() {
+  require(missing_ == 0, BITNET_ERROR_INTERNAL, "tensor ", current_->name, " is shorter than announced");
+  current_->checksum = hasher_.digest();
+  end_tensor(*current_);
+}
+
+bool Sink::put(fb::TensorT& tensor, std::span<const std::byte> bytes) {
+  if (adopt(tensor, bytes)) {
+    tensor.checksum = hash(bytes);
+    return true;
+  }
+  begin(tensor);
+  for (size_t at = 0; at < bytes.size(); at += kPieceBytes) {
+    write(bytes.subspan(at, std::min(kPieceBytes, bytes.size() - at)));
+  }
+  end();
+  return false;
+}
+
+fb::ModelT convert_model(const Source& source, const ConverterOptions& options, Sink& sink, const Progress& progress) {
+  return Converter(source, options, sink, progress).run();
+}
+
+Buffer pack_metadata(const fb::ModelT& model) {
+  flatbuffers::FlatBufferBuilder builder;
+  fb::FinishModelBuffer(builder, fb::Model::Pack(builder, &model));
+  require(builder.GetSize() <= kMaxMetadata, BITNET_ERROR_UNSUPPORTED, "the metadata takes ", builder.GetSize(),
+          " bytes; the format allows ", kMaxMetadata);
+  Buffer buffer(builder.GetSize());
+  std::memcpy(buffer.data(), builder.GetBufferPointer(), builder.GetSize());
+  return buffer;
+}
+
+}  // namespace bitnet

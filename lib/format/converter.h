@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Turns a model into the form that the kernels read, tensor by tensor, a few MiB at a time. What becomes of the bytes
+// is the sink's business: a file (ContainerWriter) or memory.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/progress.h"
+#include "format/container.h"
+#include "format/source.h"
+
+namespace bitnet {
+
+class Sink {
+ public:
+  virtual ~Sink() = default;
+
+  // A tensor, its type and shape filled in, whose raw_size bytes will follow in pieces.
+  void begin(fb::TensorT& tensor);
+  void write(std::span<const std::byte> bytes);
+  void end();
+  // All at once, of bytes that outlive the sink's product. Returns whether it refers to them rather than to a copy.
+  bool put(fb::TensorT& tensor, std::span<const std::byte> bytes);
+
+  // Told before the first tensor: all that will come.
+  virtual void expect(uint64_t raw_bytes) = 0;
+
+ protected:
+  virtual void begin_tensor(fb::TensorT& tensor) = 0;
+  virtual void write_piece(std::span<const std::byte> bytes) = 0;
+  // Fills in where and how the tensor is stored.
+  virtual void end_tensor(fb::TensorT& tensor) = 0;
+  // Refers to the bytes instead of copying them, if it can.
+  virtual bool adopt(fb::TensorT& tensor, std::span<const std::byte> bytes) = 0;
+
+ private:
+  Hasher hasher_;
+  fb::TensorT* current_ = nullptr;
+  uint64_t missing_ = 0;
+};
+
+struct ConverterOptions {
+  Packing packing = Packing::i2;
+  HeadType head = HeadType::f16;
+};
+
+// Converts everything, and returns the metadata with its tensors.
+fb::ModelT convert_model(const Source& source, const ConverterOptions& options, Sink& sink, const Progress& progress);
+
+// The metadata as it is laid into files and memory; throws if it is too large.
+Buffer pack_metadata(const fb::ModelT& model);
+
+}  // namespace bitnet

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+#include "format/layout.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/half.h"
+
+namespace bitnet {
+namespace {
+
+void check_range(const char* what, uint64_t value, uint64_t low, uint64_t high) {
+  require(value >= low && value <= high, BITNET_ERROR_FORMAT, "hyperparameter ", what, " is ", value,
+          "; it must be between ", low, " and ", high);
+}
+
+}  // namespace
+
+std::optional<fb::Activation> activation_of(std::string_view architecture) {
+  // llama.cpp's graph of "bitnet" has SiLU; that of the other two, in bitnet.cpp's fork, squared ReLU.
+  if (architecture == "bitnet") return fb::Activation::silu;
+  if (architecture == "bitnet-25" || architecture == "bitnet-b1.58") return fb::Activation::relu2;
+  return std::nullopt;
+}
+
+void check_hyperparameters(const fb::HyperParametersT& hyper) {
+  check_range("layers", hyper.layers, 1, 1024);
+  check_range("hidden", hyper.hidden, 16, 1 << 17);
+  check_range("ffn", hyper.ffn, 16, 1 << 19);
+  check_range("heads", hyper.heads, 1, 4096);
+  check_range("kv_heads", hyper.kv_heads, 1, hyper.heads);
+  check_range("head_dim", hyper.head_dim, 2, 4096);
+  check_range("heads x head_dim", uint64_t{hyper.heads} * hyper.head_dim, 16, 1 << 17);
+  check_range("vocabulary", hyper.vocabulary, 1, 1 << 22);
+  check_range("context", hyper.context, 1, 1 << 24);
+  require(hyper.heads % hyper.kv_heads == 0, BITNET_ERROR_FORMAT, "hyperparameter heads (", hyper.heads,
+          ") is not a multiple of kv_heads (", hyper.kv_heads, ")");
+  require(hyper.head_dim % 2 == 0, BITNET_ERROR_FORMAT, "hyperparameter head_dim (", hyper.head_dim,
+          ") is odd; rotary embedding needs pairs");
+  require(std::isfinite(hyper.rms_epsilon) && hyper.rms_epsilon >= 0 && hyper.rms_epsilon <= 1, BITNET_ERROR_FORMAT,
+          "hyperparameter rms_epsilon is ", hyper.rms_epsilon, "; it must be between 0 and 1");
+  require(std::isfinite(hyper.rope_theta) && hyper.rope_theta >= 1, BITNET_ERROR_FORMAT,
+          "hyperparameter rope_theta is ", hyper.rope_theta, "; it must be finite and at least 1");
+  require(hyper.activation <= fb::Activation::MAX, BITNET_ERROR_UNSUPPORTED, "unknown activation ",
+          static_cast<int>(hyper.activation), "; a newer libbitnet may know it");
+}
+
+std::vector<TensorSpec> tensor_specs(const fb::HyperParametersT& hyper, bool with_head) {
+  const uint32_t hidden = hyper.hidden, ffn = hyper.ffn;
+  const uint32_t q = hyper.heads * hyper.head_dim, kv = hyper.kv_heads * hyper.head_dim;
+  std::vector<TensorSpec> specs;
+  specs.push_back({std::string(kEmbeddingName), Role::embedding, hyper.vocabulary, hidden});
+  for (uint32_t i = 0; i < hyper.layers; ++i) {
+    const std::string layer = "blk." + std::to_string(i) + ".";
+    specs.push_back({layer + "attn_norm.weight", Role::norm, 1, hidden});
+    specs.push_back({layer + "attn_q.weight", Role::ternary, q, hidden});
+    specs.push_back({layer + "attn_k.weight", Role::ternary, kv, hidden});
+    specs.push_back({layer + "attn_v.weight", Role::ternary, kv, hidden});
+    specs.push_back({layer + "attn_sub_norm.weight", Role::norm, 1, q});
+    specs.push_back({layer + "attn_output.weight", Role::ternary, hidden, q});
+    specs.push_back({layer + "ffn_norm.weight", Role::norm, 1, hidden});
+    specs.push_back({layer + "ffn_gate.weight", Role::ternary, ffn, hidden});
+    specs.push_back({layer + "ffn_up.weight", Role::ternary, ffn, hidden});
+    specs.push_back({layer + "ffn_sub_norm.weight", Role::norm, 1, ffn});
+    specs.push_back({layer + "ffn_down.weight", Role::ternary, hidden, ffn});
+  }
+  specs.push_back({"output_norm.weight", Role::norm, 1, hidden});
+  if (with_head) specs.push_back({std::string(kHeadName), Role::head, hyper.vocabulary, hidden});
+  return specs;
+}
+
+uint32_t row_stride(fb::Type type, uint32_t cols) {
+  const auto pad = [cols](uint32_t to) { return (cols + to - 1) / to * to; };
+  switch (type) {
+    case fb::Type::f32:
+      return pad(kCacheLine / 4);
+    case fb::Type::f16:
+      return pad(kCacheLine / 2);
+    case fb::Type::int8:
+      return pad(kCacheLine);
+    default:
+      return 0;
+  }
+}
+
+uint64_t raw_bytes(fb::Type type, uint32_t rows, uint32_t cols) {
+  if (is_ternary(type)) return packed_bytes(packing_of(type), rows, cols);
+  const uint64_t width = type == fb::Type::f32 ? 4 : type == fb::Type::f16 ? 2 : 1;
+  return uint64_t{rows} * row_stride(type, cols) * width;
+}
+
+size_t find_nonfinite(std::span<const float> values) {
+  return static_cast<size_t>(std::ranges::find_if(values, [](float v) { return !std::isfinite(v); }) - values.begin());
+}
+
+size_t find_nonfinite(std::span<const uint16_t> halves) {
+  // A plain loop over a block at a time: the compiler makes vectors of it.
+  constexpr size_t kBlock = 4096;
+  for (size_t begin = 0; begin < halves.size(); begin += kBlock) {
+    const auto block = halves.subspan(begin, std::min(kBlock, halves.size() - begin));
+    bool bad = false;
+    for (const uint16_t half : block) bad |= !half_is_finite(half);
+    if (bad) return begin + static_cast<size_t>(std::ranges::find_if_not(block, half_is_finite) - block.begin());
+  }
+  return halves.size();
+}
+
+}  // namespace bitnet

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Where the converter reads a model from: a GGUF file, or a .bitnet file in another packing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "format/container.h"
+#include "format/gguf.h"
+#include "format/layout.h"
+
+namespace bitnet {
+
+// What a look through a whole ternary matrix has found.
+struct TernaryScales {
+  std::vector<float> scales;  // one, or one for each row
+  float inverse_mean = 0;     // nonzero: the weights are to be rounded, w * inverse_mean to the nearest of -1, 0, 1
+};
+
+// Reading rows is safe from several threads at once.
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  // The metadata without the tensors.
+  virtual fb::ModelT describe() const = 0;
+  virtual bool has(std::string_view name) const = 0;
+  // Throws unless the source consists of just these tensors, in these shapes.
+  virtual void check(const std::vector<TensorSpec>& specs) const = 0;
+
+  // The tensor in exactly this form, if that is how the source holds it.
+  virtual std::optional<Tensor> stored(const TensorSpec& spec, fb::Type type) const = 0;
+  virtual TernaryScales ternary_scales(const TensorSpec& spec) const = 0;
+  // `count` rows of spec.cols values each. Ternary: row and count are multiples of four, but for the end of the matrix.
+  virtual void read_trits(const TensorSpec& spec, const TernaryScales& scales, uint32_t row, uint32_t count,
+                          int8_t* out) const = 0;
+  virtual void read_values(const TensorSpec& spec, uint32_t row, uint32_t count, float* out) const = 0;
+  // These rows will not be read again soon: their pages need not stay in memory.
+  virtual void release(const TensorSpec& spec, uint32_t row, uint32_t count) const = 0;
+};
+
+struct GgufSourceOptions {
+  I2sLayout layout = I2sLayout::x86;
+  Quantize quantize = Quantize::refuse;
+  bool mapped = false;  // the file is a mapping whose pages can be dropped
+};
+std::unique_ptr<Source> open_gguf_source(std::span<const std::byte> file, const GgufSourceOptions& options);
+std::unique_ptr<Source> open_container_source(std::shared_ptr<const Container> container);
+
+}  // namespace bitnet

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#include "format/verify.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/parallel.h"
+
+namespace bitnet {
+namespace {
+
+std::string at(const Tensor& tensor, size_t index) {
+  return "row " + std::to_string(index / tensor.stride) + ", column " + std::to_string(index % tensor.stride);
+}
+
+template <typename Number>
+std::string find_bad_number(const Tensor& tensor) {
+  const std::span values(reinterpret_cast<const Number*>(tensor.data.data()), tensor.data.size() / sizeof(Number));
+  const size_t bad = find_nonfinite(values);
+  return bad == values.size() ? "" : "no finite number at " + at(tensor, bad);
+}
+
+// Packing what a group unpacks to must give the same bytes: that finds invalid codes and filling that is not zero.
+std::string find_bad_code(const Tensor& tensor) {
+  const Packing packing = packing_of(tensor.type);
+  const size_t group_bytes = packed_bytes(packing, kGroupRows, tensor.cols);
+  std::vector<int8_t> trits(kGroupRows * tensor.cols);
+  std::vector<uint8_t> again(group_bytes);
+  const auto* packed = reinterpret_cast<const uint8_t*>(tensor.data.data());
+  for (uint32_t row = 0; row < tensor.rows; row += kGroupRows, packed += group_bytes) {
+    const size_t rows = std::min<size_t>(kGroupRows, tensor.rows - row);
+    const std::string place = " in rows " + std::to_string(row) + " to " + std::to_string(row + rows - 1);
+    if (!unpack_group(packing, packed, rows, tensor.cols, trits.data(), tensor.cols)) return "invalid code" + place;
+    pack_group(packing, trits.data(), tensor.cols, rows, tensor.cols, again.data());
+    if (!std::ranges::equal(again, std::span(packed, group_bytes))) return "filling that is not zero" + place;
+  }
+  return "";
+}
+
+std::string find_problem(const Tensor& tensor) {
+  if (hash(tensor.data) != tensor.checksum) return "wrong checksum";
+  switch (tensor.type) {
+    case fb::Type::f32:
+      return find_bad_number<float>(tensor);
+    case fb::Type::f16:
+      return find_bad_number<uint16_t>(tensor);
+    case fb::Type::int8:
+      return "";  // any byte is a number; the scales were checked on opening
+    default:
+      return find_bad_code(tensor);
+  }
+}
+
+}  // namespace
+
+bool VerifyReport::sound() const {
+  return std::ranges::all_of(tensors, [](const TensorReport& tensor) { return tensor.problem.empty(); });
+}
+
+VerifyReport verify(const std::string& path, const Progress& progress) {
+  const auto container = open_container(path);
+  fb::HyperParametersT hyper;
+  container->metadata().hyper()->UnPackTo(&hyper);
+  check_hyperparameters(hyper);
+  check_tensors(*container, tensor_specs(hyper, container->find(kHeadName) != nullptr));
+
+  VerifyReport report{{}, container->fingerprint()};
+  for (const Tensor& tensor : container->tensors()) {
+    report.tensors.push_back({std::string(tensor.name), tensor.type, tensor.rows, tensor.cols, tensor.data.size(), {}});
+  }
+  ProgressMeter meter(progress, container->tensor_bytes());
+  parallel_for(report.tensors.size(), [&](size_t i) {
+    const Tensor& tensor = container->tensors()[i];
+    report.tensors[i].problem = find_problem(tensor);
+    if (container->is_mapped(tensor.data)) drop_pages(tensor.data);
+    meter.advance(tensor.data.size());
+  });
+  meter.advance(0);
+  return report;
+}
+
+}  // namespace bitnet

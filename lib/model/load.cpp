@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "format/container.h"
+#include "model/model.h"
+
+namespace bitnet {
+namespace {
+
+std::string_view view(const flatbuffers::String* string) {
+  return string == nullptr ? std::string_view() : std::string_view(string->data(), string->size());
+}
+
+template <typename T>
+std::span<const T> view(const flatbuffers::Vector<T>* vector) {
+  if (vector == nullptr) return {};
+  return {reinterpret_cast<const T*>(vector->Data()), vector->size()};
+}
+
+HyperParameters read_hyperparameters(const fb::Model& model, const fb::HyperParametersT& in) {
+  HyperParameters out;
+  out.architecture = view(model.architecture());
+  out.layers = in.layers;
+  out.hidden = in.hidden;
+  out.ffn = in.ffn;
+  out.heads = in.heads;
+  out.kv_heads = in.kv_heads;
+  out.head_dim = in.head_dim;
+  out.vocabulary = in.vocabulary;
+  out.context = in.context;
+  out.rms_epsilon = in.rms_epsilon;
+  out.rope_theta = in.rope_theta;
+  out.activation = in.activation == fb::Activation::silu ? Activation::silu : Activation::relu2;
+  return out;
+}
+
+Token check_special(const char* what, int32_t id, size_t tokens) {
+  require(id == kNoToken || (id >= 0 && static_cast<size_t>(id) < tokens), BITNET_ERROR_FORMAT, "the tokenizer's ",
+          what, " token is ", id, ", but there are only ", tokens, " tokens");
+  return id;
+}
+
+void check_pieces(const StringTable& pieces) {
+  uint32_t begin = 0;
+  for (size_t i = 0; i < pieces.size(); begin = pieces.ends[i++]) {
+    require(pieces.ends[i] >= begin && pieces.ends[i] <= pieces.bytes.size(), BITNET_ERROR_FORMAT,
+            "the tokenizer's token ", i, " ends at ", pieces.ends[i], ", outside the text of the tokens");
+  }
+}
+
+std::span<const Merge> read_merges(const fb::Tokenizer& in, size_t tokens) {
+  static_assert(sizeof(Merge) == sizeof(fb::Merge) && alignof(Merge) == alignof(fb::Merge));
+  if (in.merges() == nullptr) return {};
+  const std::span merges(reinterpret_cast<const Merge*>(in.merges()->Data()), in.merges()->size());
+  const auto valid = [tokens](Token id) { return id >= 0 && static_cast<size_t>(id) < tokens; };
+  const auto bad = std::ranges::find_if(merges, [&](Merge m) { return !valid(m.left) || !valid(m.right); });
+  require(bad == merges.end(), BITNET_ERROR_FORMAT, "the tokenizer's merge ", bad - merges.begin(),
+          " names tokens that do not exist");
+  return merges;
+}
+
+Vocabulary read_vocabulary(const fb::Model& model, size_t tokens) {
+  const fb::Tokenizer& in = *model.tokenizer();
+  require(in.kind() <= fb::TokenizerKind::MAX, BITNET_ERROR_UNSUPPORTED,
+          "the tokenizer is of a kind that this library does not know; a newer libbitnet may");
+  Vocabulary out;
+  const bool sentencepiece = in.kind() == fb::TokenizerKind::sentencepiece;
+  out.kind = sentencepiece ? TokenizerKind::sentencepiece : TokenizerKind::byte_bpe;
+  out.pre_tokenizer = view(in.pre_tokenizer());
+  const auto bytes = view(in.pieces());
+  out.pieces = {{reinterpret_cast<const char*>(bytes.data()), bytes.size()}, view(in.ends())};
+  out.types = view(in.types());
+  out.scores = view(in.scores());
+  require(
+      out.pieces.size() == tokens && out.types.size() == tokens && out.scores.size() == (sentencepiece ? tokens : 0),
+      BITNET_ERROR_FORMAT, "the tokenizer has ", out.pieces.size(), " tokens, ", out.types.size(), " types and ",
+      out.scores.size(), " scores for a vocabulary of ", tokens);
+  check_pieces(out.pieces);
+  const auto bad_type = std::ranges::find_if(out.types, [](uint8_t type) { return type < 1 || type > 6; });
+  require(bad_type == out.types.end(), BITNET_ERROR_FORMAT, "the tokenizer's token ", bad_type - out.types.begin(),
+          " has an unknown type");
+  const size_t bad_score = find_nonfinite(out.scores);
+  require(bad_score == out.scores.size(), BITNET_ERROR_FORMAT, "the tokenizer's token ", bad_score,
+          " has a score that is no number");
+  out.merges = read_merges(in, tokens);
+  out.bos = check_special("bos", in.bos(), tokens);
+  out.eos = check_special("eos", in.eos(), tokens);
+  out.unknown = check_special("unknown", in.unknown(), tokens);
+  out.padding = check_special("padding", in.padding(), tokens);
+  out.add_bos = in.add_bos() && out.bos != kNoToken;
+  out.add_eos = in.add_eos() && out.eos != kNoToken;
+  out.add_space_prefix = in.add_space_prefix();
+  out.chat_template = view(model.chat_template());
+  return out;
+}
+
+// The tensors by name; check_tensors has seen that they are there.
+class Tensors {
+ public:
+  explicit Tensors(const Container& container) : container_(container) {}
+
+  const float* norm(const std::string& name) const {
+    const Tensor& tensor = get(name);
+    const std::span values(reinterpret_cast<const float*>(tensor.data.data()), tensor.cols);
+    const size_t bad = find_nonfinite(values);
+    require(bad == values.size(), BITNET_ERROR_FORMAT, "tensor ", name, ", column ", bad,
+            " is no finite number; the file is damaged");
+    return values.data();
+  }
+
+  // One packing for all: matrices that share their activations must read them in the same order.
+  TernaryMatrix ternary(const std::string& name) {
+    const Tensor& tensor = get(name);
+    if (!packing_) packing_ = packing_of(tensor.type);
+    require(*packing_ == packing_of(tensor.type), BITNET_ERROR_UNSUPPORTED, "tensor ", name,
+            " is packed otherwise than the tensors before; convert the file to one packing");
+    return {packing_of(tensor.type),
+            tensor.rows,
+            tensor.cols,
+            reinterpret_cast<const uint8_t*>(tensor.data.data()),
+            tensor.scales.data(),
+            tensor.scales.size() > 1};
+  }
+
+  PlainMatrix plain(std::string_view name) const {
+    const Tensor& tensor = get(name);
+    const bool int8 = tensor.type == fb::Type::int8;
+    return {int8 ? PlainMatrix::Type::int8 : PlainMatrix::Type::f16,
+            tensor.rows,
+            tensor.cols,
+            tensor.stride,
+            tensor.data.data(),
+            int8 ? tensor.scales.data() : nullptr};
+  }
+
+ private:
+  const Tensor& get(std::string_view name) const { return *container_.find(name); }
+
+  const Container& container_;
+  std::optional<Packing> packing_;
+};
+
+Layer load_layer(Tensors& tensors, const std::string& prefix) {
+  Layer layer;
+  layer.attention_norm = tensors.norm(prefix + "attn_norm.weight");
+  layer.q = tensors.ternary(prefix + "attn_q.weight");
+  layer.k = tensors.ternary(prefix + "attn_k.weight");
+  layer.v = tensors.ternary(prefix + "attn_v.weight");
+  layer.attention_sub_norm = tensors.norm(prefix + "attn_sub_norm.weight");
+  layer.o = tensors.ternary(prefix + "attn_output.weight");
+  layer.ffn_norm = tensors.norm(prefix + "ffn_norm.weight");
+  layer.gate = tensors.ternary(prefix + "ffn_gate.weight");
+  layer.up = tensors.ternary(prefix + "ffn_up.weight");
+  layer.ffn_sub_norm = tensors.norm(prefix + "ffn_sub_norm.weight");
+  layer.down = tensors.ternary(prefix + "ffn_down.weight");
+  return layer;
+}
+
+}  // namespace
+
+Model load_model(std::shared_ptr<const Container> container) {
+  const fb::Model& in = container->metadata();
+  require(activation_of(view(in.architecture())).has_value(), BITNET_ERROR_UNSUPPORTED, "the architecture is ",
+          view(in.architecture()).substr(0, 100), "; supported are bitnet-b1.58, bitnet-25 and bitnet");
+  fb::HyperParametersT hyper;
+  in.hyper()->UnPackTo(&hyper);
+  check_hyperparameters(hyper);
+  const bool has_head = container->find(kHeadName) != nullptr;
+  require(has_head || in.tied(), BITNET_ERROR_FORMAT, "tensor ", kHeadName, " is missing");
+  check_tensors(*container, tensor_specs(hyper, has_head));
+
+  Model model;
+  model.name = view(in.name());
+  model.license = view(in.license());
+  model.hyper = read_hyperparameters(in, hyper);
+  model.vocabulary = read_vocabulary(in, hyper.vocabulary);
+  Tensors tensors(*container);
+  model.embedding = tensors.plain(kEmbeddingName);
+  model.layers.reserve(hyper.layers);
+  for (uint32_t i = 0; i < hyper.layers; ++i) {
+    model.layers.push_back(load_layer(tensors, "blk." + std::to_string(i) + "."));
+  }
+  model.output_norm = tensors.norm("output_norm.weight");
+  model.head = has_head ? tensors.plain(kHeadName) : model.embedding;
+  model.tied = in.tied();
+  model.fingerprint = container->fingerprint();
+  model.container = std::move(container);
+  return model;
+}
+
+}  // namespace bitnet

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// Logits to a token: the knobs of bitnet_sampler_options, in the order that it states.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels.h"
+#include "sample/random.h"
+#include "text/vocabulary.h"
+
+namespace bitnet {
+
+struct LogitBias {
+  Token token;
+  float bias;
+};
+
+struct SamplerOptions {
+  uint64_t seed = 0;
+  float temperature = 0;
+  uint32_t top_k = 0;
+  float top_p = 1;
+  float min_p = 0;
+  float repetition_penalty = 1;
+  float frequency_penalty = 0;
+  float presence_penalty = 0;
+  uint32_t penalty_window = 64;
+  std::vector<LogitBias> logit_bias;
+};
+
+class Sampler {
+ public:
+  // Throws Error for a knob out of its range.
+  explicit Sampler(SamplerOptions options);
+
+  void reseed(uint64_t seed) { random_ = Random(seed); }
+
+  // Draws a token; the last penalty_window of `recent` count as recent. NaN logits count as -infinity. Throws Error if
+  // no token is possible, or if a biased token is beyond the logits.
+  Token sample(std::span<const float> logits, std::span<const Token> recent);
+
+ private:
+  struct Candidate {
+    float logit;
+    float weight;  // exp((logit - largest) / temperature)
+    Token token;
+  };
+  static bool before(const Candidate& a, const Candidate& b) {
+    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+  }
+
+  void take_logits(std::span<const float> logits);
+  void penalize(std::span<const Token> recent);
+  void keep_top_k();
+  float weigh(float largest);
+  void keep_top_p(float sum);
+  void keep_min_p();
+  Token draw();
+
+  SamplerOptions options_;
+  Random random_;
+  const Kernels& kernels_;
+  std::vector<Candidate> candidates_;  // in the order of tokens, until a step sorts them
+  std::vector<float> weights_;
+  std::vector<Token> recent_;
+};
+
+}  // namespace bitnet

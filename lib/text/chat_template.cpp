@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#include "text/chat_template.h"
+
+#include <utility>
+
+#include "text/jinja/renderer.h"
+#include "text/jinja/syntax.h"
+
+namespace bitnet {
+
+struct ChatTemplate::Program {
+  jinja::Block block;
+};
+
+ChatTemplate::ChatTemplate(std::string_view source) : program_(new Program{jinja::parse(source)}) {}
+
+ChatTemplate::~ChatTemplate() = default;
+
+// The variables that Hugging Face's apply_chat_template gives; no tools and no documents.
+std::string ChatTemplate::render(std::span<const ChatMessage> messages, const ChatVariables& variables) const {
+  jinja::List list;
+  for (const ChatMessage& message : messages) {
+    list.push_back(jinja::Dict{{"role", message.role}, {"content", message.content}});
+  }
+  jinja::Dict dict{{"messages", std::move(list)},
+                   {"add_generation_prompt", variables.add_generation_prompt},
+                   {"tools", jinja::None()},
+                   {"documents", jinja::None()}};
+  const auto define = [&](const char* name, const std::optional<std::string_view>& token) {
+    if (token) dict.emplace_back(name, *token);
+  };
+  define("bos_token", variables.bos_token);
+  define("eos_token", variables.eos_token);
+  define("unk_token", variables.unk_token);
+  define("pad_token", variables.pad_token);
+  return jinja::render(program_->block, std::move(dict));
+}
+
+}  // namespace bitnet

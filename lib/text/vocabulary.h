@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// A model's vocabulary as the tokenizers read it: views into the model's metadata, which must outlive them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace bitnet {
+
+using Token = int32_t;
+constexpr Token kNoToken = -1;
+
+// Strings laid end to end; string i is bytes[ends[i-1] .. ends[i]).
+struct StringTable {
+  std::string_view bytes;
+  std::span<const uint32_t> ends;
+
+  size_t size() const { return ends.size(); }
+  std::string_view operator[](size_t i) const {
+    const uint32_t begin = i == 0 ? 0 : ends[i - 1];
+    return bytes.substr(begin, ends[i] - begin);
+  }
+};
+
+// The numbers are GGUF's (tokenizer.ggml.token_type).
+enum class TokenType : uint8_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
+
+enum class TokenizerKind : uint8_t {
+  byte_bpe,       // GPT-2's: UTF-8 bytes written in GPT-2's printable alphabet, ranked merges ("gpt2" in GGUF)
+  sentencepiece,  // SentencePiece BPE: scores, U+2581 for space, byte fallback ("llama" in GGUF)
+};
+
+// A pair of tokens that byte-level BPE joins; its rank is its index.
+struct Merge {
+  Token left;
+  Token right;
+};
+
+struct Vocabulary {
+  TokenizerKind kind = TokenizerKind::byte_bpe;
+  std::string_view pre_tokenizer;  // GGUF's name of the splitting rule: "llama-bpe", "gpt-2", ...; byte_bpe only
+  StringTable pieces;              // as the file spells them (byte_bpe: in GPT-2's alphabet)
+  std::span<const uint8_t> types;  // TokenType of each piece
+  std::span<const float> scores;   // sentencepiece only
+  std::span<const Merge> merges;   // byte_bpe only
+  Token bos = kNoToken, eos = kNoToken, unknown = kNoToken, padding = kNoToken;
+  bool add_bos = false, add_eos = false;
+  bool add_space_prefix = true;    // sentencepiece only
+  std::string_view chat_template;  // Jinja source; empty if the model has none
+};
+
+}  // namespace bitnet

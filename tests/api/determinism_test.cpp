@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// One model, one sequence of tokens: the same logits, bit for bit, on every instruction set, at any thread count, however
+// the tokens are split into calls, in either packing, alone or in a batch.
+#include <string>
+
+#include "test_model.h"
+
+namespace bitnet_test {
+namespace {
+
+constexpr size_t kTokens = 45;  // more than two blocks of every kernel that takes many tokens at once
+
+using Split = std::vector<size_t>;
+const std::vector<Split> kSplits = {{45}, {1, 44}, {44, 1}, {16, 16, 13}, {7, 1, 30, 7}, {2, 3, 5, 35}};
+
+// Logits of every token, evaluated in the pieces of `split`, then of five more one by one.
+std::vector<float> run(const Model& model, uint32_t threads, const Split& split, uint32_t batch = 0) {
+  const Session session = make_session(model, {.size = sizeof(bitnet_session_options), .context = 64,
+                                               .threads = threads, .batch = batch});
+  const Tokens tokens = random_tokens(kTokens + 5);
+  std::vector<float> all;
+  size_t at = 0;
+  auto piece = [&](size_t count) {
+    eval(session, std::span(tokens).subspan(at, count), BITNET_LOGITS_ALL);
+    for (size_t i = 0; i < count; i++) {
+      const auto row = logits(session, i);
+      all.insert(all.end(), row.begin(), row.end());
+    }
+    at += count;
+  };
+  for (const size_t count : split) piece(count);
+  while (at < tokens.size()) piece(1);
+  return all;
+}
+
+class Determinism : public testing::TestWithParam<bitnet_head> {
+ protected:
+  std::string path(bitnet_packing packing = BITNET_PACKING_I2) const { return model_path(packing, GetParam()); }
+};
+
+TEST_P(Determinism, EveryIsaThreadCountAndSplitGivesTheSameBits) {
+  const auto reference = run(open(path(), "scalar"), 1, {kTokens});
+  ASSERT_NE(bitnet_isa_name(1), nullptr) << "there must be something to compare the scalar kernels with";
+  for (size_t i = 0; bitnet_isa_name(i) != nullptr; i++) {
+    const Model model = open(path(), bitnet_isa_name(i));
+    for (const uint32_t threads : {1u, 2u, 3u, 7u}) {
+      for (const Split& split : kSplits) {
+        EXPECT_TRUE(same_bits(run(model, threads, split), reference))
+            << bitnet_isa_name(i) << ", " << threads << " threads, split " << testing::PrintToString(split);
+      }
+    }
+  }
+}
+
+TEST_P(Determinism, BatchSizeDoesNotMatter) {
+  const Model model = open(path());
+  const auto reference = run(model, 2, {kTokens});
+  for (const uint32_t batch : {1u, 3u, 16u, 45u}) {
+    EXPECT_TRUE(same_bits(run(model, 2, {kTokens}, batch), reference)) << batch;
+  }
+}
+
+TEST_P(Determinism, PackingDoesNotMatter) {
+  EXPECT_TRUE(same_bits(run(open(path(BITNET_PACKING_T5)), 2, {kTokens}), run(open(path()), 2, {kTokens})));
+}
+
+TEST_P(Determinism, EveryIsaAgreesOnT5) {
+  const auto reference = run(open(path(BITNET_PACKING_T5), "scalar"), 1, {kTokens});
+  for (size_t i = 0; bitnet_isa_name(i) != nullptr; i++) {
+    const Model model = open(path(BITNET_PACKING_T5), bitnet_isa_name(i));
+    for (const Split& split : kSplits) EXPECT_TRUE(same_bits(run(model, 3, split), reference)) << bitnet_isa_name(i);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Heads, Determinism, testing::Values(BITNET_HEAD_F16, BITNET_HEAD_INT8),
+                         [](const auto& head) { return head.param == BITNET_HEAD_F16 ? "f16" : "int8"; });
+
+TEST(Determinism, ABatchOfSessionsGivesWhatEachGivesAlone) {
+  const Model model = open(model_path());
+  const Tokens tokens = random_tokens(60);
+  const std::vector<std::span<const bitnet_token>> pieces = {
+      std::span(tokens).first(20), std::span(tokens).subspan(20, 1), std::span(tokens).subspan(21, 39)};
+  std::vector<Session> sessions;
+  std::vector<bitnet_batch_item> items;
+  for (const auto piece : pieces) {
+    sessions.push_back(make_session(model, {.size = sizeof(bitnet_session_options), .context = 64, .threads = 2,
+                                            .batch = 16}));
+    items.push_back({sessions.back().get(), piece.data(), piece.size(), BITNET_LOGITS_LAST});
+  }
+  ASSERT_OK(bitnet_eval_batch(items.data(), items.size()));
+  for (size_t i = 0; i < pieces.size(); i++) {
+    const Session alone = make_session(model, {.size = sizeof(bitnet_session_options), .context = 64});
+    eval(alone, pieces[i]);
+    EXPECT_TRUE(same_bits(logits(sessions[i]), logits(alone))) << "session " << i;
+    EXPECT_EQ(bitnet_session_position(sessions[i].get()), pieces[i].size());
+  }
+}
+
+}  // namespace
+}  // namespace bitnet_test

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Small random models for the tests of the C API, and its objects with their frees.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bitnet.h"
+
+namespace bitnet_test {
+
+struct Free {
+  void operator()(bitnet_model* p) const { bitnet_close(p); }
+  void operator()(bitnet_session* p) const { bitnet_session_free(p); }
+  void operator()(bitnet_sampler* p) const { bitnet_sampler_free(p); }
+  void operator()(bitnet_generation* p) const { bitnet_generation_free(p); }
+  void operator()(bitnet_decoder* p) const { bitnet_decoder_free(p); }
+};
+using Model = std::unique_ptr<bitnet_model, Free>;
+using Session = std::unique_ptr<bitnet_session, Free>;
+using Sampler = std::unique_ptr<bitnet_sampler, Free>;
+using Generation = std::unique_ptr<bitnet_generation, Free>;
+using Decoder = std::unique_ptr<bitnet_decoder, Free>;
+constexpr uint32_t kVocabulary = 1000;  // of the models below
+
+using Tokens = std::vector<bitnet_token>;
+
+// A folder of this process's own, removed at its end.
+const std::string& temporary_folder();
+
+// Path of a `.bitnet` file of random weights, written once a process for each choice. The same weights for every packing.
+std::string model_path(bitnet_packing packing = BITNET_PACKING_I2, bitnet_head head = BITNET_HEAD_F16,
+                       uint64_t seed = 1);
+
+// These fail the test, with the library's message, if the call fails.
+Model open(const std::string& path, const char* isa = nullptr);
+Session make_session(const Model& model, bitnet_session_options options = {});
+void eval(const Session& session, std::span<const bitnet_token> tokens, bitnet_logits_of logits = BITNET_LOGITS_LAST);
+std::vector<float> logits(const Session& session, size_t row = 0);
+
+// Tokens that exercise the whole vocabulary, different for each seed.
+Tokens random_tokens(size_t count, uint32_t seed = 1);
+
+// Whether two rows of logits are the same bits.
+testing::AssertionResult same_bits(std::span<const float> a, std::span<const float> b);
+
+#define EXPECT_OK(call) EXPECT_EQ(call, BITNET_OK) << bitnet_last_error()
+#define ASSERT_OK(call) ASSERT_EQ(call, BITNET_OK) << bitnet_last_error()
+
+}  // namespace bitnet_test

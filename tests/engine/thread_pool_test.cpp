@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#include "engine/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cfenv>
+#include <thread>
+#include <vector>
+
+namespace bitnet {
+namespace {
+
+TEST(ThreadPool, RunsEveryPieceOnce) {
+  for (const uint32_t threads : {1u, 2u, 3u, 7u}) {
+    ThreadPool pool(threads);
+    for (uint32_t run = 0; run < 2000; run++) {
+      const uint32_t count = run % 9;
+      std::vector<std::atomic<int>> calls(9);
+      pool.run(count, [&](uint32_t i) { calls[i]++; });
+      for (uint32_t i = 0; i < 9; i++) ASSERT_EQ(calls[i], i < count) << threads << " threads, run " << run;
+    }
+  }
+}
+
+TEST(ThreadPool, WakesAfterSleep) {
+  ThreadPool pool(3);
+  for (int i = 0; i < 5; i++) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    std::atomic<int> sum{0};
+    pool.run(3, [&](uint32_t index) { sum += static_cast<int>(index); });
+    EXPECT_EQ(sum, 3);
+  }
+}
+
+TEST(ThreadPool, RunsOfSeveralCallersTakeTurns) {
+  ThreadPool pool(2);
+  std::atomic<int> inside{0}, most{0}, total{0};
+  auto call = [&] {
+    for (int i = 0; i < 200; i++) {
+      std::atomic<bool> first{true};
+      pool.run(2, [&](uint32_t) {
+        if (first.exchange(false)) most = std::max<int>(most, ++inside);
+        total++;
+      });
+      inside--;
+    }
+  };
+  std::thread other(call);
+  call();
+  other.join();
+  EXPECT_EQ(total, 800);
+}
+
+TEST(ThreadPool, UsesTheCallersPool) {
+  struct Calls {
+    uint32_t runs = 0;
+    std::vector<uint32_t> pieces;
+  } calls;
+  auto parallel = [](void* user, uint32_t count, void (*task)(void*, uint32_t), void* data) {
+    auto* c = static_cast<Calls*>(user);
+    c->runs++;
+    for (uint32_t i = count; i-- > 0;) {
+      c->pieces.push_back(i);
+      task(data, i);
+    }
+  };
+  ThreadPool pool(4, parallel, &calls);
+  std::vector<uint32_t> seen;
+  pool.run(4, [&](uint32_t i) { seen.push_back(i); });
+  EXPECT_EQ(calls.runs, 1u);
+  EXPECT_EQ(seen, (std::vector<uint32_t>{3, 2, 1, 0}));
+}
+
+TEST(ThreadPool, PiecesFindTheDefaultFloatEnvironment) {
+  ASSERT_EQ(std::fesetround(FE_UPWARD), 0);
+  ThreadPool pool(3);
+  std::atomic<int> wrong{0};
+  pool.run(3, [&](uint32_t) { wrong += std::fegetround() != FE_TONEAREST; });
+  pool.run(1, [&](uint32_t) { wrong += std::fegetround() != FE_TONEAREST; });
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(std::fegetround(), FE_UPWARD) << "the host's own mode must come back";
+  std::fesetround(FE_TONEAREST);
+}
+
+}  // namespace
+}  // namespace bitnet

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+#include "format/sample_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+namespace bitnet_test {
+namespace {
+
+// Only for values that F16 holds exactly and that are no subnormals.
+uint16_t to_half(float value) {
+  if (value == 0) return 0;
+  int exponent;
+  const float fraction = std::frexp(std::fabs(value), &exponent);  // 0.5 .. 1
+  return static_cast<uint16_t>((value < 0 ? 0x8000 : 0) | (exponent + 14) << 10 |
+                               (static_cast<int>(fraction * 2048) & 1023));
+}
+
+uint16_t to_bfloat(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return static_cast<uint16_t>(bits >> 16);
+}
+
+// Blocks of 32: F16 step, then int8.
+std::string encode_q8_0(const std::vector<float>& values, float step) {
+  std::string out;
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (i % 32 == 0) append(out, to_half(step));
+    append(out, static_cast<int8_t>(std::lround(values[i] / step)));
+  }
+  return out;
+}
+
+// Blocks of 256: every value is step * group * (six bits - 32); here all groups are `group`.
+std::string encode_q6_k(const std::vector<float>& values, float step, int8_t group) {
+  std::string out;
+  for (size_t begin = 0; begin < values.size(); begin += 256) {
+    uint8_t low[128] = {}, high[64] = {};
+    for (size_t i = 0; i < 256; ++i) {
+      const int code = static_cast<int>(std::lround(values[begin + i] / (step * group))) + 32;
+      const size_t half = i / 128, in_half = i % 128;
+      low[half * 64 + in_half % 64] |= static_cast<uint8_t>((code & 15) << (in_half < 64 ? 0 : 4));
+      high[half * 32 + in_half % 32] |= static_cast<uint8_t>(code >> 4 << 2 * (in_half / 32));
+    }
+    out.append(reinterpret_cast<char*>(low), sizeof low);
+    out.append(reinterpret_cast<char*>(high), sizeof high);
+    out.append(16, static_cast<char>(group));
+    append(out, to_half(step));
+  }
+  return out;
+}
+
+std::string encode_i2s(const std::vector<int8_t>& trits, float scale, size_t run) {
+  std::string out(trits.size() / 4, '\0');
+  for (size_t i = 0; i < trits.size(); ++i) {
+    const size_t block = i / (4 * run), place = i % (4 * run);
+    out[block * run + place % run] |= static_cast<char>((trits[i] + 1) << (6 - 2 * (place / run)));
+  }
+  append(out, scale);
+  out.append(28, '\0');
+  return out;
+}
+
+// Five digits of base 3, the first the most significant, as ceil(256 v / 243); four digits are five with a last 0.
+std::string encode_tq1_0(const std::vector<int8_t>& trits, float scale) {
+  std::string out;
+  const auto run = [&](size_t begin, size_t bytes, int digits) {
+    for (size_t i = 0; i < bytes; ++i) {
+      unsigned v = 0;
+      for (int d = 0; d < 5; ++d)
+        v = v * 3 + (d < digits ? static_cast<unsigned>(trits[begin + d * bytes + i] + 1) : 0);
+      out += static_cast<char>((v * 256 + 242) / 243);
+    }
+  };
+  for (size_t begin = 0; begin < trits.size(); begin += 256) {
+    run(begin, 32, 5);
+    run(begin + 160, 16, 5);
+    run(begin + 240, 4, 4);
+    append(out, to_half(scale));
+  }
+  return out;
+}
+
+std::string encode_tq2_0(const std::vector<int8_t>& trits, float scale) {
+  std::string out;
+  for (size_t begin = 0; begin < trits.size(); begin += 256) {
+    uint8_t bytes[64] = {};
+    for (size_t i = 0; i < 256; ++i) {
+      bytes[i / 128 * 32 + i % 32] |= static_cast<uint8_t>((trits[begin + i] + 1) << 2 * (i % 128 / 32));
+    }
+    out.append(reinterpret_cast<char*>(bytes), sizeof bytes);
+    append(out, to_half(scale));
+  }
+  return out;
+}
+
+}  // namespace
+
+uint32_t gguf_number(Encoding encoding) {
+  switch (encoding) {
+    case Encoding::f32:
+      return 0;
+    case Encoding::f16:
+      return 1;
+    case Encoding::q8_0:
+      return 8;
+    case Encoding::q6_k:
+      return 14;
+    case Encoding::bf16:
+      return 30;
+    case Encoding::tq1_0:
+      return 34;
+    case Encoding::tq2_0:
+      return 35;
+    default:
+      return 36;
+  }
+}
+
+std::string encode_values(Encoding encoding, const std::vector<float>& values) {
+  std::string out;
+  switch (encoding) {
+    case Encoding::q8_0:
+      return encode_q8_0(values, 1.0f / 1024);
+    case Encoding::q6_k:
+      return encode_q6_k(values, 1.0f / 1024, 1);
+    case Encoding::f32:
+      for (const float value : values) append(out, value);
+      return out;
+    case Encoding::f16:
+      for (const float value : values) append(out, to_half(value));
+      return out;
+    case Encoding::bf16:
+      for (const float value : values) append(out, to_bfloat(value));
+      return out;
+    default:
+      throw std::string("not a type of numbers");
+  }
+}
+
+std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, float scale) {
+  std::vector<float> values;
+  for (const int8_t trit : trits) values.push_back(static_cast<float>(trit) * scale);
+  switch (encoding) {
+    case Encoding::i2_s:
+      return encode_i2s(trits, scale, 32);
+    case Encoding::i2_s_arm:
+      return encode_i2s(trits, scale, 16);
+    case Encoding::tq1_0:
+      return encode_tq1_0(trits, scale);
+    case Encoding::tq2_0:
+      return encode_tq2_0(trits, scale);
+    case Encoding::q8_0:
+      return encode_q8_0(values, scale / 127);
+    case Encoding::q6_k:
+      return encode_q6_k(values, scale / 127, 127);
+    default:
+      return encode_values(encoding, values);
+  }
+}
+
+SampleModel& SampleModel::draw(uint32_t seed) {
+  std::minstd_rand random(seed);
+  const auto below = [&](int n) { return static_cast<int>(random() >> 8) % n; };
+  const auto matrix = [&](const std::string& name, uint32_t rows, uint32_t cols) {
+    Matrix& m = ternary[name];
+    m = {rows, cols, std::vector<int8_t>(size_t{rows} * cols)};
+    for (int8_t& trit : m.trits) trit = static_cast<int8_t>(below(3) - 1);
+  };
+  const auto norm = [&](const std::string& name, uint32_t size) {
+    norms[name].resize(size);
+    for (float& value : norms[name]) value = 1 + static_cast<float>(below(200) - 100) / 1024;
+  };
+  const auto plain = [&](std::vector<float>& values) {
+    values.resize(size_t{vocabulary} * hidden);
+    for (float& value : values) value = static_cast<float>(below(63) - 31) / 1024;
+  };
+  const uint32_t kv = hidden / heads * kv_heads;
+  for (uint32_t i = 0; i < layers; ++i) {
+    const std::string layer = "blk." + std::to_string(i) + ".";
+    norm(layer + "attn_norm.weight", hidden);
+    matrix(layer + "attn_q.weight", hidden, hidden);
+    matrix(layer + "attn_k.weight", kv, hidden);
+    matrix(layer + "attn_v.weight", kv, hidden);
+    norm(layer + "attn_sub_norm.weight", hidden);
+    matrix(layer + "attn_output.weight", hidden, hidden);
+    norm(layer + "ffn_norm.weight", hidden);
+    matrix(layer + "ffn_gate.weight", ffn, hidden);
+    matrix(layer + "ffn_up.weight", ffn, hidden);
+    norm(layer + "ffn_sub_norm.weight", ffn);
+    matrix(layer + "ffn_down.weight", hidden, ffn);
+  }
+  norm("output_norm.weight", hidden);
+  plain(embedding);
+  if (own_head) plain(head);
+  return *this;
+}
+
+GgufBuilder SampleModel::gguf() const {
+  GgufBuilder out;
+  const std::string prefix = architecture + ".";
+  out.string("general.architecture", architecture);
+  out.string("general.name", "sample");
+  out.string("general.license", "MIT");
+  out.u32(prefix + "block_count", layers);
+  out.u32(prefix + "context_length", 128);
+  out.u32(prefix + "embedding_length", hidden);
+  out.u32(prefix + "feed_forward_length", ffn);
+  out.u32(prefix + "attention.head_count", heads);
+  out.u32(prefix + "attention.head_count_kv", kv_heads);
+  out.f32(prefix + "attention.layer_norm_rms_epsilon", 1e-5f);
+  out.f32(prefix + "rope.freq_base", 500000);
+  out.string("tokenizer.ggml.model", "gpt2");
+  out.string("tokenizer.ggml.pre", "llama-bpe");
+  std::vector<std::string> tokens;
+  for (uint32_t i = 0; i < vocabulary; ++i) tokens.push_back(std::string("t").append(i == 2 ? "0t1" : std::to_string(i)));
+  out.strings("tokenizer.ggml.tokens", tokens);
+  std::vector<int32_t> types(vocabulary, 1);
+  types[3] = types[4] = 3;
+  out.numbers("tokenizer.ggml.token_type", 5, types);
+  out.strings("tokenizer.ggml.merges", {"t0 t1"});
+  out.u32("tokenizer.ggml.bos_token_id", 3);
+  out.u32("tokenizer.ggml.eos_token_id", 4);
+  out.string("tokenizer.chat_template", "{{ messages }}");
+  const auto number = gguf_number(embedding_type);
+  out.tensor("token_embd.weight", {hidden, vocabulary}, number, encode_values(embedding_type, embedding));
+  if (own_head) out.tensor("output.weight", {hidden, vocabulary}, number, encode_values(embedding_type, head));
+  for (const auto& [name, values] : norms) {
+    out.tensor(name, {values.size()}, 0, encode_values(Encoding::f32, values));
+  }
+  for (const auto& [name, m] : ternary) {
+    out.tensor(name, {m.cols, m.rows}, gguf_number(weights), encode_ternary(weights, m.trits));
+  }
+  return out;
+}
+
+SampleModel small_model() {
+  SampleModel model;
+  model.layers = 1;
+  model.hidden = 64;
+  model.ffn = 96;
+  model.heads = 4;
+  model.kv_heads = 2;
+  model.vocabulary = 20;
+  model.draw();
+  return model;
+}
+
+}  // namespace bitnet_test

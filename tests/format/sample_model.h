@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// A small random model, known weight by weight, and the GGUF files that hold it in every type.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "format/gguf_builder.h"
+
+namespace bitnet_test {
+
+enum class Encoding { f32, f16, bf16, q8_0, q6_k, i2_s, i2_s_arm, tq1_0, tq2_0 };
+inline constexpr Encoding kEncodings[] = {Encoding::f32,      Encoding::f16,   Encoding::bf16,
+                                          Encoding::q8_0,     Encoding::q6_k,  Encoding::i2_s,
+                                          Encoding::i2_s_arm, Encoding::tq1_0, Encoding::tq2_0};
+uint32_t gguf_number(Encoding encoding);
+
+// The scale of every ternary matrix: all encodings above hold it exactly.
+inline constexpr float kScale = 127.0f / 4096;
+
+// A matrix of weights -1, 0, 1 as that type holds it with that scale.
+std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, float scale = kScale);
+// Numbers as that type holds them: F32, F16, BF16, Q8_0 (multiples of kScale / 127), Q6_K (multiples of 2^-10).
+std::string encode_values(Encoding encoding, const std::vector<float>& values);
+
+struct Matrix {
+  uint32_t rows, cols;
+  std::vector<int8_t> trits;
+};
+
+struct SampleModel {
+  std::string architecture = "bitnet-b1.58";
+  uint32_t layers = 2, hidden = 256, ffn = 512, heads = 4, kv_heads = 2, vocabulary = 290;
+  bool own_head = false;
+  Encoding weights = Encoding::i2_s;
+  Encoding embedding_type = Encoding::f16;
+
+  std::map<std::string, Matrix> ternary;
+  std::map<std::string, std::vector<float>> norms;
+  std::vector<float> embedding, head;  // multiples of 2^-10 between -31 and 31 of them
+
+  // Draws the weights; call it after choosing the shape.
+  SampleModel& draw(uint32_t seed = 1);
+  // Metadata, then tensors; a test may spoil what it likes before build().
+  GgufBuilder gguf() const;
+};
+
+// The smallest model that has everything, drawn.
+SampleModel small_model();
+
+}  // namespace bitnet_test

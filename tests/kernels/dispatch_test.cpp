@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "kernels.h"
+
+namespace bitnet {
+namespace {
+
+TEST(Dispatch, ListsTheFastestFirstAndScalarLast) {
+  const KernelList list = available_kernels();
+  ASSERT_GE(list.count, 2u);
+  EXPECT_EQ(find_kernels(nullptr), list.tables[0]);
+  EXPECT_EQ(find_kernels(""), list.tables[0]);
+  EXPECT_STREQ(list.tables[list.count - 1]->name, "scalar");
+}
+
+TEST(Dispatch, FindsEveryAvailableTableByName) {
+  const KernelList list = available_kernels();
+  for (size_t i = 0; i < list.count; ++i) {
+    EXPECT_EQ(find_kernels(list.tables[i]->name), list.tables[i]);
+    EXPECT_NE(std::string(kernel_names()).find(list.tables[i]->name), std::string::npos);
+  }
+}
+
+TEST(Dispatch, NamesEveryTableOfTheBuild) {
+#if defined(__x86_64__)
+  EXPECT_STREQ(kernel_names(), "avx512vnni, avx512, avx2, sse2, scalar");
+#else
+  EXPECT_STREQ(kernel_names(), "neon, scalar");
+#endif
+}
+
+TEST(Dispatch, KnowsNoOtherName) {
+  for (const char* name : {"avx", "AVX2", "scalar ", "sse2,scalar", "?"})
+    EXPECT_EQ(find_kernels(name), nullptr) << name;
+}
+
+TEST(Dispatch, TablesAreComplete) {
+  const KernelList list = available_kernels();
+  for (size_t i = 0; i < list.count; ++i) {
+    const Kernels& k = *list.tables[i];
+    EXPECT_TRUE(k.rms_norm && k.quantize && k.ternary_i2 && k.ternary_t5 && k.head_f16 && k.head_int8 && k.rope &&
+                k.attention && k.gate_relu2 && k.gate_silu && k.add && k.to_f16 && k.to_f32 && k.exp_sum)
+        << k.name;
+  }
+}
+
+TEST(Dispatch, NamesTheFeaturesOfTheCpu) {
+  const std::string features = cpu_features();
+#if defined(__x86_64__)
+  EXPECT_EQ(features.substr(0, 4), "sse2");
+#else
+  EXPECT_EQ(features, "neon");
+#endif
+  EXPECT_EQ(find_kernels("avx2") != nullptr,
+            features.find("avx2") != std::string::npos && features.find("f16c") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace bitnet

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: MIT
+// The scalar table, to which the others are held, against independent statements of the mathematics in wider types.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <vector>
+
+#include "inputs.h"
+
+namespace bitnet {
+namespace {
+
+const Kernels& scalar() { return *find_kernels("scalar"); }
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+f16 half_of(float x) {
+  f16 h;
+  scalar().to_f16(&x, 1, &h);
+  return h;
+}
+
+float float_of(f16 h) {
+  float x;
+  scalar().to_f32(&h, 1, &x);
+  return x;
+}
+
+float exp_of(float x) {
+  float e;
+  scalar().exp_sum(&x, 0, 1, &e);
+  return e;
+}
+
+// The definition of binary16.
+double value_of(f16 h) {
+  const int exponent = h >> 10 & 31, mantissa = h & 0x3ff;
+  const double magnitude = exponent == 31  ? (mantissa ? std::nan("") : kInfinity)
+                           : exponent == 0 ? std::ldexp(mantissa, -24)
+                                           : std::ldexp(1024 + mantissa, exponent - 25);
+  return h & 0x8000 ? -magnitude : magnitude;
+}
+
+TEST(Halves, EveryValueConvertsToItsFloatAndBack) {
+  for (uint32_t i = 0; i < 1u << 16; ++i) {
+    const f16 h = static_cast<f16>(i);
+    const float x = float_of(h);
+    if (std::isnan(value_of(h))) {
+      ASSERT_TRUE(std::isnan(x)) << i;
+      ASSERT_TRUE(std::isnan(value_of(half_of(x)))) << i;
+      ASSERT_EQ(std::signbit(x), i >> 15) << i;
+    } else {
+      ASSERT_EQ(x, value_of(h)) << i;
+      ASSERT_EQ(std::signbit(x), i >> 15) << i;
+      ASSERT_EQ(half_of(x), h) << i;
+    }
+  }
+}
+
+TEST(Halves, RoundToNearestEven) {
+  for (uint32_t i = 0; i < 0x7bff; ++i) {
+    const f16 low = static_cast<f16>(i), high = static_cast<f16>(i + 1);
+    const float middle = static_cast<float>((value_of(low) + value_of(high)) / 2);
+    for (float sign : {1.0f, -1.0f}) {
+      const uint32_t bit = sign < 0 ? 0x8000 : 0;
+      ASSERT_EQ(half_of(sign * middle), bit | (i % 2 ? high : low)) << i;
+      ASSERT_EQ(half_of(sign * std::nextafter(middle, 0.0f)), bit | low) << i;
+      ASSERT_EQ(half_of(sign * std::nextafter(middle, kInfinity)), bit | high) << i;
+    }
+  }
+}
+
+TEST(Halves, OverflowAtTheMiddleOfTheNextStep) {
+  EXPECT_EQ(half_of(std::nextafter(65520.0f, 0.0f)), 0x7bff);
+  EXPECT_EQ(half_of(65520.0f), 0x7c00);
+  EXPECT_EQ(half_of(-65520.0f), 0xfc00);
+  EXPECT_EQ(half_of(std::numeric_limits<float>::max()), 0x7c00);
+  EXPECT_EQ(half_of(kInfinity), 0x7c00);
+}
+
+TEST(Exp, IsWithinOneUlp) {
+  for (double x = -87.3365; x < 88.722; x += 0.00037) {
+    const float argument = static_cast<float>(x);
+    const long double exact = std::exp(static_cast<long double>(argument));
+    const float nearest = static_cast<float>(exact);
+    const long double ulp = std::nextafter(nearest, kInfinity) - nearest;
+    ASSERT_LE(std::abs(exp_of(argument) - exact), ulp) << argument;
+  }
+}
+
+TEST(Exp, Limits) {
+  EXPECT_EQ(exp_of(0.0f), 1.0f);
+  EXPECT_EQ(exp_of(-0.0f), 1.0f);
+  EXPECT_EQ(exp_of(-87.4f), 0.0f);
+  EXPECT_EQ(exp_of(-kInfinity), 0.0f);
+  EXPECT_EQ(exp_of(88.73f), kInfinity);
+  EXPECT_EQ(exp_of(1e30f), kInfinity);
+  EXPECT_EQ(exp_of(kInfinity), kInfinity);
+  EXPECT_LT(exp_of(88.72f), kInfinity);
+  EXPECT_GT(exp_of(-87.33f), 0.0f);
+}
+
+// kernels.h's order of a float reduction: what lane j holds of every 16th element, added in a tree.
+float lane_sum(const std::vector<float>& x, size_t lane) {
+  float sum = 0;
+  for (size_t i = lane; i < x.size(); i += 16) sum += x[i];
+  return sum;
+}
+float tree_sum(const std::vector<float>& x, size_t lane, size_t lanes) {
+  if (lanes == 16) return lane_sum(x, lane);
+  return tree_sum(x, lane, lanes * 2) + tree_sum(x, lane + lanes, lanes * 2);
+}
+
+TEST(Reduction, HasTheOrderOfTheSpecification) {
+  Inputs in(1);
+  for (size_t n = 1; n <= 200; ++n) {
+    std::vector<float> x(n), ones(n, 1.0f);
+    for (float& v : x) v = in.uniform() * std::exp2(static_cast<float>(in.below(40)));
+    std::vector<f16> weights(n, 0x3c00);
+    float out;
+    scalar().head_f16({weights.data(), nullptr, n, n, 0, 1, x.data(), n, 1, &out, 1, nullptr});
+    ASSERT_EQ(out, tree_sum(x, 0, 1)) << n;
+  }
+}
+
+TEST(RmsNorm, NormalizesByTheRootOfTheMeanSquare) {
+  Inputs in(2);
+  for (size_t n : {1, 7, 64, 2560, 6912}) {
+    const Guarded<float> x = in.floats(n), weight = in.floats(n);
+    std::vector<float> y(n);
+    scalar().rms_norm(x.data(), weight.data(), 1e-5f, n, y.data());
+    double squares = 0;
+    for (float v : x) squares += double(v) * v;
+    const double factor = 1 / std::sqrt(squares / double(n) + double(1e-5f));
+    for (size_t i = 0; i < n; ++i) ASSERT_NEAR(y[i], x[i] * factor * weight[i], 1e-5) << n;
+  }
+}
+
+TEST(Quantize, IsAbsmaxToEvenInPlanes) {
+  Inputs in(3);
+  for (Packing p : {Packing::i2, Packing::t5}) {
+    const size_t g = weights_per_byte(p), block = weights_per_block(p);
+    for (size_t n : {1, 255, 256, 320, 321, 2560}) {
+      const Guarded<float> x = in.floats(n);
+      std::vector<int8_t> q(padded_cols(p, n), 99);
+      const float step = scalar().quantize(p, x.data(), n, q.data());
+      float largest = 0;
+      for (float v : x) largest = std::max(largest, std::abs(v));
+      ASSERT_NEAR(step * 127, largest, largest * 1e-6);
+      for (size_t k = 0; k < q.size(); ++k) {
+        const size_t position = k / block * block + k % block % g * kBlockBytes + k % block / g;
+        const float expected = k < n ? std::nearbyint(x[k] * (127.0f / largest)) : 0;
+        ASSERT_EQ(q[position], expected) << n << ", element " << k;
+      }
+    }
+  }
+}
+
+TEST(Quantize, OfSilenceIsZero) {
+  const std::vector<float> x(300, 0.0f);
+  std::vector<int8_t> q(512, 99);
+  const float step = scalar().quantize(Packing::i2, x.data(), 300, q.data());
+  EXPECT_FLOAT_EQ(step, 1e-5f / 127);
+  EXPECT_EQ(std::count(q.begin(), q.end(), 0), 512);
+}
+
+// From weights and floats as a model has them to the product, through packing and quantization.
+TEST(Ternary, IsTheMatrixProduct) {
+  Inputs in(4);
+  for (Packing p : {Packing::i2, Packing::t5}) {
+    for (size_t cols : {5, 256, 700, 2560}) {
+      const size_t rows = 7, tokens = 3;
+      std::vector<int8_t> weights(rows * cols);
+      for (int8_t& w : weights) w = static_cast<int8_t>(static_cast<int>(in.below(3)) - 1);
+      const Guarded<float> x = in.floats(tokens * cols), scales = in.floats(rows);
+      std::vector<uint8_t> packed(packed_bytes(p, rows, cols));
+      pack_group(p, weights.data(), cols, 4, cols, packed.data());
+      pack_group(p, weights.data() + 4 * cols, cols, 3, cols, packed.data() + packed.size() / 2);
+
+      const size_t padded = padded_cols(p, cols);
+      std::vector<int8_t> q(tokens * padded);
+      std::vector<float> steps(tokens), out(tokens * rows);
+      for (size_t t = 0; t < tokens; ++t) {
+        steps[t] = scalar().quantize(p, x.data() + t * cols, cols, q.data() + t * padded);
+      }
+      const TernaryProduct product{packed.data(),
+                                   blocks_per_row(p, cols),
+                                   0,
+                                   rows,
+                                   scales.data(),
+                                   true,
+                                   q.data(),
+                                   steps.data(),
+                                   tokens,
+                                   out.data(),
+                                   rows,
+                                   nullptr};
+      (p == Packing::i2 ? scalar().ternary_i2 : scalar().ternary_t5)(product);
+
+      for (size_t t = 0; t < tokens; ++t) {
+        for (size_t row = 0; row < rows; ++row) {
+          double sum = 0;
+          for (size_t k = 0; k < cols; ++k) {
+            sum += weights[row * cols + k] * std::nearbyint(double(x[t * cols + k]) / steps[t]);
+          }
+          // A float product rounds at each of two steps; a value at a tie may quantize either way.
+          ASSERT_NEAR(out[t * rows + row], sum * scales[row] * steps[t], std::abs(2.1 * scales[row] * steps[t]));
+        }
+      }
+    }
+  }
+}
+
+TEST(Head, F16IsTheMatrixProduct) {
+  Inputs in(5);
+  const size_t rows = 3, cols = 500, stride = 512, tokens = 2;
+  std::vector<f16> weights(rows * stride);
+  for (f16& w : weights) w = half_of(in.uniform());
+  const Guarded<float> x = in.floats(tokens * cols);
+  std::vector<float> out(tokens * rows);
+  scalar().head_f16(
+      {weights.data(), nullptr, cols, stride, 0, rows, x.data(), cols, tokens, out.data(), rows, nullptr});
+  for (size_t t = 0; t < tokens; ++t) {
+    for (size_t row = 0; row < rows; ++row) {
+      double sum = 0;
+      for (size_t k = 0; k < cols; ++k) sum += value_of(weights[row * stride + k]) * x[t * cols + k];
+      EXPECT_NEAR(out[t * rows + row], sum, 1e-3);
+    }
+  }
+}
+
+TEST(Head, Int8IsTheMatrixProduct) {
+  Inputs in(6);
+  const size_t rows = 3, cols = 500, stride = 512, tokens = 2;
+  std::vector<int8_t> weights(rows * stride);
+  for (int8_t& w : weights) w = static_cast<int8_t>(static_cast<int>(in.below(255)) - 127);
+  const Guarded<float> x = in.floats(tokens * cols), scales = in.floats(rows);
+  std::vector<float> out(tokens * rows);
+  std::vector<int16_t> scratch(tokens * stride);
+  scalar().head_int8(
+      {weights.data(), scales.data(), cols, stride, 0, rows, x.data(), cols, tokens, out.data(), rows, scratch.data()});
+  for (size_t t = 0; t < tokens; ++t) {
+    for (size_t row = 0; row < rows; ++row) {
+      double sum = 0;
+      for (size_t k = 0; k < cols; ++k) sum += double(weights[row * stride + k]) * x[t * cols + k];
+      // Each activation is off by at most half a step of 4 / 32767.
+      EXPECT_NEAR(out[t * rows + row], sum * scales[row], std::abs(scales[row]) * 127 * 500 * 4 / 32767 / 2);
+    }
+  }
+}
+
+TEST(Rope, RotatesPairs) {
+  Inputs in(7);
+  const size_t heads = 2, dim = 100;
+  const Guarded<float> x = in.floats(heads * dim), angles = in.floats(dim / 2);
+  std::vector<float> y(x.begin(), x.end()), cosines(dim / 2), sines(dim / 2);
+  for (size_t i = 0; i < dim / 2; ++i) {
+    cosines[i] = std::cos(angles[i]);
+    sines[i] = std::sin(angles[i]);
+  }
+  scalar().rope(y.data(), heads, dim, cosines.data(), sines.data());
+  for (size_t head = 0; head < heads; ++head) {
+    for (size_t i = 0; i < dim / 2; ++i) {
+      const double a = x[head * dim + i], b = x[head * dim + i + dim / 2], angle = angles[i];
+      EXPECT_NEAR(y[head * dim + i], a * std::cos(angle) - b * std::sin(angle), 1e-5);
+      EXPECT_NEAR(y[head * dim + i + dim / 2], b * std::cos(angle) + a * std::sin(angle), 1e-5);
+    }
+  }
+}
+
+TEST(Attention, IsTheSoftmaxOfTheScores) {
+  Inputs in(8);
+  const size_t dim = 80, stride = 96;
+  for (size_t length : {1, 2, 17, 300}) {
+    const Guarded<float> q = in.floats(dim);
+    std::vector<f16> keys(length * stride), values(length * stride);
+    for (f16& v : keys) v = half_of(in.uniform());
+    for (f16& v : values) v = half_of(in.uniform());
+    std::vector<float> scores((length + 15) / 16 * 16), out(dim);
+    scalar().attention({q.data(), keys.data(), values.data(), stride, length, dim, 0.25f, scores.data(), out.data()});
+
+    std::vector<double> weights(length);
+    double sum = 0;
+    for (size_t i = 0; i < length; ++i) {
+      double dot = 0;
+      for (size_t d = 0; d < dim; ++d) dot += q[d] * value_of(keys[i * stride + d]);
+      sum += weights[i] = std::exp(dot * 0.25);
+    }
+    for (size_t d = 0; d < dim; ++d) {
+      double expected = 0;
+      for (size_t i = 0; i < length; ++i) expected += weights[i] / sum * value_of(values[i * stride + d]);
+      ASSERT_NEAR(out[d], expected, 1e-5) << length;
+    }
+  }
+}
+
+TEST(Attention, SurvivesScoresThatOverflowTheExponential) {
+  const f16 key[2] = {half_of(60000), half_of(-60000)}, value[2] = {half_of(2), half_of(3)};
+  const float q = 1000;
+  float scores[16], out;
+  scalar().attention({&q, key, value, 1, 2, 1, 1.0f, scores, &out});
+  EXPECT_EQ(out, 2.0f);
+}
+
+TEST(Gates, AreTheirFormulas) {
+  Inputs in(9);
+  const Guarded<float> gate = in.floats(999), up = in.floats(999);
+  std::vector<float> y(999);
+  scalar().gate_relu2(gate.data(), up.data(), 999, y.data());
+  for (size_t i = 0; i < 999; ++i) EXPECT_NEAR(y[i], std::pow(std::max(double(gate[i]), 0.0), 2) * up[i], 1e-5);
+  scalar().gate_silu(gate.data(), up.data(), 999, y.data());
+  for (size_t i = 0; i < 999; ++i) EXPECT_NEAR(y[i], gate[i] / (1 + std::exp(-double(gate[i]))) * up[i], 1e-5);
+}
+
+TEST(Gates, SiluOfLargeMagnitudes) {
+  const float gate[2] = {-200, 200}, up[2] = {1, 1};
+  float y[2];
+  scalar().gate_silu(gate, up, 2, y);
+  EXPECT_EQ(y[0], 0.0f);
+  EXPECT_EQ(y[1], 200.0f);
+}
+
+// FNV-1a over the bytes of what the kernels write.
+class Hash {
+ public:
+  template <typename T>
+  void add(const std::vector<T>& values) {
+    for (T value : values) {
+      for (std::byte b : std::bit_cast<std::array<std::byte, sizeof(T)>>(value)) {
+        hash_ = (hash_ ^ static_cast<uint64_t>(b)) * 0x100000001b3u;
+      }
+    }
+  }
+  uint64_t value() const { return hash_; }
+
+ private:
+  uint64_t hash_ = 0xcbf29ce484222325u;
+};
+
+// One number for every machine and compiler: if it changes, the bits that the library promises have changed.
+TEST(Promise, BitsAreTheSameOnEveryMachine) {
+  const Kernels& k = scalar();
+  Inputs in(10);
+  Hash hash;
+  const size_t n = 1000;
+  const Guarded<float> x = in.floats(n), w = in.floats(n), mixed = in.floats(n, Values::mixed);
+  std::vector<float> y(n);
+  k.rms_norm(x.data(), w.data(), 1e-5f, n, y.data());
+  hash.add(y);
+  k.gate_relu2(x.data(), w.data(), n, y.data());
+  hash.add(y);
+  k.gate_silu(x.data(), w.data(), n, y.data());
+  hash.add(y);
+  k.exp_sum(mixed.data(), 1.0f, n, y.data());
+  hash.add(y);
+  y.assign(x.begin(), x.end());
+  k.rope(y.data(), 10, 100, w.data(), w.data() + 50);
+  hash.add(y);
+  k.add(y.data(), mixed.data(), n);
+  hash.add(y);
+  std::vector<f16> halves(n);
+  k.to_f16(mixed.data(), n, halves.data());
+  hash.add(halves);
+  k.to_f16(w.data(), n, halves.data());
+
+  std::vector<float> out(10), scores(16);
+  k.head_f16({halves.data(), nullptr, 100, 100, 0, 10, x.data(), 100, 1, out.data(), 10, nullptr});
+  hash.add(out);
+  std::vector<float> head(100);
+  k.attention({x.data(), halves.data(), halves.data() + 500, 100, 5, 100, 0.2f, scores.data(), head.data()});
+  hash.add(head);
+
+  for (Packing p : {Packing::i2, Packing::t5}) {
+    const size_t padded = padded_cols(p, n);
+    std::vector<int8_t> q(padded), trits(4 * n);
+    std::vector<float> step{k.quantize(p, x.data(), n, q.data())}, sums(4);
+    hash.add(q);
+    hash.add(step);
+    for (int8_t& t : trits) t = static_cast<int8_t>(static_cast<int>(in.below(3)) - 1);
+    std::vector<uint8_t> packed(packed_bytes(p, 4, n));
+    pack_group(p, trits.data(), n, 4, n, packed.data());
+    hash.add(packed);
+    (p == Packing::i2 ? k.ternary_i2 : k.ternary_t5)(
+        {packed.data(), blocks_per_row(p, n), 0, 4, w.data(), true, q.data(), step.data(), 1, sums.data(), 4, nullptr});
+    hash.add(sums);
+    std::vector<int16_t> scratch(n);
+    k.head_int8({trits.data(), w.data(), n, n, 0, 4, x.data(), n, 1, sums.data(), 4, scratch.data()});
+    hash.add(sums);
+  }
+  EXPECT_EQ(hash.value(), 4777797582248346804u);
+}
+
+}  // namespace
+}  // namespace bitnet

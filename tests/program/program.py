@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of the program share: running it, and small models for it."""
+import atexit
+import functools
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import tempfile
+
+PROGRAM = os.environ["BITNET_PROGRAM"]
+FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="bitnet-program-"))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+
+SUCCESS, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def environment(**changes):
+    """The tests' environment without what steers the program, and with changes."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BITNET_")}
+    return {**kept, "ASAN_OPTIONS": "detect_leaks=1", **changes}
+
+
+def bitnet(*arguments, stdin=b"", env=None, **others):
+    """Runs the program; stdout and stderr are bytes."""
+    command = [PROGRAM, *map(str, arguments)]
+    if "stdout" not in others:
+        others["stdout"] = subprocess.PIPE
+    return subprocess.run(command, input=stdin, stderr=subprocess.PIPE, env=env or environment(), timeout=240, **others)
+
+
+@functools.lru_cache(maxsize=None)
+def tiny(*options):
+    """A model of random weights, made with these options of `bitnet dummy`."""
+    path = FOLDER / ("tiny" + "".join(options) + ".bitnet")
+    done = bitnet("dummy", path, "--size", "tiny", *options)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+TEMPLATE = ("{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] + '<|end|>' }}{% endfor %}"
+            "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}")
+
+
+@functools.lru_cache(maxsize=None)
+def gguf(template=None, context=512):
+    """A GGUF file of a random model whose vocabulary is the bytes, with a chat template or without."""
+    path = FOLDER / f"{'chat' if template else 'plain'}{context}.gguf"
+    hidden, ffn, heads = 256, 512, 4
+    alphabet = byte_alphabet()
+    tokens = ["<|begin|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"] + alphabet
+    types = [3] * 5 + [1] * len(alphabet)
+    arch = "bitnet-b1.58"
+    pairs = [
+        text("general.architecture", arch), text("general.name", "test of the program"),
+        number(f"{arch}.context_length", context), number(f"{arch}.embedding_length", hidden),
+        number(f"{arch}.block_count", 2), number(f"{arch}.feed_forward_length", ffn),
+        number(f"{arch}.attention.head_count", heads), number(f"{arch}.attention.head_count_kv", heads),
+        number(f"{arch}.vocab_size", len(tokens)), number(f"{arch}.rope.dimension_count", hidden // heads),
+        real(f"{arch}.attention.layer_norm_rms_epsilon", 1e-5), real(f"{arch}.rope.freq_base", 10000.0),
+        text("tokenizer.ggml.model", "gpt2"), text("tokenizer.ggml.pre", "gpt-2"),
+        array("tokenizer.ggml.tokens", 8, tokens), array("tokenizer.ggml.token_type", 5, types),
+        array("tokenizer.ggml.merges", 8, []),
+        number("tokenizer.ggml.bos_token_id", 0), number("tokenizer.ggml.eos_token_id", 1),
+        flag("tokenizer.ggml.add_bos_token", True),
+    ]
+    if template:
+        pairs.append(text("tokenizer.chat_template", template))
+    shapes = [("token_embd.weight", (len(tokens), hidden))]
+    for i in range(2):
+        shapes += [(f"blk.{i}.{name}.weight", shape) for name, shape in (
+            ("attn_norm", (hidden,)), ("attn_q", (hidden, hidden)), ("attn_k", (hidden, hidden)),
+            ("attn_v", (hidden, hidden)), ("attn_sub_norm", (hidden,)), ("attn_output", (hidden, hidden)),
+            ("ffn_norm", (hidden,)), ("ffn_gate", (ffn, hidden)), ("ffn_up", (ffn, hidden)),
+            ("ffn_sub_norm", (ffn,)), ("ffn_down", (hidden, ffn)))]
+    shapes.append(("output_norm.weight", (hidden,)))
+    infos, data, state = [], [], 1
+    offset = 0
+    for name, shape in shapes:
+        count = functools.reduce(lambda a, b: a * b, shape)
+        matrix = len(shape) == 2
+        infos.append(string(name) + struct.pack("<I", len(shape)) +
+                     b"".join(struct.pack("<Q", n) for n in reversed(shape)) +
+                     struct.pack("<IQ", 1 if matrix else 0, offset))
+        if matrix:
+            values = random_halves(count, ternary=name != "token_embd.weight", seed=len(data))
+        else:
+            values = struct.pack("<f", 1.0) * count
+        values += bytes(-len(values) % 32)
+        data.append(values)
+        offset += len(values)
+    header = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(pairs)) + b"".join(pairs) + b"".join(infos)
+    path.write_bytes(header + bytes(-len(header) % 32) + b"".join(data))
+    return path
+
+
+def random_halves(count, ternary, seed):
+    """float16 values as bytes: -0.0625, 0 and 0.0625, or a spread of small numbers."""
+    import random
+    generator = random.Random(seed)
+    if ternary:
+        choices = [struct.pack("<e", x) for x in (-0.0625, 0.0, 0.0625)]
+    else:
+        choices = [struct.pack("<e", x / 64) for x in range(-64, 65)]
+    return b"".join(generator.choices(choices, k=count))
+
+
+def byte_alphabet():
+    """The printable characters in which GPT-2 writes the 256 bytes, in the order of the bytes."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = iter(range(256, 512))
+    return [chr(byte) if byte in printable else chr(next(others)) for byte in range(256)]
+
+
+def string(value):
+    data = value.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def text(key, value):
+    return string(key) + struct.pack("<I", 8) + string(value)
+
+
+def number(key, value):
+    return string(key) + struct.pack("<II", 4, value)
+
+
+def real(key, value):
+    return string(key) + struct.pack("<If", 6, value)
+
+
+def flag(key, value):
+    return string(key) + struct.pack("<IB", 7, value)
+
+
+def array(key, kind, values):
+    items = b"".join(string(v) if kind == 8 else struct.pack("<i", v) for v in values)
+    return string(key) + struct.pack("<IIQ", 9, kind, len(values)) + items

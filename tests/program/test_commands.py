@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""Every command does what its manual says, and says it in the promised form."""
+import ast
+import csv
+import io
+import json
+import math
+import struct
+import unittest
+
+from program import FAILURE, FOLDER, SUCCESS, USAGE, bitnet, gguf, tiny
+
+
+def npy(path):
+    """Header and rows of a NumPy file of float32, read by the format's description."""
+    data = path.read_bytes()
+    assert data[:8] == b"\x93NUMPY\x01\x00"
+    length = struct.unpack("<H", data[8:10])[0]
+    header = ast.literal_eval(data[10:10 + length].decode())
+    assert (10 + length) % 64 == 0
+    rows, columns = header["shape"]
+    values = struct.unpack(f"<{rows * columns}f", data[10 + length:])
+    return header, [values[i * columns:(i + 1) * columns] for i in range(rows)]
+
+
+class Commands(unittest.TestCase):
+    def succeed(self, *arguments, **others):
+        done = bitnet(*arguments, **others)
+        self.assertEqual(done.returncode, SUCCESS, done.stderr.decode())
+        return done.stdout
+
+    def test_help_of_every_command_has_examples(self):
+        overview = self.succeed("--help").decode()
+        for command in ("run", "chat", "info", "convert", "verify", "tokenize", "logits", "perplexity", "bench", "dummy"):
+            with self.subTest(command):
+                self.assertIn(f"\n  {command} ", overview)
+                self.assertIn("Example", self.succeed(command, "--help").decode())
+
+    def test_help_fits_a_wide_terminal(self):
+        for command in ("run", "chat", "info", "convert", "verify", "tokenize", "logits", "perplexity", "bench", "dummy"):
+            for line in self.succeed(command, "--help").decode().splitlines():
+                self.assertLessEqual(len(line), 120, line)
+
+    def test_version_lists_kernel_sets(self):
+        lines = self.succeed("--version").decode().splitlines()
+        self.assertRegex(lines[0], r"^bitnet \d+\.\d+\.\d+$")
+        self.assertIn("scalar", lines[1])
+        self.assertTrue(lines[2].startswith("CPU features:"))
+
+    def test_dummy_is_the_same_for_the_same_seed(self):
+        one, same, other = tiny(), tiny("--seed", "1"), tiny("--seed", "2")
+        self.assertEqual(one.read_bytes(), same.read_bytes())
+        self.assertNotEqual(one.read_bytes(), other.read_bytes())
+
+    def test_info_json_agrees_with_the_table(self):
+        facts = json.loads(self.succeed("info", tiny("--packing", "t5"), "--json", "--tensors"))
+        self.assertEqual(facts["packing"], "t5")
+        self.assertEqual(facts["file_bytes"], tiny("--packing", "t5").stat().st_size)
+        self.assertGreater(facts["parameters"], facts["ternary_parameters"])
+        self.assertIn("token_embd.weight", [tensor["name"] for tensor in facts["tensors"]])
+        table = self.succeed("info", "-m", tiny("--packing", "t5")).decode()
+        self.assertRegex(table, rf"(?m)^parameters +{facts['parameters']:,}")
+        self.assertRegex(table, rf"(?m)^layers +{facts['layers']}$")
+
+    def test_info_shortens_long_values_unless_told_not_to(self):
+        template = "{# " + "long " * 100 + "#}{{ messages[0]['content'] }}"
+        model = gguf(template, 256)
+        key = "tokenizer.chat_template"
+        metadata = json.loads(self.succeed("info", model, "--json"))["metadata"]
+        longest = max(map(len, self.succeed("info", model).decode().splitlines()))
+        self.assertLess(longest, 160)
+        if key in metadata:
+            self.assertIn(template, self.succeed("info", model, "--full").decode())
+
+    def test_conversions_keep_the_logits(self):
+        source, packed, small = gguf(), FOLDER / "packed.bitnet", FOLDER / "small.bitnet"
+        self.succeed("convert", source, packed)
+        said = self.succeed("convert", "--packing", "t5", "--zstd=3", packed, small).decode()
+        self.assertRegex(said, r"small\.bitnet: [\d.]+ \w+ from [\d.]+ \w+ \(\d+%\) in .*/s\n$")
+        rows = []
+        for model in (source, packed, small):
+            out = FOLDER / (model.name + ".npy")
+            self.succeed("logits", "-m", model, "--tokens", "0 40 41 42", "-o", out)
+            rows.append(out.read_bytes())
+        self.assertEqual(rows[0], rows[1])
+        self.assertEqual(rows[0], rows[2])
+
+    def test_convert_and_dummy_replace_only_by_force(self):
+        out = FOLDER / "kept.bitnet"
+        out.write_text("precious")
+        for command in (["convert", gguf(), out], ["dummy", out, "--size", "tiny"]):
+            with self.subTest(command[0]):
+                done = bitnet(*command)
+                self.assertEqual(done.returncode, FAILURE)
+                self.assertIn(b"--force", done.stderr)
+                self.assertEqual(out.read_text(), "precious")
+        self.succeed("convert", "--force", "-q", gguf(), out)
+        self.succeed("verify", out)
+
+    def test_verify_names_the_damaged_tensor(self):
+        self.assertIn(b"sound", self.succeed("verify", tiny()))
+        data = bytearray(tiny().read_bytes())
+        data[-4096] ^= 1
+        damaged = FOLDER / "damaged.bitnet"
+        damaged.write_bytes(data)
+        done = bitnet("verify", damaged)
+        self.assertEqual(done.returncode, FAILURE)
+        self.assertRegex((done.stdout + done.stderr).decode(), r"[a-z_]+\.weight|blk\.\d")
+
+    def test_tokenize_shows_every_token(self):
+        model = gguf()
+        listed = json.loads(self.succeed("tokenize", "-m", model, "--json", "--bos", "héllo"))
+        self.assertEqual(listed["count"], 7)
+        self.assertEqual(listed["tokens"][0], {"id": 0, "text": "<|begin|>", "bytes": b"<|begin|>".hex(), "control": True})
+        self.assertEqual(bytes.fromhex("".join(t["bytes"] for t in listed["tokens"][1:])).decode(), "héllo")
+        ids = self.succeed("tokenize", "-m", model, "--ids", "héllo").decode()
+        self.assertEqual(list(map(int, ids.split())), [t["id"] for t in listed["tokens"][1:]])
+        self.assertEqual(self.succeed("tokenize", "-m", model, "--decode", ids).decode(), "héllo\n")
+        self.assertEqual(len(self.succeed("tokenize", "-m", model, "hello").splitlines()), 5)
+
+    def test_tokenize_reads_files_and_standard_input(self):
+        path = FOLDER / "text.txt"
+        path.write_bytes(b"two\nlines\n")
+        model = gguf()
+        expected = self.succeed("tokenize", "-m", model, "--ids", "two\nlines\n")
+        self.assertEqual(self.succeed("tokenize", "-m", model, "--ids", "-f", path), expected)
+        self.assertEqual(self.succeed("tokenize", "-m", model, "--ids", stdin=b"two\nlines\n"), expected)
+
+    def test_control_tokens_are_named_only_on_request(self):
+        model = gguf()
+        self.assertEqual(self.succeed("tokenize", "-m", model, "--ids", "--special", "<|end|>"), b"1\n")
+        self.assertEqual(len(self.succeed("tokenize", "-m", model, "--ids", "<|end|>").split()), 7)
+        self.assertEqual(self.succeed("tokenize", "-m", model, "--decode", "1"), b"\n")
+        self.assertEqual(self.succeed("tokenize", "-m", model, "--special", "--decode", "[1]"), b"<|end|>\n")
+
+    def test_logits_are_a_numpy_file(self):
+        out = FOLDER / "out.npy"
+        self.succeed("logits", "-m", gguf(), "--tokens", "0, 40 41", "-o", out)
+        header, rows = npy(out)
+        self.assertEqual(header, {"descr": "<f4", "fortran_order": False, "shape": (3, 261)})
+        self.assertTrue(all(math.isfinite(value) for row in rows for value in row))
+        self.assertNotEqual(rows[0], rows[1])
+        self.succeed("logits", "-m", gguf(), "-p", "#$", "-o", FOLDER / "text.npy")
+        self.assertEqual((FOLDER / "text.npy").read_bytes(), out.read_bytes())
+
+    def test_logits_do_not_depend_on_kernels_and_threads(self):
+        files = []
+        for isa in self.succeed("--version").decode().splitlines()[1].split()[2:]:
+            for threads in (1, 3):
+                files.append(FOLDER / f"{isa}{threads}.npy")
+                self.succeed("logits", "-m", tiny(), "--tokens", "5 6 7", "--isa", isa, "-t", threads, "-o", files[-1])
+        self.assertEqual(len({path.read_bytes() for path in files}), 1)
+
+    def test_perplexity_is_what_the_logits_say(self):
+        tokens = [40, 41, 90, 100, 7, 8, 30]
+        path = FOLDER / "ids.json"
+        path.write_text(json.dumps([[0] + tokens[:5], tokens[5:]]))
+        scored = json.loads(self.succeed("perplexity", "-m", gguf(), "--tokens-file", path, "--window", 3, "--json"))
+        loss = 0
+        for window in (tokens[:3], tokens[3:5], tokens[5:]):
+            out = FOLDER / "window.npy"
+            self.succeed("logits", "-m", gguf(), "--tokens", " ".join(map(str, [0] + window[:-1])), "-o", out)
+            for row, token in zip(npy(out)[1], window):
+                loss += math.log(sum(math.exp(value - row[token]) for value in row))
+        self.assertEqual((scored["tokens"], scored["windows"], scored["documents"]), (7, 3, 2))
+        self.assertAlmostEqual(scored["loss"], loss / 7, places=6)
+        self.assertAlmostEqual(scored["perplexity"], math.exp(loss / 7), delta=1e-4 * scored["perplexity"])
+
+    def test_perplexity_of_a_text_divides_documents(self):
+        path = FOLDER / "documents.txt"
+        path.write_text("abc---def")
+        scored = json.loads(self.succeed("perplexity", "-m", gguf(), "-f", path, "--document-separator", "---",
+                                         "--end-token", "--json"))
+        self.assertEqual((scored["tokens"], scored["documents"]), (8, 2))
+        self.assertAlmostEqual(scored["bits_per_byte"], scored["loss"] * 8 / math.log(2) / 6, places=9)
+        self.assertRegex(self.succeed("perplexity", "-m", gguf(), "-f", path).decode(), r"^perplexity \d+\.\d+ \+- ")
+
+    def test_bench_in_every_form(self):
+        common = ["bench", "-m", tiny(), "-p", "8,4", "-n", "3", "-t", "1,2", "-r", "2", "-o"]
+        results = json.loads(self.succeed(*common, "json"))["results"]
+        self.assertEqual([(r["test"], r["threads"]) for r in results],
+                         [("pp8", 1), ("pp4", 1), ("tg3", 1), ("pp8", 2), ("pp4", 2), ("tg3", 2)])
+        for result in results:
+            rates = result["tokens_per_second"]
+            self.assertEqual(len(rates["all"]), 2)
+            self.assertTrue(0 < rates["min"] <= rates["median"] <= rates["max"])
+        rows = list(csv.DictReader(io.StringIO(self.succeed(*common, "csv").decode())))
+        self.assertEqual([row["test"] for row in rows], [r["test"] for r in results])
+        self.assertEqual({row["packing"] for row in rows}, {"i2"})
+        for form, separator in (("table", "  "), ("md", "|")):
+            lines = self.succeed(*common, form).decode().splitlines()
+            self.assertEqual(len({len(line) for line in lines}), 1, "columns are aligned")
+            self.assertIn(separator, lines[0])
+
+    def test_bench_of_nothing_is_wrong_usage(self):
+        self.assertEqual(bitnet("bench", "-m", tiny(), "-p", "0", "-n", "0").returncode, USAGE)
+
+
+if __name__ == "__main__":
+    unittest.main()

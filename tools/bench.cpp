@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "commands.h"
+#include "options.h"
+#include "terminal.h"
+
+namespace bitnet::program {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  std::vector<std::string> models;
+  ModelOptions model;
+  std::vector<uint32_t> prompt = {512}, generate = {128}, threads;
+  uint32_t repetitions = 5;
+  std::string output = "table";
+};
+
+struct Test {
+  bool prompt;  // evaluated at once; otherwise one by one
+  uint32_t tokens;
+  uint32_t threads;
+
+  std::string name() const { return (prompt ? "pp" : "tg") + std::to_string(tokens); }
+};
+
+struct Result {
+  std::string path;
+  bitnet_model_info info;
+  std::string model, isa, packing, head;  // copied: the info's text lives only as long as its model
+  Test test;
+  std::vector<double> rates;  // tokens per second, sorted
+
+  double median() const {
+    const size_t middle = rates.size() / 2;
+    return rates.size() % 2 ? rates[middle] : (rates[middle - 1] + rates[middle]) / 2;
+  }
+};
+
+// Arbitrary tokens, the same each time: speed does not depend on which they are.
+std::vector<bitnet_token> some_tokens(uint32_t count, uint32_t vocabulary) {
+  std::vector<bitnet_token> tokens(count);
+  uint32_t state = 1;
+  for (bitnet_token& token : tokens) {
+    state = state * 1664525 + 1013904223;
+    token = static_cast<bitnet_token>((state >> 8) % vocabulary);
+  }
+  return tokens;
+}
+
+double tokens_per_second(bitnet_session* session, const Test& test, const std::vector<bitnet_token>& tokens) {
+  check(bitnet_session_rewind(session, 0));
+  const Stopwatch time;
+  const size_t step = test.prompt ? tokens.size() : 1;
+  for (size_t at = 0; at < tokens.size(); at += step) {
+    check(bitnet_eval(session, tokens.data() + at, step, BITNET_LOGITS_LAST));
+  }
+  return static_cast<double>(tokens.size()) / time.seconds();
+}
+
+std::vector<double> measure(bitnet_model* model, const Test& test, uint32_t repetitions, uint32_t vocabulary) {
+  const Session session = make_session(model, std::max(test.tokens, 16U), test.threads);
+  const auto tokens = some_tokens(test.tokens, vocabulary);
+  ProgressBar bar(formatted("%s, %u threads", test.name().c_str(), test.threads), ProgressBar::Unit::tokens);
+  const Test warm_up = {test.prompt, std::min(test.tokens, 16U), test.threads};
+  tokens_per_second(session.get(), warm_up, some_tokens(warm_up.tokens, vocabulary));
+  std::vector<double> rates;
+  for (uint32_t i = 0; i < repetitions; ++i) {
+    rates.push_back(tokens_per_second(session.get(), test, tokens));
+    bar.update(uint64_t{i + 1} * test.tokens, uint64_t{repetitions} * test.tokens);
+  }
+  std::sort(rates.begin(), rates.end());
+  return rates;
+}
+
+// Rows of text, the first the heading.
+using Cells = std::vector<std::vector<std::string>>;
+
+Cells as_cells(const std::vector<Result>& results) {
+  Cells cells = {{"model", "size", "params", "packing", "head", "isa", "threads", "test", "tokens/s", "min .. max"}};
+  for (const Result& result : results) {
+    cells.push_back(
+        {result.model, bytes_text(result.info.file_bytes),
+         formatted("%.2f %s",
+                   static_cast<double>(result.info.parameters) / (result.info.parameters < 1000000000 ? 1e6 : 1e9),
+                   result.info.parameters < 1000000000 ? "M" : "B"),
+         result.packing, result.head, result.isa, std::to_string(result.test.threads), result.test.name(),
+         formatted("%.2f", result.median()), formatted("%.2f .. %.2f", result.rates.front(), result.rates.back())});
+  }
+  return cells;
+}
+
+std::string aligned(const Cells& cells, bool markdown) {
+  std::vector<size_t> widths(cells.front().size());
+  for (const auto& row : cells) {
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  constexpr size_t first_number = 6;  // threads and what follows stand on the right
+  std::string text;
+  for (const auto& row : cells) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string filling(widths[i] - row[i].size(), ' ');
+      line += (markdown ? "| "
+               : i      ? "  "
+                        : "") +
+              (i < first_number ? row[i] + filling : filling + row[i]) + (markdown ? " " : "");
+    }
+    text += line + (markdown ? "|\n" : "\n");
+    if (!markdown || &row != &cells.front()) continue;
+    for (size_t i = 0; i < row.size(); ++i) {
+      text += "|" + std::string(widths[i] + 1, '-') + (i < first_number ? "-" : ":");
+    }
+    text += "|\n";
+  }
+  return text;
+}
+
+std::string quoted(const std::string& text) {
+  std::string result = "\"";
+  for (const char c : text) result += c == '"' ? "\"\"" : std::string(1, c);
+  return result + "\"";
+}
+
+std::string as_csv(const std::vector<Result>& results) {
+  std::string text =
+      "model,path,file_bytes,parameters,packing,head,isa,threads,test,tokens,repetitions,median,min,max\n";
+  for (const Result& result : results) {
+    text +=
+        quoted(result.model) + "," + quoted(result.path) +
+        formatted(",%llu,%llu,%s,%s,%s,%u,%s,%u,%zu,%.4f,%.4f,%.4f\n",
+                  static_cast<unsigned long long>(result.info.file_bytes),
+                  static_cast<unsigned long long>(result.info.parameters), result.packing.c_str(), result.head.c_str(),
+                  result.isa.c_str(), result.test.threads, result.test.name().c_str(), result.test.tokens,
+                  result.rates.size(), result.median(), result.rates.front(), result.rates.back());
+  }
+  return text;
+}
+
+std::string as_json(const std::vector<Result>& results) {
+  Json list = Json::array();
+  for (const Result& result : results) {
+    list.push_back({{"model", result.model},
+                    {"path", result.path},
+                    {"file_bytes", result.info.file_bytes},
+                    {"parameters", result.info.parameters},
+                    {"packing", result.packing},
+                    {"head", result.head},
+                    {"isa", result.isa},
+                    {"threads", result.test.threads},
+                    {"test", result.test.name()},
+                    {"tokens", result.test.tokens},
+                    {"tokens_per_second",
+                     {{"median", result.median()},
+                      {"min", result.rates.front()},
+                      {"max", result.rates.back()},
+                      {"all", result.rates}}}});
+  }
+  const Json json = {{"version", bitnet_version_string()}, {"cpu", bitnet_cpu_features()}, {"results", list}};
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+void bench_model(const Options& options, const std::vector<Test>& tests, std::vector<Result>& results) {
+  const Model model = open_model(options.model);
+  const bitnet_model_info info = model_info(model.get());
+  const std::string path = model_path(options.model);
+  const std::string name = *info.name ? info.name : path.substr(path.find_last_of('/') + 1);
+  for (const Test& test : tests) {
+    results.push_back({path, info, without_controls(name), info.isa, info.packing, info.head, test,
+                       measure(model.get(), test, options.repetitions, info.vocabulary)});
+  }
+}
+
+void bench(Options options) {
+  if (options.threads.empty()) options.threads = {std::max(1U, std::thread::hardware_concurrency())};
+  if (options.models.empty()) options.models = {""};
+  std::vector<Test> tests;
+  for (const uint32_t threads : options.threads) {
+    for (const uint32_t tokens : options.prompt) tests.push_back({true, tokens, threads});
+    for (const uint32_t tokens : options.generate) tests.push_back({false, tokens, threads});
+  }
+  std::erase_if(tests, [](const Test& test) { return test.tokens == 0; });
+  if (tests.empty()) throw Stop(kUsage, "nothing to measure: both -p and -n are 0");
+
+  std::vector<Result> results;
+  for (const std::string& path : options.models) {
+    options.model.path = path;
+    bench_model(options, tests, results);
+  }
+  write_out(options.output == "json"  ? as_json(results)
+            : options.output == "csv" ? as_csv(results)
+                                      : aligned(as_cells(results), options.output == "md"));
+}
+
+}  // namespace
+
+void add_bench(CLI::App& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = program.add_subcommand("bench", "Measure speed: prompts (pp) and generation (tg)");
+  add_model_options(*command, options->model, true);
+  command->remove_option(command->get_option("--model"));
+  command->add_option("-m,--model", options->models, "Model file; several with commas, or -m again")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->option_text("FILE");
+  const auto add_list = [&](const char* name, std::vector<uint32_t>& list, const char* description) {
+    command->add_option(name, list, description)->delimiter(',')->allow_extra_args(false)->option_text("N[,N...]");
+  };
+  add_list("-p,--n-prompt", options->prompt, "Tokens evaluated together; 0: leave that out (512)");
+  add_list("-n,--n-gen", options->generate, "Tokens evaluated one by one; 0: leave that out (128)");
+  add_list("-t,--threads", options->threads, "Threads that compute (one per core)");
+  command->add_option("-r,--repetitions", options->repetitions, "Times each is measured, after warming up (5)")
+      ->check(CLI::Range(1, 10000))
+      ->option_text("N");
+  command->add_option("-o,--output", options->output, "Form of the results (table)")
+      ->check(CLI::IsMember({"table", "json", "csv", "md"}))
+      ->option_text("table|json|csv|md");
+  command->footer(
+      "Each figure is the median of the repetitions, in tokens per second, with the slowest and the fastest.\n\n"
+      "Examples:\n"
+      "  bitnet bench -m model.bitnet -t 1,2,4\n"
+      "  bitnet bench -m i2.bitnet,t5.bitnet -p 0 -n 64 -o md");
+  command->callback([options] { bench(*options); });
+}
+
+}  // namespace bitnet::program

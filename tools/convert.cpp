@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "commands.h"
+#include "options.h"
+#include "terminal.h"
+
+namespace bitnet::program {
+
+namespace {
+
+struct Options {
+  std::string input, output;
+  bitnet_packing packing = BITNET_PACKING_DEFAULT;
+  bitnet_head head = BITNET_HEAD_DEFAULT;
+  bitnet_i2s_layout i2s = BITNET_I2S_X86;
+  bool quantize = false, force = false, quiet = false;
+  int zstd = 0;
+};
+
+void convert(const Options& options) {
+  require_writable(options.output, options.force);
+  const Stopwatch time;
+  ProgressBar bar("converting");
+  bitnet_convert_options convert = {};
+  convert.size = sizeof convert;
+  convert.packing = options.packing;
+  convert.head = options.head;
+  convert.i2s = options.i2s;
+  convert.quantize = options.quantize;
+  convert.zstd_level = options.zstd;
+  convert.progress = ProgressBar::callback;
+  convert.progress_user = &bar;
+  check(bitnet_convert(options.input.c_str(), options.output.c_str(), &convert));
+  bar.clear();
+  if (options.quiet) return;
+
+  const double seconds = time.seconds();
+  const uint64_t before = std::filesystem::file_size(options.input), after = std::filesystem::file_size(options.output);
+  write_out(formatted("%s: %s from %s (%.0f%%) in %s, %s/s\n", options.output.c_str(), bytes_text(after).c_str(),
+                      bytes_text(before).c_str(), 100.0 * static_cast<double>(after) / static_cast<double>(before),
+                      duration_text(seconds).c_str(),
+                      bytes_text(static_cast<uint64_t>(static_cast<double>(before) / seconds)).c_str()));
+}
+
+}  // namespace
+
+void add_convert(CLI::App& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = program.add_subcommand("convert", "Write a GGUF model as .bitnet, or a .bitnet one anew");
+  command->add_option("INPUT", options->input, "GGUF or .bitnet file")->required()->option_text(" ");
+  command->add_option("OUTPUT", options->output, ".bitnet file to write")->required()->option_text(" ");
+  add_packing_option(*command, options->packing);
+  add_head_option(*command, options->head);
+  add_i2s_option(*command, options->i2s);
+  command
+      ->add_flag("--zstd{9}", options->zstd,
+                 "Compress for download, at a level from 1 to 19 (9); such a file opens slowly")
+      ->option_text("[=LEVEL]");
+  command->add_flag("--quantize", options->quantize,
+                    "Make weights ternary that are not yet (scale: mean |w|); otherwise they are refused");
+  command->add_flag("--force", options->force, "Replace OUTPUT if it exists");
+  command->add_flag("-q,--quiet", options->quiet, "Say nothing but errors");
+  command->footer(
+      "OUTPUT appears under its name only when it is complete.\n\n"
+      "Examples:\n"
+      "  bitnet convert ggml-model-i2_s.gguf model.bitnet\n"
+      "  bitnet convert --packing t5 --head int8 --zstd big.gguf small.bitnet\n"
+      "  bitnet convert --force small.bitnet fast.bitnet");
+  command->callback([options] { convert(*options); });
+}
+
+}  // namespace bitnet::program

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// What `run` and `chat` share: the knobs of generation, and streaming a reply to standard output.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bitnet.h"
+#include "options.h"
+
+namespace bitnet::program {
+
+struct GenerateOptions {
+  ModelOptions model;
+  uint32_t threads = 0, context = 0;
+  std::optional<int64_t> tokens;  // -1: until the context is full
+  float temperature = 0.8F, top_p = 0.95F, min_p = 0.05F;
+  uint32_t top_k = 40;
+  float repeat_penalty = 1, presence_penalty = 0, frequency_penalty = 0;
+  uint32_t repeat_last = 64;
+  std::vector<std::string> logit_bias;
+  std::optional<uint64_t> seed;
+  std::vector<std::string> stop;
+  std::string prompt, file, system;
+  bool ignore_end = false, special = false, escapes = false, hide_prompt = false;
+  bool conversation = false;
+};
+
+void add_generate_options(CLI::App& command, GenerateOptions& options);
+
+// \n, \t, \r, \\, \" and \' as in C. Others stay as they are.
+std::string unescaped(const std::string& text);
+
+uint64_t random_seed();
+
+struct Reply {
+  std::string text;
+  bitnet_finish finish = BITNET_FINISH_NOT;
+  bool interrupted = false;  // by Ctrl-C, which is then forgotten
+};
+
+// Continues the session with the prompt (flags: BITNET_GENERATE_...) and writes the text to standard output as it
+// comes. No limit of its own for max_tokens 0.
+Reply stream_reply(bitnet_session* session, const std::vector<bitnet_token>& prompt, const GenerateOptions& options,
+                   uint64_t seed, uint32_t max_tokens, uint32_t flags);
+
+// "prompt 5 tokens, 120.3 tokens/s; generated 256 tokens, 85.2 tokens/s"
+std::string speed_text(const bitnet_session* session);
+
+}  // namespace bitnet::program

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "commands.h"
+#include "format/container.h"
+#include "options.h"
+#include "terminal.h"
+
+namespace bitnet::program {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  ModelOptions model;
+  bool json = false, full = false, tensors = false;
+};
+
+using Rows = std::vector<std::pair<std::string, std::string>>;
+
+struct Facts {
+  bitnet_model_info info;
+  uint64_t session_bytes;  // of a session with default options
+  Rows metadata;
+};
+
+Facts facts_of(const bitnet_model* model) {
+  Facts facts = {model_info(model), 0, {}};
+  check(bitnet_session_memory(model, nullptr, &facts.session_bytes));
+  const char *key = nullptr, *value = nullptr;
+  for (size_t i = 0;; ++i) {
+    const bitnet_status status = bitnet_model_metadata(model, i, &key, &value);
+    check(status);
+    if (status == BITNET_END) return facts;
+    facts.metadata.emplace_back(key, value);
+  }
+}
+
+std::string token_text(const bitnet_model* model, bitnet_token token) {
+  if (token == BITNET_NO_TOKEN) return "none";
+  return formatted("%d  ", token) + detokenized(model, {token}, BITNET_TEXT_SPECIAL);
+}
+
+Rows summary(const bitnet_model* model, const Facts& facts) {
+  const bitnet_model_info& info = facts.info;
+  const double bits =
+      info.parameters == 0 ? 0 : 8.0 * static_cast<double>(info.resident_bytes) / static_cast<double>(info.parameters);
+  return {
+      {"name", info.name},
+      {"license", info.license},
+      {"architecture", info.architecture},
+      {"parameters",
+       count_text(info.parameters) +
+           formatted(" (%.1f%% ternary)", 100.0 * static_cast<double>(info.ternary_parameters) /
+                                              static_cast<double>(std::max<uint64_t>(1, info.parameters)))},
+      {"layers", std::to_string(info.layers)},
+      {"hidden", std::to_string(info.hidden)},
+      {"feed-forward", std::to_string(info.ffn)},
+      {"heads", formatted("%u, %u for keys and values, of %u", info.heads, info.kv_heads, info.head_dim)},
+      {"vocabulary", count_text(info.vocabulary)},
+      {"context", count_text(info.context)},
+      {"begin token", token_text(model, info.bos)},
+      {"end token", token_text(model, info.eos)},
+      {"chat template", info.has_chat_template ? "yes" : "no: it continues text"},
+      {"packing", info.packing},
+      {"head", info.head},
+      {"file", bytes_text(info.file_bytes)},
+      {"memory", bytes_text(info.resident_bytes) + formatted(" for weights (%.2f bits each), ", bits) +
+                     bytes_text(facts.session_bytes) + formatted(" for a session of %u tokens", info.context)},
+      {"kernels", info.isa},
+  };
+}
+
+std::string table(const Rows& rows, size_t value_columns) {
+  size_t width = 0;
+  for (const auto& [key, _] : rows) width = std::max(width, key.size());
+  std::string text;
+  for (const auto& [key, value] : rows) {
+    if (value.empty()) continue;
+    text += key + std::string(width - key.size() + 2, ' ') + shortened(value, value_columns) + "\n";
+  }
+  return text;
+}
+
+Json optional_token(bitnet_token token) { return token == BITNET_NO_TOKEN ? Json(nullptr) : Json(token); }
+
+Json as_json(const Facts& facts) {
+  const bitnet_model_info& info = facts.info;
+  Json metadata = Json::object();
+  for (const auto& [key, value] : facts.metadata) metadata[key] = value;
+  return {{"name", info.name},
+          {"license", info.license},
+          {"architecture", info.architecture},
+          {"parameters", info.parameters},
+          {"ternary_parameters", info.ternary_parameters},
+          {"layers", info.layers},
+          {"hidden", info.hidden},
+          {"ffn", info.ffn},
+          {"heads", info.heads},
+          {"kv_heads", info.kv_heads},
+          {"head_dim", info.head_dim},
+          {"vocabulary", info.vocabulary},
+          {"context", info.context},
+          {"bos", optional_token(info.bos)},
+          {"eos", optional_token(info.eos)},
+          {"chat_template", info.has_chat_template != 0},
+          {"packing", info.packing},
+          {"head", info.head},
+          {"isa", info.isa},
+          {"file_bytes", info.file_bytes},
+          {"resident_bytes", info.resident_bytes},
+          {"session_bytes", facts.session_bytes},
+          {"metadata", metadata}};
+}
+
+std::shared_ptr<const Container> open_tensors(const Options& options) {
+  OpenOptions open;
+  open.packing = options.model.packing == BITNET_PACKING_T5 ? Packing::t5 : Packing::i2;
+  open.head = options.model.head == BITNET_HEAD_INT8 ? HeadType::int8 : HeadType::f16;
+  open.layout = options.model.i2s == BITNET_I2S_ARM ? I2sLayout::arm : I2sLayout::x86;
+  return open_container(model_path(options.model), open);
+}
+
+std::string tensor_table(const Container& container) {
+  std::string text;
+  for (const Tensor& tensor : container.tensors()) {
+    text += formatted("%-28s %-4s %6u x %-6u %9s\n", shortened(tensor.name, 60).c_str(), fb::EnumNameType(tensor.type),
+                      tensor.rows, tensor.cols, bytes_text(tensor.data.size()).c_str());
+  }
+  return text;
+}
+
+Json tensor_list(const Container& container) {
+  Json list = Json::array();
+  for (const Tensor& tensor : container.tensors()) {
+    list.push_back({{"name", tensor.name},
+                    {"type", fb::EnumNameType(tensor.type)},
+                    {"shape", {tensor.rows, tensor.cols}},
+                    {"bytes", tensor.data.size()},
+                    {"scales", tensor.scales.size()},
+                    {"checksum", formatted("%016llx", static_cast<unsigned long long>(tensor.checksum))}});
+  }
+  return list;
+}
+
+void info(const Options& options) {
+  const Model model = open_model(options.model);
+  const Facts facts = facts_of(model.get());
+  if (options.json) {
+    Json json = as_json(facts);
+    if (options.tensors) json["tensors"] = tensor_list(*open_tensors(options));
+    return write_out(json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  }
+  std::string text = table(summary(model.get(), facts), 100);
+  if (!facts.metadata.empty()) {
+    text += "\n" + coloured(Stream::out, Colour::bold, "metadata") + "\n" +
+            table(facts.metadata, options.full ? SIZE_MAX / 2 : 60);
+  }
+  if (options.tensors) {
+    text += "\n" + coloured(Stream::out, Colour::bold, "tensors") + "\n" + tensor_table(*open_tensors(options));
+  }
+  write_out(text);
+}
+
+}  // namespace
+
+void add_info(CLI::App& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = program.add_subcommand("info", "Say what a model file holds");
+  add_model_options(*command, options->model, true);
+  command->add_option("MODEL", options->model.path, "The same as -m MODEL")->option_text(" ");
+  command->add_flag("--tensors", options->tensors, "List the tensors too");
+  command->add_flag("--full", options->full, "Metadata values in full, however long");
+  command->add_flag("--json", options->json, "As JSON (always in full)");
+  command->footer(
+      "Examples:\n"
+      "  bitnet info model.bitnet\n"
+      "  bitnet info model.bitnet --json | jq .parameters");
+  command->callback([options] { info(*options); });
+}
+
+}  // namespace bitnet::program

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <bit>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "commands.h"
+#include "options.h"
+#include "terminal.h"
+
+namespace bitnet::program {
+
+namespace {
+
+struct Options {
+  ModelOptions model;
+  std::string tokens, tokens_file, prompt, output;
+  uint32_t threads = 0;
+  bool special = false;
+};
+
+// The header of a NumPy array file, format 1.0: magic, version, length, a Python dictionary, filled up to 64 bytes.
+std::string npy_header(size_t rows, size_t columns) {
+  static_assert(std::endian::native == std::endian::little, "'<f4' says how floats lie in this machine's memory");
+  std::string dictionary = formatted("{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %zu), }", rows, columns);
+  constexpr size_t preamble = 10;
+  dictionary.resize((preamble + dictionary.size() + 1 + 63) / 64 * 64 - preamble, ' ');
+  dictionary.back() = '\n';
+  std::string header("\x93NUMPY\x01\x00", 8);
+  header += static_cast<char>(dictionary.size() & 255);
+  header += static_cast<char>(dictionary.size() >> 8);
+  return header + dictionary;
+}
+
+std::vector<bitnet_token> input_tokens(const Options& options, const bitnet_model* model) {
+  if (!options.tokens.empty()) return parse_tokens(options.tokens);
+  if (!options.tokens_file.empty()) return parse_tokens(read_file(options.tokens_file));
+  const uint32_t special = options.special ? uint32_t{BITNET_TEXT_SPECIAL} : 0;
+  return tokenized(model, options.prompt, BITNET_TEXT_BOS_EOS | special);
+}
+
+void logits(const Options& options) {
+  const Model model = open_model(options.model);
+  const auto tokens = input_tokens(options, model.get());
+  if (tokens.empty()) throw Stop(kUsage, "there are no tokens; give some with --tokens, --tokens-file or -p");
+  const size_t vocabulary = model_info(model.get()).vocabulary;
+  const Session session = make_session(model.get(), static_cast<uint32_t>(tokens.size()), options.threads);
+
+  OutputFile file(options.output);
+  const std::string header = npy_header(tokens.size(), vocabulary);
+  file.reserve(header.size() + tokens.size() * vocabulary * sizeof(float));
+  file.write_at(0, std::as_bytes(std::span(header)));
+
+  const Stopwatch time;
+  ProgressBar bar("evaluating", ProgressBar::Unit::tokens);
+  constexpr size_t step = 32;  // bounds the memory for logits
+  for (size_t at = 0; at < tokens.size(); at += step) {
+    const size_t count = std::min(step, tokens.size() - at);
+    check(bitnet_eval(session.get(), tokens.data() + at, count, BITNET_LOGITS_ALL));
+    for (size_t i = 0; i < count; ++i) {
+      const float* row = nullptr;
+      check(bitnet_session_logits(session.get(), i, &row));
+      file.write_at(header.size() + (at + i) * vocabulary * sizeof(float), std::as_bytes(std::span(row, vocabulary)));
+    }
+    bar.update(at + count, tokens.size());
+  }
+  file.commit();
+  bar.clear();
+  if (!options.model.quiet) {
+    write_out(formatted("%s: float32 (%zu, %zu) in %s\n", options.output.c_str(), tokens.size(), vocabulary,
+                        duration_text(time.seconds()).c_str()));
+  }
+}
+
+}  // namespace
+
+void add_logits(CLI::App& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = program.add_subcommand("logits", "Write the logits after each token as a NumPy file");
+  add_model_options(*command, options->model, true);
+  constexpr const char* input = "Input (one of)";
+  auto* tokens = command->add_option("--tokens", options->tokens, "Token numbers; nothing is added to them")
+                     ->option_text("\"1 2 3\"")
+                     ->group(input);
+  auto* file = command->add_option("--tokens-file", options->tokens_file, "The same from a file")
+                   ->option_text("FILE")
+                   ->excludes(tokens)
+                   ->group(input);
+  command->add_option("-p,--prompt", options->prompt, "A text, to which the begin token is added")
+      ->option_text("TEXT")
+      ->excludes(tokens)
+      ->excludes(file)
+      ->group(input);
+  command->add_option("-o,--output", options->output, "File to write, replaced if it exists")
+      ->required()
+      ->option_text("OUT.npy");
+  command->add_option("-t,--threads", options->threads, "Threads that compute (one per core)")->option_text("N");
+  command->add_flag("--special", options->special, "The prompt may name control tokens");
+  command->footer(
+      "The file holds float32 of shape (tokens, vocabulary): row i are the logits after token i.\n\n"
+      "Example:\n"
+      "  bitnet logits -m model.bitnet --tokens \"1 2 3\" -o out.npy\n"
+      "  python3 -c 'import numpy; print(numpy.load(\"out.npy\").argmax(1))'");
+  command->callback([options] { logits(*options); });
+}
+
+}  // namespace bitnet::program

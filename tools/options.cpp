@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+#include "options.h"
+
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+#include <initializer_list>
+#include <utility>
+
+#include "terminal.h"
+
+namespace bitnet::program {
+
+namespace {
+
+template <typename Enum>
+CLI::Option* add_choice(CLI::App& command, const char* name, Enum& value, const char* description,
+                        std::initializer_list<std::pair<const char*, Enum>> words) {
+  std::string shown;
+  for (const auto& [word, _] : words) shown += (shown.empty() ? "" : "|") + std::string(word);
+  const std::vector<std::pair<const char*, Enum>> choices(words);
+  const auto choose = [&value, choices, name, shown](const std::string& given) {
+    for (const auto& [word, meaning] : choices) {
+      if (given != word) continue;
+      value = meaning;
+      return;
+    }
+    throw CLI::ValidationError(name, "'" + given + "' is none of " + shown);
+  };
+  return command.add_option_function<std::string>(name, choose, description)->option_text(shown);
+}
+
+void log_line(void* verbose, bitnet_log_level level, const char* message) {
+  if (level == BITNET_LOG_WARNING) return write_message(std::string("warning: ") + message);
+  if (verbose) write_message(message);
+}
+
+// Where the models of an installed program lie, whatever prefix it was moved to. The build tree looks the same.
+std::filesystem::path shipped_models() {
+  std::error_code ignored;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  return (program.parent_path() / BITNET_MODELS_FROM_PROGRAM).lexically_normal();
+}
+
+int asked_to_stop(void*) { return interrupted(); }
+
+}  // namespace
+
+CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing) {
+  return add_choice(command, "--packing", packing, "Ternary weights in 2 bits (i2, the default) or 1.6 bits (t5)",
+                    {{"i2", BITNET_PACKING_I2}, {"t5", BITNET_PACKING_T5}});
+}
+
+CLI::Option* add_head_option(CLI::App& command, bitnet_head& head) {
+  return add_choice(command, "--head", head, "Output head as published (f16, the default) or in half the size (int8)",
+                    {{"f16", BITNET_HEAD_F16}, {"int8", BITNET_HEAD_INT8}});
+}
+
+CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout) {
+  return add_choice(command, "--i2s", layout,
+                    "CPU that wrote the I2_S tensors of a GGUF file, which does not say it (x86)",
+                    {{"x86", BITNET_I2S_X86}, {"arm", BITNET_I2S_ARM}});
+}
+
+void add_model_options(CLI::App& command, ModelOptions& options, bool computes) {
+  command
+      .add_option("-m,--model", options.path, "Model file, .bitnet or GGUF; default: $BITNET_MODEL, or the shipped one")
+      ->option_text("FILE");
+  if (computes) {
+    command.add_option("--isa", options.isa, "Kernel set to use; `bitnet --version` lists them; default: $BITNET_ISA")
+        ->option_text("NAME");
+  }
+  command.add_flag("-q,--quiet", options.quiet, "Say nothing but results and errors");
+  command.add_flag("-v,--verbose", options.verbose, "Say what the library chooses");
+  constexpr const char* gguf = "Of GGUF files opened directly";
+  add_packing_option(command, options.packing)->group(gguf);
+  add_head_option(command, options.head)->group(gguf);
+  add_i2s_option(command, options.i2s)->group(gguf);
+}
+
+std::string model_path(const ModelOptions& options) {
+  if (!options.path.empty()) return options.path;
+  if (const char* named = std::getenv("BITNET_MODEL"); named && *named) return named;
+  const auto shipped = shipped_models() / BITNET_DEFAULT_MODEL;
+  std::error_code ignored;
+  if (!std::filesystem::exists(shipped, ignored)) {
+    throw Stop(kUsage, "no model given, and the one that ships with bitnet is not at " + shipped.string() +
+                           "; name a model file with -m or in $BITNET_MODEL");
+  }
+  return shipped.string();
+}
+
+Model open_model(const ModelOptions& options) {
+  const std::string path = model_path(options);
+  ProgressBar bar("opening " + shortened(path, 40));
+  bitnet_open_options open = {};
+  open.size = sizeof open;
+  open.isa = options.isa.empty() ? nullptr : options.isa.c_str();
+  open.gguf_packing = options.packing;
+  open.gguf_head = options.head;
+  open.gguf_i2s = options.i2s;
+  open.progress = ProgressBar::callback;
+  open.progress_user = &bar;
+  open.log = options.quiet ? nullptr : log_line;
+  open.log_user = options.verbose ? &bar : nullptr;
+  bitnet_model* model = nullptr;
+  check(bitnet_open(path.c_str(), &open, &model));
+  return Model(model);
+}
+
+bitnet_model_info model_info(const bitnet_model* model) {
+  bitnet_model_info info = {};
+  info.size = sizeof info;
+  check(bitnet_model_get_info(model, &info));
+  return info;
+}
+
+Session make_session(bitnet_model* model, uint32_t context, uint32_t threads) {
+  bitnet_session_options options = {};
+  options.size = sizeof options;
+  options.context = context;
+  options.threads = threads;
+  options.abort = asked_to_stop;
+  bitnet_session* session = nullptr;
+  const InterruptsBlocked for_its_threads;
+  check(bitnet_session_create(model, &options, &session));
+  return Session(session);
+}
+
+std::vector<bitnet_token> tokenized(const bitnet_model* model, const std::string& text, uint32_t flags) {
+  size_t count = 0;
+  const bitnet_status status = bitnet_tokenize(model, text.data(), text.size(), flags, nullptr, 0, &count);
+  if (status != BITNET_ERROR_BUFFER) check(status);
+  std::vector<bitnet_token> tokens(count);
+  if (count > 0) check(bitnet_tokenize(model, text.data(), text.size(), flags, tokens.data(), count, &count));
+  return tokens;
+}
+
+std::string detokenized(const bitnet_model* model, const std::vector<bitnet_token>& tokens, uint32_t flags) {
+  size_t length = 0;
+  const bitnet_status status = bitnet_detokenize(model, tokens.data(), tokens.size(), flags, nullptr, 0, &length);
+  if (status != BITNET_ERROR_BUFFER) check(status);
+  std::string text(length, '\0');
+  if (length > 0) {
+    check(bitnet_detokenize(model, tokens.data(), tokens.size(), flags, text.data(), text.size(), &length));
+  }
+  return text;
+}
+
+std::vector<bitnet_token> parse_tokens(const std::string& text) {
+  std::vector<bitnet_token> tokens;
+  constexpr std::string_view separators = " ,\t\r\n[]";
+  for (size_t at = text.find_first_not_of(separators); at != text.npos; at = text.find_first_not_of(separators, at)) {
+    bitnet_token token = 0;
+    const auto [end, error] = std::from_chars(text.data() + at, text.data() + text.size(), token);
+    const size_t next = static_cast<size_t>(end - text.data());
+    if (error != std::errc() || token < 0 || (next < text.size() && separators.find(text[next]) == separators.npos)) {
+      throw Stop(kUsage, "'" + shortened(text.substr(at, text.find_first_of(separators, at) - at), 40) +
+                             "' is not a token number; write them as in \"1 2 3\"");
+    }
+    tokens.push_back(token);
+    at = next;
+  }
+  return tokens;
+}
+
+void require_writable(const std::string& path, bool force) {
+  std::error_code ignored;
+  if (force || !std::filesystem::exists(path, ignored)) return;
+  throw Stop(kFailure, path + " exists; choose another name, or --force to replace it");
+}
+
+}  // namespace bitnet::program

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// Options that several commands share, and what they open.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bitnet.h"
+#include "handles.h"
+
+namespace bitnet::program {
+
+// Words for enumerators, on the command line.
+CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing);
+CLI::Option* add_head_option(CLI::App& command, bitnet_head& head);
+CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout);
+
+struct ModelOptions {
+  std::string path;
+  std::string isa;
+  bool quiet = false;
+  bool verbose = false;
+  bitnet_packing packing = BITNET_PACKING_DEFAULT;
+  bitnet_head head = BITNET_HEAD_DEFAULT;
+  bitnet_i2s_layout i2s = BITNET_I2S_X86;
+};
+
+// -m and how to read it. With `computes`, also what concerns running it: --isa.
+void add_model_options(CLI::App& command, ModelOptions& options, bool computes);
+
+// The file of -m, or of $BITNET_MODEL, or the model that ships with the program.
+std::string model_path(const ModelOptions& options);
+Model open_model(const ModelOptions& options);
+bitnet_model_info model_info(const bitnet_model* model);
+
+// A session that Ctrl-C cancels. 0: the library's default.
+Session make_session(bitnet_model* model, uint32_t context, uint32_t threads);
+
+std::vector<bitnet_token> tokenized(const bitnet_model* model, const std::string& text, uint32_t flags);
+std::string detokenized(const bitnet_model* model, const std::vector<bitnet_token>& tokens, uint32_t flags);
+
+// Token numbers written in any of the usual ways: "1 2 3", "1,2,3", "[1, 2, 3]".
+std::vector<bitnet_token> parse_tokens(const std::string& text);
+
+// Throws unless `path` is free, or may be replaced.
+void require_writable(const std::string& path, bool force);
+
+}  // namespace bitnet::program

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <numbers>
+#include <string>
+#include <vector>
+
+#include "commands.h"
+#include "options.h"
+#include "terminal.h"
+
+namespace bitnet::program {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Tokens = std::vector<bitnet_token>;
+
+struct Options {
+  ModelOptions model;
+  std::string file, tokens_file, separator;
+  uint32_t window = 512, threads = 0;
+  bool end_token = false, special = false, json = false;
+};
+
+// What is scored: documents without their begin token.
+struct Corpus {
+  std::vector<Tokens> documents;
+  uint64_t bytes = 0;  // of text; 0 where only tokens are known
+};
+
+struct Score {
+  double loss = 0, squares = 0;  // sums over the tokens: negative log likelihood in nats, and its square
+  uint64_t tokens = 0, windows = 0;
+
+  double mean() const { return loss / static_cast<double>(tokens); }
+  double perplexity() const { return std::exp(mean()); }
+  // Standard error of the perplexity, taking tokens as independent draws.
+  double error() const {
+    const auto n = static_cast<double>(tokens);
+    const double variance = std::max(0.0, squares / n - mean() * mean());
+    return perplexity() * std::sqrt(variance / n);
+  }
+};
+
+std::vector<std::string> split(const std::string& text, const std::string& separator) {
+  if (separator.empty()) return {text};
+  std::vector<std::string> parts;
+  size_t at = 0;
+  for (size_t next; (next = text.find(separator, at)) != text.npos; at = next + separator.size()) {
+    parts.push_back(text.substr(at, next - at));
+  }
+  parts.push_back(text.substr(at));
+  std::erase(parts, "");
+  return parts;
+}
+
+Corpus read_text(const Options& options, const bitnet_model* model, const bitnet_model_info& info) {
+  Corpus corpus;
+  const uint32_t flags = options.special ? uint32_t{BITNET_TEXT_SPECIAL} : 0;
+  for (const std::string& document : split(read_file(options.file), options.separator)) {
+    corpus.bytes += document.size();
+    corpus.documents.push_back(tokenized(model, document, flags));
+    if (options.end_token && info.eos != BITNET_NO_TOKEN) corpus.documents.back().push_back(info.eos);
+  }
+  return corpus;
+}
+
+// A JSON list of documents, each a list of token numbers, or a single such document.
+Corpus read_tokens(const Options& options, const bitnet_model_info& info) {
+  Corpus corpus;
+  try {
+    const auto json = Json::parse(read_file(options.tokens_file));
+    if (!json.empty() && json.front().is_number()) {
+      corpus.documents.push_back(json.get<Tokens>());
+    } else {
+      corpus.documents = json.get<std::vector<Tokens>>();
+    }
+  } catch (const Json::exception& error) {
+    throw Stop(kFailure, options.tokens_file + " is not a JSON list of lists of token numbers: " + error.what());
+  }
+  for (Tokens& document : corpus.documents) {
+    if (!document.empty() && document.front() == info.bos) document.erase(document.begin());
+  }
+  return corpus;
+}
+
+// -log of the softmax of the logits at `token`.
+double loss_of(const float* logits, size_t vocabulary, bitnet_token token) {
+  const float largest = *std::max_element(logits, logits + vocabulary);
+  double sum = 0;
+  for (size_t i = 0; i < vocabulary; ++i) sum += std::exp(static_cast<double>(logits[i]) - largest);
+  return std::log(sum) - (static_cast<double>(logits[static_cast<size_t>(token)]) - largest);
+}
+
+class Evaluation {
+ public:
+  Evaluation(bitnet_model* model, const Options& options)
+      : info_(model_info(model)), session_(make_session(model, options.window, options.threads)) {}
+
+  // Scores a window by itself: each token is predicted from the begin token and those before it in the window. A model
+  // without a begin token does not predict the first.
+  void add(const bitnet_token* window, size_t count) {
+    Tokens input;
+    if (info_.bos != BITNET_NO_TOKEN) input.push_back(info_.bos);
+    input.insert(input.end(), window, window + count - 1);
+    const bitnet_token* expected = window + (count - input.size());
+    check(bitnet_session_rewind(session_.get(), 0));
+    constexpr size_t step = 64;  // bounds the memory for logits
+    for (size_t at = 0; at < input.size(); at += step) {
+      add_step(input.data() + at, expected + at, std::min(step, input.size() - at));
+    }
+    ++score_.windows;
+  }
+
+  const Score& score() const { return score_; }
+
+ private:
+  void add_step(const bitnet_token* input, const bitnet_token* expected, size_t count) {
+    check(bitnet_eval(session_.get(), input, count, BITNET_LOGITS_ALL));
+    for (size_t i = 0; i < count; ++i) {
+      if (expected[i] < 0 || static_cast<uint32_t>(expected[i]) >= info_.vocabulary) {
+        throw Stop(kFailure, formatted("token %d is not among the model's %u", expected[i], info_.vocabulary));
+      }
+      const float* logits = nullptr;
+      check(bitnet_session_logits(session_.get(), i, &logits));
+      const double loss = loss_of(logits, info_.vocabulary, expected[i]);
+      score_.loss += loss;
+      score_.squares += loss * loss;
+      ++score_.tokens;
+    }
+  }
+
+  bitnet_model_info info_;
+  Session session_;
+  Score score_;
+};
+
+void report(const Options& options, const Score& score, const Corpus& corpus, double seconds) {
+  const double rate = static_cast<double>(score.tokens) / seconds;
+  const double bits_per_byte =
+      corpus.bytes > 0 ? score.loss / std::numbers::ln2 / static_cast<double>(corpus.bytes) : 0;
+  if (options.json) {
+    Json json = {{"perplexity", score.perplexity()},
+                 {"standard_error", score.error()},
+                 {"loss", score.mean()},
+                 {"tokens", score.tokens},
+                 {"windows", score.windows},
+                 {"window", options.window},
+                 {"documents", corpus.documents.size()}};
+    if (corpus.bytes > 0) json["bits_per_byte"] = bits_per_byte;
+    json["seconds"] = seconds;
+    json["tokens_per_second"] = rate;
+    return write_out(json.dump(1) + "\n");
+  }
+  std::string text =
+      formatted("perplexity %.4f +- %.4f  (loss %.5f per token", score.perplexity(), score.error(), score.mean());
+  if (corpus.bytes > 0) text += formatted(", %.4f bits per byte", bits_per_byte);
+  text += formatted(")\n%s tokens in %s windows of %u, %s, %.1f tokens/s\n", count_text(score.tokens).c_str(),
+                    count_text(score.windows).c_str(), options.window, duration_text(seconds).c_str(), rate);
+  write_out(text);
+}
+
+void perplexity(const Options& options) {
+  if (options.file.empty() && options.tokens_file.empty()) throw Stop(kUsage, "give a text with -f or --tokens-file");
+  const Model model = open_model(options.model);
+  const bitnet_model_info info = model_info(model.get());
+  const Corpus corpus = options.file.empty() ? read_tokens(options, info) : read_text(options, model.get(), info);
+  size_t total = 0, done = 0;
+  for (const Tokens& document : corpus.documents) total += document.size();
+
+  const Stopwatch time;
+  ProgressBar bar("scoring", ProgressBar::Unit::tokens);
+  Evaluation evaluation(model.get(), options);
+  for (const Tokens& document : corpus.documents) {
+    for (size_t at = 0; at < document.size(); at += options.window) {
+      const size_t count = std::min<size_t>(options.window, document.size() - at);
+      evaluation.add(document.data() + at, count);
+      bar.update(done += count, total);
+    }
+  }
+  bar.clear();
+  if (evaluation.score().tokens == 0) throw Stop(kFailure, "there is nothing to score: the text has no tokens");
+  report(options, evaluation.score(), corpus, time.seconds());
+}
+
+}  // namespace
+
+void add_perplexity(CLI::App& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = program.add_subcommand("perplexity", "Measure how well a model predicts a text");
+  add_model_options(*command, options->model, true);
+  constexpr const char* input = "Input (one of)";
+  auto* file = command->add_option("-f,--file", options->file, "Text to score")->option_text("FILE")->group(input);
+  command->add_option("--tokens-file", options->tokens_file, "JSON: a list of documents, each a list of token numbers")
+      ->option_text("FILE")
+      ->excludes(file)
+      ->group(input);
+  command->add_option("--document-separator", options->separator, "Text between two documents of FILE")
+      ->option_text("TEXT");
+  command->add_flag("--end-token", options->end_token, "Each document of FILE ends with the model's end token");
+  command->add_flag("--special", options->special, "FILE may name control tokens");
+  command->add_option("--window", options->window, "Tokens scored together (512)")
+      ->check(CLI::Range(2, 1 << 20))
+      ->option_text("N");
+  command->add_option("-t,--threads", options->threads, "Threads that compute (one per core)")->option_text("N");
+  command->add_flag("--json", options->json, "As JSON");
+  command->footer(
+      "Each document is cut into windows. Each window is scored by itself: the begin token is put before it, and "
+      "every\n"
+      "token is predicted from those before it. The perplexity is exp(mean negative log likelihood).\n\n"
+      "Examples:\n"
+      "  bitnet perplexity -f chapter.txt\n"
+      "  bitnet perplexity -m model.bitnet --tokens-file heldout.json --json");
+  command->callback([options] { perplexity(*options); });
+}
+
+}  // namespace bitnet::program
