@@ -300,8 +300,8 @@ BITNET_API bitnet_status bitnet_session_tokens(const bitnet_session* session, co
 BITNET_API bitnet_status bitnet_session_rewind(bitnet_session* session, uint32_t position);
 
 /* Writes tokens and KV cache to a file (compressed, checksummed; beside the final name, then renamed), and reads them
- * back into a session of the same model, replacing what it holds. Loading errors: IO, FORMAT, MISMATCH (another
- * model), CONTEXT (more tokens than this session can hold); the session is then unchanged. */
+ * back into a session of the same model file, replacing what it holds. Loading errors: IO, FORMAT, MISMATCH (another
+ * model or packing), CONTEXT (more tokens than this session can hold); the session is then unchanged. */
 BITNET_API bitnet_status bitnet_session_save(const bitnet_session* session, const char* path);
 BITNET_API bitnet_status bitnet_session_load(bitnet_session* session, const char* path);
 

@@ -67,11 +67,10 @@ double tokens_per_second(bitnet_session* session, const Test& test, const std::v
 }
 
 std::vector<double> measure(bitnet_model* model, const Test& test, uint32_t repetitions, uint32_t vocabulary) {
-  const Session session = make_session(model, std::max(test.tokens, 16U), test.threads);
+  const Session session = make_session(model, test.tokens, test.threads);
   const auto tokens = some_tokens(test.tokens, vocabulary);
   ProgressBar bar(formatted("%s, %u threads", test.name().c_str(), test.threads), ProgressBar::Unit::tokens);
-  const Test warm_up = {test.prompt, std::min(test.tokens, 16U), test.threads};
-  tokens_per_second(session.get(), warm_up, some_tokens(warm_up.tokens, vocabulary));
+  tokens_per_second(session.get(), test, tokens);  // a warm-up: pages, caches, clock rates
   std::vector<double> rates;
   for (uint32_t i = 0; i < repetitions; ++i) {
     rates.push_back(tokens_per_second(session.get(), test, tokens));

@@ -16,9 +16,8 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   ModelOptions model;
-  std::vector<std::string> text;
-  std::string file, decode;
-  bool decodes = false, special = false, bos = false, ids = false, json = false;
+  std::string text, file, decode;
+  bool given = false, decodes = false, special = false, bos = false, ids = false, json = false;
 };
 
 std::string written(const Json& json, int indent = -1) {
@@ -33,10 +32,7 @@ std::string hexadecimal(const std::string& bytes) {
 
 std::string input_text(const Options& options) {
   if (!options.file.empty()) return read_file(options.file);
-  if (options.text.empty()) return read_all_input();
-  std::string text = options.text.front();
-  for (size_t i = 1; i < options.text.size(); ++i) text += " " + options.text[i];
-  return text;
+  return options.given ? options.text : read_all_input();
 }
 
 std::string as_ids(const std::vector<bitnet_token>& tokens) {
@@ -83,8 +79,8 @@ void add_tokenize(CLI::App& program) {
   auto options = std::make_shared<Options>();
   CLI::App* command = program.add_subcommand("tokenize", "Show the tokens of a text, or the text of tokens");
   add_model_options(*command, options->model, false);
-  auto* text = command->add_option("TEXT", options->text, "Text (words are joined by spaces); default: standard input");
-  text->option_text(" ")->allow_extra_args(false)->expected(0, 1 << 20);
+  auto* text = command->add_option("TEXT", options->text, "Text; default: standard input");
+  text->option_text(" ");
   auto* file = command->add_option("-f,--file", options->file, "Read the text from a file")->option_text("FILE");
   auto* decode = command->add_option("--decode", options->decode, "Write the text of these tokens instead");
   decode->option_text("\"1 2 3\"")->excludes(text)->excludes(file);
@@ -98,7 +94,8 @@ void add_tokenize(CLI::App& program) {
       "  bitnet tokenize \"It is a truth universally acknowledged\"\n"
       "  bitnet tokenize --ids --bos -f chapter.txt\n"
       "  bitnet tokenize --decode \"1 2 3\"");
-  command->callback([options, decode] {
+  command->callback([options, text, decode] {
+    options->given = text->count() > 0;
     options->decodes = decode->count() > 0;
     tokenize(*options);
   });

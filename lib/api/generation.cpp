@@ -10,8 +10,8 @@ constexpr uint32_t kKnownFlags = BITNET_GENERATE_SPECIAL_PROMPT | BITNET_GENERAT
 
 GenerationOptions make_options(const bitnet_generate_options* options) {
   const auto o = read_options(options, "bitnet_generate_options");
-  require((o.flags & ~kKnownFlags) == 0, BITNET_ERROR_ARGUMENT, "bitnet_generate_options.flags has unknown bits: ",
-          o.flags);
+  require((o.flags & ~kKnownFlags) == 0, BITNET_ERROR_ARGUMENT,
+          "bitnet_generate_options.flags has unknown bits: ", o.flags);
   GenerationOptions result = {
       .max_tokens = o.max_tokens,
       .flags = o.flags,

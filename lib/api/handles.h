@@ -47,7 +47,8 @@ struct bitnet_generation {
 
 namespace bitnet {
 
-// Remembers the message of a failure for bitnet_last_error, in the catch block of any exception, and returns its status.
+// Remembers the message of a failure for bitnet_last_error, in the catch block of any exception, and returns its
+// status.
 bitnet_status remember_exception() noexcept;
 
 // Runs the body of an API function: what it throws becomes a status.
@@ -69,8 +70,8 @@ inline void require_pointer(const void* pointer, const char* name) {
   require(pointer != nullptr, BITNET_ERROR_ARGUMENT, name, " is NULL");
 }
 
-// A copy of the caller's options in this version's shape: members beyond the caller's size are zero, and those that this
-// version does not know must be.
+// A copy of the caller's options in this version's shape: members beyond the caller's size are zero, and those that
+// this version does not know must be.
 template <typename Options>
 Options read_options(const Options* options, const char* name) {
   constexpr size_t kLargest = 4096;

@@ -4,9 +4,7 @@
 #define BITNET_STRING(x) #x
 #define BITNET_VERSION_TEXT(major, minor, patch) BITNET_STRING(major) "." BITNET_STRING(minor) "." BITNET_STRING(patch)
 
-uint32_t bitnet_version(void) {
-  return BITNET_VERSION_MAJOR << 16 | BITNET_VERSION_MINOR << 8 | BITNET_VERSION_PATCH;
-}
+uint32_t bitnet_version(void) { return BITNET_VERSION_MAJOR << 16 | BITNET_VERSION_MINOR << 8 | BITNET_VERSION_PATCH; }
 
 const char* bitnet_version_string(void) {
   return BITNET_VERSION_TEXT(BITNET_VERSION_MAJOR, BITNET_VERSION_MINOR, BITNET_VERSION_PATCH);

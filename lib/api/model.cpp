@@ -28,10 +28,14 @@ Log make_log(const bitnet_open_options& o) {
 
 std::string metadata_text(const fb::KeyValue& entry) {
   switch (entry.kind()) {
-    case fb::ValueKind::text: return entry.text() != nullptr ? entry.text()->str() : "";
-    case fb::ValueKind::integer: return std::to_string(entry.integer());
-    case fb::ValueKind::boolean: return entry.integer() != 0 ? "true" : "false";
-    case fb::ValueKind::real: break;
+    case fb::ValueKind::text:
+      return entry.text() != nullptr ? entry.text()->str() : "";
+    case fb::ValueKind::integer:
+      return std::to_string(entry.integer());
+    case fb::ValueKind::boolean:
+      return entry.integer() != 0 ? "true" : "false";
+    case fb::ValueKind::real:
+      break;
   }
   char text[32];
   const auto end = std::to_chars(text, text + sizeof text, entry.real()).ptr;

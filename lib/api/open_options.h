@@ -11,8 +11,10 @@ namespace bitnet {
 inline Packing make_packing(bitnet_packing packing) {
   switch (packing) {
     case BITNET_PACKING_DEFAULT:
-    case BITNET_PACKING_I2: return Packing::i2;
-    case BITNET_PACKING_T5: return Packing::t5;
+    case BITNET_PACKING_I2:
+      return Packing::i2;
+    case BITNET_PACKING_T5:
+      return Packing::t5;
   }
   fail(BITNET_ERROR_ARGUMENT, "packing ", static_cast<int>(packing), " does not exist");
 }
@@ -20,16 +22,20 @@ inline Packing make_packing(bitnet_packing packing) {
 inline HeadType make_head(bitnet_head head) {
   switch (head) {
     case BITNET_HEAD_DEFAULT:
-    case BITNET_HEAD_F16: return HeadType::f16;
-    case BITNET_HEAD_INT8: return HeadType::int8;
+    case BITNET_HEAD_F16:
+      return HeadType::f16;
+    case BITNET_HEAD_INT8:
+      return HeadType::int8;
   }
   fail(BITNET_ERROR_ARGUMENT, "head ", static_cast<int>(head), " does not exist");
 }
 
 inline I2sLayout make_layout(bitnet_i2s_layout layout) {
   switch (layout) {
-    case BITNET_I2S_X86: return I2sLayout::x86;
-    case BITNET_I2S_ARM: return I2sLayout::arm;
+    case BITNET_I2S_X86:
+      return I2sLayout::x86;
+    case BITNET_I2S_ARM:
+      return I2sLayout::arm;
   }
   fail(BITNET_ERROR_ARGUMENT, "I2_S layout ", static_cast<int>(layout), " does not exist");
 }

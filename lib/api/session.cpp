@@ -30,8 +30,7 @@ Session::Item make_item(const bitnet_batch_item& item) {
 
 }  // namespace
 
-bitnet_status bitnet_session_memory(const bitnet_model* model, const bitnet_session_options* options,
-                                    uint64_t* bytes) {
+bitnet_status bitnet_session_memory(const bitnet_model* model, const bitnet_session_options* options, uint64_t* bytes) {
   return guard([&] {
     require_pointer(model, "model");
     require_pointer(bytes, "bytes");
@@ -91,9 +90,9 @@ bitnet_status bitnet_session_save(const bitnet_session* session, const char* pat
 
 bitnet_status bitnet_session_load(bitnet_session* session, const char* path) {
   return guard([&] {
+    Session& target = get(session);
     require_pointer(path, "path");
-    const MappedFile file(path);
-    get(session).load(file.bytes());
+    with_path(path, [&] { target.load(MappedFile(path).bytes()); });
   });
 }
 

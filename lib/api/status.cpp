@@ -53,18 +53,30 @@ const char* bitnet_last_error(void) { return last_error.get(); }
 
 const char* bitnet_status_message(bitnet_status status) {
   switch (status) {
-    case BITNET_OK: return "success";
-    case BITNET_END: return "the end has been reached";
-    case BITNET_ERROR_ARGUMENT: return "wrong argument";
-    case BITNET_ERROR_MEMORY: return "out of memory";
-    case BITNET_ERROR_IO: return "a file could not be read or written";
-    case BITNET_ERROR_FORMAT: return "damaged or malformed data";
-    case BITNET_ERROR_UNSUPPORTED: return "not supported by this version, build or CPU";
-    case BITNET_ERROR_CONTEXT: return "the tokens do not fit the context";
-    case BITNET_ERROR_CANCELLED: return "cancelled";
-    case BITNET_ERROR_BUFFER: return "the output buffer is too small";
-    case BITNET_ERROR_MISMATCH: return "the state belongs to another model";
-    case BITNET_ERROR_INTERNAL: return "a mistake in libbitnet";
+    case BITNET_OK:
+      return "success";
+    case BITNET_END:
+      return "the end has been reached";
+    case BITNET_ERROR_ARGUMENT:
+      return "wrong argument";
+    case BITNET_ERROR_MEMORY:
+      return "out of memory";
+    case BITNET_ERROR_IO:
+      return "a file could not be read or written";
+    case BITNET_ERROR_FORMAT:
+      return "damaged or malformed data";
+    case BITNET_ERROR_UNSUPPORTED:
+      return "not supported by this version, build or CPU";
+    case BITNET_ERROR_CONTEXT:
+      return "the tokens do not fit the context";
+    case BITNET_ERROR_CANCELLED:
+      return "cancelled";
+    case BITNET_ERROR_BUFFER:
+      return "the output buffer is too small";
+    case BITNET_ERROR_MISMATCH:
+      return "the state belongs to another model";
+    case BITNET_ERROR_INTERNAL:
+      return "a mistake in libbitnet";
   }
   return "unknown status";
 }

@@ -117,12 +117,12 @@ bitnet_status bitnet_chat_format(const bitnet_model* model, const bitnet_message
       if (token == kNoToken) return std::nullopt;
       return text = tokenizer.piece(token);
     };
-    const std::string rendered = runtime.chat_template().render(
-        conversation, {.add_generation_prompt = prompt_reply != 0,
-                       .bos_token = spelling(vocabulary.bos, bos),
-                       .eos_token = spelling(vocabulary.eos, eos),
-                       .unk_token = spelling(vocabulary.unknown, unknown),
-                       .pad_token = spelling(vocabulary.padding, padding)});
+    const std::string rendered =
+        runtime.chat_template().render(conversation, {.add_generation_prompt = prompt_reply != 0,
+                                                      .bos_token = spelling(vocabulary.bos, bos),
+                                                      .eos_token = spelling(vocabulary.eos, eos),
+                                                      .unk_token = spelling(vocabulary.unknown, unknown),
+                                                      .pad_token = spelling(vocabulary.padding, padding)});
     return write_text(rendered, text, capacity, length);
   });
 }

@@ -38,4 +38,14 @@ void require(bool condition, bitnet_status status, const Parts&... parts) {
   if (!condition) fail(status, parts...);
 }
 
+// Runs the body; what it throws about a file gets the file's path in front.
+template <typename Body>
+auto with_path(const std::string& path, const Body& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    fail(error.status(), path, ": ", error.what());
+  }
+}
+
 }  // namespace bitnet

@@ -59,13 +59,23 @@ uint64_t ForwardPass::bytes(const HyperParameters& hyper, uint32_t threads, uint
 
 ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool& threads, uint32_t batch,
                          uint32_t context)
-    : model_(model), hyper_(model.hyper), kernels_(kernels), threads_(threads),
+    : model_(model),
+      hyper_(model.hyper),
+      kernels_(kernels),
+      threads_(threads),
       rope_(model.hyper.head_dim, model.hyper.rope_theta),
       layout_(model.hyper, threads.width(), batch, context),
       memory_(layout_.total),
-      x_(floats(layout_.x)), y_(floats(layout_.y)), q_(floats(layout_.q)), k_(floats(layout_.k)),
-      v_(floats(layout_.v)), gate_(floats(layout_.gate)), up_(floats(layout_.up)),
-      cosines_(floats(layout_.cosines)), sines_(floats(layout_.sines)), steps_(floats(layout_.steps)),
+      x_(floats(layout_.x)),
+      y_(floats(layout_.y)),
+      q_(floats(layout_.q)),
+      k_(floats(layout_.k)),
+      v_(floats(layout_.v)),
+      gate_(floats(layout_.gate)),
+      up_(floats(layout_.up)),
+      cosines_(floats(layout_.cosines)),
+      sines_(floats(layout_.sines)),
+      steps_(floats(layout_.steps)),
       quantized_(reinterpret_cast<int8_t*>(memory_.data() + layout_.quantized)) {}
 
 bool ForwardPass::run(std::span<const Row> rows, const std::function<bool()>& cancelled) {

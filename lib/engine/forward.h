@@ -71,21 +71,21 @@ class ForwardPass {
   struct Layout {
     Layout(const HyperParameters& hyper, uint32_t threads, uint32_t batch, uint32_t context);
     // One row of floats for each token of the batch:
-    size_t x;        // hidden: the residual stream
-    size_t y;        // hidden, or heads * head_dim: what attention and feed-forward add to it
-    size_t q, k, v;  // heads * head_dim, kv_heads * head_dim
-    size_t gate, up;           // ffn
-    size_t cosines, sines;     // head_dim / 2
-    size_t steps;              // 1: value of a unit of the quantized activations
-    size_t quantized;          // int8, padded: the activations of the product at hand
+    size_t x;               // hidden: the residual stream
+    size_t y;               // hidden, or heads * head_dim: what attention and feed-forward add to it
+    size_t q, k, v;         // heads * head_dim, kv_heads * head_dim
+    size_t gate, up;        // ffn
+    size_t cosines, sines;  // head_dim / 2
+    size_t steps;           // 1: value of a unit of the quantized activations
+    size_t quantized;       // int8, padded: the activations of the product at hand
     // One for each thread:
     size_t normed;   // a row on its way to being quantized
     size_t scores;   // context
     size_t scratch;  // of the kernels
     size_t scratch_bytes;
     // For the head, kHeadRows rows:
-    size_t last;     // hidden
-    size_t logits;   // vocabulary
+    size_t last;    // hidden
+    size_t logits;  // vocabulary
     size_t total;
     uint32_t widest;     // hidden, heads * head_dim or ffn
     uint32_t attention;  // heads * head_dim

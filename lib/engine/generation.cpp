@@ -30,7 +30,9 @@ size_t begun_stop(std::string_view text, const std::vector<std::string>& stops) 
 }  // namespace
 
 Generation::Generation(Session& session, std::vector<Token> prompt, GenerationOptions options)
-    : session_(session), options_(std::move(options)), sampler_(options_.sampler),
+    : session_(session),
+      options_(std::move(options)),
+      sampler_(options_.sampler),
       decoder_(session.runtime().tokenizer(),
                {.special = (options_.flags & BITNET_GENERATE_SPECIAL_OUTPUT) != 0, .continuation = true}),
       prompt_(std::move(prompt)) {

@@ -33,8 +33,8 @@ class Generation {
     Token token;
     bitnet_finish finish;
   };
-  // Evaluates the token drawn before (at first, the prompt) and draws one. After the last, gives a piece with the reason
-  // in `finish`.
+  // Evaluates the token drawn before (at first, the prompt) and draws one. After the last, gives a piece with the
+  // reason in `finish`.
   Piece next();
 
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
@@ -49,8 +49,8 @@ class Generation {
   Sampler sampler_;
   StreamDecoder decoder_;
   std::vector<Token> prompt_;
-  std::string held_;  // text not given out yet, because a stop string may begin in it
-  std::string text_;  // of the latest piece
+  std::string held_;        // text not given out yet, because a stop string may begin in it
+  std::string text_;        // of the latest piece
   Token drawn_ = kNoToken;  // given out, not evaluated yet
   uint32_t count_ = 0;
   bool started_ = false;

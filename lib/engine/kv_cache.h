@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Keys and values of the tokens that a session has seen, as float16. Each layer and head has its own rows, one after the
-// other, so that attention reads them straight through.
+// Keys and values of the tokens that a session has seen, as float16. Each layer and head has its own rows, one after
+// the other, so that attention reads them straight through.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,10 @@ namespace bitnet {
 class KvCache {
  public:
   KvCache(const HyperParameters& hyper, uint32_t context)
-      : layers_(hyper.layers), heads_(hyper.kv_heads), dim_(hyper.head_dim), context_(context),
+      : layers_(hyper.layers),
+        heads_(hyper.kv_heads),
+        dim_(hyper.head_dim),
+        context_(context),
         data_(bytes(hyper, context)) {}
 
   static uint64_t bytes(const HyperParameters& hyper, uint32_t context) {

@@ -44,15 +44,22 @@ Session::Compute::Compute(const Runtime& runtime, const SessionOptions& options)
 }
 
 Session::Session(std::shared_ptr<const Runtime> runtime, const SessionOptions& options)
-    : runtime_(std::move(runtime)), options_(with_defaults(options, runtime_->model().hyper)),
-      compute_(std::make_shared<Compute>(*runtime_, options_)), cache_(runtime_->model().hyper, options_.context) {
+    : runtime_(std::move(runtime)),
+      options_(with_defaults(options, runtime_->model().hyper)),
+      compute_(std::make_shared<Compute>(*runtime_, options_)),
+      cache_(runtime_->model().hyper, options_.context) {
   tokens_.reserve(options_.context);
   logits_.reserve(vocabulary());
 }
 
 Session::Session(const Session& other)
-    : perf(other.perf), runtime_(other.runtime_), options_(other.options_), compute_(other.compute_),
-      cache_(runtime_->model().hyper, options_.context), logits_(other.logits_), logits_rows_(other.logits_rows_) {
+    : perf(other.perf),
+      runtime_(other.runtime_),
+      options_(other.options_),
+      compute_(other.compute_),
+      cache_(runtime_->model().hyper, options_.context),
+      logits_(other.logits_),
+      logits_rows_(other.logits_rows_) {
   tokens_.reserve(options_.context);
   tokens_.assign(other.tokens_.begin(), other.tokens_.end());
   logits_.reserve(vocabulary());
@@ -104,8 +111,9 @@ void Session::check(const Item& item) const {
 }
 
 Token Session::sample(Sampler& sampler) {
-  require(logits_rows_ != 0, BITNET_ERROR_ARGUMENT,
-          "there are no logits to draw a token from: evaluate tokens with BITNET_LOGITS_LAST or BITNET_LOGITS_ALL first");
+  require(
+      logits_rows_ != 0, BITNET_ERROR_ARGUMENT,
+      "there are no logits to draw a token from: evaluate tokens with BITNET_LOGITS_LAST or BITNET_LOGITS_ALL first");
   const auto start = std::chrono::steady_clock::now();
   const Token token = sampler.sample(logits(logits_rows_ - 1), tokens_);
   perf.sampled_tokens++;
@@ -149,7 +157,8 @@ void Session::eval_batch(std::span<const Item> items, const std::atomic<bool>* c
   Session* widest = items.front().session;
   for (size_t i = 0; i < items.size(); i++) {
     Session& session = *items[i].session;
-    const bool again = std::any_of(items.begin(), items.begin() + i, [&](const Item& x) { return x.session == &session; });
+    const bool again =
+        std::any_of(items.begin(), items.begin() + i, [&](const Item& x) { return x.session == &session; });
     require(!again, BITNET_ERROR_ARGUMENT, "a session appears twice in the batch");
     require(session.runtime_ == widest->runtime_, BITNET_ERROR_ARGUMENT,
             "the sessions of a batch must be of the same open model");

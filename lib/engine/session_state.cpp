@@ -91,8 +91,9 @@ void Session::load(std::span<const std::byte> state) {
           "; this library reads version ", kVersion);
   require(header.checksum == checksum(header, payload), BITNET_ERROR_FORMAT,
           "the saved session is damaged: its checksum does not match");
-  require(header.model == runtime_->model().fingerprint, BITNET_ERROR_MISMATCH,
-          "the saved session belongs to another model; open the one it was saved with");
+  require(
+      header.model == runtime_->model().fingerprint, BITNET_ERROR_MISMATCH,
+      "the saved session belongs to another model, or another packing of this one; open the file it was saved with");
   require(header.tokens <= context(), BITNET_ERROR_CONTEXT, "the saved session holds ", header.tokens,
           " tokens, this one has room for ", context(), "; make one with a larger context");
 

@@ -27,8 +27,9 @@ class ThreadPool {
   // call run. Pieces find the default floating-point environment, whatever the host program has set.
   template <typename Function>
   void run(uint32_t count, const Function& function) {
-    run_task(count, [](void* data, uint32_t index) { (*static_cast<const Function*>(data))(index); },
-             const_cast<Function*>(&function));
+    run_task(
+        count, [](void* data, uint32_t index) { (*static_cast<const Function*>(data))(index); },
+        const_cast<Function*>(&function));
   }
 
  private:

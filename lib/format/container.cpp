@@ -328,14 +328,12 @@ void check_tensors(const Container& container, const std::vector<TensorSpec>& sp
 }
 
 std::shared_ptr<const Container> open_container(const std::string& path, const OpenOptions& options) {
-  try {
+  return with_path(path, [&] {
     Container::Parts parts;
     parts.file = MappedFile(path);
     const auto file = parts.file.bytes();
     return open_parts(file, options, std::move(parts));
-  } catch (const Error& error) {
-    fail(error.status(), path, ": ", error.what());
-  }
+  });
 }
 
 std::shared_ptr<const Container> open_container(std::span<const std::byte> file, const OpenOptions& options) {

@@ -95,16 +95,16 @@ std::string with_unicode_white_space(std::string_view expression) {
   return out;
 }
 
-pcre2_code* compile(std::string_view expression) {
+PreTokenizer::CodePtr compile(std::string_view expression) {
   const std::string source = with_unicode_white_space(expression);
   int error = 0;
   PCRE2_SIZE where = 0;
-  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(source.data()), source.size(),
-                                   PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK, &error, &where, nullptr);
+  PreTokenizer::CodePtr code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(source.data()), source.size(),
+                                           PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK, &error, &where, nullptr));
   if (code == nullptr && error == PCRE2_ERROR_HEAP_FAILED) throw std::bad_alloc();
   require(code != nullptr, BITNET_ERROR_INTERNAL, "tokenizer: PCRE2 error ", error, " at offset ", where,
           " of the expression ", expression, "; PCRE2 10.40 or newer is needed");
-  pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // where the system forbids it, the interpreter does the work
+  pcre2_jit_compile(code.get(), PCRE2_JIT_COMPLETE);  // where the system forbids it, the interpreter does the work
   return code;
 }
 
@@ -165,7 +165,7 @@ PreTokenizer::PreTokenizer(std::string_view name) {
   const Rule& rule = rule_named(name);
   ignores_merges_ = rule.ignores_merges;
   for (const std::string_view expression : rule.expressions) {
-    if (!expression.empty()) expressions_.emplace_back(compile(expression));
+    if (!expression.empty()) expressions_.push_back(compile(expression));
   }
 }
 

@@ -19,6 +19,11 @@ class PreTokenizer {
  public:
   using Emit = std::function<void(std::string_view word)>;
 
+  struct FreeCode {
+    void operator()(pcre2_code_8* code) const;
+  };
+  using CodePtr = std::unique_ptr<pcre2_code_8, FreeCode>;
+
   // `name` is GGUF's (tokenizer.ggml.pre). BITNET_ERROR_UNSUPPORTED, listing the known names, for any other.
   explicit PreTokenizer(std::string_view name);
   ~PreTokenizer();
@@ -30,13 +35,9 @@ class PreTokenizer {
   void split(std::string_view text, const Emit& emit) const;
 
  private:
-  struct FreeCode {
-    void operator()(pcre2_code_8* code) const;
-  };
-
   void split_valid(std::string_view text, size_t expression, const Emit& emit) const;
 
-  std::vector<std::unique_ptr<pcre2_code_8, FreeCode>> expressions_;  // each cuts what the one before it left
+  std::vector<CodePtr> expressions_;  // each cuts what the one before it left
   bool ignores_merges_ = false;
 };
 

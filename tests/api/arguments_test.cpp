@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Wrong arguments are errors with a message that says which, and options structs may be older or newer than the library.
+// Wrong arguments are errors with a message that says which, and options structs may be older or newer than the
+// library.
 #include <cstring>
 #include <functional>
 
@@ -62,7 +63,7 @@ TEST_F(Arguments, NullWhereItIsNotAllowedIsRefusedByName) {
   expect_refused(bitnet_session_rewind(nullptr, 0), "session");
   expect_refused(bitnet_session_save(nullptr, "x"), "session");
   expect_refused(bitnet_session_save(session.get(), nullptr), "path");
-  expect_refused(bitnet_session_load(nullptr, "x"), "path");
+  expect_refused(bitnet_session_load(nullptr, "x"), "session");
   expect_refused(bitnet_session_load(session.get(), nullptr), "path");
   expect_refused(bitnet_session_save_memory(nullptr, nullptr, 0, &n), "session");
   expect_refused(bitnet_session_load_memory(nullptr, "x", 1), "session");
@@ -130,8 +131,8 @@ TEST_F(Arguments, OlderAndNewerOptionsWork) {
   EXPECT_EQ(raw, nullptr);
 
   // An older program's struct ends after `context`; what lies behind it is not looked at.
-  bitnet_session_options older = {.size = offsetof(bitnet_session_options, threads), .context = 16,
-                                  .threads = UINT32_MAX};
+  bitnet_session_options older = {
+      .size = offsetof(bitnet_session_options, threads), .context = 16, .threads = UINT32_MAX};
   ASSERT_OK(bitnet_session_create(model.get(), &older, &raw));
   EXPECT_EQ(bitnet_session_context(raw), 16u);
   bitnet_session_free(raw);

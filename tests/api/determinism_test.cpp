@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One model, one sequence of tokens: the same logits, bit for bit, on every instruction set, at any thread count, however
-// the tokens are split into calls, in either packing, alone or in a batch.
+// One model, one sequence of tokens: the same logits, bit for bit, on every instruction set, at any thread count,
+// however the tokens are split into calls, in either packing, alone or in a batch.
 #include <string>
 
 #include "test_model.h"
@@ -15,8 +15,8 @@ const std::vector<Split> kSplits = {{45}, {1, 44}, {44, 1}, {16, 16, 13}, {7, 1,
 
 // Logits of every token, evaluated in the pieces of `split`, then of five more one by one.
 std::vector<float> run(const Model& model, uint32_t threads, const Split& split, uint32_t batch = 0) {
-  const Session session = make_session(model, {.size = sizeof(bitnet_session_options), .context = 64,
-                                               .threads = threads, .batch = batch});
+  const Session session =
+      make_session(model, {.size = sizeof(bitnet_session_options), .context = 64, .threads = threads, .batch = batch});
   const Tokens tokens = random_tokens(kTokens + 5);
   std::vector<float> all;
   size_t at = 0;
@@ -83,8 +83,8 @@ TEST(Determinism, ABatchOfSessionsGivesWhatEachGivesAlone) {
   std::vector<Session> sessions;
   std::vector<bitnet_batch_item> items;
   for (const auto piece : pieces) {
-    sessions.push_back(make_session(model, {.size = sizeof(bitnet_session_options), .context = 64, .threads = 2,
-                                            .batch = 16}));
+    sessions.push_back(
+        make_session(model, {.size = sizeof(bitnet_session_options), .context = 64, .threads = 2, .batch = 16}));
     items.push_back({sessions.back().get(), piece.data(), piece.size(), BITNET_LOGITS_LAST});
   }
   ASSERT_OK(bitnet_eval_batch(items.data(), items.size()));

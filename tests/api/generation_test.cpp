@@ -10,8 +10,8 @@ namespace bitnet_test {
 namespace {
 
 constexpr bitnet_sampler_options kSampling = {.size = sizeof kSampling, .seed = 7, .temperature = 0.8f, .top_k = 40};
-constexpr bitnet_generate_options kOptions = {.size = sizeof kOptions, .max_tokens = 30,
-                                              .flags = BITNET_GENERATE_IGNORE_END, .sampler = &kSampling};
+constexpr bitnet_generate_options kOptions = {
+    .size = sizeof kOptions, .max_tokens = 30, .flags = BITNET_GENERATE_IGNORE_END, .sampler = &kSampling};
 
 struct Result {
   std::string text;
@@ -229,7 +229,9 @@ TEST_F(GenerationTest, OutlivesTheHandlesItWasMadeFrom) {
 TEST_F(GenerationTest, TextIsThatOfTheTokens) {
   const Result result = pull(start(session(), "Hello"));
   // Random tokens are not always UTF-8: then the stream has U+FFFD where the bytes are none.
-  if (result.text.find("\xef\xbf\xbd") == std::string::npos) EXPECT_EQ(result.text, detokenize(result.tokens));
+  if (result.text.find("\xef\xbf\xbd") == std::string::npos) {
+    EXPECT_EQ(result.text, detokenize(result.tokens));
+  }
   bitnet_decoder* raw = nullptr;
   ASSERT_OK(bitnet_decoder_create(model.get(), 0, &raw));
   const Decoder decoder(raw);

@@ -32,7 +32,8 @@ using Tokens = std::vector<bitnet_token>;
 // A folder of this process's own, removed at its end.
 const std::string& temporary_folder();
 
-// Path of a `.bitnet` file of random weights, written once a process for each choice. The same weights for every packing.
+// Path of a `.bitnet` file of random weights, written once a process for each choice. The same weights for every
+// packing.
 std::string model_path(bitnet_packing packing = BITNET_PACKING_I2, bitnet_head head = BITNET_HEAD_F16,
                        uint64_t seed = 1);
 

@@ -123,10 +123,14 @@ TEST(Sampler, UnlikelyLogitsAreHandled) {
 TEST(Sampler, KnobsOutOfRangeAreRefusedByName) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const std::vector<std::pair<SamplerOptions, const char*>> wrong = {
-      {{.temperature = -1}, "temperature"},      {{.temperature = nan}, "temperature"},
-      {{.top_p = 1.5f}, "top_p"},                {{.min_p = -0.1f}, "min_p"},
-      {{.repetition_penalty = 0}, "repetition"}, {{.frequency_penalty = kInfinity}, "frequency"},
-      {{.presence_penalty = nan}, "presence"},   {{.logit_bias = {{-1, 0}}}, "logit_bias"},
+      {{.temperature = -1}, "temperature"},
+      {{.temperature = nan}, "temperature"},
+      {{.top_p = 1.5f}, "top_p"},
+      {{.min_p = -0.1f}, "min_p"},
+      {{.repetition_penalty = 0}, "repetition"},
+      {{.frequency_penalty = kInfinity}, "frequency"},
+      {{.presence_penalty = nan}, "presence"},
+      {{.logit_bias = {{-1, 0}}}, "logit_bias"},
   };
   for (const auto& [options, name] : wrong) {
     try {

@@ -243,7 +243,8 @@ TEST_F(BitnetFile, TensorsThatDoNotFitTheModelAreRefused) {
                              [](auto& m) { tensor(m, "blk.0.attn_q.weight").name = "blk.0.attn_k.weight"; }));
   EXPECT_TRUE(refuses_change(BITNET_ERROR_FORMAT, "hyperparameters ask for", [](auto& m) { m.hyper->ffn = 97; }));
   EXPECT_TRUE(refuses_change(BITNET_ERROR_FORMAT, "hyperparameters ask for", [](auto& m) { m.hyper->heads = 2; }));
-  EXPECT_TRUE(refuses_change(BITNET_ERROR_FORMAT, "blk.1.attn_norm.weight is missing", [](auto& m) { m.hyper->layers = 2; }));
+  EXPECT_TRUE(
+      refuses_change(BITNET_ERROR_FORMAT, "blk.1.attn_norm.weight is missing", [](auto& m) { m.hyper->layers = 2; }));
   EXPECT_TRUE(refuses_change(BITNET_ERROR_FORMAT, "output.weight is missing", [](auto& m) { m.tied = false; }));
 }
 
@@ -266,8 +267,8 @@ TEST_F(BitnetFile, ScalesThatAreNoneAreRefused) {
     EXPECT_TRUE(refuses_change(BITNET_ERROR_FORMAT, "scales",
                                [&](auto& m) { tensor(m, "blk.0.attn_q.weight").scales.assign(count, 1.0f); }));
   }
-  EXPECT_TRUE(refuses_change(BITNET_ERROR_FORMAT, "scales",
-                             [](auto& m) { tensor(m, "output_norm.weight").scales = {1}; }));
+  EXPECT_TRUE(
+      refuses_change(BITNET_ERROR_FORMAT, "scales", [](auto& m) { tensor(m, "output_norm.weight").scales = {1}; }));
 }
 
 TEST_F(BitnetFile, NormsThatAreNoNumbersAreRefused) {
@@ -435,7 +436,9 @@ TEST_F(GgufFile, TensorsThatLieAreRefused) {
   EXPECT_TRUE(refuses_info(BITNET_ERROR_UNSUPPORTED, "GGUF type 2", [](auto& t) { t.type = 2; }));
   EXPECT_TRUE(refuses_info(BITNET_ERROR_UNSUPPORTED, "GGUF type 4294967295", [](auto& t) { t.type = ~0u; }));
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "no multiple of 256", [](auto& t) { t.type = 34; }));
-  EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "impossible shape", [](auto& t) { t.shape = {1ull << 32, 1ull << 32}; }));
+  EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "impossible shape", [](auto& t) {
+    t.shape = {1ull << 32, 1ull << 32};
+  }));
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "impossible shape", [](auto& t) { t.shape = {0, 96}; }));
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "dimensions", [](auto& t) { t.shape = {}; }));
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "dimensions", [](auto& t) { t.shape = {1, 1, 1, 1, 1}; }));
@@ -507,17 +510,21 @@ TEST_F(GgufFile, ScalesThatDifferWithinARowAreRefused) {
 }
 
 TEST_F(GgufFile, MetadataThatIsMissingOrWrongIsNamed) {
-  const auto refuses_key = [&](bitnet_status status, std::string_view word, const std::string& from, const std::string& to) {
+  const auto refuses_key = [&](bitnet_status status, std::string_view word, const std::string& from,
+                               const std::string& to) {
     std::string file = gguf.build();
     file.replace(file.find(from), to.size(), to);
     return refuses(file, status, word);
   };
   EXPECT_TRUE(refuses_key(BITNET_ERROR_FORMAT, "general.architecture is missing", "general.architecture", "genexal"));
   EXPECT_TRUE(refuses_key(BITNET_ERROR_FORMAT, "block_count is missing", "bitnet-b1.58.block_count", "bitxet"));
-  EXPECT_TRUE(refuses_key(BITNET_ERROR_FORMAT, "layer_norm_rms_epsilon is missing", "bitnet-b1.58.attention.layer", "bitxet"));
+  EXPECT_TRUE(
+      refuses_key(BITNET_ERROR_FORMAT, "layer_norm_rms_epsilon is missing", "bitnet-b1.58.attention.layer", "bitxet"));
   EXPECT_TRUE(refuses_key(BITNET_ERROR_UNSUPPORTED, "tokenizer.ggml.model", "tokenizer.ggml.model", "tokexizer"));
-  EXPECT_TRUE(refuses_key(BITNET_ERROR_FORMAT, "tokenizer.ggml.tokens is missing", "tokenizer.ggml.tokens", "tokexizer"));
-  EXPECT_TRUE(refuses_key(BITNET_ERROR_FORMAT, "tokenizer.ggml.merges is missing", "tokenizer.ggml.merges", "tokexizer"));
+  EXPECT_TRUE(
+      refuses_key(BITNET_ERROR_FORMAT, "tokenizer.ggml.tokens is missing", "tokenizer.ggml.tokens", "tokexizer"));
+  EXPECT_TRUE(
+      refuses_key(BITNET_ERROR_FORMAT, "tokenizer.ggml.merges is missing", "tokenizer.ggml.merges", "tokexizer"));
   EXPECT_TRUE(refuses_key(BITNET_ERROR_FORMAT, "\"x0 t1\"", "t0 t1", "x0"));
   GgufBuilder scaled = sample.gguf();
   scaled.string("bitnet-b1.58.rope.scaling.type", "linear");

@@ -8,7 +8,7 @@
 namespace bitnet_test {
 namespace {
 
-constexpr size_t kHeaderSize = 64, kMetadataChecksum = 48, kHeaderChecksum = 56;
+constexpr size_t kMetadataChecksum = 48, kHeaderChecksum = 56;
 
 uint64_t get(const std::string& file, size_t at) {
   uint64_t value;

@@ -215,7 +215,8 @@ GgufBuilder SampleModel::gguf() const {
   out.string("tokenizer.ggml.model", "gpt2");
   out.string("tokenizer.ggml.pre", "llama-bpe");
   std::vector<std::string> tokens;
-  for (uint32_t i = 0; i < vocabulary; ++i) tokens.push_back(std::string("t").append(i == 2 ? "0t1" : std::to_string(i)));
+  for (uint32_t i = 0; i < vocabulary; ++i)
+    tokens.push_back(std::string("t").append(i == 2 ? "0t1" : std::to_string(i)));
   out.strings("tokenizer.ggml.tokens", tokens);
   std::vector<int32_t> types(vocabulary, 1);
   types[3] = types[4] = 3;

@@ -57,7 +57,7 @@ def header_version():
 
 
 def shipped_model():
-    models = sorted((PREFIX / "share/bitnet/models").glob("*.bitnet"))
+    models = sorted((PREFIX / "share/bitnet/models").rglob("*.bitnet"))
     if not models:
         raise AssertionError("no model has been installed")
     return models[0]

@@ -21,7 +21,7 @@ import numpy as np
 import oracle
 
 LENGTH = 300
-CANDIDATES = 200
+CANDIDATES = 128
 
 # The largest float32 error seen in thousands of passes that stayed clear of the boundaries (left-to-right sums):
 QUANTIZED_ERROR = 4e-5  # of an activation, in units of its int8

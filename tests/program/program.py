@@ -4,6 +4,7 @@ import atexit
 import functools
 import os
 import pathlib
+import random
 import shutil
 import struct
 import subprocess
@@ -74,7 +75,7 @@ def gguf(template=None, context=512):
             ("attn_v", (hidden, hidden)), ("attn_sub_norm", (hidden,)), ("attn_output", (hidden, hidden)),
             ("ffn_norm", (hidden,)), ("ffn_gate", (ffn, hidden)), ("ffn_up", (ffn, hidden)),
             ("ffn_sub_norm", (ffn,)), ("ffn_down", (hidden, ffn)))]
-    shapes.append(("output_norm.weight", (hidden,)))
+    shapes += [("output_norm.weight", (hidden,)), ("output.weight", (len(tokens), hidden))]
     infos, data, state = [], [], 1
     offset = 0
     for name, shape in shapes:
@@ -84,7 +85,8 @@ def gguf(template=None, context=512):
                      b"".join(struct.pack("<Q", n) for n in reversed(shape)) +
                      struct.pack("<IQ", 1 if matrix else 0, offset))
         if matrix:
-            values = random_halves(count, ternary=name != "token_embd.weight", seed=len(data))
+            spread = {"token_embd.weight": range(-64, 65), "output.weight": range(-8, 9)}.get(name, (-4, 0, 4))
+            values = random_halves(count, spread, seed=len(data))
         else:
             values = struct.pack("<f", 1.0) * count
         values += bytes(-len(values) % 32)
@@ -95,15 +97,9 @@ def gguf(template=None, context=512):
     return path
 
 
-def random_halves(count, ternary, seed):
-    """float16 values as bytes: -0.0625, 0 and 0.0625, or a spread of small numbers."""
-    import random
-    generator = random.Random(seed)
-    if ternary:
-        choices = [struct.pack("<e", x) for x in (-0.0625, 0.0, 0.0625)]
-    else:
-        choices = [struct.pack("<e", x / 64) for x in range(-64, 65)]
-    return b"".join(generator.choices(choices, k=count))
+def random_halves(count, spread, seed):
+    """float16 values as bytes, each one of the spread's numbers of 64ths."""
+    return b"".join(random.Random(seed).choices([struct.pack("<e", n / 64) for n in spread], k=count))
 
 
 def byte_alphabet():

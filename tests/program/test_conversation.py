@@ -80,7 +80,7 @@ class Conversation(unittest.TestCase):
 
     def test_a_loaded_conversation_goes_on_as_the_saved_one(self):
         saved = FOLDER / "loaded.json"
-        options = ["-m", self.model(), "-n", "8", "--temp", "0"]
+        options = ["-m", self.model(), "-n", "8", "--temp", "0", "--ignore-eos"]
         first = bitnet("chat", *options, stdin=f"one\n/save {saved}\ntwo\n".encode())
         second = bitnet("chat", *options, stdin=f"/load {saved}\ntwo\n".encode())
         self.assertEqual(second.returncode, SUCCESS, second.stderr)
@@ -133,7 +133,7 @@ class Conversation(unittest.TestCase):
 
 class OnATerminal(unittest.TestCase):
     def start(self, *arguments, **env):
-        terminal = Terminal("chat", "-m", gguf(TEMPLATE, 4096), *arguments, **env)
+        terminal = Terminal("chat", "-m", gguf(TEMPLATE, 65536), *arguments, **env)
         terminal.expect(PROMPT)
         return terminal
 
@@ -188,7 +188,7 @@ class OnATerminal(unittest.TestCase):
     def test_colours_appear_unless_switched_off(self):
         for env, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
             with self.subTest(env):
-                terminal = Terminal("chat", "-m", gguf(TEMPLATE, 4096), **env)
+                terminal = Terminal("chat", "-m", gguf(TEMPLATE, 65536), **env)
                 seen = terminal.expect("> ")
                 terminal.type(CTRL_D)
                 self.assertEqual(terminal.end(), SUCCESS)
@@ -202,7 +202,7 @@ class OnATerminal(unittest.TestCase):
         self.assertIn("\ufffd" * 4, terminal.seen)
 
     def test_interrupting_run_keeps_what_was_written(self):
-        process = subprocess.Popen([PROGRAM, "run", "-m", str(gguf(None, 4096)), "-p", "Once", "-n", "-1", "--ignore-eos"],
+        process = subprocess.Popen([PROGRAM, "run", "-m", str(gguf(None, 65536)), "-p", "Once", "-n", "-1", "--ignore-eos"],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
                                    env=environment())
         self.assertEqual(process.stdout.read(10)[:4], b"Once")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Whatever goes wrong ends with the documented exit code and one line that a person can act on."""
 import os
-import pathlib
 import resource
 import signal
 import subprocess

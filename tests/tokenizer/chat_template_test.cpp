@@ -72,10 +72,10 @@ TEST(ChatTemplate, NamesTheConstructAndTheLineThatItDoesNotKnow) {
       {"a\n{% include 'x' %}", "the statement \"include\""},
       {"a\n{% for x in y recursive %}{% endfor %}", "recursive"},
   };
-  for (const auto& [source, name] : refused) {
-    const Error error = error_of([&] { ChatTemplate{source}; });
-    EXPECT_EQ(error.status(), BITNET_ERROR_UNSUPPORTED) << source;
-    EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
+  for (const auto& sample : refused) {
+    const Error error = error_of([&] { ChatTemplate{sample.first}; });
+    EXPECT_EQ(error.status(), BITNET_ERROR_UNSUPPORTED) << sample.first;
+    EXPECT_NE(std::string(error.what()).find(sample.second), std::string::npos) << error.what();
     EXPECT_NE(std::string(error.what()).find("line 2"), std::string::npos) << error.what();
   }
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Train the model with quantization (the default) or its twin without (--float): same data order, steps and settings.
 
-usage: train.py DATA OUT [--float] [--steps N] [--cooldown STEP] [--device cpu|cuda] [--resume]
+usage: train.py DATA OUT [--float] [--steps N] [--stop STEP] [--resume] [--device cpu|cuda]
 
 DATA is what data.py wrote. OUT receives curve.csv, best.pt (lowest held-out perplexity) and last.pt (with optimizer state).
 """
@@ -25,8 +25,7 @@ from model import Config, Model
 SHAPE = Config(dropout=0.1)
 BATCH = 4  # windows of SHAPE.context tokens: a small batch gives the small text more steps
 PEAK, FLOOR, WARMUP = 1.5e-3, 0.05, 150
-PLAN = 3000  # steps of the cosine
-DECAY = 0.1  # none after half the plan: the second stage of BitNet's schedule lets latent weights settle
+DECAY = 0.1  # none in the second half: the second stage of BitNet's schedule lets latent weights settle
 BETAS = (0.9, 0.98)
 SEED = 1811
 
@@ -46,15 +45,11 @@ def windows(tokens, bos, context, epoch):
     return inputs, targets
 
 
-def learning_rate(step, cooldown, steps):
-    """Warm-up, then a cosine to FLOOR over PLAN steps; from step cooldown on, a line to FLOOR at the last step instead."""
+def learning_rate(step, steps):
     if step < WARMUP:
         return PEAK * (step + 1) / WARMUP
-    progress = min(1, (min(step, cooldown) - WARMUP) / (PLAN - WARMUP))
-    rate = PEAK * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * progress)))
-    if step > cooldown:
-        rate += (PEAK * FLOOR - rate) * (step - cooldown) / (steps - cooldown)
-    return rate
+    progress = (step - WARMUP) / max(1, steps - WARMUP)
+    return PEAK * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def save(path, state):
@@ -67,13 +62,12 @@ def main():
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--float", action="store_true")
-    parser.add_argument("--steps", type=int, default=PLAN)
-    parser.add_argument("--cooldown", type=int, default=PLAN, metavar="STEP",
-                        help=f"where a run of fewer than {PLAN} steps starts to lower its rate linearly")
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--eval-every", type=int, default=200)
     parser.add_argument("--save-every", type=int, default=150, help="steps between writes of last.pt")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--no-compile", action="store_true", help="run eagerly (torch.compile needs a C++ compiler)")
+    parser.add_argument("--stop", type=int, metavar="STEP", help="stop there, as an interruption would, for --resume to go on")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last.pt")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -114,7 +108,8 @@ def main():
     per_epoch -= 1
     epoch, inputs, targets = -1, None, None
     losses, started = [], time.time() - seconds
-    for step in range(first, args.steps):
+    last = min(args.stop or args.steps, args.steps)
+    for step in range(first, last):
         if step // per_epoch != epoch:
             epoch = step // per_epoch
             inputs, targets = windows(tokens, bos, config.context, epoch)
@@ -122,10 +117,10 @@ def main():
         x = torch.from_numpy(inputs[at:at + BATCH]).to(args.device)
         y = torch.from_numpy(targets[at:at + BATCH]).to(args.device).flatten()
 
-        rate = learning_rate(step, args.cooldown, args.steps)
+        rate = learning_rate(step, args.steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        optimizer.param_groups[0]["weight_decay"] = DECAY if step < PLAN // 2 else 0.0
+        optimizer.param_groups[0]["weight_decay"] = DECAY if step < args.steps // 2 else 0.0
         model.train()
         loss = batch_loss(x, y)
         optimizer.zero_grad()
@@ -149,10 +144,12 @@ def main():
                 best = perplexity
                 save(args.out / "best.pt", {"config": asdict(config), "model": model.state_dict(), "step": done,
                                             "steps": args.steps})
-        if done % args.save_every == 0 or done == args.steps:
+        if done % args.save_every == 0 or done == last:
             save(args.out / "last.pt", {"config": asdict(config), "model": model.state_dict(), "step": done,
                                         "steps": args.steps, "optimizer": optimizer.state_dict(), "best": best,
                                         "seconds": time.time() - started, "rng": torch.get_rng_state()})
+    if last < args.steps:
+        return
     summary = {"float": args.float, "steps": args.steps, "tokens": args.steps * BATCH * config.context,
                "tokens_per_epoch": per_epoch * BATCH * config.context, "seconds": round(time.time() - started),
                "best_perplexity_bf16": best}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// Any bytes as a GGUF file: opening and loading end in a model or an Error.
+#include <cstddef>
+#include <cstdint>
+
+#include "base/error.h"
+#include "format/container.h"
+#include "model/model.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size == 0) return 0;
+  // The last byte chooses the options.
+  const uint8_t choice = data[size - 1];
+  bitnet::OpenOptions options;
+  if (choice & 1) options.packing = bitnet::Packing::t5;
+  if (choice & 2) options.head = bitnet::HeadType::int8;
+  if (choice & 4) options.layout = bitnet::I2sLayout::arm;
+  if (choice & 8) options.quantize = bitnet::Quantize::absmean;
+  try {
+    bitnet::load_model(bitnet::open_container(std::as_bytes(std::span(data, size - 1)), options));
+  } catch (const bitnet::Error&) {
+  }
+  return 0;
+}
