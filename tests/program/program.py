@@ -20,7 +20,7 @@ SUCCESS, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
 def environment(**changes):
     """The tests' environment without what steers the program, and with changes."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BITNET_")}
-    return {**kept, "ASAN_OPTIONS": "detect_leaks=1", **changes}
+    return {**kept, **changes}
 
 
 def bitnet(*arguments, stdin=b"", env=None, **others):

@@ -63,7 +63,7 @@ class Generation(unittest.TestCase):
         self.assertIn(b"the context of 32 tokens is full; -c", done.stderr)
 
     def test_stop_ends_before_its_text(self):
-        only_a_and_b = [f"--logit-bias={token}-inf" for token in range(261) if token - 5 not in b"ab"]
+        only_a_and_b = [f"--logit-bias={token}-inf" for token in range(261) if token not in (5 + ord("a"), 5 + ord("b"))]
         options = ["-p", "x", "-n", "60", "--ignore-eos", "--no-display-prompt", "--temp", "9", *only_a_and_b]
         free = self.run_text(*options)
         self.assertEqual(set(free), set(b"ab\n"))
