@@ -69,17 +69,17 @@ extern "C" {
 
 typedef enum bitnet_status {
   BITNET_OK = 0,
-  BITNET_END = 1,                 /* not an error: the generation has ended */
-  BITNET_ERROR_ARGUMENT = -1,     /* an argument or option is wrong: the caller's mistake */
-  BITNET_ERROR_MEMORY = -2,       /* out of memory */
-  BITNET_ERROR_IO = -3,           /* the system refused to open, read or write a file */
-  BITNET_ERROR_FORMAT = -4,       /* a file is damaged, truncated or not what it claims to be */
-  BITNET_ERROR_UNSUPPORTED = -5,  /* well-formed, but this version cannot do it (architecture, tensor type, ISA) */
-  BITNET_ERROR_CONTEXT = -6,      /* the tokens do not fit the session's context */
-  BITNET_ERROR_CANCELLED = -7,    /* a callback or bitnet_generation_cancel asked to stop */
-  BITNET_ERROR_BUFFER = -8,       /* the caller's buffer is too small; the size needed has been stored */
-  BITNET_ERROR_MISMATCH = -9,     /* a saved state belongs to another model */
-  BITNET_ERROR_INTERNAL = -10     /* a mistake in the library: please report it */
+  BITNET_END = 1,                /* not an error: the generation has ended */
+  BITNET_ERROR_ARGUMENT = -1,    /* an argument or option is wrong: the caller's mistake */
+  BITNET_ERROR_MEMORY = -2,      /* out of memory */
+  BITNET_ERROR_IO = -3,          /* the system refused to open, read or write a file */
+  BITNET_ERROR_FORMAT = -4,      /* a file is damaged, truncated or not what it claims to be */
+  BITNET_ERROR_UNSUPPORTED = -5, /* well-formed, but this version cannot do it (architecture, tensor type, ISA) */
+  BITNET_ERROR_CONTEXT = -6,     /* the tokens do not fit the session's context */
+  BITNET_ERROR_CANCELLED = -7,   /* a callback or bitnet_generation_cancel asked to stop */
+  BITNET_ERROR_BUFFER = -8,      /* the caller's buffer is too small; the size needed has been stored */
+  BITNET_ERROR_MISMATCH = -9,    /* a saved state belongs to another model */
+  BITNET_ERROR_INTERNAL = -10    /* a mistake in the library: please report it */
 } bitnet_status;
 
 /* What a status means, in a few English words. Never NULL, static, any thread. */
@@ -142,15 +142,15 @@ typedef enum bitnet_head {
 typedef enum bitnet_i2s_layout { BITNET_I2S_X86 = 0, BITNET_I2S_ARM = 1 } bitnet_i2s_layout;
 
 typedef struct bitnet_open_options {
-  size_t size;                  /* sizeof(bitnet_open_options) */
-  const char* isa;              /* kernel set, see bitnet_isa_name; NULL: $BITNET_ISA, or else the fastest */
-  int verify;                   /* nonzero: check every tensor's checksum (reads the whole file) */
-  bitnet_packing gguf_packing;  /* of a GGUF file, which is packed in memory while it is opened */
+  size_t size;                 /* sizeof(bitnet_open_options) */
+  const char* isa;             /* kernel set, see bitnet_isa_name; NULL: $BITNET_ISA, or else the fastest */
+  int verify;                  /* nonzero: check every tensor's checksum (reads the whole file) */
+  bitnet_packing gguf_packing; /* of a GGUF file, which is packed in memory while it is opened */
   bitnet_head gguf_head;
   bitnet_i2s_layout gguf_i2s;
-  bitnet_progress_fn progress;  /* NULL: none */
+  bitnet_progress_fn progress; /* NULL: none */
   void* progress_user;
-  bitnet_log_fn log;            /* NULL: nothing is said; used as long as the model lives */
+  bitnet_log_fn log; /* NULL: nothing is said; used as long as the model lives */
   void* log_user;
 } bitnet_open_options;
 
@@ -168,8 +168,8 @@ BITNET_API bitnet_status bitnet_open_memory(const void* data, size_t length, con
 BITNET_API void bitnet_close(bitnet_model* model);
 
 typedef struct bitnet_model_info {
-  size_t size;              /* sizeof(bitnet_model_info), set by the caller */
-  const char* name;         /* these strings live as long as the model; "" where the file says nothing */
+  size_t size;      /* sizeof(bitnet_model_info), set by the caller */
+  const char* name; /* these strings live as long as the model; "" where the file says nothing */
   const char* license;
   const char* architecture; /* "bitnet-b1.58", "bitnet-25" or "bitnet" */
   const char* isa;          /* kernel set in use */
@@ -178,16 +178,16 @@ typedef struct bitnet_model_info {
   uint64_t parameters;      /* number of weights, embedding included, a tied head not counted again */
   uint64_t ternary_parameters;
   uint64_t file_bytes;
-  uint64_t resident_bytes;  /* of all weights as they are used; file-backed where mapped */
-  uint32_t vocabulary;      /* number of tokens */
-  uint32_t context;         /* tokens it was trained for */
+  uint64_t resident_bytes; /* of all weights as they are used; file-backed where mapped */
+  uint32_t vocabulary;     /* number of tokens */
+  uint32_t context;        /* tokens it was trained for */
   uint32_t layers;
   uint32_t hidden;
   uint32_t ffn;
   uint32_t heads;
   uint32_t kv_heads;
   uint32_t head_dim;
-  bitnet_token bos;         /* BITNET_NO_TOKEN where there is none */
+  bitnet_token bos; /* BITNET_NO_TOKEN where there is none */
   bitnet_token eos;
   int has_chat_template;
 } bitnet_model_info;
@@ -215,8 +215,9 @@ BITNET_API bitnet_status bitnet_tokenize(const bitnet_model* model, const char* 
                                          bitnet_token* tokens, size_t capacity, size_t* count);
 
 /* Writes the text of tokens to text[0 .. *length), and a zero byte if there is room. If it is longer than `capacity`,
- * stores its length in *length and returns BITNET_ERROR_BUFFER. The bytes are exactly those of the tokens: cut anywhere,
- * they may not be valid UTF-8 (use a bitnet_decoder for streams). Errors: ARGUMENT for a token out of range. */
+ * stores its length in *length and returns BITNET_ERROR_BUFFER. The bytes are exactly those of the tokens: cut
+ * anywhere, they may not be valid UTF-8 (use a bitnet_decoder for streams). Errors: ARGUMENT for a token out of range.
+ */
 BITNET_API bitnet_status bitnet_detokenize(const bitnet_model* model, const bitnet_token* tokens, size_t count,
                                            uint32_t flags, char* text, size_t capacity, size_t* length);
 
@@ -260,15 +261,15 @@ typedef void (*bitnet_parallel_fn)(void* user, uint32_t count, void (*task)(void
                                    void* task_data);
 
 typedef struct bitnet_session_options {
-  size_t size;               /* sizeof(bitnet_session_options) */
-  uint32_t context;          /* tokens it can hold; 0: what the model was trained for. More is allowed, quality fades */
-  uint32_t threads;          /* that compute, the calling one included, at most 512; 0: one per core */
-  uint32_t batch;            /* tokens computed together in a prompt, at most 4096; 0: 256 */
+  size_t size;      /* sizeof(bitnet_session_options) */
+  uint32_t context; /* tokens it can hold; 0: what the model was trained for. More is allowed, quality fades */
+  uint32_t threads; /* that compute, the calling one included, at most 512; 0: one per core */
+  uint32_t batch;   /* tokens computed together in a prompt, at most 4096; 0: 256 */
   bitnet_parallel_fn parallel; /* your thread pool in place of the session's own threads; `threads` then is the number
                                   of pieces that work is cut into. Priorities and affinities are yours in either case:
                                   the session's threads inherit those of the thread that creates it */
   void* parallel_user;
-  int (*abort)(void* user);  /* asked between layers on the evaluating thread; nonzero cancels the evaluation */
+  int (*abort)(void* user); /* asked between layers on the evaluating thread; nonzero cancels the evaluation */
   void* abort_user;
 } bitnet_session_options;
 
@@ -346,14 +347,15 @@ typedef struct bitnet_batch_item {
   bitnet_logits_of logits;
 } bitnet_batch_item;
 
-/* bitnet_eval for several sessions of one model in one pass over the weights, with the threads, batch and abort function
- * of the session with the largest context, the first of them if several. The results are those of one bitnet_eval each. All or nothing: on an error every session is as before.
- * Errors: as bitnet_eval; ARGUMENT if a session appears twice or the models differ. */
+/* bitnet_eval for several sessions of one model in one pass over the weights, with the threads, batch and abort
+ * function of the session with the largest context, the first of them if several. The results are those of one
+ * bitnet_eval each. All or nothing: on an error every session is as before. Errors: as bitnet_eval; ARGUMENT if a
+ * session appears twice or the models differ. */
 BITNET_API bitnet_status bitnet_eval_batch(const bitnet_batch_item* items, size_t count);
 
-/* The logits of the session's last evaluation: `vocabulary` floats for row `index`, which counts the tokens of that call
- * with BITNET_LOGITS_ALL, and is 0 with BITNET_LOGITS_LAST. Valid until the session is next changed.
- * Errors: ARGUMENT if there is no such row. */
+/* The logits of the session's last evaluation: `vocabulary` floats for row `index`, which counts the tokens of that
+ * call with BITNET_LOGITS_ALL, and is 0 with BITNET_LOGITS_LAST. Valid until the session is next changed. Errors:
+ * ARGUMENT if there is no such row. */
 BITNET_API bitnet_status bitnet_session_logits(const bitnet_session* session, size_t index, const float** logits);
 
 /* ---------------------------------------------------------------- sampling */
@@ -366,16 +368,16 @@ typedef struct bitnet_logit_bias {
 /* All zero: the most likely token. Applied in this order: logit_bias, penalties, (greedy if temperature is 0), top_k,
  * temperature, top_p, min_p, draw. Among equal logits the lower token comes first. */
 typedef struct bitnet_sampler_options {
-  size_t size;              /* sizeof(bitnet_sampler_options) */
-  uint64_t seed;            /* of the random numbers (PCG-XSH-RR 64/32) */
-  float temperature;        /* divides the logits; 0: always the most likely token */
-  uint32_t top_k;           /* keep the k most likely; 0: all */
-  float top_p;              /* keep the fewest most likely tokens whose probabilities reach p; 0 or 1: all */
-  float min_p;              /* keep tokens at least min_p times as likely as the most likely one; 0: all */
-  float repetition_penalty; /* divides positive, multiplies negative logits of recent tokens; 0 or 1: none */
-  float frequency_penalty;  /* subtracted once for every occurrence among the recent tokens */
-  float presence_penalty;   /* subtracted if it occurs among them at all */
-  uint32_t penalty_window;  /* how many of the last tokens count as recent; 0: 64 */
+  size_t size;                         /* sizeof(bitnet_sampler_options) */
+  uint64_t seed;                       /* of the random numbers (PCG-XSH-RR 64/32) */
+  float temperature;                   /* divides the logits; 0: always the most likely token */
+  uint32_t top_k;                      /* keep the k most likely; 0: all */
+  float top_p;                         /* keep the fewest most likely tokens whose probabilities reach p; 0 or 1: all */
+  float min_p;                         /* keep tokens at least min_p times as likely as the most likely one; 0: all */
+  float repetition_penalty;            /* divides positive, multiplies negative logits of recent tokens; 0 or 1: none */
+  float frequency_penalty;             /* subtracted once for every occurrence among the recent tokens */
+  float presence_penalty;              /* subtracted if it occurs among them at all */
+  uint32_t penalty_window;             /* how many of the last tokens count as recent; 0: 64 */
   const bitnet_logit_bias* logit_bias; /* copied */
   size_t logit_bias_count;
 } bitnet_sampler_options;
@@ -415,11 +417,11 @@ typedef struct bitnet_generate_options {
 } bitnet_generate_options;
 
 typedef enum bitnet_finish {
-  BITNET_FINISH_NOT = 0,        /* still going */
-  BITNET_FINISH_END_TOKEN = 1,  /* the model ended it */
-  BITNET_FINISH_STOP = 2,       /* a stop string came */
+  BITNET_FINISH_NOT = 0,       /* still going */
+  BITNET_FINISH_END_TOKEN = 1, /* the model ended it */
+  BITNET_FINISH_STOP = 2,      /* a stop string came */
   BITNET_FINISH_MAX_TOKENS = 3,
-  BITNET_FINISH_CONTEXT = 4     /* the session is full */
+  BITNET_FINISH_CONTEXT = 4 /* the session is full */
 } bitnet_finish;
 
 typedef struct bitnet_piece {
@@ -442,8 +444,8 @@ BITNET_API bitnet_status bitnet_generation_start_tokens(bitnet_session* session,
                                                         size_t count, const bitnet_generate_options* options,
                                                         bitnet_generation** generation);
 
-/* Evaluates the token drawn before (the first call: the prompt), draws the next one and returns BITNET_OK with it and the
- * text that it completes. After the last token returns BITNET_END, with what is left of the text and the reason in
+/* Evaluates the token drawn before (the first call: the prompt), draws the next one and returns BITNET_OK with it and
+ * the text that it completes. After the last token returns BITNET_END, with what is left of the text and the reason in
  * piece->finish; from then on the same reason with no text. The session then holds the prompt and every token drawn
  * (with BITNET_FINISH_CONTEXT, all but the last).
  * Errors: CONTEXT if the prompt does not fit; CANCELLED, after which the generation stays cancelled. The session keeps
@@ -466,14 +468,14 @@ BITNET_API bitnet_status bitnet_generate(bitnet_session* session, const char* pr
 /* ------------------------------------------------------------------- files */
 
 typedef struct bitnet_convert_options {
-  size_t size;                 /* sizeof(bitnet_convert_options) */
-  bitnet_packing packing;      /* default: of a `.bitnet` file as it is */
-  bitnet_head head;            /* likewise */
-  bitnet_i2s_layout i2s;       /* of the GGUF file read */
-  int quantize;                /* nonzero: weights that are not ternary yet become so (scale = mean |w|, as BitNet b1.58
-                                  is published). Otherwise such a file is refused */
-  int zstd_level;              /* 0: tensors as they are, so that the file is mapped and used at once. 1 .. 19: compressed
-                                  for download; such a file is unpacked into memory when it is opened */
+  size_t size;            /* sizeof(bitnet_convert_options) */
+  bitnet_packing packing; /* default: of a `.bitnet` file as it is */
+  bitnet_head head;       /* likewise */
+  bitnet_i2s_layout i2s;  /* of the GGUF file read */
+  int quantize;           /* nonzero: weights that are not ternary yet become so (scale = mean |w|, as BitNet b1.58
+                             is published). Otherwise such a file is refused */
+  int zstd_level;         /* 0: tensors as they are, so that the file is mapped and used at once. 1 .. 19: compressed
+                             for download; such a file is unpacked into memory when it is opened */
   bitnet_progress_fn progress;
   void* progress_user;
 } bitnet_convert_options;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <csignal>
 #include <cstdarg>
 #include <cstdio>
@@ -211,7 +212,7 @@ std::string count_text(uint64_t count) {
 std::string duration_text(double seconds) {
   if (seconds < 10) return formatted("%.1f s", seconds);
   if (seconds < 60) return formatted("%.0f s", seconds);
-  const auto whole = static_cast<long long>(seconds + 0.5);
+  const long long whole = std::llround(seconds);
   if (whole < 3600) return formatted("%lld:%02lld", whole / 60, whole % 60);
   return formatted("%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
 }

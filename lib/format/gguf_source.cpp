@@ -216,6 +216,7 @@ class GgufSource final : public Source {
     const auto fits = [common](const RowScale& row) { return row.scale == 0 || row.scale == common; };
     if (std::ranges::all_of(rows, fits)) return {{common}, 0};
     std::vector<float> scales;
+    scales.reserve(rows.size());
     for (const RowScale& row : rows) scales.push_back(row.scale == 0 ? common : row.scale);
     return {std::move(scales), 0};
   }

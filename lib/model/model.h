@@ -42,8 +42,8 @@ struct HyperParameters {
 struct TernaryMatrix {
   Packing packing = Packing::i2;
   uint32_t rows = 0, cols = 0;
-  const uint8_t* data = nullptr;   // packed_bytes(packing, rows, cols)
-  const float* scales = nullptr;   // one, or `rows` of them
+  const uint8_t* data = nullptr;  // packed_bytes(packing, rows, cols)
+  const float* scales = nullptr;  // one, or `rows` of them
   bool row_scales = false;
 };
 
@@ -52,9 +52,9 @@ struct PlainMatrix {
   enum class Type : uint8_t { f16, int8 };
   Type type = Type::f16;
   uint32_t rows = 0, cols = 0;
-  size_t stride = 0;               // values from one row to the next; the filling is zero
+  size_t stride = 0;  // values from one row to the next; the filling is zero
   const void* data = nullptr;
-  const float* scales = nullptr;   // int8: one per row
+  const float* scales = nullptr;  // int8: one per row
 };
 
 struct Layer {
@@ -76,7 +76,7 @@ struct Model {
   PlainMatrix embedding;  // always f16
   std::vector<Layer> layers;
   const float* output_norm = nullptr;
-  PlainMatrix head;       // the embedding itself when tied and unquantized
+  PlainMatrix head;  // the embedding itself when tied and unquantized
   bool tied = false;
   uint64_t fingerprint = 0;  // of metadata and tensor checksums: tells one model from another in saved sessions
 };
