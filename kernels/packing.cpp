@@ -16,9 +16,27 @@ constexpr std::array<bool, 256> kIsT5 = [] {
   return is;
 }();
 
-uint8_t encode(Packing p, const uint8_t* digits) {
+template <Packing p>
+uint8_t encode(const uint8_t* digits) {
   if (p == Packing::i2) return static_cast<uint8_t>(digits[0] | digits[1] << 2 | digits[2] << 4 | digits[3] << 6);
   return t5_byte(81u * digits[0] + 27u * digits[1] + 9u * digits[2] + 3u * digits[3] + digits[4]);
+}
+
+template <Packing p>
+void pack(const int8_t* trits, size_t stride, size_t rows, size_t cols, uint8_t* out) {
+  constexpr size_t kBlock = weights_per_block(p);
+  for (size_t first = 0; first < cols; first += kBlock) {
+    const size_t inside = cols - first < kBlock ? cols - first : kBlock;
+    for (size_t row = 0; row < kGroupRows; ++row) {
+      uint8_t digits[kBlock];
+      for (uint8_t& digit : digits) digit = 1;
+      if (row < rows) {
+        const int8_t* from = trits + row * stride + first;
+        for (size_t i = 0; i < inside; ++i) digits[i] = static_cast<uint8_t>(from[i] + 1);
+      }
+      for (size_t i = 0; i < kBlockBytes; ++i) *out++ = encode<p>(digits + i * weights_per_byte(p));
+    }
+  }
 }
 
 bool decode(Packing p, unsigned byte, uint8_t* digits) {
@@ -37,20 +55,7 @@ bool decode(Packing p, unsigned byte, uint8_t* digits) {
 }  // namespace
 
 void pack_group(Packing p, const int8_t* trits, size_t stride, size_t rows, size_t cols, uint8_t* out) {
-  const size_t per_byte = weights_per_byte(p), per_block = weights_per_block(p), blocks = blocks_per_row(p, cols);
-  for (size_t block = 0; block < blocks; ++block) {
-    for (size_t row = 0; row < kGroupRows; ++row) {
-      for (size_t i = 0; i < kBlockBytes; ++i) {
-        const size_t first = block * per_block + i * per_byte;
-        uint8_t digits[5];
-        for (size_t j = 0; j < per_byte; ++j) {
-          const bool inside = row < rows && first + j < cols;
-          digits[j] = inside ? static_cast<uint8_t>(trits[row * stride + first + j] + 1) : 1;
-        }
-        *out++ = encode(p, digits);
-      }
-    }
-  }
+  (p == Packing::i2 ? pack<Packing::i2> : pack<Packing::t5>)(trits, stride, rows, cols, out);
 }
 
 bool unpack_group(Packing p, const uint8_t* packed, size_t rows, size_t cols, int8_t* trits, size_t stride) {

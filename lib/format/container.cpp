@@ -209,7 +209,7 @@ class MemorySink final : public Sink {
  private:
   void begin_tensor(fb::TensorT& tensor) override {
     owned_.emplace_back(tensor.raw_size);
-    data_.push_back(owned_.back().bytes());
+    data_.emplace_back(owned_.back().bytes());
     position_ = owned_.back().data();
   }
   void write_piece(std::span<const std::byte> bytes) override {

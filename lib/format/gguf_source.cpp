@@ -168,12 +168,15 @@ class GgufSource final : public Source {
     for (uint64_t i = begin; i < end;) {
       const uint64_t run_end = std::min((i / run + 1) * run, end);
       const unsigned shift = 6 - 2 * (i / run % 4);
-      const std::byte* const bytes = tensor.data.data() + i / (4 * run) * run;
-      for (; i < run_end; ++i) {
-        const unsigned code = std::to_integer<unsigned>(bytes[i % run]) >> shift & 3;
+      const std::byte* const bytes = tensor.data.data() + i / (4 * run) * run + i % run;
+      const uint64_t n = run_end - i;
+      for (uint64_t j = 0; j < n; ++j) {
+        const unsigned code = std::to_integer<unsigned>(bytes[j]) >> shift & 3;
         invalid |= code & code >> 1;
-        *out++ = static_cast<int8_t>(static_cast<int>(code) - 1);
+        out[j] = static_cast<int8_t>(static_cast<int>(code) - 1);
       }
+      i = run_end;
+      out += n;
     }
     require(invalid == 0, BITNET_ERROR_FORMAT, "tensor ", spec.name, " has codes that mean no weight between rows ",
             row, " and ", row + count - 1, "; the file is damaged");

@@ -36,9 +36,10 @@ def main():
         axes.plot(steps, heldout, color=colour, marker="o", markersize=3, label=f"held out, {label}")
         axes.plot(middles, train, color=colour, linestyle=":", label=f"training, {label}")
     axes.set_yscale("log")
-    ticks = [20, 30, 40, 50, 70, 100, 150, 200, 300, 500]
+    ticks = [40, 50, 60, 80, 100, 150, 200, 300, 500]
     axes.set_yticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()
+    axes.set_xlim(left=0)
     axes.set_xlabel("steps")
     axes.set_ylabel("perplexity")
     axes.grid(alpha=0.3)
