@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "handles.h"
+#include "model/model.h"
 #include "terminal.h"
 
 namespace bitnet::program {
@@ -42,6 +43,7 @@ void verify(const Options& options) {
     throw Stop(kFailure, formatted("%s: %zu of %zu tensors are damaged; get or convert the file anew",
                                    options.path.c_str(), damaged, report.tensors.size()));
   }
+  check_model(options.path);
   if (options.quiet) return;
   write_out(formatted("%s: sound, %zu tensors of %s in %s\n", options.path.c_str(), report.tensors.size(),
                       bytes_text(bytes).c_str(), duration_text(time.seconds()).c_str()));

@@ -31,5 +31,6 @@ bitnet_status bitnet_verify(const char* path, bitnet_progress_fn progress, void*
     for (const TensorReport& tensor : report.tensors) {
       require(tensor.problem.empty(), BITNET_ERROR_FORMAT, path, ": tensor ", tensor.name, ": ", tensor.problem);
     }
+    check_model(path);
   });
 }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "format/container.h"
 #include "model/model.h"
+#include "text/tokenizer.h"
 
 namespace bitnet {
 namespace {
@@ -189,6 +190,11 @@ Model load_model(std::shared_ptr<const Container> container) {
   model.fingerprint = container->fingerprint();
   model.container = std::move(container);
   return model;
+}
+
+void check_model(const std::string& path) {
+  const Model model = load_model(open_container(path));
+  with_path(path, [&] { const Tokenizer tokenizer(model.vocabulary); });
 }
 
 }  // namespace bitnet

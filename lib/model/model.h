@@ -85,4 +85,8 @@ struct Model {
 // hyperparameters ask for, every scale finite and positive, and fills in the views. Throws Error otherwise.
 Model load_model(std::shared_ptr<const Container> container);
 
+// Whether a file's metadata makes a model that can be used, tokenizer included; throws Error if not. With verify() of
+// its tensors, that is all there is to check.
+void check_model(const std::string& path);
+
 }  // namespace bitnet
