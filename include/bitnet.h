@@ -61,13 +61,20 @@
 #define BITNET_API
 #endif
 
+/* Enums are ints, so that a value which this version does not know can be told from those it does. */
+#ifdef __cplusplus
+#define BITNET_AS_INT : int
+#else
+#define BITNET_AS_INT
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* ------------------------------------------------------------------ status */
 
-typedef enum bitnet_status {
+typedef enum bitnet_status BITNET_AS_INT {
   BITNET_OK = 0,
   BITNET_END = 1,                /* not an error: the generation has ended */
   BITNET_ERROR_ARGUMENT = -1,    /* an argument or option is wrong: the caller's mistake */
@@ -118,28 +125,28 @@ typedef int32_t bitnet_token; /* 0 .. vocabulary-1 */
  * Return 0 to go on, anything else to cancel (the call then returns BITNET_ERROR_CANCELLED). */
 typedef int (*bitnet_progress_fn)(void* user, uint64_t done, uint64_t total);
 
-typedef enum bitnet_log_level { BITNET_LOG_WARNING = 1, BITNET_LOG_INFO = 2 } bitnet_log_level;
+typedef enum bitnet_log_level BITNET_AS_INT { BITNET_LOG_WARNING = 1, BITNET_LOG_INFO = 2 } bitnet_log_level;
 
 /* A line of text about what the library chose or noticed. May be called on any thread that uses the model, also by
  * several at once. The text is valid during the call. */
 typedef void (*bitnet_log_fn)(void* user, bitnet_log_level level, const char* message);
 
 /* How ternary weights are packed. */
-typedef enum bitnet_packing {
+typedef enum bitnet_packing BITNET_AS_INT {
   BITNET_PACKING_DEFAULT = 0, /* i2 */
   BITNET_PACKING_I2 = 1,      /* 2 bits a weight */
   BITNET_PACKING_T5 = 2       /* 1.6 bits a weight: five in a byte; the same results */
 } bitnet_packing;
 
 /* How the output head (hidden x vocabulary) is kept. */
-typedef enum bitnet_head {
+typedef enum bitnet_head BITNET_AS_INT {
   BITNET_HEAD_DEFAULT = 0, /* f16 */
   BITNET_HEAD_F16 = 1,     /* as published */
   BITNET_HEAD_INT8 = 2     /* 8 bits a weight with a scale per row: half the bytes, slightly other logits */
 } bitnet_head;
 
 /* How an I2_S tensor of a GGUF file lies, which the file does not say: it is as the CPU that wrote it. */
-typedef enum bitnet_i2s_layout { BITNET_I2S_X86 = 0, BITNET_I2S_ARM = 1 } bitnet_i2s_layout;
+typedef enum bitnet_i2s_layout BITNET_AS_INT { BITNET_I2S_X86 = 0, BITNET_I2S_ARM = 1 } bitnet_i2s_layout;
 
 typedef struct bitnet_open_options {
   size_t size;                 /* sizeof(bitnet_open_options) */
@@ -328,7 +335,7 @@ BITNET_API void bitnet_session_reset_perf(bitnet_session* session);
 
 /* -------------------------------------------------------------- evaluation */
 
-typedef enum bitnet_logits_of {
+typedef enum bitnet_logits_of BITNET_AS_INT {
   BITNET_LOGITS_LAST = 0, /* of the last token given */
   BITNET_LOGITS_ALL = 1,  /* of every token given: 4 * vocabulary bytes each */
   BITNET_LOGITS_NONE = 2  /* none: quicker */
@@ -416,7 +423,7 @@ typedef struct bitnet_generate_options {
   size_t stop_count;
 } bitnet_generate_options;
 
-typedef enum bitnet_finish {
+typedef enum bitnet_finish BITNET_AS_INT {
   BITNET_FINISH_NOT = 0,       /* still going */
   BITNET_FINISH_END_TOKEN = 1, /* the model ended it */
   BITNET_FINISH_STOP = 2,      /* a stop string came */
