@@ -53,7 +53,7 @@ class Chat {
   static const std::array<Command, 10> kCommands;
 
   void greet() const;
-  LineEnd read_message(std::string& message);
+  LineEnd read_message(std::string& message) const;
   void answer(const std::string& message);
   void obey(const std::string& line);
 
@@ -108,7 +108,7 @@ void Chat::greet() const {
 }
 
 // A message may have several lines: all but the last end in a backslash.
-LineEnd Chat::read_message(std::string& message) {
+LineEnd Chat::read_message(std::string& message) const {
   message.clear();
   for (;;) {
     if (interactive_) write_out(coloured(Stream::out, Colour::green, message.empty() ? "> " : ". "));
