@@ -53,7 +53,8 @@ void check_pieces(const StringTable& pieces) {
 }
 
 std::span<const Merge> read_merges(const fb::Tokenizer& in, size_t tokens) {
-  static_assert(sizeof(Merge) == sizeof(fb::Merge) && alignof(Merge) == alignof(fb::Merge));
+  static_assert(sizeof(Merge) == sizeof(fb::Merge));
+  static_assert(alignof(Merge) == alignof(fb::Merge));
   if (in.merges() == nullptr) return {};
   const std::span merges(reinterpret_cast<const Merge*>(in.merges()->Data()), in.merges()->size());
   const auto valid = [tokens](Token id) { return id >= 0 && static_cast<size_t>(id) < tokens; };
