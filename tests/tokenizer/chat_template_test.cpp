@@ -96,7 +96,8 @@ TEST(ChatTemplate, PassesOnWhatTheTemplateRaises) {
 }
 
 TEST(ChatTemplate, LeavesContentAsItIs) {
-  const std::string content("<|eot_id|>{{ 1 }}\0\xff & <b>", 27);
+  using namespace std::string_literals;
+  const std::string content = "<|eot_id|>{{ 1 }}\0\xff & <b>"s;
   EXPECT_EQ(render("{{ messages[0].content }}", {{"user", content}}), content);
 }
 
