@@ -34,7 +34,7 @@
  * allowed. No function ends the process, prints, installs a signal handler or changes the locale.
  *
  * Options. Options structs begin with their size, and all-zero members mean the default, so that
- *     bitnet_session_options options = {sizeof options};
+ *     bitnet_session_options options = {.size = sizeof options};
  * is complete, now and in later versions, which may add members at the end. NULL options mean all defaults. Members
  * that this version of the library does not know must be zero.
  *

@@ -12,11 +12,13 @@ namespace bitnet {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kPage = size_t{64} << 10;  // the largest small page that a system has
 constexpr std::align_val_t kSmallAlignment{64};
 
-size_t round_up(size_t size) { return (size + kHugePage - 1) / kHugePage * kHugePage; }
+size_t round_up(size_t size) { return (size + kPage - 1) / kPage * kPage; }
 
-// Maps a huge page more than asked for and cuts both ends off, so that the rest is aligned.
+// Maps a huge page more than asked for and cuts both ends off, so that the rest is aligned. What follows the last whole
+// huge page stays in small ones: a model has hundreds of buffers, and half a huge page wasted in each would show.
 std::byte* map_aligned(size_t size) {
   const size_t length = size + kHugePage;
   void* const mapping = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -26,7 +28,7 @@ std::byte* map_aligned(size_t size) {
   if (head != 0) munmap(begin, head);
   munmap(begin + head + size, kHugePage - head);
 #ifdef MADV_HUGEPAGE
-  madvise(begin + head, size, MADV_HUGEPAGE);
+  madvise(begin + head, size / kHugePage * kHugePage, MADV_HUGEPAGE);
 #endif
   return begin + head;
 }
