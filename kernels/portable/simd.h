@@ -54,6 +54,7 @@ BITNET_INLINE void store(void* p, V v) {
 // Each instruction set has these:
 //
 //   widen(p)              int8 values as int16
+//   narrow(x, p)          int32 values that int8 can hold, as int8
 //   multiply_pairs(a, b)  a0 * b0 + a1 * b1 of neighbouring int16 lanes
 //   dot_add(s, d, q)      s + the products of the digits 0 .. 2 in d and the int8 values in q, several to a lane: where
 //                         Partial has 16-bit lanes, at most 2 * 2 * 127 of them a call
@@ -64,6 +65,9 @@ BITNET_INLINE void store(void* p, V v) {
 #if defined(__AVX512BW__)
 
 BITNET_INLINE S16 widen(const int8_t* p) { return (S16)_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i*)p)); }
+BITNET_INLINE void narrow(S32 x, int8_t* p) {
+  _mm_storeu_si128((__m128i*)p, _mm512_maskz_cvtepi32_epi8(0xffff, (__m512i)x));
+}
 BITNET_INLINE S32 multiply_pairs(S16 a, S16 b) { return (S32)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
 // A full mask, because g++ 12 warns of the uninitialized operand in its own form without one.
 BITNET_INLINE F32 half_to_float(const uint16_t* p) {
@@ -90,6 +94,10 @@ constexpr size_t kFewestI2 = 17, kFewestT5 = 13;
 #elif defined(__AVX2__)
 
 BITNET_INLINE S16 widen(const int8_t* p) { return (S16)_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)p)); }
+BITNET_INLINE void narrow(S32 x, int8_t* p) {
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
+  _mm_storel_epi64((__m128i*)p, _mm_packs_epi16(words, words));
+}
 BITNET_INLINE S32 multiply_pairs(S16 a, S16 b) { return (S32)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
 BITNET_INLINE F32 half_to_float(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p)); }
 BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
@@ -106,6 +114,11 @@ constexpr size_t kFewestI2 = 8, kFewestT5 = 8;
 BITNET_INLINE S16 widen(const int8_t* p) {
   const __m128i x = _mm_loadl_epi64((const __m128i*)p);
   return (S16)_mm_unpacklo_epi8(x, x) >> 8;
+}
+BITNET_INLINE void narrow(S32 x, int8_t* p) {
+  const __m128i words = _mm_packs_epi32((__m128i)x, (__m128i)x);
+  const int32_t bytes = _mm_cvtsi128_si32(_mm_packs_epi16(words, words));
+  __builtin_memcpy(p, &bytes, sizeof bytes);
 }
 BITNET_INLINE S32 multiply_pairs(S16 a, S16 b) { return (S32)_mm_madd_epi16((__m128i)a, (__m128i)b); }
 
@@ -145,6 +158,11 @@ constexpr size_t kFewestI2 = 3, kFewestT5 = 3;
 #elif defined(__aarch64__)
 
 BITNET_INLINE S16 widen(const int8_t* p) { return (S16)vmovl_s8(vld1_s8(p)); }
+BITNET_INLINE void narrow(S32 x, int8_t* p) {
+  const int16x4_t words = vmovn_s32((int32x4_t)x);
+  const int32_t bytes = vget_lane_s32(vreinterpret_s32_s8(vmovn_s16(vcombine_s16(words, words))), 0);
+  __builtin_memcpy(p, &bytes, sizeof bytes);
+}
 BITNET_INLINE S32 multiply_pairs(S16 a, S16 b) {
   const int16x8_t x = (int16x8_t)a, y = (int16x8_t)b;
   return (S32)vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y));

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 namespace bitnet {
 namespace {
@@ -34,16 +35,21 @@ ForwardPass::Layout::Layout(const HyperParameters& hyper, uint32_t threads, uint
     return begin;
   };
   x = take(batch, hyper.hidden * sizeof(float));
-  y = take(batch, std::max(hyper.hidden, attention) * sizeof(float));
-  q = take(batch, attention * sizeof(float));
-  k = take(batch, kv * sizeof(float));
-  v = take(batch, kv * sizeof(float));
-  gate = take(batch, hyper.ffn * sizeof(float));
-  up = take(batch, hyper.ffn * sizeof(float));
   cosines = take(batch, hyper.head_dim / 2 * sizeof(float));
   sines = take(batch, hyper.head_dim / 2 * sizeof(float));
   steps = take(batch, sizeof(float));
   quantized = take(batch, std::max(padded_cols(Packing::i2, widest), padded_cols(Packing::t5, widest)));
+  const size_t shared = end;
+  q = take(batch, attention * sizeof(float));
+  k = take(batch, kv * sizeof(float));
+  v = take(batch, kv * sizeof(float));
+  mixed = take(batch, attention * sizeof(float));
+  const size_t attention_end = std::exchange(end, shared);
+  gate = take(batch, hyper.ffn * sizeof(float));
+  up = take(batch, hyper.ffn * sizeof(float));
+  const size_t ffn_end = std::exchange(end, shared);
+  y = take(batch, hyper.hidden * sizeof(float));
+  end = std::max({attention_end, ffn_end, end});
   normed = take(threads, widest * sizeof(float));
   scores = take(threads, context * sizeof(float));
   scratch_bytes = round_up(std::max(kTernaryScratchBytes, 2 * kHeadRows * round_up(hyper.hidden, 64)), 64);
@@ -67,20 +73,20 @@ ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool&
       layout_(model.hyper, threads.width(), batch, context),
       memory_(layout_.total),
       x_(floats(layout_.x)),
-      y_(floats(layout_.y)),
-      q_(floats(layout_.q)),
-      k_(floats(layout_.k)),
-      v_(floats(layout_.v)),
-      gate_(floats(layout_.gate)),
-      up_(floats(layout_.up)),
       cosines_(floats(layout_.cosines)),
       sines_(floats(layout_.sines)),
       steps_(floats(layout_.steps)),
+      q_(floats(layout_.q)),
+      k_(floats(layout_.k)),
+      v_(floats(layout_.v)),
+      mixed_(floats(layout_.mixed)),
+      gate_(floats(layout_.gate)),
+      up_(floats(layout_.up)),
+      y_(floats(layout_.y)),
       quantized_(reinterpret_cast<int8_t*>(memory_.data() + layout_.quantized)) {}
 
 bool ForwardPass::run(std::span<const Row> rows, const std::function<bool()>& cancelled) {
   rows_ = rows;
-  embed();
   for (uint32_t i = 0; i < hyper_.layers; i++) {
     if (cancelled()) return false;
     layer(model_.layers[i], i);
@@ -92,38 +98,53 @@ bool ForwardPass::run(std::span<const Row> rows, const std::function<bool()>& ca
 
 // One block of the transformer: BitNet b1.58 2B4T (arXiv 2504.12285), section 2; each multiply() is a BitLinear.
 void ForwardPass::layer(const Layer& layer, uint32_t index) {
-  norm_quantize(x_, layer.attention_norm, hyper_.hidden, layer.q.packing);
+  norm_quantize(index == 0 ? &ForwardPass::embedded : &ForwardPass::added, layer.attention_norm, hyper_.hidden,
+                layer.q.packing);
   multiply({{layer.q, q_}, {layer.k, k_}, {layer.v, v_}});
   rotate_and_store(index);
   attend(index);
-  norm_quantize(y_, layer.attention_sub_norm, layout_.attention, layer.o.packing);
+  norm_quantize(&ForwardPass::attended, layer.attention_sub_norm, layout_.attention, layer.o.packing);
   multiply({{layer.o, y_}});
-  add_to_residual();
 
-  norm_quantize(x_, layer.ffn_norm, hyper_.hidden, layer.gate.packing);
+  norm_quantize(&ForwardPass::added, layer.ffn_norm, hyper_.hidden, layer.gate.packing);
   multiply({{layer.gate, gate_}, {layer.up, up_}});
-  activate();
-  norm_quantize(gate_, layer.ffn_sub_norm, hyper_.ffn, layer.down.packing);
+  norm_quantize(&ForwardPass::activated, layer.ffn_sub_norm, hyper_.ffn, layer.down.packing);
   multiply({{layer.down, y_}});
-  add_to_residual();
 }
 
-void ForwardPass::embed() {
+// The residual stream as it begins, and with it what attention needs to know of the row's position.
+float* ForwardPass::embedded(uint32_t t) {
   const auto* table = static_cast<const f16*>(model_.embedding.data);
-  each_row([&](uint32_t t, uint32_t) {
-    kernels_.to_f32(table + static_cast<size_t>(rows_[t].token) * model_.embedding.stride, hyper_.hidden,
-                    x_ + size_t{t} * hyper_.hidden);
-    const size_t half = hyper_.head_dim / 2;
-    rope_.angles(rows_[t].position, cosines_ + t * half, sines_ + t * half);
-  });
+  const size_t half = hyper_.head_dim / 2;
+  float* const x = x_ + size_t{t} * hyper_.hidden;
+  kernels_.to_f32(table + static_cast<size_t>(rows_[t].token) * model_.embedding.stride, hyper_.hidden, x);
+  rope_.angles(rows_[t].position, cosines_ + t * half, sines_ + t * half);
+  return x;
 }
 
-// RMSNorm of rows of n floats, rounded to int8 in the order that products of `packing` read.
-void ForwardPass::norm_quantize(const float* x, const float* weight, uint32_t n, Packing packing) {
+// The residual stream with what the latest product adds to it.
+float* ForwardPass::added(uint32_t t) {
+  float* const x = x_ + size_t{t} * hyper_.hidden;
+  kernels_.add(x, y_ + size_t{t} * hyper_.hidden, hyper_.hidden);
+  return x;
+}
+
+float* ForwardPass::attended(uint32_t t) { return mixed_ + size_t{t} * layout_.attention; }
+
+float* ForwardPass::activated(uint32_t t) {
+  float* const gate = gate_ + size_t{t} * hyper_.ffn;
+  const float* const up = up_ + size_t{t} * hyper_.ffn;
+  (hyper_.activation == Activation::relu2 ? kernels_.gate_relu2 : kernels_.gate_silu)(gate, up, hyper_.ffn, gate);
+  return gate;
+}
+
+// RMSNorm of rows of n floats, rounded to int8 in the order that products of `packing` read. A row is made, normed and
+// rounded by one thread at one go, while the nearest caches hold it.
+void ForwardPass::norm_quantize(RowOf row, const float* weight, uint32_t n, Packing packing) {
   quantized_stride_ = padded_cols(packing, n);
   each_row([&](uint32_t t, uint32_t worker) {
     float* normed = floats(layout_.normed) + size_t{worker} * layout_.widest;
-    kernels_.rms_norm(x + size_t{t} * n, weight, hyper_.rms_epsilon, n, normed);
+    kernels_.rms_norm((this->*row)(t), weight, hyper_.rms_epsilon, n, normed);
     steps_[t] = kernels_.quantize(packing, normed, n, quantized_ + t * quantized_stride_);
   });
 }
@@ -200,24 +221,9 @@ void ForwardPass::attend(uint32_t layer) {
           .head_dim = dim,
           .scale = scale,
           .scores = floats(layout_.scores) + size_t{worker} * layout_.context,
-          .out = y_ + at,
+          .out = mixed_ + at,
       });
     }
-  });
-}
-
-void ForwardPass::activate() {
-  const auto gate = hyper_.activation == Activation::relu2 ? kernels_.gate_relu2 : kernels_.gate_silu;
-  each_row([&](uint32_t t, uint32_t) {
-    const size_t at = size_t{t} * hyper_.ffn;
-    gate(gate_ + at, up_ + at, hyper_.ffn, gate_ + at);
-  });
-}
-
-void ForwardPass::add_to_residual() {
-  each_row([&](uint32_t t, uint32_t) {
-    const size_t at = size_t{t} * hyper_.hidden;
-    kernels_.add(x_ + at, y_ + at, hyper_.hidden);
   });
 }
 
@@ -232,7 +238,7 @@ void ForwardPass::logits() {
     uint32_t tokens = 0;
     for (; t < rows_.size() && tokens < kHeadRows; t++) {
       if (rows_[t].logits == nullptr) continue;
-      kernels_.rms_norm(x_ + t * hyper_.hidden, model_.output_norm, hyper_.rms_epsilon, hyper_.hidden,
+      kernels_.rms_norm(added(static_cast<uint32_t>(t)), model_.output_norm, hyper_.rms_epsilon, hyper_.hidden,
                         last + size_t{tokens} * hyper_.hidden);
       wanted[tokens++] = rows_[t].logits;
     }

@@ -42,14 +42,18 @@ class ForwardPass {
     float* out;
   };
 
+  // Makes or finds row t of the floats that a step works on.
+  using RowOf = float* (ForwardPass::*)(uint32_t t);
+
   void layer(const Layer& layer, uint32_t index);
-  void embed();
-  void norm_quantize(const float* x, const float* weight, uint32_t n, Packing packing);
+  float* embedded(uint32_t t);
+  float* added(uint32_t t);
+  float* attended(uint32_t t);
+  float* activated(uint32_t t);
+  void norm_quantize(RowOf row, const float* weight, uint32_t n, Packing packing);
   void multiply(std::initializer_list<Product> products);
   void rotate_and_store(uint32_t layer);
   void attend(uint32_t layer);
-  void activate();
-  void add_to_residual();
   void logits();
 
   // Calls function(row, worker) for every row of the run.
@@ -72,12 +76,13 @@ class ForwardPass {
     Layout(const HyperParameters& hyper, uint32_t threads, uint32_t batch, uint32_t context);
     // One row of floats for each token of the batch:
     size_t x;               // hidden: the residual stream
-    size_t y;               // hidden, or heads * head_dim: what attention and feed-forward add to it
-    size_t q, k, v;         // heads * head_dim, kv_heads * head_dim
-    size_t gate, up;        // ffn
     size_t cosines, sines;  // head_dim / 2
     size_t steps;           // 1: value of a unit of the quantized activations
     size_t quantized;       // int8, padded: the activations of the product at hand
+    // Likewise, but these three take turns in the same space:
+    size_t q, k, v, mixed;  // heads * head_dim, kv_heads * head_dim; mixed: what attention makes of them
+    size_t gate, up;        // ffn
+    size_t y;               // hidden: what attention and feed-forward add to the residual stream
     // One for each thread:
     size_t normed;   // a row on its way to being quantized
     size_t scores;   // context
@@ -99,7 +104,7 @@ class ForwardPass {
 
   const Layout layout_;
   Buffer memory_;
-  float *x_, *y_, *q_, *k_, *v_, *gate_, *up_, *cosines_, *sines_, *steps_;
+  float *x_, *cosines_, *sines_, *steps_, *q_, *k_, *v_, *mixed_, *gate_, *up_, *y_;
   int8_t* quantized_;
   size_t quantized_stride_ = 0;  // of the activations at hand
 };

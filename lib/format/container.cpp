@@ -240,6 +240,8 @@ void read_gguf(std::span<const std::byte> file, const OpenOptions& options, Cont
     parts.tensors.push_back(read_tensor(*entries[i]));
     parts.tensors.back().data = sink.data()[i];
   }
+  // Reading a page maps its neighbours too, also those that have been dropped; so the end of the work drops them all.
+  if (mapped) drop_pages(file);
 }
 
 std::shared_ptr<const Container> open_parts(std::span<const std::byte> file, const OpenOptions& options,

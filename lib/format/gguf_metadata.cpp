@@ -141,6 +141,20 @@ void refuse_rope_scaling(const Metadata& in, const std::string& architecture) {
           "the model scales its rotary embedding, which no supported architecture does");
 }
 
+// Newer writers name the activation, in a key of either name; otherwise the architecture says which it is.
+fb::Activation read_activation(const Metadata& in, const std::string& architecture) {
+  for (const char* const name : {".hidden_activation", ".hidden_act"}) {
+    const std::string key = architecture + name;
+    const std::optional<std::string_view> value = in.string(key);
+    if (!value) continue;
+    if (*value == "silu") return fb::Activation::silu;
+    if (*value == "relu2") return fb::Activation::relu2;
+    fail(BITNET_ERROR_UNSUPPORTED, "metadata key ", key, " is ", value->substr(0, 100),
+         "; supported are silu and relu2");
+  }
+  return *activation_of(architecture);
+}
+
 std::unique_ptr<fb::HyperParametersT> read_hyperparameters(const Metadata& in, const std::string& architecture) {
   const std::string prefix = architecture + ".";
   auto hyper = std::make_unique<fb::HyperParametersT>();
@@ -163,7 +177,7 @@ std::unique_ptr<fb::HyperParametersT> read_hyperparameters(const Metadata& in, c
   hyper->rms_epsilon = *epsilon;
   hyper->rope_theta = in.real(prefix + "rope.freq_base").value_or(10000);
   refuse_rope_scaling(in, architecture);
-  hyper->activation = *activation_of(architecture);
+  hyper->activation = read_activation(in, architecture);
   return hyper;
 }
 

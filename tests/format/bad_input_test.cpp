@@ -533,6 +533,9 @@ TEST_F(GgufFile, MetadataThatIsMissingOrWrongIsNamed) {
   GgufBuilder partial = sample.gguf();
   partial.u32("bitnet-b1.58.rope.dimension_count", 8);
   EXPECT_TRUE(refuses(partial.build(), BITNET_ERROR_UNSUPPORTED, "rope.dimension_count"));
+  GgufBuilder activation = sample.gguf();
+  activation.string("bitnet-b1.58.hidden_act", "gelu");
+  EXPECT_TRUE(refuses(activation.build(), BITNET_ERROR_UNSUPPORTED, "bitnet-b1.58.hidden_act is gelu"));
   GgufBuilder token = sample.gguf();
   token.u32("tokenizer.ggml.padding_token_id", 20);
   EXPECT_TRUE(refuses(token.build(), BITNET_ERROR_FORMAT, "padding_token_id"));

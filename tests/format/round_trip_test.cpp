@@ -201,6 +201,20 @@ INSTANTIATE_TEST_SUITE_P(
                     Form{Packing::i2, HeadType::int8, {}, true}, Form{Packing::t5, HeadType::int8, {}, false},
                     Form{Packing::i2, HeadType::int8, 3, false}, Form{Packing::t5, HeadType::f16, 19, true}));
 
+TEST(Convert, AnActivationThatIsNamedIsTaken) {
+  const auto activation = [](const char* architecture, const char* key, const char* value) {
+    SampleModel sample = small_model();
+    sample.architecture = architecture;
+    GgufBuilder gguf = sample.gguf();
+    gguf.string(std::string(architecture) + key, value);
+    const std::string file = gguf.build();
+    return load_model(open_container(bytes(file))).hyper.activation;
+  };
+  EXPECT_EQ(activation("bitnet", ".hidden_act", "relu2"), Activation::relu2);
+  EXPECT_EQ(activation("bitnet", ".hidden_activation", "silu"), Activation::silu);
+  EXPECT_EQ(activation("bitnet-b1.58", ".hidden_activation", "silu"), Activation::silu);
+}
+
 TEST(Convert, ReadsMetadata) {
   SampleModel sample = small_model();
   sample.architecture = "bitnet";
