@@ -19,17 +19,21 @@ using Json = nlohmann::ordered_json;
 struct Options {
   std::vector<std::string> models;
   ModelOptions model;
-  std::vector<uint32_t> prompt = {512}, generate = {128}, threads;
+  std::vector<uint32_t> prompt = {512}, generate = {128}, depth = {0}, threads;
   uint32_t repetitions = 5;
+  bool logits = false;
   std::string output = "table";
 };
 
 struct Test {
   bool prompt;  // evaluated at once; otherwise one by one
   uint32_t tokens;
+  uint32_t depth;  // tokens in the context before them
   uint32_t threads;
 
-  std::string name() const { return (prompt ? "pp" : "tg") + std::to_string(tokens); }
+  std::string name() const {
+    return (prompt ? "pp" : "tg") + std::to_string(tokens) + (depth ? "@" + std::to_string(depth) : "");
+  }
 };
 
 struct Result {
@@ -56,29 +60,82 @@ std::vector<bitnet_token> some_tokens(uint32_t count, uint32_t vocabulary) {
   return tokens;
 }
 
-double tokens_per_second(bitnet_session* session, const Test& test, const std::vector<bitnet_token>& tokens) {
-  check(bitnet_session_rewind(session, 0));
-  const Stopwatch time;
-  const size_t step = test.prompt ? tokens.size() : 1;
-  for (size_t at = 0; at < tokens.size(); at += step) {
-    check(bitnet_eval(session, tokens.data() + at, step, BITNET_LOGITS_LAST));
+// Measures with one number of threads. What the context held for one test serves the next, if that is as deep or
+// deeper.
+class Runner {
+ public:
+  Runner(bitnet_model* model, uint32_t vocabulary, uint32_t context, uint32_t threads, bool logits)
+      : session_(make_session(model, context, threads)), tokens_(some_tokens(context, vocabulary)), logits_(logits) {
+    bitnet_sampler* sampler;
+    check(bitnet_sampler_create(nullptr, &sampler));
+    greedy_.reset(sampler);
   }
-  return static_cast<double>(tokens.size()) / time.seconds();
-}
 
-std::vector<double> measure(bitnet_model* model, const Test& test, uint32_t repetitions, uint32_t vocabulary) {
-  const Session session = make_session(model, test.tokens, test.threads);
-  const auto tokens = some_tokens(test.tokens, vocabulary);
-  ProgressBar bar(formatted("%s, %u threads", test.name().c_str(), test.threads), ProgressBar::Unit::tokens);
-  tokens_per_second(session.get(), test, tokens);  // a warm-up: pages, caches, clock rates
-  std::vector<double> rates;
-  for (uint32_t i = 0; i < repetitions; ++i) {
-    rates.push_back(tokens_per_second(session.get(), test, tokens));
-    bar.update(uint64_t{i + 1} * test.tokens, uint64_t{repetitions} * test.tokens);
+  std::vector<double> measure(const Test& test, uint32_t repetitions) {
+    const std::string label =
+        formatted("%s, %u %s", test.name().c_str(), test.threads, test.threads == 1 ? "thread" : "threads");
+    fill(test.depth, label);
+    ProgressBar bar(label, ProgressBar::Unit::tokens);
+    const uint64_t total = uint64_t{repetitions + 1} * test.tokens;
+    std::vector<double> rates;
+    for (uint32_t i = 0; i <= repetitions; ++i) {
+      const double rate =
+          tokens_per_second(test, [&](uint32_t done) { bar.update(uint64_t{i} * test.tokens + done, total); });
+      if (i > 0) rates.push_back(rate);  // the first warms up: pages, caches, clock rates
+    }
+    std::sort(rates.begin(), rates.end());
+    return rates;
   }
-  std::sort(rates.begin(), rates.end());
-  return rates;
-}
+
+ private:
+  void fill(uint32_t depth, const std::string& label) {
+    constexpr uint32_t kAtOnce = 256;
+    ProgressBar bar(label + ": context", ProgressBar::Unit::tokens);
+    uint32_t position = std::min(bitnet_session_position(session_.get()), depth);
+    check(bitnet_session_rewind(session_.get(), position));
+    while (position < depth) {
+      const uint32_t count = std::min(kAtOnce, depth - position);
+      check(bitnet_eval(session_.get(), tokens_.data() + position, count, BITNET_LOGITS_NONE));
+      position += count;
+      bar.update(position, depth);
+    }
+  }
+
+  template <typename Progress>
+  double tokens_per_second(const Test& test, const Progress& progress) {
+    check(bitnet_session_rewind(session_.get(), test.depth));
+    const bitnet_token* tokens = tokens_.data() + test.depth;
+    const Stopwatch time;
+    if (test.prompt) {
+      check(bitnet_eval(session_.get(), tokens, test.tokens, BITNET_LOGITS_LAST));
+      progress(test.tokens);
+    } else {
+      bitnet_token token = tokens[0];
+      for (uint32_t i = 0; i < test.tokens; ++i) {
+        check(bitnet_eval(session_.get(), &token, 1, BITNET_LOGITS_LAST));
+        token = next_after(tokens[i]);
+        progress(i + 1);
+      }
+    }
+    return test.tokens / time.seconds();
+  }
+
+  // What the user of a model does between two tokens.
+  bitnet_token next_after(bitnet_token token) {
+    if (logits_) {
+      const float* logits;
+      check(bitnet_session_logits(session_.get(), 0, &logits));
+    } else {
+      check(bitnet_sample(greedy_.get(), session_.get(), &token));
+    }
+    return token;
+  }
+
+  Session session_;
+  Sampler greedy_;
+  std::vector<bitnet_token> tokens_;
+  bool logits_;
+};
 
 // Rows of text, the first the heading.
 using Cells = std::vector<std::vector<std::string>>;
@@ -131,15 +188,15 @@ std::string quoted(const std::string& text) {
 
 std::string as_csv(const std::vector<Result>& results) {
   std::string text =
-      "model,path,file_bytes,parameters,packing,head,isa,threads,test,tokens,repetitions,median,min,max\n";
+      "model,path,file_bytes,parameters,packing,head,isa,threads,test,tokens,depth,repetitions,median,min,max\n";
   for (const Result& result : results) {
     text +=
         quoted(result.model) + "," + quoted(result.path) +
-        formatted(",%llu,%llu,%s,%s,%s,%u,%s,%u,%zu,%.4f,%.4f,%.4f\n",
+        formatted(",%llu,%llu,%s,%s,%s,%u,%s,%u,%u,%zu,%.4f,%.4f,%.4f\n",
                   static_cast<unsigned long long>(result.info.file_bytes),
                   static_cast<unsigned long long>(result.info.parameters), result.packing.c_str(), result.head.c_str(),
                   result.isa.c_str(), result.test.threads, result.test.name().c_str(), result.test.tokens,
-                  result.rates.size(), result.median(), result.rates.front(), result.rates.back());
+                  result.test.depth, result.rates.size(), result.median(), result.rates.front(), result.rates.back());
   }
   return text;
 }
@@ -157,6 +214,7 @@ std::string as_json(const std::vector<Result>& results) {
                     {"threads", result.test.threads},
                     {"test", result.test.name()},
                     {"tokens", result.test.tokens},
+                    {"depth", result.test.depth},
                     {"tokens_per_second",
                      {{"median", result.median()},
                       {"min", result.rates.front()},
@@ -172,21 +230,39 @@ void bench_model(const Options& options, const std::vector<Test>& tests, std::ve
   const bitnet_model_info info = model_info(model.get());
   const std::string path = model_path(options.model);
   const std::string name = *info.name ? info.name : path.substr(path.find_last_of('/') + 1);
+  uint32_t context = 0;
+  for (const Test& test : tests) context = std::max(context, test.depth + test.tokens);
+  std::unique_ptr<Runner> runner;
+  uint32_t threads = 0;
   for (const Test& test : tests) {
+    if (!runner || test.threads != threads) {
+      runner = nullptr;  // before the next takes its memory
+      threads = test.threads;
+      runner = std::make_unique<Runner>(model.get(), info.vocabulary, context, threads, options.logits);
+    }
     results.push_back({path, info, without_controls(name), info.isa, info.packing, info.head, test,
-                       measure(model.get(), test, options.repetitions, info.vocabulary)});
+                       runner->measure(test, options.repetitions)});
   }
+}
+
+std::vector<Test> tests_of(const Options& options) {
+  std::vector<uint32_t> depths = options.depth;
+  std::sort(depths.begin(), depths.end());
+  std::vector<Test> tests;
+  for (const uint32_t threads : options.threads) {
+    for (const uint32_t depth : depths) {
+      for (const uint32_t tokens : options.prompt) tests.push_back({true, tokens, depth, threads});
+      for (const uint32_t tokens : options.generate) tests.push_back({false, tokens, depth, threads});
+    }
+  }
+  std::erase_if(tests, [](const Test& test) { return test.tokens == 0; });
+  return tests;
 }
 
 void bench(Options options) {
   if (options.threads.empty()) options.threads = {std::max(1U, std::thread::hardware_concurrency())};
   if (options.models.empty()) options.models = {""};
-  std::vector<Test> tests;
-  for (const uint32_t threads : options.threads) {
-    for (const uint32_t tokens : options.prompt) tests.push_back({true, tokens, threads});
-    for (const uint32_t tokens : options.generate) tests.push_back({false, tokens, threads});
-  }
-  std::erase_if(tests, [](const Test& test) { return test.tokens == 0; });
+  const std::vector<Test> tests = tests_of(options);
   if (tests.empty()) throw Stop(kUsage, "nothing to measure: both -p and -n are 0");
 
   std::vector<Result> results;
@@ -211,21 +287,32 @@ void add_bench(CLI::App& program) {
       ->allow_extra_args(false)
       ->option_text("FILE");
   const auto add_list = [&](const char* name, std::vector<uint32_t>& list, const char* description) {
-    command->add_option(name, list, description)->delimiter(',')->allow_extra_args(false)->option_text("N[,N...]");
+    command->add_option(name, list, description)
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->check(CLI::Range(0, 1 << 24))
+        ->option_text("N[,N...]");
   };
   add_list("-p,--n-prompt", options->prompt, "Tokens evaluated together; 0: leave that out (512)");
   add_list("-n,--n-gen", options->generate, "Tokens evaluated one by one; 0: leave that out (128)");
+  add_list("-d,--depth", options->depth, "Tokens that the context holds before them (0)");
   add_list("-t,--threads", options->threads, "Threads that compute (one per core)");
   command->add_option("-r,--repetitions", options->repetitions, "Times each is measured, after warming up (5)")
       ->check(CLI::Range(1, 10000))
       ->option_text("N");
+  command->add_flag("--logits", options->logits, "Generation: ask for all logits instead of the likeliest token");
   command->add_option("-o,--output", options->output, "Form of the results (table)")
       ->check(CLI::IsMember({"table", "json", "csv", "md"}))
       ->option_text("table|json|csv|md");
   command->footer(
-      "Each figure is the median of the repetitions, in tokens per second, with the slowest and the fastest.\n\n"
+      "pp512 evaluates 512 tokens together; tg128 generates 128, each by evaluating one and taking the likeliest "
+      "next;\n"
+      "pp512@4096 does so after 4096 others. Each figure is the median of the repetitions, in tokens per second, with "
+      "the\n"
+      "slowest and the fastest.\n\n"
       "Examples:\n"
       "  bitnet bench -m model.bitnet -t 1,2,4\n"
+      "  bitnet bench -m model.bitnet -p 16,512 -n 64 --depth 0,4096\n"
       "  bitnet bench -m i2.bitnet,t5.bitnet -p 0 -n 64 -o md");
   command->callback([options] { bench(*options); });
 }

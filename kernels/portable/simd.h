@@ -61,7 +61,7 @@ BITNET_INLINE void store(void* p, V v) {
 //   total(s)              a Partial in 32-bit lanes
 //   half_to_float(p)      binary16 values as floats
 //   float_to_half(x, p)   and back, to nearest even
-//   kFewestI2, kFewestT5  for so many tokens sum tables are faster than dot products, as measured with bench_kernels
+//   kFewestI2, kFewestT5  for so many tokens sum tables are faster than dot products, as measured with check_kernels --bench
 #if defined(__AVX512BW__)
 
 BITNET_INLINE S16 widen(const int8_t* p) { return (S16)_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i*)p)); }

@@ -395,5 +395,36 @@ TEST(Promise, BitsAreTheSameOnEveryMachine) {
   EXPECT_EQ(hash.value(), 4777797582248346804u);
 }
 
+// A broken model must not look like a working one.
+TEST(Nan, ThatComesInGoesOut) {
+  const Kernels& k = scalar();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (size_t at : {0, 5, 17, 39}) {
+    std::vector<float> x(40, 1.0f), ones(40, 1.0f), y(40);
+    x[at] = nan;
+    std::vector<int8_t> q(320);
+    EXPECT_TRUE(std::isnan(k.quantize(Packing::i2, x.data(), 40, q.data())));
+    EXPECT_TRUE(std::isnan(k.exp_sum(x.data(), 0, 40, y.data())));
+    EXPECT_TRUE(std::isnan(y[at]));
+    k.rms_norm(x.data(), ones.data(), 1e-5f, 40, y.data());
+    EXPECT_TRUE(std::isnan(y[0]));
+    k.gate_relu2(x.data(), ones.data(), 40, y.data());
+    EXPECT_TRUE(std::isnan(y[at]));
+    k.gate_silu(x.data(), ones.data(), 40, y.data());
+    EXPECT_TRUE(std::isnan(y[at]));
+
+    std::vector<int8_t> weights(40, 1);
+    std::vector<int16_t> scratch(64);
+    HeadProduct head{weights.data(), ones.data(), 40, 40, 0, 1, x.data(), 40, 1, y.data(), 1, scratch.data()};
+    k.head_int8(head);
+    EXPECT_TRUE(std::isnan(y[0]));
+
+    std::vector<f16> cache(40, 0x3c00);
+    std::vector<float> scores(16);
+    k.attention({x.data(), cache.data(), cache.data(), 40, 1, 40, 1.0f, scores.data(), y.data()});
+    EXPECT_TRUE(std::isnan(y[0]));
+  }
+}
+
 }  // namespace
 }  // namespace bitnet

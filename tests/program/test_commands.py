@@ -192,6 +192,13 @@ class Commands(unittest.TestCase):
             self.assertEqual(len({len(line) for line in lines}), 1, "columns are aligned")
             self.assertIn(separator, lines[0])
 
+    def test_bench_at_depths(self):
+        results = json.loads(self.succeed("bench", "-m", tiny(), "-p", "4", "-n", "2", "-t", "1", "-r", "1",
+                                          "--depth", "9,0,300", "--logits", "-o", "json"))["results"]
+        self.assertEqual([(r["test"], r["tokens"], r["depth"]) for r in results],
+                         [("pp4", 4, 0), ("tg2", 2, 0), ("pp4@9", 4, 9), ("tg2@9", 2, 9),
+                          ("pp4@300", 4, 300), ("tg2@300", 2, 300)])
+
     def test_bench_of_nothing_is_wrong_usage(self):
         self.assertEqual(bitnet("bench", "-m", tiny(), "-p", "0", "-n", "0").returncode, USAGE)
 

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// Products of the output head.
+#include "check.h"
+
+namespace bitnet {
+namespace {
+
+struct Shape {
+  size_t rows, cols, stride, tokens;
+};
+
+std::vector<Shape> shapes() {
+  std::vector<Shape> shapes;
+  for (size_t cols = 1; cols <= 66; ++cols) shapes.push_back({3, cols, cols + cols % 3, 1 + cols % 6});
+  for (size_t tokens = 1; tokens <= 9; ++tokens) shapes.push_back({7, 100, 128, tokens});
+  shapes.push_back({5, 2560, 2560, 5});
+  shapes.push_back({2, 8640, 8640, 1});
+  return shapes;
+}
+
+// A product and all that it points to; T is the type of the weights.
+template <typename T>
+class HeadCase {
+ public:
+  HeadCase(Inputs& in, const Guarded<T>& weights, const Shape& s, Values kind)
+      : weights_(weights.copy()),
+        scales_(in.floats(s.rows)),
+        x_(in.floats((s.tokens - 1) * (s.cols + 1) + s.cols, kind)),
+        scratch_(s.tokens * s.stride),
+        product{weights_.data(), scales_.data(), s.cols,   s.stride, 0,          s.rows,
+                x_.data(),       s.cols + 1,     s.tokens, nullptr,  s.rows + 2, scratch_.data()} {
+    for (size_t i = 0; i < weights_.size(); ++i) {
+      if (i % s.stride >= s.cols) weights_[i] = 0;
+    }
+    weights_.seal();
+  }
+
+  Guarded<float> run(void (*kernel)(const HeadProduct&)) {
+    Guarded<float> out((product.tokens - 1) * product.out_stride + product.row_end);
+    product.out = out.data();
+    kernel(product);
+    return out;
+  }
+
+ private:
+  Guarded<T> weights_;
+  Guarded<float> scales_, x_;
+  Guarded<int16_t> scratch_;
+
+ public:
+  HeadProduct product;
+};
+
+template <auto head, typename T>
+void check_case(Check& c, HeadCase<T>& h) {
+  const Guarded<float> expected = h.run(c.scalar.*head);
+  c.same(expected, h.run(c.table.*head));
+}
+
+template <auto head, typename T>
+void check_shapes(Check& c, Guarded<T> (Inputs::*weights)(size_t)) {
+  for (const Shape& s : shapes()) {
+    for (Values kind : kAllValues) {
+      HeadCase<T> h(c.in, (c.in.*weights)(s.rows * s.stride), s, kind);
+      for (size_t row_begin : {size_t{0}, s.rows / 2}) {
+        c.at("rows %zu to %zu, %zu columns, %zu tokens, values %d", row_begin, s.rows, s.cols, s.tokens, int(kind));
+        h.product.row_begin = row_begin;
+        check_case<head>(c, h);
+      }
+    }
+  }
+}
+
+void check_head_f16(Check& c) { check_shapes<&Kernels::head_f16, f16>(c, &Inputs::halves); }
+
+void check_head_int8(Check& c) {
+  check_shapes<&Kernels::head_int8, int8_t>(c, &Inputs::int8s);
+  // Sums far beyond 32 bits.
+  constexpr size_t kCols = 33001;
+  for (int8_t weight : {127, -127, -128}) {
+    c.at("all weights %d", weight);
+    HeadCase<int8_t> h(c.in, Guarded<int8_t>(2 * kCols, static_cast<unsigned char>(weight)), {2, kCols, kCols, 1},
+                       Values::ordinary);
+    const Guarded<float> x = c.in.made<float>(kCols, [] { return -3.0f; });
+    h.product.x = x.data();
+    check_case<&Kernels::head_int8>(c, h);
+  }
+}
+
+template <auto head>
+void bench_head(Bench& b) {
+  constexpr bool kInt8 = head == &Kernels::head_int8;
+  constexpr size_t kRows = 32064, kCols = 2560, kBytes = kRows * kCols * (kInt8 ? 1 : 2);
+  for (size_t tokens : {1, 8}) {
+    Pages<uint8_t> weights(kBytes), scratch(2 * tokens * kCols);
+    std::memset(weights.data(), 1, kBytes);
+    Pages<float> scales(kRows), x(tokens * kCols), out(tokens * kRows);
+    const HeadProduct product{weights.data(), scales.data(), kCols,  kCols,      0,     kRows,
+                              x.data(),       kCols,         tokens, out.data(), kRows, scratch.data()};
+    b.measure(kInt8 ? "head_int8" : "head_f16", formatted("%zu x %zu, %zu tokens", kRows, kCols, tokens),
+              {.float_macs = double(kRows * kCols * tokens), .bytes = double(kBytes), .from_memory = true},
+              [&] { (b.table.*head)(product); });
+  }
+}
+
+constexpr KernelCheck kChecks[] = {
+    {"head_f16", check_head_f16, bench_head<&Kernels::head_f16>},
+    {"head_int8", check_head_int8, bench_head<&Kernels::head_int8>},
+};
+
+}  // namespace
+
+std::span<const KernelCheck> head_checks() { return kChecks; }
+
+}  // namespace bitnet
