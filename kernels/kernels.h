@@ -40,7 +40,7 @@ struct TernaryProduct {
   size_t out_stride;
   void* scratch;  // kTernaryScratchBytes, aligned to 64, this thread's own
 };
-constexpr size_t kTernaryScratchBytes = size_t{512} << 10;
+constexpr size_t kTernaryScratchBytes = size_t{1} << 20;
 
 // Rows of an unquantized or int8 matrix (the head) times float vectors.
 struct HeadProduct {

@@ -61,7 +61,8 @@ BITNET_INLINE void store(void* p, V v) {
 //   total(s)              a Partial in 32-bit lanes
 //   half_to_float(p)      binary16 values as floats
 //   float_to_half(x, p)   and back, to nearest even
-//   kFewestI2, kFewestT5  for so many tokens sum tables are faster than dot products, as measured with check_kernels --bench
+//   kFewestI2, kFewestT5  for so many tokens a tile of 32, 16 and 8 tokens of sum tables is faster than what comes
+//                         after it, smaller tiles and dot products, as measured with check_kernels --bench
 #if defined(__AVX512BW__)
 
 BITNET_INLINE S16 widen(const int8_t* p) { return (S16)_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i*)p)); }
@@ -83,12 +84,12 @@ BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
   return (S32)_mm512_dpbusd_epi32((__m512i)s, (__m512i)d, (__m512i)q);
 }
 BITNET_INLINE S32 total(Partial s) { return s; }
-constexpr size_t kFewestI2 = 22, kFewestT5 = 14;
+constexpr size_t kFewestI2[3] = {23, 14, 14}, kFewestT5[3] = {20, 8, 8};
 #else
 using Partial = S16;
 BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) { return s + (S16)_mm512_maddubs_epi16((__m512i)d, (__m512i)q); }
 BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
-constexpr size_t kFewestI2 = 17, kFewestT5 = 13;
+constexpr size_t kFewestI2[3] = {23, 12, 12}, kFewestT5[3] = {21, 8, 8};
 #endif
 
 #elif defined(__AVX2__)
@@ -107,7 +108,7 @@ BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
 using Partial = S16;
 BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) { return s + (S16)_mm256_maddubs_epi16((__m256i)d, (__m256i)q); }
 BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
-constexpr size_t kFewestI2 = 8, kFewestT5 = 8;
+constexpr size_t kFewestI2[3] = {23, 9, 9}, kFewestT5[3] = {22, 8, 8};
 
 #elif defined(__SSE2__)
 
@@ -153,7 +154,7 @@ BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
   return s + even * ((S16)((U16)q << 8) >> 8) + odd * ((S16)q >> 8);
 }
 BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
-constexpr size_t kFewestI2 = 3, kFewestT5 = 3;
+constexpr size_t kFewestI2[3] = {25, 10, 3}, kFewestT5[3] = {25, 10, 3};
 
 #elif defined(__aarch64__)
 
@@ -178,7 +179,8 @@ BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
   return (S16)vmlal_high_s8(vmlal_s8((int16x8_t)s, vget_low_s8(x), vget_low_s8(y)), x, y);
 }
 BITNET_INLINE S32 total(Partial s) { return (S32)vpaddlq_s16((int16x8_t)s); }
-constexpr size_t kFewestI2 = 4, kFewestT5 = 4;  // not measured: between those of SSE2 and, for its width, AVX2
+constexpr size_t kFewestI2[3] = {25, 10, 4},
+                 kFewestT5[3] = {25, 10, 4};  // not measured: between those of SSE2 and, for its width, AVX2
 
 #endif
 

@@ -12,11 +12,12 @@ namespace {
 
 // Rows whose logits are computed in one pass over the head.
 constexpr uint32_t kHeadRows = 16;
-// Rows of a matrix that a thread takes at a time. For few tokens: enough bytes to read straight on, few enough to
-// balance. For many: enough that the tables of sums which a kernel builds per call pay off.
-constexpr uint32_t kRowsFewTokens = 128;
-constexpr uint32_t kRowsManyTokens = 1280;
-constexpr uint32_t kManyTokens = 16;
+// What a thread takes of a ternary product at a time. Of few tokens, some rows: enough bytes to read straight on, few
+// enough to balance. Of many, some tokens and, if those go round, all rows, as the kernels' tables of sums cost the
+// same for any number of rows.
+constexpr uint32_t kFewRows = 128;
+constexpr uint32_t kManyTokens = 12;
+constexpr uint32_t kTokensAtATime = 64;
 constexpr uint32_t kHeadChunk = 512;
 
 constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
@@ -152,12 +153,14 @@ void ForwardPass::norm_quantize(RowOf row, const float* weight, uint32_t n, Pack
 // Products of ternary matrices, all of the same columns, with the quantized activations of every row.
 void ForwardPass::multiply(std::initializer_list<Product> products) {
   const auto tokens = static_cast<uint32_t>(rows_.size());
+  const uint32_t parts = (tokens + kTokensAtATime - 1) / kTokensAtATime;  // of the tokens
   auto grain = [&](const TernaryMatrix& matrix) {
-    if (tokens < kManyTokens) return kRowsFewTokens;
-    const uint32_t share = (matrix.rows + threads_.width() - 1) / threads_.width();
-    return std::min(kRowsManyTokens, static_cast<uint32_t>(round_up(share, kGroupRows)));
+    if (tokens < kManyTokens) return kFewRows;
+    const uint32_t row_parts = (threads_.width() + parts - 1) / parts;
+    const uint32_t rows = (matrix.rows + row_parts - 1) / row_parts;
+    return std::max(kFewRows, static_cast<uint32_t>(round_up(rows, kGroupRows)));
   };
-  auto chunks = [&](const TernaryMatrix& matrix) { return (matrix.rows + grain(matrix) - 1) / grain(matrix); };
+  auto chunks = [&](const TernaryMatrix& matrix) { return (matrix.rows + grain(matrix) - 1) / grain(matrix) * parts; };
   uint32_t count = 0;
   for (const Product& product : products) count += chunks(product.matrix);
 
@@ -165,7 +168,8 @@ void ForwardPass::multiply(std::initializer_list<Product> products) {
     const Product* product = products.begin();
     for (; chunk >= chunks(product->matrix); product++) chunk -= chunks(product->matrix);
     const TernaryMatrix& m = product->matrix;
-    const uint32_t begin = chunk * grain(m);
+    const uint32_t begin = chunk / parts * grain(m);
+    const uint32_t token = chunk % parts * kTokensAtATime;
     const TernaryProduct task = {
         .weights = m.data,
         .blocks = blocks_per_row(m.packing, m.cols),
@@ -173,10 +177,10 @@ void ForwardPass::multiply(std::initializer_list<Product> products) {
         .row_end = std::min(begin + grain(m), m.rows),
         .scales = m.scales,
         .row_scales = m.row_scales,
-        .activations = quantized_,
-        .steps = steps_,
-        .tokens = tokens,
-        .out = product->out,
+        .activations = quantized_ + token * quantized_stride_,
+        .steps = steps_ + token,
+        .tokens = std::min(kTokensAtATime, tokens - token),
+        .out = product->out + size_t{token} * m.rows,
         .out_stride = m.rows,
         .scratch = scratch(worker),
     };
