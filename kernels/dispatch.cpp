@@ -36,17 +36,24 @@ struct Cpu {
   bool avx2 = __builtin_cpu_supports("avx2"), f16c = __builtin_cpu_supports("avx") && cpu_has_f16c();
   bool avx512f = __builtin_cpu_supports("avx512f"), avx512bw = __builtin_cpu_supports("avx512bw");
   bool avx512vl = __builtin_cpu_supports("avx512vl"), avx512dq = __builtin_cpu_supports("avx512dq");
-  bool avx512vnni = __builtin_cpu_supports("avx512vnni");
+  bool avx512vnni = __builtin_cpu_supports("avx512vnni"), avx512vbmi = __builtin_cpu_supports("avx512vbmi");
 
-  Feature features[8] = {
-      {"sse2", true},         {"avx2", avx2},         {"f16c", f16c},         {"avx512f", avx512f},
-      {"avx512bw", avx512bw}, {"avx512vl", avx512vl}, {"avx512dq", avx512dq}, {"avx512vnni", avx512vnni}};
+  Feature features[9] = {{"sse2", true},
+                         {"avx2", avx2},
+                         {"f16c", f16c},
+                         {"avx512f", avx512f},
+                         {"avx512bw", avx512bw},
+                         {"avx512vl", avx512vl},
+                         {"avx512dq", avx512dq},
+                         {"avx512vnni", avx512vnni},
+                         {"avx512vbmi", avx512vbmi}};
 
   bool runs_avx2 = avx2 && f16c;
   bool runs_avx512 = runs_avx2 && avx512f && avx512bw && avx512vl && avx512dq;
   // Fastest first.
-  static constexpr size_t kChoices = 5;
-  Choice choices[kChoices] = {{&avx512vnni_kernels, runs_avx512&& avx512vnni},
+  static constexpr size_t kChoices = 6;
+  Choice choices[kChoices] = {{&avx512vbmi_kernels, runs_avx512&& avx512vnni&& avx512vbmi},
+                              {&avx512vnni_kernels, runs_avx512&& avx512vnni},
                               {&avx512_kernels, runs_avx512},
                               {&avx2_kernels, runs_avx2},
                               {&sse2_kernels, true},

@@ -11,6 +11,7 @@ extern const Kernels sse2_kernels;        // x86-64 baseline
 extern const Kernels avx2_kernels;        // AVX2, F16C
 extern const Kernels avx512_kernels;      // AVX-512 F, BW, VL, DQ
 extern const Kernels avx512vnni_kernels;  // and VNNI
+extern const Kernels avx512vbmi_kernels;  // and VBMI
 extern const Kernels neon_kernels;        // Armv8-A baseline
 
 }  // namespace bitnet

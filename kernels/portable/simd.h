@@ -29,6 +29,13 @@ constexpr size_t kVectorBytes = 32;
 constexpr size_t kVectorBytes = 16;
 #endif
 
+// Tokens that a dot product takes at a time: as the registers hold their sums with four rows.
+#if defined(__AVX512BW__)
+constexpr size_t kDotTokens = 4;
+#else
+constexpr size_t kDotTokens = 2;
+#endif
+
 template <typename T, size_t bytes>
 using Vector __attribute__((vector_size(bytes))) = T;
 

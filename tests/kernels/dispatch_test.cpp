@@ -26,7 +26,7 @@ TEST(Dispatch, FindsEveryAvailableTableByName) {
 
 TEST(Dispatch, NamesEveryTableOfTheBuild) {
 #if defined(__x86_64__)
-  EXPECT_STREQ(kernel_names(), "avx512vnni, avx512, avx2, sse2, scalar");
+  EXPECT_STREQ(kernel_names(), "avx512vbmi, avx512vnni, avx512, avx2, sse2, scalar");
 #else
   EXPECT_STREQ(kernel_names(), "neon, scalar");
 #endif
