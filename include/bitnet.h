@@ -270,7 +270,8 @@ typedef void (*bitnet_parallel_fn)(void* user, uint32_t count, void (*task)(void
 typedef struct bitnet_session_options {
   size_t size;      /* sizeof(bitnet_session_options) */
   uint32_t context; /* tokens it can hold; 0: what the model was trained for. More is allowed, quality fades */
-  uint32_t threads; /* that compute, the calling one included, at most 512; 0: one per core */
+  uint32_t threads; /* that compute, the calling one included, at most 512; 0: one per physical core. No more than the
+                       CPUs that the creating thread may run on, within its control group's share of CPU time */
   uint32_t batch;   /* tokens computed together in a prompt, at most 4096; 0: 256 */
   bitnet_parallel_fn parallel; /* your thread pool in place of the session's own threads; `threads` then is the number
                                   of pieces that work is cut into. Priorities and affinities are yours in either case:

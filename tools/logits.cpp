@@ -97,7 +97,8 @@ void add_logits(CLI::App& program) {
   command->add_option("-o,--output", options->output, "File to write, replaced if it exists")
       ->required()
       ->option_text("OUT.npy");
-  command->add_option("-t,--threads", options->threads, "Threads that compute (one per core)")->option_text("N");
+  command->add_option("-t,--threads", options->threads, "Threads that compute (one per physical core)")
+      ->option_text("N");
   command->add_flag("--special", options->special, "The prompt may name control tokens");
   command->footer(
       "The file holds float32 of shape (tokens, vocabulary): row i are the logits after token i.\n\n"

@@ -205,7 +205,8 @@ void add_perplexity(CLI::App& program) {
   command->add_option("--window", options->window, "Tokens scored together (512)")
       ->check(CLI::Range(2, 1 << 20))
       ->option_text("N");
-  command->add_option("-t,--threads", options->threads, "Threads that compute (one per core)")->option_text("N");
+  command->add_option("-t,--threads", options->threads, "Threads that compute (one per physical core)")
+      ->option_text("N");
   command->add_flag("--json", options->json, "As JSON");
   command->footer(
       "Each document is cut into windows. Each window is scored by itself: the begin token is put before it, and "

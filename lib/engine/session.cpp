@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <thread>
 #include <utility>
 
 #include "base/error.h"
+#include "engine/cores.h"
 
 namespace bitnet {
 namespace {
@@ -19,12 +19,15 @@ constexpr uint32_t kDefaultBatch = 256;
 
 SessionOptions with_defaults(SessionOptions options, const HyperParameters& hyper) {
   if (options.context == 0) options.context = hyper.context;
-  if (options.threads == 0) options.threads = std::clamp(std::thread::hardware_concurrency(), 1u, kMaxThreads);
+  if (options.threads == 0) options.threads = std::min(usable_cores(), kMaxThreads);
   if (options.batch == 0) options.batch = kDefaultBatch;
   require(options.context <= kMaxContext, BITNET_ERROR_ARGUMENT, "context of ", options.context,
           " tokens asked for; the most is ", kMaxContext);
   require(options.threads <= kMaxThreads, BITNET_ERROR_ARGUMENT, options.threads, " threads asked for; the most is ",
           kMaxThreads);
+  // Threads beyond the CPUs would wait for one another, and the work would be cut finer for nothing. How many CPUs
+  // there are to a caller's own pool, the caller knows.
+  if (options.parallel == nullptr) options.threads = std::min(options.threads, usable_cpus());
   require(options.batch <= kMaxBatch, BITNET_ERROR_ARGUMENT, "batch of ", options.batch,
           " tokens asked for; the most is ", kMaxBatch);
   options.batch = std::min(options.batch, options.context);

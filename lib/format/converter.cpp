@@ -104,8 +104,19 @@ class Converter {
   void copy(const Job& job, const Tensor& stored) {
     check_stored(job.spec, stored);
     job.tensor->scales.assign(stored.scales.begin(), stored.scales.end());
-    if (!sink_.put(*job.tensor, stored.data)) source_.release(job.spec, 0, job.spec.rows);
-    meter_->advance(stored.data.size());
+    if (sink_.keep(*job.tensor, stored.data)) return meter_->advance(stored.data.size());
+    // Piece by piece given back, so that the largest tensor is not in memory twice.
+    const uint32_t rows = job.spec.rows, step = rows_at_once(job.spec);
+    const auto offset = [&](uint32_t row) { return raw_bytes(job.tensor->type, row, job.spec.cols); };
+    sink_.begin(*job.tensor);
+    for (uint32_t row = 0; row < rows; row += step) {
+      const uint32_t count = std::min(step, rows - row);
+      const auto piece = stored.data.subspan(offset(row), offset(row + count) - offset(row));
+      sink_.write(piece);
+      source_.release(job.spec, row, count);
+      meter_->advance(piece.size());
+    }
+    sink_.end();
   }
 
   static void check_stored(const TensorSpec& spec, const Tensor& stored) {
@@ -268,17 +279,10 @@ void Sink::end() {
   end_tensor(*current_);
 }
 
-bool Sink::put(fb::TensorT& tensor, std::span<const std::byte> bytes) {
-  if (adopt(tensor, bytes)) {
-    tensor.checksum = hash(bytes);
-    return true;
-  }
-  begin(tensor);
-  for (size_t at = 0; at < bytes.size(); at += kPieceBytes) {
-    write(bytes.subspan(at, std::min(kPieceBytes, bytes.size() - at)));
-  }
-  end();
-  return false;
+bool Sink::keep(fb::TensorT& tensor, std::span<const std::byte> bytes) {
+  if (!adopt(tensor, bytes)) return false;
+  tensor.checksum = hash(bytes);
+  return true;
 }
 
 fb::ModelT convert_model(const Source& source, const ConverterOptions& options, Sink& sink, const Progress& progress) {

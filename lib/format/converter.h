@@ -22,8 +22,8 @@ class Sink {
   void begin(fb::TensorT& tensor);
   void write(std::span<const std::byte> bytes);
   void end();
-  // All at once, of bytes that outlive the sink's product. Returns whether it refers to them rather than to a copy.
-  bool put(fb::TensorT& tensor, std::span<const std::byte> bytes);
+  // Instead of these three: lets the product refer to the tensor's bytes, which outlive it, if that can be.
+  bool keep(fb::TensorT& tensor, std::span<const std::byte> bytes);
 
   // Told before the first tensor: all that will come.
   virtual void expect(uint64_t raw_bytes) = 0;

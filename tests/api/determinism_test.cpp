@@ -2,6 +2,8 @@
 // One model, one sequence of tokens: the same logits, bit for bit, on every instruction set, at any thread count,
 // however the tokens are split into calls, in either packing, alone or in a batch.
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "test_model.h"
 
@@ -13,10 +15,20 @@ constexpr size_t kTokens = 45;  // more than two blocks of every kernel that tak
 using Split = std::vector<size_t>;
 const std::vector<Split> kSplits = {{45}, {1, 44}, {44, 1}, {16, 16, 13}, {7, 1, 30, 7}, {2, 3, 5, 35}};
 
+// A pool with a thread for every piece: a session starts no more threads of its own than there are CPUs.
+void run_on_threads(void*, uint32_t count, void (*task)(void*, uint32_t), void* data) {
+  std::vector<std::jthread> threads;
+  for (uint32_t i = 1; i < count; i++) threads.emplace_back(task, data, i);
+  task(data, 0);
+}
+
 // Logits of every token, evaluated in the pieces of `split`, then of five more one by one.
 std::vector<float> run(const Model& model, uint32_t threads, const Split& split, uint32_t batch = 0) {
-  const Session session =
-      make_session(model, {.size = sizeof(bitnet_session_options), .context = 64, .threads = threads, .batch = batch});
+  const Session session = make_session(model, {.size = sizeof(bitnet_session_options),
+                                               .context = 64,
+                                               .threads = threads,
+                                               .batch = batch,
+                                               .parallel = threads > 2 ? run_on_threads : nullptr});
   const Tokens tokens = random_tokens(kTokens + 5);
   std::vector<float> all;
   size_t at = 0;
