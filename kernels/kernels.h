@@ -55,18 +55,36 @@ struct HeadProduct {
   void* scratch;  // int8: 2 * tokens * stride bytes (the activations in two bytes each), aligned to 64
 };
 
-// One query head over one head's keys and values.
+// Keys and values of a KV head lie in blocks of kKvBlock positions, and attention takes kKvSplit positions by
+// themselves, so that threads can share a long sequence. Both are counted from position 0, so that what a row gets does
+// not depend on which rows are computed with it.
+//
+//   keys    [block][head_dim][kKvBlock]: a vector holds one dimension of neighbouring positions
+//   values  [position][value_stride(head_dim)], filled up with zeros
+constexpr size_t kKvBlock = 64;
+constexpr size_t kKvSplit = 512;
+constexpr size_t value_stride(size_t head_dim) { return (head_dim + 15) / 16 * 16; }
+
+// What a query has gathered from some positions: value_stride(head_dim) sums of weight * value, then the largest score,
+// relative to which the weights are, then the sum of the weights.
+constexpr size_t attention_state_floats(size_t head_dim) { return value_stride(head_dim) + 16; }
+
+// The query heads that share one KV head, of neighbouring rows of a sequence, over the positions of one split.
 struct Attention {
-  const float* q;   // head_dim
-  const f16* keys;  // `length` rows of head_dim, kv_stride apart
-  const f16* values;
-  size_t kv_stride;
-  size_t length;  // >= 1
+  const float* q;  // row r, head h of the group: head_dim values from q + r * q_stride + h * head_dim
+  size_t q_stride;
+  size_t rows, group;  // >= 1
+  const f16* keys;     // of the split: whole blocks, but what they hold of positions that no row sees is not used
+  const f16* values;   // of the positions that the last row sees
   size_t head_dim;
+  size_t length;  // row r sees the first min(length + r, kKvSplit) positions of the split; >= 1
   float scale;
-  float* scores;  // scratch: length rounded up to 16
-  float* out;     // head_dim
+  float* states;  // out: one for each row and head, attention_state_floats(head_dim) apart
+  void* scratch;  // attention_scratch_bytes, aligned to 64
 };
+constexpr size_t attention_scratch_bytes(size_t queries, size_t head_dim) {
+  return ((queries * head_dim + 15) / 16 * 16 + kKvBlock * (head_dim + value_stride(head_dim))) * sizeof(float);
+}
 
 struct Kernels {
   const char* name;
@@ -94,9 +112,17 @@ struct Kernels {
   // head_dim is even; cosines and sines have head_dim / 2 values.
   void (*rope)(float* x, size_t heads, size_t head_dim, const float* cosines, const float* sines);
 
-  // scores = (q . key) * scale, softmax over them (largest subtracted, exp, sum as a float reduction over positions),
-  // out = (sum over positions, in turn, of weight * value) / sum of weights.
+  // Attention with the softmax computed on the way. A score is the sum over dimensions, in turn from +0, of (q * scale)
+  // * key. A state begins with zero sums and -FLT_MAX as the largest score. Block by block:
+  //   largest = the largest of the largest so far and the scores of the block, NaN left out; +0 if it is a zero
+  //   factor = exp(largest before - largest), weight = exp(score - largest)
+  //   sum = sum * factor + the sum of the block's weights, a float reduction over its positions
+  //   each sum of values = itself * factor, to which weight * value is added position by position
   void (*attention)(const Attention&);
+  // The state takes in that of the next positions: with largest = the larger of the two, factor = exp(its largest -
+  // largest) and next_factor likewise, each sum = itself * factor + the next one's * next_factor.
+  void (*attention_merge)(float* state, const float* next, size_t head_dim);
+  void (*attention_finish)(const float* state, size_t head_dim, float* out);  // sums of values / sum of weights
 
   void (*gate_relu2)(const float* gate, const float* up, size_t n, float* y);  // y = (max(gate,0)^2) * up
   void (*gate_silu)(const float* gate, const float* up, size_t n, float* y);   // y = (gate / (1 + exp(-gate))) * up

@@ -195,23 +195,67 @@ float exp_sum(const float* x, float shift, size_t n, float* p) {
   return sum.sum();
 }
 
-void attention(const Attention& a) {
-  float largest = -__builtin_inff();
-  for (size_t position = 0; position < a.length; ++position) {
-    const f16* key = a.keys + position * a.kv_stride;
-    Lanes products;
-    for (size_t d = 0; d < a.head_dim; ++d) products.add(d, a.q[d] * f32_from(key[d]));
-    a.scores[position] = products.sum() * a.scale;
-    if (a.scores[position] > largest) largest = a.scores[position];
+// A state of attention, by name.
+struct AttentionState {
+  float* values;
+  float* largest;
+  float* sum;
+  AttentionState(float* state, size_t head_dim)
+      : values(state), largest(state + value_stride(head_dim)), sum(largest + 1) {}
+};
+
+void attend_block(const Attention& a, size_t block, size_t count, const float* q, AttentionState state) {
+  const f16* keys = a.keys + block * kKvBlock * a.head_dim;
+  const f16* values = a.values + block * kKvBlock * value_stride(a.head_dim);
+  float weights[kKvBlock], largest = *state.largest;
+  for (size_t position = 0; position < count; ++position) {
+    float score = 0;
+    for (size_t d = 0; d < a.head_dim; ++d) score += (q[d] * a.scale) * f32_from(keys[d * kKvBlock + position]);
+    weights[position] = score;
+    if (score > largest) largest = score;
   }
-  const float sum = exp_sum(a.scores, largest, a.length, a.scores);
-  for (size_t d = 0; d < a.head_dim; ++d) {
-    float weighted = 0;
-    for (size_t position = 0; position < a.length; ++position) {
-      weighted += a.scores[position] * f32_from(a.values[position * a.kv_stride + d]);
+  largest += 0.0f;  // a zero is +0, whichever was first
+  const float factor = exp_of(*state.largest - largest);
+  *state.largest = largest;
+  *state.sum = *state.sum * factor + exp_sum(weights, largest, count, weights);
+  for (size_t d = 0; d < value_stride(a.head_dim); ++d) {
+    float sum = state.values[d] * factor;
+    for (size_t position = 0; position < count; ++position) {
+      sum += weights[position] * f32_from(values[position * value_stride(a.head_dim) + d]);
     }
-    a.out[d] = weighted / sum;
+    state.values[d] = sum;
   }
+}
+
+void attention(const Attention& a) {
+  for (size_t i = 0; i < a.rows * a.group; ++i) {
+    const size_t row = i / a.group, head = i % a.group;
+    float* memory = a.states + i * attention_state_floats(a.head_dim);
+    for (size_t d = 0; d < attention_state_floats(a.head_dim); ++d) memory[d] = 0;
+    const AttentionState state(memory, a.head_dim);
+    *state.largest = -__FLT_MAX__;
+    const size_t seen = a.length + row < kKvSplit ? a.length + row : kKvSplit;
+    for (size_t begin = 0; begin < seen; begin += kKvBlock) {
+      const size_t count = seen - begin < kKvBlock ? seen - begin : kKvBlock;
+      attend_block(a, begin / kKvBlock, count, a.q + row * a.q_stride + head * a.head_dim, state);
+    }
+  }
+}
+
+void attention_merge(float* state_memory, const float* next_memory, size_t head_dim) {
+  const AttentionState state(state_memory, head_dim), next(const_cast<float*>(next_memory), head_dim);
+  const float largest = *next.largest > *state.largest ? *next.largest : *state.largest;
+  const float factor = exp_of(*state.largest - largest), next_factor = exp_of(*next.largest - largest);
+  for (size_t d = 0; d < value_stride(head_dim); ++d) {
+    state.values[d] = state.values[d] * factor + next.values[d] * next_factor;
+  }
+  *state.largest = largest;
+  *state.sum = *state.sum * factor + *next.sum * next_factor;
+}
+
+void attention_finish(const float* state, size_t head_dim, float* out) {
+  const float sum = state[value_stride(head_dim) + 1];
+  for (size_t d = 0; d < head_dim; ++d) out[d] = state[d] / sum;
 }
 
 void gate_relu2(const float* gate, const float* up, size_t n, float* y) {
@@ -240,9 +284,9 @@ void to_f32(const f16* x, size_t n, float* y) {
 }  // namespace
 
 const Kernels scalar_kernels = {
-    "scalar",  rms_norm, quantize,  ternary<I2Digits>, ternary<T5Digits>, head_f16,
-    head_int8, rope,     attention, gate_relu2,        gate_silu,         add,
-    to_f16,    to_f32,   exp_sum,
+    "scalar", rms_norm,  quantize,        ternary<I2Digits>, ternary<T5Digits>, head_f16,  head_int8,
+    rope,     attention, attention_merge, attention_finish,  gate_relu2,        gate_silu, add,
+    to_f16,   to_f32,    exp_sum,
 };
 
 }  // namespace bitnet

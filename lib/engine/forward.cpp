@@ -19,16 +19,21 @@ constexpr uint32_t kFewRows = 128;
 constexpr uint32_t kManyTokens = 12;
 constexpr uint32_t kTokensAtATime = 64;
 constexpr uint32_t kHeadChunk = 512;
+// Queries that share the keys and values of a tile: enough that converting these costs little, few enough that the
+// tile's states stay in a core's own cache.
+constexpr uint32_t kTileQueries = 64;
 
 constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 }  // namespace
 
-ForwardPass::Layout::Layout(const HyperParameters& hyper, uint32_t threads, uint32_t batch, uint32_t session_context)
+ForwardPass::Layout::Layout(const HyperParameters& hyper, uint32_t threads, uint32_t batch, uint32_t context)
     : widest(std::max({hyper.hidden, hyper.heads * hyper.head_dim, hyper.ffn})),
       attention(hyper.heads * hyper.head_dim),
       kv(hyper.kv_heads * hyper.head_dim),
-      context(static_cast<uint32_t>(round_up(session_context, 16))) {
+      state(static_cast<uint32_t>(attention_state_floats(hyper.head_dim))),
+      tile_rows(std::clamp(kTileQueries * hyper.kv_heads / hyper.heads, 1u, batch)) {
+  const size_t tile_queries = size_t{tile_rows} * hyper.heads / hyper.kv_heads;
   size_t end = 0;
   auto take = [&end](size_t rows, size_t row_bytes) {
     const size_t begin = end;
@@ -52,9 +57,12 @@ ForwardPass::Layout::Layout(const HyperParameters& hyper, uint32_t threads, uint
   y = take(batch, hyper.hidden * sizeof(float));
   end = std::max({attention_end, ffn_end, end});
   normed = take(threads, widest * sizeof(float));
-  scores = take(threads, context * sizeof(float));
-  scratch_bytes = round_up(std::max(kTernaryScratchBytes, 2 * kHeadRows * round_up(hyper.hidden, 64)), 64);
+  states = take(threads, 2 * tile_queries * state * sizeof(float));
+  scratch_bytes = round_up(std::max({kTernaryScratchBytes, 2 * kHeadRows * round_up(hyper.hidden, 64),
+                                     attention_scratch_bytes(tile_queries, hyper.head_dim)}),
+                           64);
   scratch = take(threads, scratch_bytes);
+  split_states = take(hyper.heads, (context + kKvSplit - 1) / kKvSplit * state * sizeof(float));
   last = take(kHeadRows, hyper.hidden * sizeof(float));
   logits = take(kHeadRows, hyper.vocabulary * sizeof(float));
   total = end;
@@ -84,10 +92,13 @@ ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool&
       gate_(floats(layout_.gate)),
       up_(floats(layout_.up)),
       y_(floats(layout_.y)),
-      quantized_(reinterpret_cast<int8_t*>(memory_.data() + layout_.quantized)) {}
+      quantized_(reinterpret_cast<int8_t*>(memory_.data() + layout_.quantized)) {
+  tiles_.reserve(batch);
+}
 
 bool ForwardPass::run(std::span<const Row> rows, const std::function<bool()>& cancelled) {
   rows_ = rows;
+  cut_tiles();
   for (uint32_t i = 0; i < hyper_.layers; i++) {
     if (cancelled()) return false;
     layer(model_.layers[i], i);
@@ -188,46 +199,106 @@ void ForwardPass::multiply(std::initializer_list<Product> products) {
   });
 }
 
+void ForwardPass::cut_tiles() {
+  tiles_.clear();
+  for (uint32_t t = 0; t < rows_.size(); t++) {
+    if (!tiles_.empty() && tiles_.back().rows < layout_.tile_rows && rows_[t].cache == rows_[t - 1].cache) {
+      tiles_.back().rows++;
+    } else {
+      tiles_.push_back({t, 1});
+    }
+  }
+}
+
 // Turns queries and keys by their positions; keys and values go to the cache.
 void ForwardPass::rotate_and_store(uint32_t layer) {
   const size_t dim = hyper_.head_dim;
-  each_row([&](uint32_t t, uint32_t) {
-    const Row& row = rows_[t];
-    const float* cosines = cosines_ + t * (dim / 2);
-    const float* sines = sines_ + t * (dim / 2);
-    float* k = k_ + size_t{t} * layout_.kv;
-    const float* v = v_ + size_t{t} * layout_.kv;
-    kernels_.rope(q_ + size_t{t} * layout_.attention, hyper_.heads, dim, cosines, sines);
-    kernels_.rope(k, hyper_.kv_heads, dim, cosines, sines);
-    for (uint32_t h = 0; h < hyper_.kv_heads; h++) {
-      kernels_.to_f16(k + h * dim, dim, row.cache->keys(layer, h) + row.position * dim);
-      kernels_.to_f16(v + h * dim, dim, row.cache->values(layer, h) + row.position * dim);
+  // A thread takes one head of several rows, because the keys of neighbouring positions share cache lines.
+  each(static_cast<uint32_t>(tiles_.size()) * hyper_.kv_heads, [&](uint32_t i, uint32_t worker) {
+    const Tile tile = tiles_[i / hyper_.kv_heads];
+    const uint32_t kv_head = i % hyper_.kv_heads;
+    f16* key = reinterpret_cast<f16*>(scratch(worker));
+    for (uint32_t t = tile.begin; t < tile.begin + tile.rows; t++) {
+      const float* cosines = cosines_ + t * (dim / 2);
+      const float* sines = sines_ + t * (dim / 2);
+      float* k = k_ + size_t{t} * layout_.kv + kv_head * dim;
+      const float* v = v_ + size_t{t} * layout_.kv + kv_head * dim;
+      kernels_.rope(q_ + size_t{t} * layout_.attention + kv_head * group() * dim, group(), dim, cosines, sines);
+      kernels_.rope(k, 1, dim, cosines, sines);
+      KvCache& cache = *rows_[t].cache;
+      const size_t head = cache.head(layer, kv_head);
+      kernels_.to_f16(k, dim, key);
+      cache.store_key(head, rows_[t].position, key);
+      kernels_.to_f16(v, dim, cache.values(head, rows_[t].position));
     }
   });
 }
 
 // Each query head of each row over the keys and values up to its own position; query heads share them in groups.
 void ForwardPass::attend(uint32_t layer) {
+  if (rows_.size() == 1) return attend_row(layer);
+  const auto count = static_cast<uint32_t>(tiles_.size()) * hyper_.kv_heads;
+  each(count, [&](uint32_t i, uint32_t worker) {
+    const uint32_t from_end = count - 1 - i;  // later rows have more to do: first, so that threads finish together
+    attend_tile(layer, tiles_[from_end / hyper_.kv_heads], from_end % hyper_.kv_heads, worker);
+  });
+}
+
+// One KV head of a tile, split after split.
+void ForwardPass::attend_tile(uint32_t layer, Tile tile, uint32_t kv_head, uint32_t worker) {
   const size_t dim = hyper_.head_dim;
-  const uint32_t group = hyper_.heads / hyper_.kv_heads;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(dim));
-  each(static_cast<uint32_t>(rows_.size()) * hyper_.kv_heads, [&](uint32_t i, uint32_t worker) {
-    const uint32_t t = i / hyper_.kv_heads, kv_head = i % hyper_.kv_heads;
-    const Row& row = rows_[t];
-    for (uint32_t h = kv_head * group; h < (kv_head + 1) * group; h++) {
-      const size_t at = size_t{t} * layout_.attention + h * dim;
-      kernels_.attention({
-          .q = q_ + at,
-          .keys = row.cache->keys(layer, kv_head),
-          .values = row.cache->values(layer, kv_head),
-          .kv_stride = dim,
-          .length = row.position + size_t{1},
-          .head_dim = dim,
-          .scale = scale,
-          .scores = floats(layout_.scores) + size_t{worker} * layout_.context,
-          .out = mixed_ + at,
-      });
+  const uint32_t length = rows_[tile.begin].position + 1;  // of the first row
+  for (uint32_t split = 0; split < length + tile.rows - 1; split += kKvSplit) {
+    const uint32_t row = split < length ? 0 : split + 1 - length;  // the first that sees any of the split
+    attend_split(layer, kv_head, {tile.begin + row, tile.rows - row}, split, states(worker, split != 0), worker);
+    if (split == 0) continue;
+    for (uint32_t i = row * group(); i < tile.rows * group(); i++) {
+      kernels_.attention_merge(states(worker, 0) + size_t{i} * layout_.state,
+                               states(worker, 1) + size_t{i - row * group()} * layout_.state, dim);
     }
+  }
+  for (uint32_t i = 0; i < tile.rows * group(); i++) {
+    const uint32_t t = tile.begin + i / group(), head = kv_head * group() + i % group();
+    kernels_.attention_finish(states(worker, 0) + size_t{i} * layout_.state, dim,
+                              mixed_ + size_t{t} * layout_.attention + head * dim);
+  }
+}
+
+// A row alone, as in generation: threads share its splits too.
+void ForwardPass::attend_row(uint32_t layer) {
+  const size_t dim = hyper_.head_dim;
+  const uint32_t splits = rows_[0].position / kKvSplit + 1;
+  const auto state = [&](uint32_t head, uint32_t split) {
+    return floats(layout_.split_states) + (size_t{split} * hyper_.heads + head) * layout_.state;
+  };
+  each(splits * hyper_.kv_heads, [&](uint32_t i, uint32_t worker) {
+    const uint32_t split = i / hyper_.kv_heads, kv_head = i % hyper_.kv_heads;
+    attend_split(layer, kv_head, {0, 1}, split * kKvSplit, state(kv_head * group(), split), worker);
+  });
+  for (uint32_t head = 0; head < hyper_.heads; head++) {
+    for (uint32_t split = 1; split < splits; split++) kernels_.attention_merge(state(head, 0), state(head, split), dim);
+    kernels_.attention_finish(state(head, 0), dim, mixed_ + head * dim);
+  }
+}
+
+// One KV head of a tile whose rows all see something of the split that begins at position `begin`.
+void ForwardPass::attend_split(uint32_t layer, uint32_t kv_head, Tile tile, uint32_t begin, float* states,
+                               uint32_t worker) {
+  const size_t dim = hyper_.head_dim;
+  const Row& first = rows_[tile.begin];
+  const size_t cache_head = first.cache->head(layer, kv_head);
+  kernels_.attention({
+      .q = q_ + size_t{tile.begin} * layout_.attention + size_t{kv_head} * group() * dim,
+      .q_stride = layout_.attention,
+      .rows = tile.rows,
+      .group = group(),
+      .keys = first.cache->keys(cache_head, begin),
+      .values = std::as_const(*first.cache).values(cache_head, begin),
+      .head_dim = dim,
+      .length = first.position + size_t{1} - begin,
+      .scale = 1.0f / std::sqrt(static_cast<float>(dim)),
+      .states = states,
+      .scratch = scratch(worker),
   });
 }
 

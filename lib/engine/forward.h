@@ -6,6 +6,7 @@
 #include <functional>
 #include <initializer_list>
 #include <span>
+#include <vector>
 
 #include "base/buffer.h"
 #include "engine/kv_cache.h"
@@ -42,9 +43,15 @@ class ForwardPass {
     float* out;
   };
 
+  // Neighbouring rows of one sequence, which attention takes together.
+  struct Tile {
+    uint32_t begin, rows;
+  };
+
   // Makes or finds row t of the floats that a step works on.
   using RowOf = float* (ForwardPass::*)(uint32_t t);
 
+  void cut_tiles();
   void layer(const Layer& layer, uint32_t index);
   float* embedded(uint32_t t);
   float* added(uint32_t t);
@@ -54,6 +61,9 @@ class ForwardPass {
   void multiply(std::initializer_list<Product> products);
   void rotate_and_store(uint32_t layer);
   void attend(uint32_t layer);
+  void attend_tile(uint32_t layer, Tile tile, uint32_t kv_head, uint32_t worker);
+  void attend_row(uint32_t layer);
+  void attend_split(uint32_t layer, uint32_t kv_head, Tile tile, uint32_t begin, float* states, uint32_t worker);
   void logits();
 
   // Calls function(row, worker) for every row of the run.
@@ -69,7 +79,9 @@ class ForwardPass {
   const Kernels& kernels_;
   ThreadPool& threads_;
   const Rope rope_;
-  std::span<const Row> rows_;  // of the current run
+  // Of the current run:
+  std::span<const Row> rows_;
+  std::vector<Tile> tiles_;
 
   // Where things lie in the work space, in bytes from its start.
   struct Layout {
@@ -85,9 +97,11 @@ class ForwardPass {
     size_t y;               // hidden: what attention and feed-forward add to the residual stream
     // One for each thread:
     size_t normed;   // a row on its way to being quantized
-    size_t scores;   // context
+    size_t states;   // of attention: those of a tile for all splits so far, then for one
     size_t scratch;  // of the kernels
     size_t scratch_bytes;
+    // For a row alone, one for each head and split:
+    size_t split_states;
     // For the head, kHeadRows rows:
     size_t last;    // hidden
     size_t logits;  // vocabulary
@@ -95,8 +109,15 @@ class ForwardPass {
     uint32_t widest;     // hidden, heads * head_dim or ffn
     uint32_t attention;  // heads * head_dim
     uint32_t kv;         // kv_heads * head_dim
-    uint32_t context;    // rounded up to 16
+    uint32_t state;      // floats of a state of attention
+    uint32_t tile_rows;  // the most rows in a tile
   };
+  float* states(uint32_t worker, uint32_t set) {
+    return floats(layout_.states) + (size_t{worker} * 2 + set) * tile_queries() * layout_.state;
+  }
+  // Of the group of query heads that share a KV head.
+  uint32_t group() const { return hyper_.heads / hyper_.kv_heads; }
+  uint32_t tile_queries() const { return layout_.tile_rows * group(); }
   float* floats(size_t offset) { return reinterpret_cast<float*>(memory_.data() + offset); }
   uint8_t* scratch(uint32_t worker) {
     return reinterpret_cast<uint8_t*>(memory_.data()) + layout_.scratch + worker * layout_.scratch_bytes;

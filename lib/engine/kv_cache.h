@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Keys and values of the tokens that a session has seen, as float16. Each layer and head has its own rows, one after
-// the other, so that attention reads them straight through.
+// Keys and values of the tokens that a session has seen, as float16. Each layer and KV head has its own, laid out for
+// attention to read straight through (kernels.h).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "base/buffer.h"
 #include "kernels.h"
@@ -15,31 +16,64 @@ namespace bitnet {
 class KvCache {
  public:
   KvCache(const HyperParameters& hyper, uint32_t context)
-      : layers_(hyper.layers),
-        heads_(hyper.kv_heads),
+      : heads_(size_t{hyper.layers} * hyper.kv_heads),
+        layer_heads_(hyper.kv_heads),
         dim_(hyper.head_dim),
         context_(context),
         data_(bytes(hyper, context)) {}
 
   static uint64_t bytes(const HyperParameters& hyper, uint32_t context) {
-    return uint64_t{2} * hyper.layers * hyper.kv_heads * hyper.head_dim * context * sizeof(f16);
+    return uint64_t{hyper.layers} * hyper.kv_heads * rounded(context) *
+           (hyper.head_dim + value_stride(hyper.head_dim)) * sizeof(f16);
   }
 
   uint32_t context() const { return context_; }
-  size_t row_bytes() const { return dim_ * sizeof(f16); }
-  // Runs of rows that lie together: one for keys and one for values of each layer and head.
-  size_t runs() const { return size_t{2} * layers_ * heads_; }
-  f16* run(size_t index) { return base() + index * context_ * dim_; }
-  const f16* run(size_t index) const { return base() + index * context_ * dim_; }
+  size_t head_dim() const { return dim_; }
 
-  f16* keys(uint32_t layer, uint32_t head) { return run(2 * (size_t{layer} * heads_ + head)); }
-  f16* values(uint32_t layer, uint32_t head) { return run(2 * (size_t{layer} * heads_ + head) + 1); }
+  // The KV heads of all layers are counted through.
+  size_t heads() const { return heads_; }
+  size_t head(uint32_t layer, uint32_t head) const { return layer * layer_heads_ + head; }
+
+  // Keys from `position` on, a multiple of kKvBlock.
+  const f16* keys(size_t head, size_t position) const { return halves() + keys_at(head) + position * dim_; }
+  // Values from `position` on.
+  const f16* values(size_t head, size_t position) const { return halves() + values_at(head, position); }
+  f16* values(size_t head, size_t position) { return halves() + values_at(head, position); }
+
+  // The key of one position, head_dim halves.
+  void store_key(size_t head, size_t position, const f16* key) {
+    f16* to = halves() + key_at(head, position);
+    for (size_t d = 0; d < dim_; d++) to[d * kKvBlock] = key[d];
+  }
+  void load_key(size_t head, size_t position, f16* key) const {
+    const f16* from = halves() + key_at(head, position);
+    for (size_t d = 0; d < dim_; d++) key[d] = from[d * kKvBlock];
+  }
+
+  // Takes over the first `positions` of a cache of the same shape.
+  void copy(const KvCache& other, size_t positions) {
+    for (size_t head = 0; head < heads_; head++) {
+      std::memcpy(halves() + keys_at(head), other.keys(head, 0), rounded(positions) * dim_ * sizeof(f16));
+      std::memcpy(values(head, 0), other.values(head, 0), positions * value_stride(dim_) * sizeof(f16));
+    }
+  }
 
  private:
-  f16* base() { return reinterpret_cast<f16*>(data_.data()); }
-  const f16* base() const { return reinterpret_cast<const f16*>(data_.data()); }
+  static size_t rounded(size_t positions) { return (positions + kKvBlock - 1) / kKvBlock * kKvBlock; }
 
-  uint32_t layers_, heads_, dim_, context_;
+  // All keys of a head, then all its values.
+  size_t keys_at(size_t head) const { return head * rounded(context_) * (dim_ + value_stride(dim_)); }
+  size_t key_at(size_t head, size_t position) const {
+    return keys_at(head) + position / kKvBlock * kKvBlock * dim_ + position % kKvBlock;
+  }
+  size_t values_at(size_t head, size_t position) const {
+    return keys_at(head) + rounded(context_) * dim_ + position * value_stride(dim_);
+  }
+  f16* halves() { return data_.as<f16>(); }
+  const f16* halves() const { return data_.as<const f16>(); }
+
+  size_t heads_, layer_heads_, dim_;
+  uint32_t context_;
   Buffer data_;
 };
 

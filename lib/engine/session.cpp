@@ -66,9 +66,7 @@ Session::Session(const Session& other)
   tokens_.reserve(options_.context);
   tokens_.assign(other.tokens_.begin(), other.tokens_.end());
   logits_.reserve(vocabulary());
-  for (size_t i = 0; i < cache_.runs(); i++) {
-    std::memcpy(cache_.run(i), other.cache_.run(i), tokens_.size() * cache_.row_bytes());
-  }
+  cache_.copy(other.cache_, tokens_.size());
 }
 
 std::unique_ptr<Session> Session::fork() const { return std::unique_ptr<Session>(new Session(*this)); }

@@ -3,6 +3,7 @@
 // head the keys of all tokens and the values of all tokens (float16, head_dim each). All numbers are little-endian.
 #include <zstd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <memory>
@@ -74,7 +75,14 @@ std::vector<std::byte> Session::save() const {
   std::vector<std::byte> state(sizeof header);
   Compressor compressor(state);
   compressor.add(tokens_.data(), tokens_.size() * sizeof(Token));
-  for (size_t i = 0; i < cache_.runs(); i++) compressor.add(cache_.run(i), tokens_.size() * cache_.row_bytes());
+  const size_t dim = cache_.head_dim();
+  std::vector<f16> rows(tokens_.size() * dim);
+  for (size_t head = 0; head < cache_.heads(); head++) {
+    for (uint32_t t = 0; t < position(); t++) cache_.load_key(head, t, rows.data() + t * dim);
+    compressor.add(rows.data(), rows.size() * sizeof(f16));
+    for (uint32_t t = 0; t < position(); t++) std::copy_n(cache_.values(head, t), dim, rows.data() + t * dim);
+    compressor.add(rows.data(), rows.size() * sizeof(f16));
+  }
   compressor.add(nullptr, 0, ZSTD_e_end);
   header.checksum = checksum(header, std::span(state).subspan(sizeof header));
   std::memcpy(state.data(), &header, sizeof header);
@@ -97,9 +105,9 @@ void Session::load(std::span<const std::byte> state) {
   require(header.tokens <= context(), BITNET_ERROR_CONTEXT, "the saved session holds ", header.tokens,
           " tokens, this one has room for ", context(), "; make one with a larger context");
 
-  const size_t run_bytes = header.tokens * cache_.row_bytes();
+  const size_t dim = cache_.head_dim();
   const size_t tokens_bytes = header.tokens * sizeof(Token);
-  Buffer raw(tokens_bytes + cache_.runs() * run_bytes);
+  Buffer raw(tokens_bytes + 2 * cache_.heads() * header.tokens * dim * sizeof(f16));
   const size_t size = ZSTD_decompress(raw.data(), raw.size(), payload.data(), payload.size());
   require(!ZSTD_isError(size) && size == raw.size(), BITNET_ERROR_FORMAT,
           "the saved session is damaged: its contents are not as long as its header says");
@@ -109,8 +117,10 @@ void Session::load(std::span<const std::byte> state) {
             "the saved session is damaged: token ", tokens[i], " is out of range");
   }
   tokens_.assign(tokens, tokens + header.tokens);
-  for (size_t i = 0; i < cache_.runs() && run_bytes != 0; i++) {
-    std::memcpy(cache_.run(i), raw.data() + tokens_bytes + i * run_bytes, run_bytes);
+  const auto* row = reinterpret_cast<const f16*>(tokens + header.tokens);
+  for (size_t head = 0; head < cache_.heads(); head++) {
+    for (uint32_t t = 0; t < header.tokens; t++, row += dim) cache_.store_key(head, t, row);
+    for (uint32_t t = 0; t < header.tokens; t++, row += dim) std::copy_n(row, dim, cache_.values(head, t));
   }
   logits_rows_ = 0;
 }

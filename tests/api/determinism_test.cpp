@@ -87,6 +87,38 @@ TEST_P(Determinism, EveryIsaAgreesOnT5) {
 INSTANTIATE_TEST_SUITE_P(Heads, Determinism, testing::Values(BITNET_HEAD_F16, BITNET_HEAD_INT8),
                          [](const auto& head) { return head.param == BITNET_HEAD_F16 ? "f16" : "int8"; });
 
+// Attention cuts positions into blocks and splits, rows into tiles, and a row alone among threads.
+TEST(Determinism, ALongSequenceIsTheSameHoweverItIsSplit) {
+  constexpr size_t kLong = 1100;
+  const Tokens tokens = random_tokens(kLong);
+  const auto run_long = [&](const Model& model, uint32_t threads, const Split& split) {
+    const Session session =
+        make_session(model, {.size = sizeof(bitnet_session_options), .context = kLong, .threads = threads});
+    size_t at = 0;
+    for (const size_t count : split) {
+      eval(session, std::span(tokens).subspan(at, count));
+      at += count;
+    }
+    EXPECT_EQ(at, kLong);
+    return logits(session);
+  };
+  const auto reference = run_long(open(model_path(), "scalar"), 2, {kLong});
+  const Split one_by_one = [] {
+    Split split = {500};
+    split.insert(split.end(), kLong - 500, 1);
+    return split;
+  }();
+  for (size_t i = 0; std::string(bitnet_isa_name(i)) != "scalar"; i++) {
+    const Model model = open(model_path(), bitnet_isa_name(i));
+    for (const uint32_t threads : {1u, 2u, 5u}) {
+      for (const Split& split : {Split{kLong}, Split{511, 588, 1}, Split{63, 1, 448, 1, 587}, one_by_one}) {
+        EXPECT_TRUE(same_bits(run_long(model, threads, split), reference))
+            << bitnet_isa_name(i) << ", " << threads << " threads, " << split.size() << " calls from " << split[0];
+      }
+    }
+  }
+}
+
 TEST(Determinism, ABatchOfSessionsGivesWhatEachGivesAlone) {
   const Model model = open(model_path());
   const Tokens tokens = random_tokens(60);

@@ -206,6 +206,23 @@ TEST_F(StateTest, LoadedSessionGoesOnAsTheSavedOne) {
   EXPECT_TRUE(same_bits(next_logits(from_file), next_logits(reference)));
 }
 
+// Beyond a block of positions, and not at its end.
+TEST_F(StateTest, LongSessionsAreSavedAndForkedWhole) {
+  const bitnet_session_options options = {.size = sizeof options, .context = 200};
+  const Tokens tokens = random_tokens(151, 7);
+  const Session session = make_session(model, options), loaded = make_session(model, options);
+  eval(session, std::span(tokens).first(150), BITNET_LOGITS_NONE);
+  const auto state = save(session);
+  ASSERT_OK(bitnet_session_load_memory(loaded.get(), state.data(), state.size()));
+  EXPECT_EQ(save(loaded), state);
+  bitnet_session* raw = nullptr;
+  ASSERT_OK(bitnet_session_fork(session.get(), &raw));
+  const Session fork(raw);
+  for (const Session* each : {&session, &loaded, &fork}) eval(*each, std::span(tokens).last(1));
+  EXPECT_TRUE(same_bits(logits(loaded), logits(session)));
+  EXPECT_TRUE(same_bits(logits(fork), logits(session)));
+}
+
 TEST_F(StateTest, EmptySessionCanBeSaved) {
   const auto state = save(make_session(model, kSmall));
   const Session session = with(5);

@@ -273,38 +273,103 @@ TEST(Rope, RotatesPairs) {
   }
 }
 
+// Keys and values of one KV head in the layout of attention.
+class KeysAndValues {
+ public:
+  KeysAndValues(size_t head_dim, size_t positions)
+      : head_dim_(head_dim),
+        keys_((positions + kKvBlock - 1) / kKvBlock * kKvBlock * head_dim),
+        values_(positions * value_stride(head_dim)) {}
+
+  f16& key(size_t position, size_t d) {
+    return keys_[position / kKvBlock * kKvBlock * head_dim_ + d * kKvBlock + position % kKvBlock];
+  }
+  f16& value(size_t position, size_t d) { return values_[position * value_stride(head_dim_) + d]; }
+
+  // What a query gets from the first `length` positions.
+  std::vector<float> attend(const float* q, size_t length, float scale) {
+    const size_t floats = attention_state_floats(head_dim_);
+    std::vector<float> state(floats), next(floats), out(head_dim_);
+    for (size_t begin = 0; begin < length; begin += kKvSplit) {
+      float* const states = begin == 0 ? state.data() : next.data();
+      scalar().attention({q, head_dim_, 1, 1, keys_.data() + begin * head_dim_,
+                          values_.data() + begin * value_stride(head_dim_), head_dim_, length - begin, scale, states,
+                          nullptr});
+      if (begin != 0) scalar().attention_merge(state.data(), states, head_dim_);
+    }
+    scalar().attention_finish(state.data(), head_dim_, out.data());
+    return out;
+  }
+
+ private:
+  size_t head_dim_;
+  std::vector<f16> keys_, values_;
+};
+
 TEST(Attention, IsTheSoftmaxOfTheScores) {
   Inputs in(8);
-  const size_t dim = 80, stride = 96;
-  for (size_t length : {1, 2, 17, 300}) {
+  const size_t dim = 80;
+  for (size_t length : {1, 2, 17, 64, 65, 300, 512, 513, 1200}) {
     const Guarded<float> q = in.floats(dim);
-    std::vector<f16> keys(length * stride), values(length * stride);
-    for (f16& v : keys) v = half_of(in.uniform());
-    for (f16& v : values) v = half_of(in.uniform());
-    std::vector<float> scores((length + 15) / 16 * 16), out(dim);
-    scalar().attention({q.data(), keys.data(), values.data(), stride, length, dim, 0.25f, scores.data(), out.data()});
+    KeysAndValues kv(dim, length);
+    for (size_t i = 0; i < length; ++i) {
+      for (size_t d = 0; d < dim; ++d) {
+        kv.key(i, d) = half_of(in.uniform());
+        kv.value(i, d) = half_of(in.uniform());
+      }
+    }
+    const std::vector<float> out = kv.attend(q.data(), length, 0.25f);
 
     std::vector<double> weights(length);
     double sum = 0;
     for (size_t i = 0; i < length; ++i) {
       double dot = 0;
-      for (size_t d = 0; d < dim; ++d) dot += q[d] * value_of(keys[i * stride + d]);
+      for (size_t d = 0; d < dim; ++d) dot += q[d] * value_of(kv.key(i, d));
       sum += weights[i] = std::exp(dot * 0.25);
     }
     for (size_t d = 0; d < dim; ++d) {
       double expected = 0;
-      for (size_t i = 0; i < length; ++i) expected += weights[i] / sum * value_of(values[i * stride + d]);
+      for (size_t i = 0; i < length; ++i) expected += weights[i] / sum * value_of(kv.value(i, d));
       ASSERT_NEAR(out[d], expected, 1e-5) << length;
     }
   }
 }
 
+// The largest score is at the beginning, at the end, in another block or in another split.
 TEST(Attention, SurvivesScoresThatOverflowTheExponential) {
-  const f16 key[2] = {half_of(60000), half_of(-60000)}, value[2] = {half_of(2), half_of(3)};
   const float q = 1000;
-  float scores[16], out;
-  scalar().attention({&q, key, value, 1, 2, 1, 1.0f, scores, &out});
-  EXPECT_EQ(out, 2.0f);
+  for (size_t length : {2, 65, 130, 600, 1300}) {
+    for (size_t at : {size_t{0}, length / 2, length - 1}) {
+      KeysAndValues kv(1, length);
+      for (size_t i = 0; i < length; ++i) {
+        kv.key(i, 0) = half_of(i == at ? 60000.0f : -60000.0f);
+        kv.value(i, 0) = half_of(i == at ? 2.0f : 3.0f);
+      }
+      EXPECT_EQ(kv.attend(&q, length, 1.0f).front(), 2.0f) << at << " of " << length;
+    }
+  }
+}
+
+TEST(Attention, ARowOfSeveralSeesWhatItSeesAlone) {
+  Inputs in(11);
+  const size_t dim = 20, rows = 5, group = 3;
+  for (size_t length : {1, 62, 510}) {
+    const Guarded<float> q = in.floats(rows * group * dim);
+    const Guarded<f16> keys = in.halves(kKvSplit * dim), values = in.halves(kKvSplit * value_stride(dim));
+    const size_t floats = attention_state_floats(dim);
+    std::vector<float> together(rows * group * floats), alone(floats);
+    scalar().attention(
+        {q.data(), group * dim, rows, group, keys.data(), values.data(), dim, length, 1e-5f, together.data(), nullptr});
+    for (size_t row = 0; row < rows; ++row) {
+      for (size_t head = 0; head < group; ++head) {
+        const size_t i = row * group + head;
+        scalar().attention({q.data() + i * dim, dim, 1, 1, keys.data(), values.data(), dim,
+                            std::min(length + row, kKvSplit), 1e-5f, alone.data(), nullptr});
+        EXPECT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + static_cast<ptrdiff_t>(i * floats)))
+            << length << ", row " << row;
+      }
+    }
+  }
 }
 
 TEST(Gates, AreTheirFormulas) {
@@ -368,12 +433,15 @@ TEST(Promise, BitsAreTheSameOnEveryMachine) {
   hash.add(halves);
   k.to_f16(w.data(), n, halves.data());
 
-  std::vector<float> out(10), scores(16);
+  std::vector<float> out(10);
   k.head_f16({halves.data(), nullptr, 100, 100, 0, 10, x.data(), 100, 1, out.data(), 10, nullptr});
   hash.add(out);
-  std::vector<float> head(100);
-  k.attention({x.data(), halves.data(), halves.data() + 500, 100, 5, 100, 0.2f, scores.data(), head.data()});
-  hash.add(head);
+  KeysAndValues kv(100, 5);
+  for (size_t i = 0; i < 500; ++i) {
+    kv.key(i / 100, i % 100) = halves[i];
+    kv.value(i / 100, i % 100) = halves[500 + i];
+  }
+  hash.add(kv.attend(x.data(), 5, 0.2f));
 
   for (Packing p : {Packing::i2, Packing::t5}) {
     const size_t padded = padded_cols(p, n);
@@ -392,7 +460,7 @@ TEST(Promise, BitsAreTheSameOnEveryMachine) {
     k.head_int8({trits.data(), w.data(), n, n, 0, 4, x.data(), n, 1, sums.data(), 4, scratch.data()});
     hash.add(sums);
   }
-  EXPECT_EQ(hash.value(), 4777797582248346804u);
+  EXPECT_EQ(hash.value(), 11642175571097599566u);
 }
 
 // A broken model must not look like a working one.
@@ -418,11 +486,31 @@ TEST(Nan, ThatComesInGoesOut) {
     HeadProduct head{weights.data(), ones.data(), 40, 40, 0, 1, x.data(), 40, 1, y.data(), 1, scratch.data()};
     k.head_int8(head);
     EXPECT_TRUE(std::isnan(y[0]));
+  }
+}
 
-    std::vector<f16> cache(40, 0x3c00);
-    std::vector<float> scores(16);
-    k.attention({x.data(), cache.data(), cache.data(), 40, 1, 40, 1.0f, scores.data(), y.data()});
-    EXPECT_TRUE(std::isnan(y[0]));
+// In the query, or in a key or value that is seen; what comes after does not matter.
+TEST(Nan, ThatAttentionSeesGoesOut) {
+  const f16 nan = 0x7e00;
+  const size_t dim = 10;
+  for (size_t at : {0, 5, 63, 64, 511, 512, 600}) {
+    Inputs in(12);
+    const size_t length = at + 1;
+    Guarded<float> q = in.floats(dim).copy();
+    KeysAndValues kv(dim, length + 1);
+    const auto is_nan = [&](size_t positions) { return std::isnan(kv.attend(q.data(), positions, 0.1f)[7]); };
+    kv.key(length, 3) = nan;
+    kv.value(length, 7) = nan;
+    EXPECT_FALSE(is_nan(length)) << at;
+    EXPECT_TRUE(is_nan(length + 1)) << at;
+    kv.key(at, 3) = nan;
+    EXPECT_TRUE(is_nan(length)) << at;
+    kv.key(at, 3) = 0;
+    kv.value(at, 7) = nan;
+    EXPECT_TRUE(is_nan(length)) << at;
+    kv.value(at, 7) = 0;
+    q[9] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_TRUE(is_nan(length)) << at;
   }
 }
 
