@@ -140,9 +140,12 @@ typedef enum bitnet_packing BITNET_AS_INT {
 
 /* How the output head (hidden x vocabulary) is kept. */
 typedef enum bitnet_head BITNET_AS_INT {
-  BITNET_HEAD_DEFAULT = 0, /* f16 */
+  BITNET_HEAD_DEFAULT = 0, /* f16; bitnet_convert of a GGUF file of 16384 tokens or more: screened */
   BITNET_HEAD_F16 = 1,     /* as published */
-  BITNET_HEAD_INT8 = 2     /* 8 bits a weight with a scale per row: half the bytes, slightly other logits */
+  BITNET_HEAD_INT8 = 2,    /* 8 bits a weight with a scale per row: half the bytes, slightly other logits */
+  BITNET_HEAD_Q6 = 3,      /* 6 bits a weight with a scale for every 16: 0.41 of the bytes, slightly other logits */
+  BITNET_HEAD_SCREENED = 4 /* f16 with a screen of 5 bits a weight beside it: the same logits and tokens; greedy and
+                              top-k sampling read little more than the screen, 0.34 of the bytes */
 } bitnet_head;
 
 /* How an I2_S tensor of a GGUF file lies, which the file does not say: it is as the CPU that wrote it. */
@@ -181,7 +184,7 @@ typedef struct bitnet_model_info {
   const char* architecture; /* "bitnet-b1.58", "bitnet-25" or "bitnet" */
   const char* isa;          /* kernel set in use */
   const char* packing;      /* "i2" or "t5"; "mixed" */
-  const char* head;         /* "f16" or "int8" */
+  const char* head;         /* "f16", "int8", "q6" or "screened" */
   uint64_t parameters;      /* number of weights, embedding included, a tied head not counted again */
   uint64_t ternary_parameters;
   uint64_t file_bytes;
@@ -327,7 +330,7 @@ typedef struct bitnet_perf {
   uint64_t generated_tokens; /* evaluated one by one */
   uint64_t generated_ns;
   uint64_t sampled_tokens;
-  uint64_t sample_ns;
+  uint64_t sample_ns; /* of a model whose head is "screened", the head included */
 } bitnet_perf;
 
 /* Counters since the session was made or they were last reset. */
@@ -362,8 +365,9 @@ typedef struct bitnet_batch_item {
 BITNET_API bitnet_status bitnet_eval_batch(const bitnet_batch_item* items, size_t count);
 
 /* The logits of the session's last evaluation: `vocabulary` floats for row `index`, which counts the tokens of that
- * call with BITNET_LOGITS_ALL, and is 0 with BITNET_LOGITS_LAST. Valid until the session is next changed. Errors:
- * ARGUMENT if there is no such row. */
+ * call with BITNET_LOGITS_ALL, and is 0 with BITNET_LOGITS_LAST. Valid until the session is next changed. Where the
+ * model's head is "screened", logits of BITNET_LOGITS_LAST are computed when this first asks for them, with the session's
+ * threads: bitnet_sample mostly does with less. Errors: ARGUMENT if there is no such row. */
 BITNET_API bitnet_status bitnet_session_logits(const bitnet_session* session, size_t index, const float** logits);
 
 /* ---------------------------------------------------------------- sampling */

@@ -21,6 +21,7 @@
 #include <cstdint>
 
 #include "packing.h"
+#include "planes.h"
 
 namespace bitnet {
 
@@ -42,18 +43,21 @@ struct TernaryProduct {
 };
 constexpr size_t kTernaryScratchBytes = size_t{1} << 20;
 
-// Rows of an unquantized or int8 matrix (the head) times float vectors.
+// Rows of a matrix of numbers (the head) times float vectors.
 struct HeadProduct {
-  const void* weights;  // f16: rows * stride values. int8: likewise, two's complement, -127 .. 127
-  const float* scales;  // int8: one per row; f16: null
-  size_t cols, stride;  // stride >= cols; what lies between them is zero
-  size_t row_begin, row_end;
-  const float* x;  // `tokens` rows of cols, x_stride apart
+  const void* weights;        // f16: rows * stride values. int8: likewise, two's complement, -127 .. 127. q5, q6: tiles
+  const float* scales;        // one per row; f16: null
+  size_t cols, stride;        // stride >= cols; what lies between them is zero. q5, q6: stride does not count
+  size_t row_begin, row_end;  // q5, q6: row_begin is a multiple of kTileRows
+  const float* x;             // `tokens` rows of cols, x_stride apart
   size_t x_stride, tokens;
   float* out;  // out[t * out_stride + r]
   size_t out_stride;
-  void* scratch;  // int8: 2 * tokens * stride bytes (the activations in two bytes each), aligned to 64
+  // For the activations of all tokens as integers, aligned to 64. int8: 2 * tokens * stride bytes; q5, q6:
+  // kPlanesScratch * tokens * (cols rounded up to kTileCols)
+  void* scratch;
 };
+constexpr size_t kPlanesScratch = 3;
 
 // Keys and values of a KV head lie in blocks of kKvBlock positions, and attention takes kKvSplit positions by
 // themselves, so that threads can share a long sequence. Both are counted from position 0, so that what a row gets does
@@ -107,6 +111,11 @@ struct Kernels {
   // q = round to even(x * (1 / step)) or, if that is NaN, 0; the sum of w * q is exact (64 bits);
   // out = float(sum) * (scale[r] * step).
   void (*head_int8)(const HeadProduct&);
+  // Likewise with step = max(largest |x|, 1e-30) / 32639 and these operations: for each group of columns in turn, from
+  // +0, sum += float(sum over the group of (code - middle) * q, an exact integer) * float(group scale);
+  // out = sum * (scale[r] * step).
+  void (*head_q5)(const HeadProduct&);
+  void (*head_q6)(const HeadProduct&);
 
   // Rotates the pairs (x[i], x[i + head_dim/2]) of each of `heads` heads: (a, b) -> (a*cos - b*sin, b*cos + a*sin).
   // head_dim is even; cosines and sines have head_dim / 2 values.

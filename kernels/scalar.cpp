@@ -175,6 +175,32 @@ void head_int8(const HeadProduct& p) {
   }
 }
 
+template <Planes planes>
+void head_planes(const HeadProduct& p) {
+  const size_t tiles = tiles_per_row(p.cols);
+  for (size_t t = 0; t < p.tokens; ++t) {
+    const float* x = p.x + t * p.x_stride;
+    const float step = at_least(largest_magnitude(x, p.cols), 1e-30f) / 32639.0f;
+    const float inverse = 1.0f / step;
+    for (size_t row = p.row_begin; row < p.row_end; ++row) {
+      const uint8_t* tile = static_cast<const uint8_t*>(p.weights) + row / kTileRows * tiles * tile_bytes(planes);
+      float sum = 0;
+      for (size_t begin = 0; begin < tiles * kTileCols; begin += kGroupCols) {
+        const size_t within = begin % kTileCols;
+        int32_t products = 0;
+        for (size_t i = 0; i < kGroupCols && begin + i < p.cols; ++i) {
+          const int code = read_code(planes, tile, row % kTileRows, within + i) - middle_code(planes);
+          products += code * round_to_int(x[begin + i] * inverse);
+        }
+        const auto scale = static_cast<int8_t>(tile[within / kGroupCols * kTileRows + row % kTileRows]);
+        sum += static_cast<float>(products) * static_cast<float>(scale);
+        if (within + kGroupCols == kTileCols) tile += tile_bytes(planes);
+      }
+      p.out[t * p.out_stride + row] = sum * (p.scales[row] * step);
+    }
+  }
+}
+
 void rope(float* x, size_t heads, size_t head_dim, const float* cosines, const float* sines) {
   const size_t half = head_dim / 2;
   for (size_t head = 0; head < heads; ++head, x += head_dim) {
@@ -284,9 +310,25 @@ void to_f32(const f16* x, size_t n, float* y) {
 }  // namespace
 
 const Kernels scalar_kernels = {
-    "scalar", rms_norm,  quantize,        ternary<I2Digits>, ternary<T5Digits>, head_f16,  head_int8,
-    rope,     attention, attention_merge, attention_finish,  gate_relu2,        gate_silu, add,
-    to_f16,   to_f32,    exp_sum,
+    "scalar",
+    rms_norm,
+    quantize,
+    ternary<I2Digits>,
+    ternary<T5Digits>,
+    head_f16,
+    head_int8,
+    head_planes<Planes::q5>,
+    head_planes<Planes::q6>,
+    rope,
+    attention,
+    attention_merge,
+    attention_finish,
+    gate_relu2,
+    gate_silu,
+    add,
+    to_f16,
+    to_f32,
+    exp_sum,
 };
 
 }  // namespace bitnet

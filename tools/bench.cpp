@@ -108,6 +108,7 @@ class Runner {
     const Stopwatch time;
     if (test.prompt) {
       check(bitnet_eval(session_.get(), tokens, test.tokens, BITNET_LOGITS_LAST));
+      next_after(tokens[test.tokens - 1]);
       progress(test.tokens);
     } else {
       bitnet_token token = tokens[0];

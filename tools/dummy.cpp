@@ -26,6 +26,9 @@ void dummy(const Options& options) {
   ProgressBar bar("writing");
   DummyOptions made;
   made.packing = options.packing == BITNET_PACKING_T5 ? Packing::t5 : Packing::i2;
+  if (options.head != BITNET_HEAD_DEFAULT && options.head != BITNET_HEAD_F16 && options.head != BITNET_HEAD_INT8) {
+    throw Stop(kUsage, "a dummy's head is f16 or int8; `bitnet convert` makes the others of it");
+  }
   made.head = options.head == BITNET_HEAD_INT8 ? HeadType::int8 : HeadType::f16;
   made.seed = options.seed;
   made.progress = [&bar](uint64_t done, uint64_t total) { return ProgressBar::callback(&bar, done, total) == 0; };

@@ -122,7 +122,10 @@ Json as_json(const Facts& facts) {
 std::shared_ptr<const Container> open_tensors(const Options& options) {
   OpenOptions open;
   open.packing = options.model.packing == BITNET_PACKING_T5 ? Packing::t5 : Packing::i2;
-  open.head = options.model.head == BITNET_HEAD_INT8 ? HeadType::int8 : HeadType::f16;
+  open.head = options.model.head == BITNET_HEAD_INT8       ? HeadType::int8
+              : options.model.head == BITNET_HEAD_Q6       ? HeadType::q6
+              : options.model.head == BITNET_HEAD_SCREENED ? HeadType::screened
+                                                           : HeadType::f16;
   open.layout = options.model.i2s == BITNET_I2S_ARM ? I2sLayout::arm : I2sLayout::x86;
   return open_container(model_path(options.model), open);
 }

@@ -52,8 +52,14 @@ CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing) {
 }
 
 CLI::Option* add_head_option(CLI::App& command, bitnet_head& head) {
-  return add_choice(command, "--head", head, "Output head as published (f16, the default) or in half the size (int8)",
-                    {{"f16", BITNET_HEAD_F16}, {"int8", BITNET_HEAD_INT8}});
+  return add_choice(command, "--head", head,
+                    "Output head as published (f16, the default), in half the size (int8), in 0.41 of it (q6), or as "
+                    "published with a "
+                    "small copy beside it that finds the likely tokens (screened: the same results, faster)",
+                    {{"f16", BITNET_HEAD_F16},
+                     {"int8", BITNET_HEAD_INT8},
+                     {"q6", BITNET_HEAD_Q6},
+                     {"screened", BITNET_HEAD_SCREENED}});
 }
 
 CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout) {

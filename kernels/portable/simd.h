@@ -66,6 +66,8 @@ BITNET_INLINE void store(void* p, V v) {
 //   dot_add(s, d, q)      s + the products of the digits 0 .. 2 in d and the int8 values in q, several to a lane: where
 //                         Partial has 16-bit lanes, at most 2 * 2 * 127 of them a call
 //   total(s)              a Partial in 32-bit lanes
+//   bytes_to_float(p)     int8 values as floats
+//   dot_quads(s, d, q)    s + the products of the four values 0 .. 63 in each lane of d and the four int8 values in q
 //   half_to_float(p)      binary16 values as floats
 //   float_to_half(x, p)   and back, to nearest even
 //   kFewestI2, kFewestT5  for so many tokens a tile of 32, 16 and 8 tokens of sum tables is faster than what comes
@@ -81,6 +83,9 @@ BITNET_INLINE S32 multiply_pairs(S16 a, S16 b) { return (S32)_mm512_madd_epi16((
 BITNET_INLINE F32 half_to_float(const uint16_t* p) {
   return _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256((const __m256i*)p));
 }
+BITNET_INLINE F32 bytes_to_float(const int8_t* p) {
+  return _mm512_maskz_cvtepi32_ps(0xffff, _mm512_maskz_cvtepi8_epi32(0xffff, _mm_loadu_si128((const __m128i*)p)));
+}
 BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
   _mm256_storeu_si256((__m256i*)p, _mm512_maskz_cvtps_ph(0xffff, x, _MM_FROUND_TO_NEAREST_INT));
 }
@@ -91,11 +96,13 @@ BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
   return (S32)_mm512_dpbusd_epi32((__m512i)s, (__m512i)d, (__m512i)q);
 }
 BITNET_INLINE S32 total(Partial s) { return s; }
+BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return dot_add(s, d, q); }
 constexpr size_t kFewestI2[3] = {23, 14, 14}, kFewestT5[3] = {20, 8, 8};
 #else
 using Partial = S16;
 BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) { return s + (S16)_mm512_maddubs_epi16((__m512i)d, (__m512i)q); }
 BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
+BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return s + total(dot_add(Partial{}, d, q)); }
 constexpr size_t kFewestI2[3] = {23, 12, 12}, kFewestT5[3] = {21, 8, 8};
 #endif
 
@@ -108,6 +115,9 @@ BITNET_INLINE void narrow(S32 x, int8_t* p) {
 }
 BITNET_INLINE S32 multiply_pairs(S16 a, S16 b) { return (S32)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
 BITNET_INLINE F32 half_to_float(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p)); }
+BITNET_INLINE F32 bytes_to_float(const int8_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)));
+}
 BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
   _mm_storeu_si128((__m128i*)p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
 }
@@ -115,6 +125,7 @@ BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
 using Partial = S16;
 BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) { return s + (S16)_mm256_maddubs_epi16((__m256i)d, (__m256i)q); }
 BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
+BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return s + total(dot_add(Partial{}, d, q)); }
 constexpr size_t kFewestI2[3] = {23, 9, 9}, kFewestT5[3] = {22, 8, 8};
 
 #elif defined(__SSE2__)
@@ -130,6 +141,10 @@ BITNET_INLINE void narrow(S32 x, int8_t* p) {
 }
 BITNET_INLINE S32 multiply_pairs(S16 a, S16 b) { return (S32)_mm_madd_epi16((__m128i)a, (__m128i)b); }
 
+BITNET_INLINE F32 bytes_to_float(const int8_t* p) {
+  const __m128i x = _mm_cvtsi32_si128(load<int32_t>(p)), pairs = _mm_unpacklo_epi8(x, x);
+  return _mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpacklo_epi16(pairs, pairs), 24));
+}
 BITNET_INLINE F32 half_to_float(const uint16_t* p) {
   const S32 h = (S32)_mm_unpacklo_epi16(_mm_loadl_epi64((const __m128i*)p), _mm_setzero_si128());
   const S32 magnitude = (h & 0x7fff) << 13;
@@ -161,6 +176,7 @@ BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
   return s + even * ((S16)((U16)q << 8) >> 8) + odd * ((S16)q >> 8);
 }
 BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
+BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return s + total(dot_add(Partial{}, d, q)); }
 constexpr size_t kFewestI2[3] = {25, 10, 3}, kFewestT5[3] = {25, 10, 3};
 
 #elif defined(__aarch64__)
@@ -176,6 +192,10 @@ BITNET_INLINE S32 multiply_pairs(S16 a, S16 b) {
   return (S32)vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y));
 }
 BITNET_INLINE F32 half_to_float(const uint16_t* p) { return (F32)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
+BITNET_INLINE F32 bytes_to_float(const int8_t* p) {
+  const int16x8_t x = vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(load<int32_t>(p))));
+  return (F32)vcvtq_f32_s32(vmovl_s16(vget_low_s16(x)));
+}
 BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
   vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32((float32x4_t)x)));
 }
@@ -186,6 +206,11 @@ BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
   return (S16)vmlal_high_s8(vmlal_s8((int16x8_t)s, vget_low_s8(x), vget_low_s8(y)), x, y);
 }
 BITNET_INLINE S32 total(Partial s) { return (S32)vpaddlq_s16((int16x8_t)s); }
+BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) {
+  const int8x16_t x = (int8x16_t)d, y = (int8x16_t)q;
+  const int16x8_t pairs = vpaddq_s16(vmull_s8(vget_low_s8(x), vget_low_s8(y)), vmull_high_s8(x, y));
+  return (S32)vpadalq_s16((int32x4_t)s, pairs);
+}
 constexpr size_t kFewestI2[3] = {25, 10, 4},
                  kFewestT5[3] = {25, 10, 4};  // not measured: between those of SSE2 and, for its width, AVX2
 

@@ -89,6 +89,11 @@ const char* packing_name(const Model& model) {
   return i2 && t5 ? "mixed" : i2 ? "i2" : "t5";
 }
 
+const char* head_name(const Model& model) {
+  if (model.screen.data != nullptr) return "screened";
+  return model.head.type == PlainMatrix::Type::f16 ? "f16" : model.head.type == PlainMatrix::Type::int8 ? "int8" : "q6";
+}
+
 }  // namespace
 
 bitnet_status bitnet_open(const char* path, const bitnet_open_options* options, bitnet_model** model) {
@@ -127,7 +132,7 @@ bitnet_status bitnet_model_get_info(const bitnet_model* handle, bitnet_model_inf
         .architecture = handle->architecture.c_str(),
         .isa = handle->runtime->kernels().name,
         .packing = packing_name(model),
-        .head = model.head.type == PlainMatrix::Type::f16 ? "f16" : "int8",
+        .head = head_name(model),
         .parameters = ternary + plain_parameters(model),
         .ternary_parameters = ternary,
         .file_bytes = model.container->file_bytes(),

@@ -26,6 +26,10 @@ inline HeadType make_head(bitnet_head head) {
       return HeadType::f16;
     case BITNET_HEAD_INT8:
       return HeadType::int8;
+    case BITNET_HEAD_Q6:
+      return HeadType::q6;
+    case BITNET_HEAD_SCREENED:
+      return HeadType::screened;
   }
   fail(BITNET_ERROR_ARGUMENT, "head ", static_cast<int>(head), " does not exist");
 }

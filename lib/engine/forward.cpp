@@ -4,21 +4,17 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstring>
 #include <utility>
 
 namespace bitnet {
 namespace {
 
-// Rows whose logits are computed in one pass over the head.
-constexpr uint32_t kHeadRows = 16;
 // What a thread takes of a ternary product at a time. Of few tokens, some rows: enough bytes to read straight on, few
 // enough to balance. Of many, some tokens and, if those go round, all rows, as the kernels' tables of sums cost the
 // same for any number of rows.
 constexpr uint32_t kFewRows = 128;
 constexpr uint32_t kManyTokens = 12;
 constexpr uint32_t kTokensAtATime = 64;
-constexpr uint32_t kHeadChunk = 512;
 // Queries that share the keys and values of a tile: enough that converting these costs little, few enough that the
 // tile's states stay in a core's own cache.
 constexpr uint32_t kTileQueries = 64;
@@ -58,18 +54,15 @@ ForwardPass::Layout::Layout(const HyperParameters& hyper, uint32_t threads, uint
   end = std::max({attention_end, ffn_end, end});
   normed = take(threads, widest * sizeof(float));
   states = take(threads, 2 * tile_queries * state * sizeof(float));
-  scratch_bytes = round_up(std::max({kTernaryScratchBytes, 2 * kHeadRows * round_up(hyper.hidden, 64),
-                                     attention_scratch_bytes(tile_queries, hyper.head_dim)}),
-                           64);
+  scratch_bytes = round_up(std::max(kTernaryScratchBytes, attention_scratch_bytes(tile_queries, hyper.head_dim)), 64);
   scratch = take(threads, scratch_bytes);
   split_states = take(hyper.heads, (context + kKvSplit - 1) / kKvSplit * state * sizeof(float));
-  last = take(kHeadRows, hyper.hidden * sizeof(float));
-  logits = take(kHeadRows, hyper.vocabulary * sizeof(float));
+  last = take(Head::kRows, hyper.hidden * sizeof(float));
   total = end;
 }
 
 uint64_t ForwardPass::bytes(const HyperParameters& hyper, uint32_t threads, uint32_t batch, uint32_t context) {
-  return Layout(hyper, threads, batch, context).total;
+  return Layout(hyper, threads, batch, context).total + Head::bytes(hyper, threads);
 }
 
 ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool& threads, uint32_t batch,
@@ -81,6 +74,7 @@ ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool&
       rope_(model.hyper.head_dim, model.hyper.rope_theta),
       layout_(model.hyper, threads.width(), batch, context),
       memory_(layout_.total),
+      head_(model, kernels, threads),
       x_(floats(layout_.x)),
       cosines_(floats(layout_.cosines)),
       sines_(floats(layout_.sines)),
@@ -302,41 +296,25 @@ void ForwardPass::attend_split(uint32_t layer, uint32_t kv_head, Tile tile, uint
   });
 }
 
-// The output head, for the rows that want it, kHeadRows at a time.
+// What the head multiplies, for the rows that want it, and their logits.
 void ForwardPass::logits() {
-  const PlainMatrix& m = model_.head;
-  const auto product = m.type == PlainMatrix::Type::f16 ? kernels_.head_f16 : kernels_.head_int8;
   float* last = floats(layout_.last);
-  float* out = floats(layout_.logits);
-  float* wanted[kHeadRows];
+  const size_t n = hyper_.hidden;
+  const auto norm = [&](size_t t, float* out) {  // once for a row: added() changes it
+    kernels_.rms_norm(added(static_cast<uint32_t>(t)), model_.output_norm, hyper_.rms_epsilon, n, out);
+  };
+  float* wanted[Head::kRows];
   for (size_t t = 0; t < rows_.size();) {
     uint32_t tokens = 0;
-    for (; t < rows_.size() && tokens < kHeadRows; t++) {
-      if (rows_[t].logits == nullptr) continue;
-      kernels_.rms_norm(added(static_cast<uint32_t>(t)), model_.output_norm, hyper_.rms_epsilon, hyper_.hidden,
-                        last + size_t{tokens} * hyper_.hidden);
-      wanted[tokens++] = rows_[t].logits;
+    for (; t < rows_.size() && tokens < Head::kRows; t++) {
+      if (rows_[t].hidden != nullptr) {
+        norm(t, rows_[t].hidden);
+      } else if (rows_[t].logits != nullptr) {
+        norm(t, last + tokens * n);
+        wanted[tokens++] = rows_[t].logits;
+      }
     }
-    if (tokens == 0) return;
-    each((m.rows + kHeadChunk - 1) / kHeadChunk, [&](uint32_t chunk, uint32_t worker) {
-      product({
-          .weights = m.data,
-          .scales = m.scales,
-          .cols = m.cols,
-          .stride = m.stride,
-          .row_begin = size_t{chunk} * kHeadChunk,
-          .row_end = std::min<size_t>(size_t{chunk + 1} * kHeadChunk, m.rows),
-          .x = last,
-          .x_stride = hyper_.hidden,
-          .tokens = tokens,
-          .out = out,
-          .out_stride = m.rows,
-          .scratch = scratch(worker),
-      });
-    });
-    for (uint32_t i = 0; i < tokens; i++) {
-      std::memcpy(wanted[i], out + size_t{i} * m.rows, m.rows * sizeof(float));
-    }
+    if (tokens > 0) head_.logits(last, std::span(wanted, tokens));
   }
 }
 

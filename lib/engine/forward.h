@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "engine/head.h"
 #include "engine/kv_cache.h"
 #include "engine/rope.h"
 #include "engine/thread_pool.h"
@@ -22,7 +23,9 @@ struct Row {
   Token token;
   uint32_t position;
   KvCache* cache;
-  float* logits;  // vocabulary floats, or null where none are wanted
+  // One of these may be wanted, the others are null:
+  float* logits;  // vocabulary floats
+  float* hidden;  // what the head multiplies
 };
 
 class ForwardPass {
@@ -32,9 +35,11 @@ class ForwardPass {
 
   static uint64_t bytes(const HyperParameters& hyper, uint32_t threads, uint32_t batch, uint32_t context);
 
-  // Stores keys and values of the rows in their caches, and their logits. Returns false, with the caches' positions
-  // from these rows on in an unknown state, as soon as `cancelled` (asked before every layer) says so.
+  // Stores keys and values of the rows in their caches, their logits and hidden states. Returns false, with the caches'
+  // positions from these rows on in an unknown state, as soon as `cancelled` (asked before every layer) says so.
   bool run(std::span<const Row> rows, const std::function<bool()>& cancelled);
+
+  Head& head() { return head_; }
 
  private:
   // A ternary matrix and where its product with the quantized activations goes.
@@ -102,9 +107,8 @@ class ForwardPass {
     size_t scratch_bytes;
     // For a row alone, one for each head and split:
     size_t split_states;
-    // For the head, kHeadRows rows:
-    size_t last;    // hidden
-    size_t logits;  // vocabulary
+    // For the head:
+    size_t last;  // Head::kRows rows of hidden
     size_t total;
     uint32_t widest;     // hidden, heads * head_dim or ffn
     uint32_t attention;  // heads * head_dim
@@ -125,6 +129,7 @@ class ForwardPass {
 
   const Layout layout_;
   Buffer memory_;
+  Head head_;
   float *x_, *cosines_, *sines_, *steps_, *q_, *k_, *v_, *mixed_, *gate_, *up_, *y_;
   int8_t* quantized_;
   size_t quantized_stride_ = 0;  // of the activations at hand

@@ -16,6 +16,8 @@ constexpr uint32_t kMaxThreads = 512;
 constexpr uint32_t kMaxBatch = 4096;
 constexpr uint32_t kMaxContext = 1 << 24;  // positions are exact as floats up to here
 constexpr uint32_t kDefaultBatch = 256;
+// For more hidden states at a time, one pass over the whole head costs less than one over its screen for each.
+constexpr ptrdiff_t kMostScreened = 2;
 
 SessionOptions with_defaults(SessionOptions options, const HyperParameters& hyper) {
   if (options.context == 0) options.context = hyper.context;
@@ -53,6 +55,7 @@ Session::Session(std::shared_ptr<const Runtime> runtime, const SessionOptions& o
       cache_(runtime_->model().hyper, options_.context) {
   tokens_.reserve(options_.context);
   logits_.reserve(vocabulary());
+  hidden_.resize(runtime_->model().hyper.hidden);
 }
 
 Session::Session(const Session& other)
@@ -62,7 +65,9 @@ Session::Session(const Session& other)
       compute_(other.compute_),
       cache_(runtime_->model().hyper, options_.context),
       logits_(other.logits_),
-      logits_rows_(other.logits_rows_) {
+      logits_rows_(other.logits_rows_),
+      hidden_(other.hidden_),
+      logits_later_(other.logits_later_) {
   tokens_.reserve(options_.context);
   tokens_.assign(other.tokens_.begin(), other.tokens_.end());
   logits_.reserve(vocabulary());
@@ -75,7 +80,8 @@ uint64_t Session::bytes(const Model& model, const SessionOptions& asked) {
   const SessionOptions options = with_defaults(asked, model.hyper);
   return KvCache::bytes(model.hyper, options.context) +
          ForwardPass::bytes(model.hyper, options.threads, options.batch, options.context) +
-         uint64_t{options.context} * sizeof(Token) + uint64_t{model.hyper.vocabulary} * sizeof(float);
+         uint64_t{options.context} * sizeof(Token) +
+         (uint64_t{model.hyper.vocabulary} + model.hyper.hidden) * sizeof(float);
 }
 
 void Session::rewind(uint32_t position) {
@@ -83,13 +89,20 @@ void Session::rewind(uint32_t position) {
           ": the session holds ", tokens_.size(), " tokens");
   tokens_.resize(position);
   logits_rows_ = 0;
+  logits_later_ = false;
 }
 
 std::span<const float> Session::logits(size_t index) const {
   require(index < logits_rows_, BITNET_ERROR_ARGUMENT, "there are no logits of row ", index,
           ": the last evaluation left ", logits_rows_, " rows");
   const size_t n = vocabulary();
-  return std::span(logits_).subspan(index * n, n);
+  if (logits_later_) {
+    const std::lock_guard lock(compute_->mutex);
+    float* const out = logits_.data();
+    compute_->forward.head().logits(hidden_.data(), {&out, 1});
+    logits_later_ = false;
+  }
+  return std::span<const float>(logits_).subspan(index * n, n);
 }
 
 void Session::eval(std::span<const Token> tokens, bitnet_logits_of which, const std::atomic<bool>* cancel) {
@@ -116,10 +129,25 @@ Token Session::sample(Sampler& sampler) {
       logits_rows_ != 0, BITNET_ERROR_ARGUMENT,
       "there are no logits to draw a token from: evaluate tokens with BITNET_LOGITS_LAST or BITNET_LOGITS_ALL first");
   const auto start = std::chrono::steady_clock::now();
-  const Token token = sampler.sample(logits(logits_rows_ - 1), tokens_);
+  Token token;
+  if (!sample_largest(sampler, token)) token = sampler.sample(logits(logits_rows_ - 1), tokens_);
   perf.sampled_tokens++;
   perf.sample_ns += nanoseconds_since(start);
   return token;
+}
+
+// Draws the token that sample() draws, if that takes only a few of the logits and the others are not there yet.
+bool Session::sample_largest(Sampler& sampler, Token& token) {
+  if (!logits_later_) return false;
+  const size_t count = sampler.most_needed(vocabulary(), tokens_);
+  if (count == 0) return false;
+  std::vector<TokenLogit> found;
+  {
+    const std::lock_guard lock(compute_->mutex);
+    if (!compute_->forward.head().largest(hidden_.data(), count, sampler.adjusted(), found)) return false;
+  }
+  token = sampler.sample(found, vocabulary(), tokens_);
+  return true;
 }
 
 // Where evaluation of a batch stands: hands out its rows in pieces, item by item.
@@ -135,7 +163,7 @@ class Session::Rows {
       Session& session = *item.session;
       for (; token_ < item.tokens.size() && rows.size() < rows.capacity(); token_++) {
         rows.push_back({item.tokens[token_], session.position() + static_cast<uint32_t>(token_), &session.cache_,
-                        logits(item, token_)});
+                        logits(item, token_), hidden(item, token_)});
       }
       if (token_ < item.tokens.size()) break;
     }
@@ -146,7 +174,14 @@ class Session::Rows {
   static float* logits(const Item& item, size_t token) {
     Session& session = *item.session;
     if (item.which == BITNET_LOGITS_ALL) return session.logits_.data() + token * session.vocabulary();
-    return item.which == BITNET_LOGITS_LAST && token + 1 == item.tokens.size() ? session.logits_.data() : nullptr;
+    return is_last(item, token) && !session.logits_later_ ? session.logits_.data() : nullptr;
+  }
+  static float* hidden(const Item& item, size_t token) {
+    Session& session = *item.session;
+    return is_last(item, token) && session.logits_later_ ? session.hidden_.data() : nullptr;
+  }
+  static bool is_last(const Item& item, size_t token) {
+    return item.which == BITNET_LOGITS_LAST && token + 1 == item.tokens.size();
   }
 
   std::span<const Item> items_;
@@ -166,7 +201,10 @@ void Session::eval_batch(std::span<const Item> items, const std::atomic<bool>* c
     session.check(items[i]);
     if (session.context() > widest->context()) widest = &session;
   }
-  for (const Item& item : items) item.session->prepare_logits(item);
+  const auto wanting =
+      std::count_if(items.begin(), items.end(), [](const Item& item) { return item.which == BITNET_LOGITS_LAST; });
+  const bool later = widest->compute_->forward.head().has_screen() && wanting <= kMostScreened;
+  for (const Item& item : items) item.session->prepare_logits(item, later && item.which == BITNET_LOGITS_LAST);
 
   const auto start = std::chrono::steady_clock::now();
   const SessionOptions& options = widest->options_;
@@ -186,10 +224,11 @@ void Session::eval_batch(std::span<const Item> items, const std::atomic<bool>* c
 }
 
 // Makes room for the logits of the item; there are none until it has been evaluated.
-void Session::prepare_logits(const Item& item) {
+void Session::prepare_logits(const Item& item, bool later) {
   const size_t rows = item.which == BITNET_LOGITS_ALL ? item.tokens.size() : item.which == BITNET_LOGITS_LAST;
   logits_rows_ = 0;
   logits_.resize(rows * vocabulary());
+  logits_later_ = later;
 }
 
 void Session::advance(const Item& item, uint64_t elapsed) {

@@ -50,7 +50,9 @@ class Session {
   std::span<const Token> tokens() const { return tokens_; }
   void rewind(uint32_t position);
 
-  // Logits of row `index` of the last evaluation, and how many rows there are.
+  // Logits of row `index` of the last evaluation, and how many rows there are. Where the model's head has a screen, and
+  // the evaluation was of so few sessions that their next tokens are found more quickly with it, they are computed only
+  // when they are asked for here.
   std::span<const float> logits(size_t index) const;
   size_t logits_rows() const { return logits_rows_; }
 
@@ -88,7 +90,8 @@ class Session {
 
   size_t vocabulary() const { return runtime_->model().hyper.vocabulary; }
   void check(const Item& item) const;
-  void prepare_logits(const Item& item);
+  void prepare_logits(const Item& item, bool later);
+  bool sample_largest(Sampler& sampler, Token& token);
   void advance(const Item& item, uint64_t elapsed);
 
   std::shared_ptr<const Runtime> runtime_;
@@ -96,8 +99,10 @@ class Session {
   std::shared_ptr<Compute> compute_;
   KvCache cache_;
   std::vector<Token> tokens_;  // has room for `context` of them
-  std::vector<float> logits_;
+  mutable std::vector<float> logits_;
   size_t logits_rows_ = 0;
+  std::vector<float> hidden_;          // of the last token
+  mutable bool logits_later_ = false;  // row 0 of the logits is still to be computed from hidden_
 };
 
 }  // namespace bitnet

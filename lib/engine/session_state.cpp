@@ -123,6 +123,7 @@ void Session::load(std::span<const std::byte> state) {
     for (uint32_t t = 0; t < header.tokens; t++, row += dim) std::copy_n(row, dim, cache_.values(head, t));
   }
   logits_rows_ = 0;
+  logits_later_ = false;
 }
 
 }  // namespace bitnet

@@ -78,9 +78,9 @@ void verify_metadata(const Buffer& raw) {
 
 void check_scales(const Tensor& tensor) {
   const size_t count = tensor.scales.size();
-  const bool fits = is_ternary(tensor.type)         ? count == 1 || count == tensor.rows
-                    : tensor.type == fb::Type::int8 ? count == tensor.rows
-                                                    : count == 0;
+  const bool fits = is_ternary(tensor.type)                                   ? count == 1 || count == tensor.rows
+                    : tensor.type == fb::Type::int8 || is_planes(tensor.type) ? count == tensor.rows
+                                                                              : count == 0;
   require(fits, BITNET_ERROR_FORMAT, "tensor ", tensor.name, " of ", tensor.rows, " rows has ", count, " scales");
   for (const float scale : tensor.scales) {
     require(std::isfinite(scale) && scale > 0, BITNET_ERROR_FORMAT, "tensor ", tensor.name, " has the scale ", scale,
@@ -88,9 +88,20 @@ void check_scales(const Tensor& tensor) {
   }
 }
 
+void check_bounds(const Tensor& tensor) {
+  const size_t count = tensor.name == kScreenName ? tensor.rows : 0;
+  require(tensor.bounds.size() == count, BITNET_ERROR_FORMAT, "tensor ", tensor.name, " of ", tensor.rows, " rows has ",
+          tensor.bounds.size(), " bounds");
+  for (const float bound : tensor.bounds) {
+    require(std::isfinite(bound) && bound >= 0, BITNET_ERROR_FORMAT, "tensor ", tensor.name, " has the bound ", bound,
+            "; a bound must be finite and not negative");
+  }
+}
+
 // All that can be said of a tensor without looking where it lies.
 Tensor read_tensor(const fb::Tensor& entry) {
-  Tensor tensor{view(entry.name()), entry.type(), entry.rows(), entry.cols(), entry.stride(), {}, {}, entry.checksum()};
+  Tensor tensor{view(entry.name()), entry.type(), entry.rows(), entry.cols(), entry.stride(), {}, {}, {},
+                entry.checksum()};
   require(tensor.type <= fb::Type::MAX && entry.codec() <= fb::Codec::MAX, BITNET_ERROR_UNSUPPORTED, "tensor ",
           tensor.name, " is of a type or codec that this library does not know; a newer libbitnet may");
   require(tensor.rows >= 1 && tensor.rows <= kMaxExtent && tensor.cols >= 1 && tensor.cols <= kMaxExtent,
@@ -100,7 +111,9 @@ Tensor read_tensor(const fb::Tensor& entry) {
           BITNET_ERROR_FORMAT, "tensor ", tensor.name, " of shape ", tensor.rows, " x ", tensor.cols, " has ",
           entry.raw_size(), " bytes in rows of ", tensor.stride, "; that does not fit its type");
   if (entry.scales() != nullptr) tensor.scales = {entry.scales()->data(), entry.scales()->size()};
+  if (entry.bounds() != nullptr) tensor.bounds = {entry.bounds()->data(), entry.bounds()->size()};
   check_scales(tensor);
+  check_bounds(tensor);
   return tensor;
 }
 
@@ -304,6 +317,7 @@ uint64_t Container::compute_fingerprint() const {
   hasher.add(bytes_of(tokenizer.pieces()));
   hasher.add(bytes_of(tokenizer.ends()));
   for (const Tensor& tensor : parts_.tensors) {
+    if (tensor.name == kScreenName) continue;  // changes no result
     hasher.add(tensor.name);
     hasher.add_value(tensor.type);
     hasher.add_value(tensor.checksum);
@@ -321,10 +335,15 @@ void check_tensors(const Container& container, const std::vector<TensorSpec>& sp
     const bool fits = spec.role == Role::ternary     ? is_ternary(tensor->type)
                       : spec.role == Role::norm      ? tensor->type == fb::Type::f32
                       : spec.role == Role::embedding ? tensor->type == fb::Type::f16
-                                                     : tensor->type == fb::Type::f16 || tensor->type == fb::Type::int8;
+                      : spec.role == Role::screen    ? tensor->type == fb::Type::q5
+                                                  : tensor->type == fb::Type::f16 || tensor->type == fb::Type::int8 ||
+                                                        tensor->type == fb::Type::q6;
     require(fits, BITNET_ERROR_FORMAT, "tensor ", spec.name, " is of type ", fb::EnumNameType(tensor->type),
             ", which is none for its place");
   }
+  const Tensor* const head = container.find(kHeadName);
+  require(container.find(kScreenName) == nullptr || head == nullptr || head->type == fb::Type::f16, BITNET_ERROR_FORMAT,
+          "tensor ", kScreenName, " stands beside a head that is not F16");
   require(specs.size() == container.tensors().size(), BITNET_ERROR_UNSUPPORTED,
           "the file holds tensors that its architecture does not have; a newer libbitnet may know them");
 }

@@ -21,7 +21,12 @@
 
 namespace bitnet {
 
-enum class HeadType : uint8_t { f16, int8 };
+enum class HeadType : uint8_t {
+  f16,
+  int8,
+  q6,
+  screened,  // f16, with a q5 screen beside it
+};
 
 // A GGUF file does not say which machine's I2_S it holds.
 enum class I2sLayout : uint8_t { x86, arm };
@@ -48,7 +53,7 @@ struct Tensor {
   fb::Type type;
   uint32_t rows, cols, stride;
   std::span<const std::byte> data;
-  std::span<const float> scales;
+  std::span<const float> scales, bounds;
   uint64_t checksum;
 };
 

@@ -52,9 +52,9 @@ class ContainerSource final : public Source {
 
   void read_values(const TensorSpec& spec, uint32_t row, uint32_t count, float* out) const override {
     const Tensor& tensor = find(spec);
-    require(
-        tensor.type != fb::Type::int8, BITNET_ERROR_ARGUMENT, "tensor ", spec.name,
-        " is stored in int8, its F16 values are not in this file; keep the int8 head, or convert the original model");
+    require(tensor.type == fb::Type::f16 || tensor.type == fb::Type::f32, BITNET_ERROR_ARGUMENT, "tensor ", spec.name,
+            " is stored in ", fb::EnumNameType(tensor.type),
+            ", its F16 values are not in this file; keep this head, or convert the original model");
     for (uint32_t r = 0; r < count; ++r) {
       const size_t begin = size_t{row + r} * tensor.stride;
       float* const values = out + size_t{r} * spec.cols;

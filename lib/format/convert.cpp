@@ -17,9 +17,17 @@ uint64_t write(const Source& source, const ConverterOptions& form, const std::st
   return writer.finish(model);
 }
 
+// From this vocabulary on a screen pays: below it the head is a small part of a model.
+constexpr uint32_t kScreenedVocabulary = 16384;
+
+HeadType default_head(const Source& source) {
+  return source.describe().hyper->vocabulary < kScreenedVocabulary ? HeadType::f16 : HeadType::screened;
+}
+
 uint64_t convert_gguf(const MappedFile& file, const std::string& out, const ConvertOptions& options) {
   const auto source = open_gguf_source(file.bytes(), {options.layout, options.quantize, true});
-  const ConverterOptions form{options.packing.value_or(Packing::i2), options.head.value_or(HeadType::f16)};
+  const ConverterOptions form{options.packing.value_or(Packing::i2),
+                              options.head ? *options.head : default_head(*source)};
   return write(*source, form, out, options);
 }
 
@@ -28,7 +36,10 @@ ConverterOptions form_of(const Container& container) {
   ConverterOptions form;
   for (const Tensor& tensor : container.tensors()) {
     if (is_ternary(tensor.type)) form.packing = packing_of(tensor.type);
+    if (tensor.name == kScreenName) form.head = HeadType::screened;
+    if (tensor.name != kHeadName) continue;
     if (tensor.type == fb::Type::int8) form.head = HeadType::int8;
+    if (tensor.type == fb::Type::q6) form.head = HeadType::q6;
   }
   return form;
 }

@@ -11,7 +11,7 @@
 namespace bitnet {
 
 struct ConvertOptions {
-  // Not given: of a GGUF file i2 and F16, of a .bitnet file what it has.
+  // Not given: of a GGUF file i2 and F16, for large vocabularies with a screen; of a .bitnet file what it has.
   std::optional<Packing> packing = {};
   std::optional<HeadType> head = {};
   std::optional<int> zstd_level = {};  // compress the tensors, for a smaller download that takes longer to open

@@ -12,6 +12,7 @@
 #include "base/half.h"
 #include "base/parallel.h"
 #include "format/header.h"
+#include "format/planes_quantizer.h"
 
 namespace bitnet {
 namespace {
@@ -42,7 +43,7 @@ class Converter {
   fb::ModelT run() {
     fb::ModelT model = source_.describe();
     check_hyperparameters(*model.hyper);
-    const auto specs = tensor_specs(*model.hyper, source_.has(kHeadName));
+    const auto specs = tensor_specs(*model.hyper, source_.has(kHeadName), source_.has(kScreenName));
     source_.check(specs);
     plan(specs, model);
     uint64_t total = 0;
@@ -60,7 +61,11 @@ class Converter {
       model.tensors.push_back(plan_tensor(spec, name, type));
       jobs_.push_back({spec, model.tensors.back().get()});
     };
-    const bool int8_head = options_.head == HeadType::int8;
+    const bool small_head = options_.head == HeadType::int8 || options_.head == HeadType::q6;
+    const fb::Type head_type = options_.head == HeadType::int8 ? fb::Type::int8
+                               : options_.head == HeadType::q6 ? fb::Type::q6
+                                                               : fb::Type::f16;
+    const TensorSpec* head = &specs.front();  // what the head is made from: the embedding, or its own tensor
     for (const TensorSpec& spec : specs) {
       switch (spec.role) {
         case Role::norm:
@@ -73,13 +78,17 @@ class Converter {
           add(spec, spec.name, fb::Type::f16);
           break;
         case Role::head:
-          // A tied model's quantized head is dropped for the embedding that it was made from.
-          if (int8_head || !model.tied) add(spec, spec.name, int8_head ? fb::Type::int8 : fb::Type::f16);
+          // A tied model's quantized head is dropped for the embedding that it was made from, or copied.
+          if (!model.tied || source_.stored(spec, head_type)) head = &spec;
+          break;
+        case Role::screen:
           break;
       }
     }
-    // A tied model gets an int8 head beside its embedding.
-    if (int8_head && !source_.has(kHeadName)) add(specs.front(), kHeadName, fb::Type::int8);
+    // A tied model gets a quantized head beside its embedding.
+    if (small_head || !model.tied) add(*head, kHeadName, head_type);
+    if (options_.head != HeadType::screened) return;
+    add(source_.has(kScreenName) ? specs.back() : *head, kScreenName, fb::Type::q5);
   }
 
   void convert(const Job& job) {
@@ -94,6 +103,9 @@ class Converter {
         return convert_halves(job);
       case fb::Type::int8:
         return convert_int8(job);
+      case fb::Type::q5:
+      case fb::Type::q6:
+        return convert_planes(job);
       default:
         return convert_ternary(job);
     }
@@ -104,9 +116,10 @@ class Converter {
   void copy(const Job& job, const Tensor& stored) {
     check_stored(job.spec, stored);
     job.tensor->scales.assign(stored.scales.begin(), stored.scales.end());
+    job.tensor->bounds.assign(stored.bounds.begin(), stored.bounds.end());
     if (sink_.keep(*job.tensor, stored.data)) return meter_->advance(stored.data.size());
     // Piece by piece given back, so that the largest tensor is not in memory twice.
-    const uint32_t rows = job.spec.rows, step = rows_at_once(job.spec);
+    const uint32_t rows = job.spec.rows, step = rows_at_once(job);
     const auto offset = [&](uint32_t row) { return raw_bytes(job.tensor->type, row, job.spec.cols); };
     sink_.begin(*job.tensor);
     for (uint32_t row = 0; row < rows; row += step) {
@@ -131,17 +144,18 @@ class Converter {
          std::isfinite(value) ? ", beyond the range of F16" : "; the model is damaged");
   }
 
-  // Rows that fit into a piece, at least one group.
-  static uint32_t rows_at_once(const TensorSpec& spec) {
-    const size_t rows = kPieceBytes / (spec.cols * sizeof(float)) / kGroupRows * kGroupRows;
-    return static_cast<uint32_t>(std::clamp<size_t>(rows, kGroupRows, spec.rows));
+  // Rows that fit into a piece, at least one group of those that are packed together.
+  static uint32_t rows_at_once(const Job& job) {
+    const size_t group = is_planes(job.tensor->type) ? kTileRows : kGroupRows;
+    const size_t rows = kPieceBytes / (job.spec.cols * sizeof(float)) / group * group;
+    return static_cast<uint32_t>(std::min<size_t>(std::max(rows, group), job.spec.rows));
   }
 
   // Calls make(row, count) for parts of a tensor, several at once, and writes their bytes in turn.
   template <typename Make>
   void stream(const Job& job, const Make& make) {
     constexpr size_t kParts = 8;
-    const uint32_t rows = job.spec.rows, step = rows_at_once(job.spec);
+    const uint32_t rows = job.spec.rows, step = rows_at_once(job);
     sink_.begin(*job.tensor);
     for (uint64_t begin = 0; begin < rows; begin += uint64_t{step} * kParts) {
       std::vector<std::byte> pieces[kParts];
@@ -235,6 +249,25 @@ class Converter {
       return padded;
     });
     job.tensor->scales = std::move(scales);
+  }
+
+  void convert_planes(const Job& job) {
+    const uint32_t cols = job.spec.cols;
+    const Planes planes = planes_of(job.tensor->type);
+    std::vector<float> scales(job.spec.rows), bounds(job.spec.rows);
+    stream(job, [&](uint32_t row, uint32_t count) {
+      const auto halves = read_halves(job.spec, cols, row, count);
+      std::vector<std::byte> packed(planes_bytes(planes, count, cols));
+      for (uint32_t r = 0; r < count; r += kTileRows) {
+        quantize_planes(planes, reinterpret_cast<const uint16_t*>(halves.data()) + size_t{r} * cols,
+                        std::min<size_t>(kTileRows, count - r), cols,
+                        reinterpret_cast<uint8_t*>(packed.data()) + planes_bytes(planes, r, cols), &scales[row + r],
+                        &bounds[row + r]);
+      }
+      return packed;
+    });
+    job.tensor->scales = std::move(scales);
+    if (job.tensor->name == kScreenName) job.tensor->bounds = std::move(bounds);
   }
 
   static float quantize_row(const uint16_t* halves, uint32_t cols, std::byte* out) {

@@ -84,7 +84,7 @@ class DummyWriter {
 
   uint64_t run() {
     fb::ModelT model = describe();
-    const auto specs = tensor_specs(*model.hyper, options_.head == HeadType::int8);
+    const auto specs = tensor_specs(*model.hyper, options_.head == HeadType::int8, false);
     uint64_t total = 0;
     for (const TensorSpec& spec : specs) {
       auto tensor = std::make_unique<fb::TensorT>();

@@ -51,7 +51,9 @@ class GgufSource final : public Source {
     return model;
   }
 
-  bool has(std::string_view name) const override { return gguf_.find_tensor(name) != nullptr; }
+  bool has(std::string_view name) const override {
+    return name != kScreenName && gguf_.find_tensor(name) != nullptr;  // GGUF knows of no screens
+  }
 
   void check(const std::vector<TensorSpec>& specs) const override {
     size_t known = 0;
@@ -79,7 +81,7 @@ class GgufSource final : public Source {
     const bool same = type == fb::Type::f16 && tensor.type->number == kGgufF16;
     if (!same || row_stride(type, spec.cols) != spec.cols) return std::nullopt;
     if (reinterpret_cast<uintptr_t>(tensor.data.data()) % alignof(uint16_t) != 0) return std::nullopt;
-    return Tensor{spec.name, type, spec.rows, spec.cols, spec.cols, tensor.data, {}, 0};
+    return Tensor{spec.name, type, spec.rows, spec.cols, spec.cols, tensor.data, {}, {}, 0};
   }
 
   TernaryScales ternary_scales(const TensorSpec& spec) const override {

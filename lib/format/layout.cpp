@@ -46,7 +46,7 @@ void check_hyperparameters(const fb::HyperParametersT& hyper) {
           static_cast<int>(hyper.activation), "; a newer libbitnet may know it");
 }
 
-std::vector<TensorSpec> tensor_specs(const fb::HyperParametersT& hyper, bool with_head) {
+std::vector<TensorSpec> tensor_specs(const fb::HyperParametersT& hyper, bool with_head, bool with_screen) {
   const uint32_t hidden = hyper.hidden, ffn = hyper.ffn;
   const uint32_t q = hyper.heads * hyper.head_dim, kv = hyper.kv_heads * hyper.head_dim;
   std::vector<TensorSpec> specs;
@@ -67,6 +67,7 @@ std::vector<TensorSpec> tensor_specs(const fb::HyperParametersT& hyper, bool wit
   }
   specs.push_back({"output_norm.weight", Role::norm, 1, hidden});
   if (with_head) specs.push_back({std::string(kHeadName), Role::head, hyper.vocabulary, hidden});
+  if (with_screen) specs.push_back({std::string(kScreenName), Role::screen, hyper.vocabulary, hidden});
   return specs;
 }
 
@@ -86,6 +87,7 @@ uint32_t row_stride(fb::Type type, uint32_t cols) {
 
 uint64_t raw_bytes(fb::Type type, uint32_t rows, uint32_t cols) {
   if (is_ternary(type)) return packed_bytes(packing_of(type), rows, cols);
+  if (is_planes(type)) return planes_bytes(planes_of(type), rows, cols);
   const uint64_t width = type == fb::Type::f32 ? 4 : type == fb::Type::f16 ? 2 : 1;
   return uint64_t{rows} * row_stride(type, cols) * width;
 }

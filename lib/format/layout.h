@@ -13,6 +13,7 @@
 
 #include "model_generated.h"
 #include "packing.h"
+#include "planes.h"
 
 namespace bitnet {
 
@@ -26,7 +27,7 @@ std::optional<fb::Activation> activation_of(std::string_view architecture);
 // hyperparameters overflows. Throws Error naming the parameter.
 void check_hyperparameters(const fb::HyperParametersT& hyper);
 
-enum class Role : uint8_t { norm, ternary, embedding, head };
+enum class Role : uint8_t { norm, ternary, embedding, head, screen };
 
 struct TensorSpec {
   std::string name;
@@ -34,13 +35,16 @@ struct TensorSpec {
   uint32_t rows, cols;  // a norm is one row
 };
 
-// All tensors of a model in the order in which the forward pass meets them; the head only if asked for.
-std::vector<TensorSpec> tensor_specs(const fb::HyperParametersT& hyper, bool with_head);
+// All tensors of a model in the order in which the forward pass meets them; head and screen only if asked for.
+std::vector<TensorSpec> tensor_specs(const fb::HyperParametersT& hyper, bool with_head, bool with_screen);
 constexpr std::string_view kEmbeddingName = "token_embd.weight";
 constexpr std::string_view kHeadName = "output.weight";
+constexpr std::string_view kScreenName = "output.screen";  // a small copy of an F16 head (engine/head.h)
 
 inline bool is_ternary(fb::Type type) { return type == fb::Type::i2 || type == fb::Type::t5; }
 inline Packing packing_of(fb::Type type) { return type == fb::Type::t5 ? Packing::t5 : Packing::i2; }
+inline bool is_planes(fb::Type type) { return type == fb::Type::q5 || type == fb::Type::q6; }
+inline Planes planes_of(fb::Type type) { return type == fb::Type::q5 ? Planes::q5 : Planes::q6; }
 inline fb::Type type_of(Packing packing) { return packing == Packing::t5 ? fb::Type::t5 : fb::Type::i2; }
 
 constexpr uint32_t kMaxExtent = 1u << 24;  // rows or columns of any tensor

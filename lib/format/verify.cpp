@@ -38,6 +38,29 @@ std::string find_bad_code(const Tensor& tensor) {
   return "";
 }
 
+// Any code is a number; a group scale of -128 and filling that is not zero are not what is written.
+std::string find_bad_tile(const Tensor& tensor) {
+  const Planes planes = planes_of(tensor.type);
+  const size_t tiles = tiles_per_row(tensor.cols);
+  const auto* tile = reinterpret_cast<const uint8_t*>(tensor.data.data());
+  for (uint32_t row = 0; row < tensor.rows; row += kTileRows) {
+    for (size_t begin = 0; begin < tiles * kTileCols; begin += kTileCols, tile += tile_bytes(planes)) {
+      const std::string place = " in rows from " + std::to_string(row) + ", columns from " + std::to_string(begin);
+      if (std::ranges::count(tile, tile + kTileRows * kTileCols / kGroupCols, 0x80) != 0)
+        return "invalid scale" + place;
+      if (row + kTileRows <= tensor.rows && begin + kTileCols <= tensor.cols) continue;
+      for (size_t r = 0; r < kTileRows; ++r) {
+        for (size_t c = 0; c < kTileCols; ++c) {
+          const bool filling = row + r >= tensor.rows || begin + c >= tensor.cols;
+          if (filling && read_code(planes, tile, r, c) != middle_code(planes))
+            return "filling that is not zero" + place;
+        }
+      }
+    }
+  }
+  return "";
+}
+
 std::string find_problem(const Tensor& tensor) {
   if (hash(tensor.data) != tensor.checksum) return "wrong checksum";
   switch (tensor.type) {
@@ -47,6 +70,9 @@ std::string find_problem(const Tensor& tensor) {
       return find_bad_number<uint16_t>(tensor);
     case fb::Type::int8:
       return "";  // any byte is a number; the scales were checked on opening
+    case fb::Type::q5:
+    case fb::Type::q6:
+      return find_bad_tile(tensor);
     default:
       return find_bad_code(tensor);
   }
@@ -63,7 +89,8 @@ VerifyReport verify(const std::string& path, const Progress& progress) {
   fb::HyperParametersT hyper;
   container->metadata().hyper()->UnPackTo(&hyper);
   check_hyperparameters(hyper);
-  check_tensors(*container, tensor_specs(hyper, container->find(kHeadName) != nullptr));
+  check_tensors(*container,
+                tensor_specs(hyper, container->find(kHeadName) != nullptr, container->find(kScreenName) != nullptr));
 
   VerifyReport report{{}, container->fingerprint()};
   for (const Tensor& tensor : container->tensors()) {

@@ -129,16 +129,23 @@ class Tensors {
 
   PlainMatrix plain(std::string_view name) const {
     const Tensor& tensor = get(name);
-    const bool int8 = tensor.type == fb::Type::int8;
-    return {int8 ? PlainMatrix::Type::int8 : PlainMatrix::Type::f16,
-            tensor.rows,
-            tensor.cols,
-            tensor.stride,
-            tensor.data.data(),
-            int8 ? tensor.scales.data() : nullptr};
+    return {plain_type(tensor.type), tensor.rows,          tensor.cols,         tensor.stride,
+            tensor.data.data(),      tensor.scales.data(), tensor.bounds.data()};
   }
 
  private:
+  static PlainMatrix::Type plain_type(fb::Type type) {
+    switch (type) {
+      case fb::Type::int8:
+        return PlainMatrix::Type::int8;
+      case fb::Type::q5:
+        return PlainMatrix::Type::q5;
+      case fb::Type::q6:
+        return PlainMatrix::Type::q6;
+      default:
+        return PlainMatrix::Type::f16;
+    }
+  }
   const Tensor& get(std::string_view name) const { return *container_.find(name); }
 
   const Container& container_;
@@ -172,7 +179,8 @@ Model load_model(std::shared_ptr<const Container> container) {
   check_hyperparameters(hyper);
   const bool has_head = container->find(kHeadName) != nullptr;
   require(has_head || in.tied(), BITNET_ERROR_FORMAT, "tensor ", kHeadName, " is missing");
-  check_tensors(*container, tensor_specs(hyper, has_head));
+  const bool has_screen = container->find(kScreenName) != nullptr;
+  check_tensors(*container, tensor_specs(hyper, has_head, has_screen));
 
   Model model;
   model.name = view(in.name());
@@ -187,6 +195,7 @@ Model load_model(std::shared_ptr<const Container> container) {
   }
   model.output_norm = tensors.norm("output_norm.weight");
   model.head = has_head ? tensors.plain(kHeadName) : model.embedding;
+  if (has_screen) model.screen = tensors.plain(kScreenName);
   model.tied = in.tied();
   model.fingerprint = container->fingerprint();
   model.container = std::move(container);

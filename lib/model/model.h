@@ -49,12 +49,13 @@ struct TernaryMatrix {
 
 // A matrix of plain numbers: the embedding and the head.
 struct PlainMatrix {
-  enum class Type : uint8_t { f16, int8 };
+  enum class Type : uint8_t { f16, int8, q5, q6 };
   Type type = Type::f16;
   uint32_t rows = 0, cols = 0;
-  size_t stride = 0;  // values from one row to the next; the filling is zero
+  size_t stride = 0;  // f16, int8: values from one row to the next; the filling is zero
   const void* data = nullptr;
-  const float* scales = nullptr;  // int8: one per row
+  const float* scales = nullptr;  // one per row; f16: null
+  const float* bounds = nullptr;  // of a screen: one per row
 };
 
 struct Layer {
@@ -76,7 +77,8 @@ struct Model {
   PlainMatrix embedding;  // always f16
   std::vector<Layer> layers;
   const float* output_norm = nullptr;
-  PlainMatrix head;  // the embedding itself when tied and unquantized
+  PlainMatrix head;    // the embedding itself when tied and unquantized
+  PlainMatrix screen;  // no data: there is none (engine/head.h)
   bool tied = false;
   uint64_t fingerprint = 0;  // of metadata and tensor checksums: tells one model from another in saved sessions
 };

@@ -36,8 +36,37 @@ Sampler::Sampler(SamplerOptions options)
 }
 
 Token Sampler::sample(std::span<const float> logits, std::span<const Token> recent) {
-  take_logits(logits);
-  penalize(recent.last(std::min<size_t>(recent.size(), options_.penalty_window)));
+  require(!logits.empty(), BITNET_ERROR_ARGUMENT, "there are no logits to draw a token from");
+  vocabulary_ = logits.size();
+  candidates_.resize(logits.size());
+  for (size_t i = 0; i < logits.size(); i++) take(i, static_cast<Token>(i), logits[i]);
+  return sample_candidates(recent);
+}
+
+Token Sampler::sample(std::span<const TokenLogit> largest, size_t vocabulary, std::span<const Token> recent) {
+  vocabulary_ = vocabulary;
+  candidates_.resize(largest.size());
+  for (size_t i = 0; i < largest.size(); i++) take(i, largest[i].token, largest[i].logit);
+  return sample_candidates(recent);
+}
+
+size_t Sampler::most_needed(size_t vocabulary, std::span<const Token> recent) {
+  const size_t k = options_.temperature == 0 ? 1 : options_.top_k;
+  if (k == 0 || k >= vocabulary) return 0;
+  adjusted_.clear();
+  const auto add = [&](Token token) {
+    if (token >= 0 && static_cast<size_t>(token) < vocabulary) adjusted_.push_back(token);
+  };
+  for (const LogitBias& b : options_.logit_bias) add(b.token);
+  if (penalizes()) std::ranges::for_each(latest(recent), add);
+  std::sort(adjusted_.begin(), adjusted_.end());
+  adjusted_.erase(std::unique(adjusted_.begin(), adjusted_.end()), adjusted_.end());
+  return k + adjusted_.size();
+}
+
+Token Sampler::sample_candidates(std::span<const Token> recent) {
+  add_biases();
+  penalize(latest(recent));
   const Candidate best = *std::min_element(candidates_.begin(), candidates_.end(), before);
   require(best.logit > -kInfinity, BITNET_ERROR_ARGUMENT,
           "no token can be drawn: every logit is -infinity or not a number");
@@ -49,39 +78,51 @@ Token Sampler::sample(std::span<const float> logits, std::span<const Token> rece
   return draw();
 }
 
-void Sampler::take_logits(std::span<const float> logits) {
-  require(!logits.empty(), BITNET_ERROR_ARGUMENT, "there are no logits to draw a token from");
-  candidates_.resize(logits.size());
-  for (size_t i = 0; i < logits.size(); i++) {
-    const float logit = std::isnan(logits[i]) ? -kInfinity : std::min(logits[i], kMost);
-    candidates_[i] = {logit, 0, static_cast<Token>(i)};
-  }
+void Sampler::take(size_t index, Token token, float logit) {
+  candidates_[index] = {std::isnan(logit) ? -kInfinity : std::min(logit, kMost), 0, token};
+}
+
+// The candidate of a token, one of them.
+Sampler::Candidate& Sampler::find(Token token) {
+  return *std::lower_bound(candidates_.begin(), candidates_.end(), token,
+                           [](const Candidate& c, Token t) { return c.token < t; });
+}
+
+void Sampler::add_biases() {
   for (const LogitBias& b : options_.logit_bias) {
-    require(static_cast<size_t>(b.token) < logits.size(), BITNET_ERROR_ARGUMENT, "logit_bias names token ", b.token,
-            ", but there are only ", logits.size());
-    Candidate& c = candidates_[b.token];
+    require(static_cast<size_t>(b.token) < vocabulary_, BITNET_ERROR_ARGUMENT, "logit_bias names token ", b.token,
+            ", but there are only ", vocabulary_);
+    Candidate& c = find(b.token);
     c.logit = std::min(c.logit + b.bias, kMost);
   }
 }
 
+bool Sampler::penalizes() const {
+  return options_.repetition_penalty != 1 || options_.frequency_penalty != 0 || options_.presence_penalty != 0;
+}
+
+std::span<const Token> Sampler::latest(std::span<const Token> recent) const {
+  return recent.last(std::min<size_t>(recent.size(), options_.penalty_window));
+}
+
 // Repetition penalty: Keskar et al., "CTRL", arXiv 1909.05858; frequency and presence: as OpenAI's API documents them.
 void Sampler::penalize(std::span<const Token> recent) {
-  if (options_.repetition_penalty == 1 && options_.frequency_penalty == 0 && options_.presence_penalty == 0) return;
+  if (!penalizes()) return;
   recent_.assign(recent.begin(), recent.end());
   std::sort(recent_.begin(), recent_.end());
   for (auto first = recent_.begin(); first != recent_.end();) {
     const auto last = std::upper_bound(first, recent_.end(), *first);
     const auto count = static_cast<float>(last - first);
     const Token token = *std::exchange(first, last);
-    if (token < 0 || static_cast<size_t>(token) >= candidates_.size()) continue;
-    float& logit = candidates_[token].logit;
+    if (token < 0 || static_cast<size_t>(token) >= vocabulary_) continue;
+    float& logit = find(token).logit;
     logit = logit > 0 ? logit / options_.repetition_penalty : logit * options_.repetition_penalty;
     logit = std::min(logit - (count * options_.frequency_penalty + options_.presence_penalty), kMost);
   }
 }
 
 void Sampler::keep_top_k() {
-  if (options_.top_k == 0 || options_.top_k >= candidates_.size()) return;
+  if (options_.top_k == 0 || options_.top_k >= vocabulary_) return;
   std::partial_sort(candidates_.begin(), candidates_.begin() + options_.top_k, candidates_.end(), before);
   candidates_.resize(options_.top_k);
 }

@@ -31,6 +31,11 @@ struct SamplerOptions {
   std::vector<LogitBias> logit_bias;
 };
 
+struct TokenLogit {
+  Token token;
+  float logit;
+};
+
 class Sampler {
  public:
   // Throws Error for a knob out of its range.
@@ -42,6 +47,16 @@ class Sampler {
   // no token is possible, or if a biased token is beyond the logits.
   Token sample(std::span<const float> logits, std::span<const Token> recent);
 
+  // Greedy and top-k sampling come down to the k tokens that are first after biases and penalties. A token that is
+  // neither biased nor penalized is among them only if fewer than k others of its kind are before it, and of the tokens
+  // before it at most the adjusted ones are of the other kind. So the logits of the adjusted tokens, and the largest
+  // k + the number of those, hold all that can be drawn, and the k first among them are the k first of all.
+  // Returns that count, 0 where all logits are needed, and leaves the adjusted tokens in adjusted().
+  size_t most_needed(size_t vocabulary, std::span<const Token> recent);
+  std::span<const Token> adjusted() const { return adjusted_; }
+  // Draws the token that sample(logits, recent) would, from such logits in the order of tokens.
+  Token sample(std::span<const TokenLogit> largest, size_t vocabulary, std::span<const Token> recent);
+
  private:
   struct Candidate {
     float logit;
@@ -52,7 +67,12 @@ class Sampler {
     return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
   }
 
-  void take_logits(std::span<const float> logits);
+  Token sample_candidates(std::span<const Token> recent);
+  void take(size_t index, Token token, float logit);
+  void add_biases();
+  bool penalizes() const;
+  std::span<const Token> latest(std::span<const Token> recent) const;
+  Candidate& find(Token token);
   void penalize(std::span<const Token> recent);
   void keep_top_k();
   float weigh(float largest);
@@ -64,7 +84,9 @@ class Sampler {
   Random random_;
   const Kernels& kernels_;
   std::vector<Candidate> candidates_;  // in the order of tokens, until a step sorts them
+  size_t vocabulary_ = 0;
   std::vector<float> weights_;
+  std::vector<Token> adjusted_;
   std::vector<Token> recent_;
 };
 

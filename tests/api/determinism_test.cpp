@@ -84,8 +84,66 @@ TEST_P(Determinism, EveryIsaAgreesOnT5) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Heads, Determinism, testing::Values(BITNET_HEAD_F16, BITNET_HEAD_INT8),
-                         [](const auto& head) { return head.param == BITNET_HEAD_F16 ? "f16" : "int8"; });
+INSTANTIATE_TEST_SUITE_P(Heads, Determinism,
+                         testing::Values(BITNET_HEAD_F16, BITNET_HEAD_INT8, BITNET_HEAD_Q6, BITNET_HEAD_SCREENED),
+                         [](const auto& head) {
+                           return head.param == BITNET_HEAD_F16    ? "f16"
+                                  : head.param == BITNET_HEAD_INT8 ? "int8"
+                                  : head.param == BITNET_HEAD_Q6   ? "q6"
+                                                                   : "screened";
+                         });
+
+TEST(Determinism, AScreenChangesNoLogitAndNoToken) {
+  const Model plain = open(model_path()), screened = open(model_path(BITNET_PACKING_I2, BITNET_HEAD_SCREENED));
+  EXPECT_TRUE(same_bits(run(screened, 2, {kTokens}), run(plain, 1, {kTokens})));
+  const bitnet_logit_bias bias[] = {{3, 2.5f}, {5, -1.0f}};
+  const bitnet_sampler_options samplers[] = {
+      {.size = sizeof(bitnet_sampler_options)},
+      {.size = sizeof(bitnet_sampler_options), .seed = 5, .temperature = 0.9f, .top_k = 5, .top_p = 0.9f},
+      {.size = sizeof(bitnet_sampler_options), .temperature = 2, .top_k = 3, .repetition_penalty = 1.2f},
+      {.size = sizeof(bitnet_sampler_options), .presence_penalty = 1, .logit_bias = bias, .logit_bias_count = 2},
+      {.size = sizeof(bitnet_sampler_options), .temperature = 1, .min_p = 0.01f},
+  };
+  const Tokens prompt = random_tokens(4);
+  for (const bitnet_sampler_options& options : samplers) {
+    std::vector<bitnet_token> drawn[2];
+    for (const bool with_screen : {false, true}) {
+      const Session session = make_session(with_screen ? screened : plain,
+                                           {.size = sizeof(bitnet_session_options), .context = 64, .threads = 2});
+      bitnet_sampler* sampler = nullptr;
+      ASSERT_OK(bitnet_sampler_create(&options, &sampler));
+      eval(session, prompt);
+      for (int i = 0; i < 50; i++) {
+        bitnet_token token;
+        ASSERT_OK(bitnet_sample(sampler, session.get(), &token));
+        drawn[with_screen].push_back(token);
+        eval(session, std::span(&token, 1));
+      }
+      bitnet_sampler_free(sampler);
+    }
+    EXPECT_EQ(drawn[0], drawn[1]);
+  }
+}
+
+// Logits that are computed late are those of the evaluation, also for a fork, and once asked for, sampling uses them.
+TEST(Determinism, LogitsOfAScreenedHeadAreThereWhenAskedFor) {
+  const Model plain = open(model_path()), screened = open(model_path(BITNET_PACKING_I2, BITNET_HEAD_SCREENED));
+  const bitnet_session_options options = {.size = sizeof options, .context = 64, .threads = 2};
+  const Session expected = make_session(plain, options), session = make_session(screened, options);
+  const Tokens tokens = random_tokens(9);
+  eval(expected, tokens);
+  eval(session, tokens);
+  bitnet_session* copy = nullptr;
+  ASSERT_OK(bitnet_session_fork(session.get(), &copy));
+  const Session fork(copy);
+  EXPECT_TRUE(same_bits(logits(session), logits(expected)));
+  EXPECT_TRUE(same_bits(logits(session), logits(expected))) << "asked for twice";
+  eval(session, std::span(tokens).first(1));
+  EXPECT_TRUE(same_bits(logits(fork), logits(expected)));
+  ASSERT_OK(bitnet_session_rewind(session.get(), 3));
+  const float* none;
+  EXPECT_EQ(bitnet_session_logits(session.get(), 0, &none), BITNET_ERROR_ARGUMENT);
+}
 
 // Attention cuts positions into blocks and splits, rows into tiles, and a row alone among threads.
 TEST(Determinism, ALongSequenceIsTheSameHoweverItIsSplit) {

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <zstd.h>
 
+#include <cmath>
 #include <limits>
 #include <random>
 
@@ -120,6 +121,35 @@ TEST_F(BitnetFile, TruncatedAnywhereIsRefused) {
     EXPECT_TRUE(refuses(file.substr(0, file.size() - 1), BITNET_ERROR_FORMAT, "truncated"));
     EXPECT_TRUE(refuses(file + "x", BITNET_ERROR_FORMAT, "truncated or was changed"));
   }
+}
+
+TEST_F(BitnetFile, ScreensThatCannotBeTrustedAreRefused) {
+  const TemporaryFolder folder;
+  write_file(folder / "plain.bitnet", plain);
+  convert(folder / "plain.bitnet", folder / "screened.bitnet", {.head = HeadType::screened});
+  const std::string screened = read_file(folder / "screened.bitnet");
+  EXPECT_NE(load(screened).screen.data, nullptr);
+  const auto refuses_screen = [&](std::string_view word, const std::function<void(fb::TensorT&)>& change) {
+    return refuses(reseal(screened, [&](fb::ModelT& model) { change(tensor(model, kScreenName)); }),
+                   BITNET_ERROR_FORMAT, word);
+  };
+  EXPECT_TRUE(refuses_screen("bound", [](fb::TensorT& t) { t.bounds[1] = -0.5f; }));
+  EXPECT_TRUE(refuses_screen("bound", [](fb::TensorT& t) { t.bounds[1] = std::nanf(""); }));
+  EXPECT_TRUE(refuses_screen("bound", [](fb::TensorT& t) { t.bounds[1] = INFINITY; }));
+  EXPECT_TRUE(refuses_screen("bounds", [](fb::TensorT& t) { t.bounds.pop_back(); }));
+  EXPECT_TRUE(refuses_screen("bounds", [](fb::TensorT& t) { t.bounds.clear(); }));
+  EXPECT_TRUE(refuses_screen("scale", [](fb::TensorT& t) { t.scales[0] = 0; }));
+  EXPECT_TRUE(refuses_screen("scales", [](fb::TensorT& t) { t.scales.pop_back(); }));
+  EXPECT_TRUE(refuses_screen("fit its type", [](fb::TensorT& t) { t.stride = 64; }));
+  EXPECT_TRUE(refuses_screen("fit its type", [](fb::TensorT& t) { t.type = fb::Type::q6; }));
+  EXPECT_TRUE(refuses_screen("fit its type", [](fb::TensorT& t) { t.rows += 16; }));
+  EXPECT_TRUE(refuses(reseal(screened, [&](fb::ModelT& m) { tensor(m, kEmbeddingName).bounds = {1}; }),
+                      BITNET_ERROR_FORMAT, "bounds"));
+
+  convert(folder / "plain.bitnet", folder / "q6.bitnet", {.head = HeadType::q6});
+  EXPECT_TRUE(
+      refuses(reseal(read_file(folder / "q6.bitnet"), [&](fb::ModelT& m) { tensor(m, kHeadName).name = kScreenName; }),
+              BITNET_ERROR_FORMAT, "bounds"));
 }
 
 TEST_F(BitnetFile, AnyFlippedBitOfTheHeaderIsFound) {

@@ -37,6 +37,15 @@ std::vector<float> read_npy(const std::string& path) {
   return values;
 }
 
+// Group scale times (code - middle).
+int tile_weight(const Tensor& tensor, uint32_t row, uint32_t col) {
+  const Planes planes = planes_of(tensor.type);
+  const auto* const tile = reinterpret_cast<const uint8_t*>(tensor.data.data()) +
+                           (row / kTileRows * tiles_per_row(tensor.cols) + col / kTileCols) * tile_bytes(planes);
+  const auto scale = static_cast<int8_t>(tile[col % kTileCols / kGroupCols * kTileRows + row % kTileRows]);
+  return scale * (read_code(planes, tile, row % kTileRows, col % kTileCols) - middle_code(planes));
+}
+
 // A tensor's values by the library's own reading.
 std::vector<float> values_of(const Tensor& tensor) {
   std::vector<int8_t> trits(size_t{tensor.cols} * (tensor.rows + 3));
@@ -62,6 +71,10 @@ std::vector<float> values_of(const Tensor& tensor) {
           break;
         case fb::Type::int8:
           values.push_back(static_cast<float>(reinterpret_cast<const int8_t*>(tensor.data.data())[at]) * scale);
+          break;
+        case fb::Type::q5:
+        case fb::Type::q6:
+          values.push_back(static_cast<float>(tile_weight(tensor, row, col)) * scale);
           break;
         default:
           values.push_back(static_cast<float>(trits[size_t{row} * tensor.cols + col]) * scale);
@@ -98,10 +111,22 @@ TEST_P(PythonReader, FindsWhatTheLibraryFinds) {
 INSTANTIATE_TEST_SUITE_P(Forms, PythonReader,
                          testing::Values(ConvertOptions{.packing = Packing::i2},
                                          ConvertOptions{.packing = Packing::t5, .head = HeadType::int8},
-                                         ConvertOptions{.packing = Packing::t5, .zstd_level = 3}),
+                                         ConvertOptions{.packing = Packing::t5, .zstd_level = 3},
+                                         ConvertOptions{.head = HeadType::q6},
+                                         ConvertOptions{.head = HeadType::screened}),
                          [](const auto& info) { return std::string("Form").append(std::to_string(info.index)); });
 
-// The worked example of docs/format.md.
+// The worked examples of docs/format.md.
+TEST(Planes, AreAsInTheDocumentsExample) {
+  const CodePlace place = code_place(Planes::q6, 3, 37);
+  EXPECT_EQ(place.lower_byte, 397u);
+  EXPECT_EQ(place.lower_shift, 0u);
+  EXPECT_EQ(place.upper_byte, 717u);
+  EXPECT_EQ(place.upper_shift, 2u);
+  EXPECT_EQ(tile_bytes(Planes::q5), 704u);
+  EXPECT_EQ(tile_bytes(Planes::q6), 832u);
+}
+
 TEST(Packing, IsAsInTheDocumentsExample) {
   const int8_t trits[] = {1, -1, 0, 1, 0, -1};
   uint8_t packed[256];

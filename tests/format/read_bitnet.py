@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import zstandard
 
-TYPES = ["f32", "f16", "i2", "t5", "int8"]
+TYPES = ["f32", "f16", "i2", "t5", "int8", "q5", "q6"]
 ACTIVATIONS = ["relu2", "silu"]
 
 
@@ -90,6 +90,21 @@ def unpack_trits(data, kind, rows, cols):
     return weights.reshape(-1, blocks * 64 * per_byte)[:rows, :cols]
 
 
+def unpack_tiles(data, kind, rows, cols):
+    """Group scale times (code - middle) of every weight."""
+    w, middle = (1, 16) if kind == "q5" else (2, 32)
+    tiles = np.frombuffer(data, "u1").reshape(-1, -(-cols // 64), 576 + 128 * w)
+    scales = tiles[:, :, :64].view("i1").reshape(*tiles.shape[:2], 4, 16)
+    r, c = np.meshgrid(np.arange(16), np.arange(64), indexing="ij")
+    j, b = c // 4, 4 * r + c % 4
+    lower = tiles[:, :, 64 + (j // 4 * 2 + j % 2) * 64 + b] >> np.where(j % 4 < 2, 0, 4) & 15
+    upper = tiles[:, :, 576 + j * w // 8 * 64 + b] >> (j * w % 8) & (1 << w) - 1
+    codes = lower.astype(np.int32) + 16 * upper.astype(np.int32) - middle
+    values = codes * scales[:, :, c // 16, r].astype(np.int32)
+    # rows of tiles, tile, row, column -> rows of tiles, row, tile, column
+    return values.transpose(0, 2, 1, 3).reshape(tiles.shape[0] * 16, -1)[:rows, :cols]
+
+
 class Tensor:
     def __init__(self, table, file):
         self.name = table.string(0)
@@ -106,6 +121,8 @@ class Tensor:
     def values(self):
         if self.type in ("i2", "t5"):
             weights = unpack_trits(self.data, self.type, self.rows, self.cols)
+        elif self.type in ("q5", "q6"):
+            weights = unpack_tiles(self.data, self.type, self.rows, self.cols)
         else:
             dtype = {"f32": "<f4", "f16": "<f2", "int8": "i1"}[self.type]
             weights = np.frombuffer(self.data, dtype).reshape(self.rows, self.stride)[:, :self.cols]

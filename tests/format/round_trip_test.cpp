@@ -80,6 +80,45 @@ void expect_int8(const PlainMatrix& matrix, const std::vector<float>& values) {
   }
 }
 
+// What the tiles stand for, row by row.
+std::vector<float> tile_values(const PlainMatrix& matrix) {
+  const Planes planes = matrix.type == PlainMatrix::Type::q5 ? Planes::q5 : Planes::q6;
+  std::vector<float> values;
+  for (size_t row = 0; row < matrix.rows; ++row) {
+    for (size_t col = 0; col < matrix.cols; ++col) {
+      const auto* const tile = static_cast<const uint8_t*>(matrix.data) +
+                               (row / kTileRows * tiles_per_row(matrix.cols) + col / kTileCols) * tile_bytes(planes);
+      const int group = static_cast<int8_t>(tile[col % kTileCols / kGroupCols * kTileRows + row % kTileRows]);
+      const int code = read_code(planes, tile, row % kTileRows, col % kTileCols) - middle_code(planes);
+      values.push_back(matrix.scales[row] * static_cast<float>(group * code));
+    }
+  }
+  return values;
+}
+
+// Within so much of the largest weight of the group.
+void expect_tiles(const PlainMatrix& matrix, const std::vector<float>& values, float tolerance) {
+  const auto found = tile_values(matrix);
+  for (size_t begin = 0; begin < values.size(); begin += kGroupCols) {
+    float largest = 0;
+    for (size_t i = begin; i < begin + kGroupCols; ++i) largest = std::max(largest, std::fabs(values[i]));
+    for (size_t i = begin; i < begin + kGroupCols; ++i) EXPECT_NEAR(found[i], values[i], tolerance * largest);
+  }
+}
+
+void expect_screen(const PlainMatrix& screen, const std::vector<float>& values) {
+  ASSERT_EQ(screen.type, PlainMatrix::Type::q5);
+  expect_tiles(screen, values, 1 / 12.0f);
+  const auto found = tile_values(screen);
+  for (size_t row = 0; row < screen.rows; ++row) {
+    double error = 0;
+    for (size_t i = row * screen.cols; i < (row + 1) * screen.cols; ++i) {
+      error += (double{found[i]} - values[i]) * (double{found[i]} - values[i]);
+    }
+    EXPECT_GE(screen.bounds[row], std::sqrt(error) * (1 - 1e-6)) << "row " << row;
+  }
+}
+
 void expect_norms(const Model& model, const SampleModel& sample) {
   const auto same = [&](const float* norm, const std::string& name) {
     const auto& expected = sample.norms.at(name);
@@ -104,9 +143,12 @@ void expect_model(std::shared_ptr<const Container> container, const SampleModel&
   const auto& head = sample.own_head ? sample.head : sample.embedding;
   if (model.head.type == PlainMatrix::Type::int8) {
     expect_int8(model.head, head);
+  } else if (model.head.type == PlainMatrix::Type::q6) {
+    expect_tiles(model.head, head, 1 / 25.0f);
   } else {
     expect_halves(model.head, head);
   }
+  if (model.screen.data != nullptr) expect_screen(model.screen, head);
   EXPECT_EQ(model.tied, !sample.own_head);
 }
 
@@ -168,7 +210,12 @@ class FormTest : public testing::TestWithParam<Form> {
   TemporaryFolder folder;
 };
 
-TEST_P(FormTest, HoldsTheModel) { expect_model(open_container(folder / "out.bitnet"), sample); }
+TEST_P(FormTest, HoldsTheModel) {
+  expect_model(open_container(folder / "out.bitnet"), sample);
+  const Model model = load_model(open_container(folder / "out.bitnet"));
+  EXPECT_EQ(model.screen.data != nullptr, GetParam().head == HeadType::screened);
+  EXPECT_EQ(model.head.type == PlainMatrix::Type::q6, GetParam().head == HeadType::q6);
+}
 
 TEST_P(FormTest, VerifiesAsSound) {
   const VerifyReport report = verify(folder / "out.bitnet");
@@ -199,7 +246,32 @@ INSTANTIATE_TEST_SUITE_P(
     Forms, FormTest,
     testing::Values(Form{Packing::i2, HeadType::f16, {}, false}, Form{Packing::t5, HeadType::f16, {}, true},
                     Form{Packing::i2, HeadType::int8, {}, true}, Form{Packing::t5, HeadType::int8, {}, false},
-                    Form{Packing::i2, HeadType::int8, 3, false}, Form{Packing::t5, HeadType::f16, 19, true}));
+                    Form{Packing::i2, HeadType::int8, 3, false}, Form{Packing::t5, HeadType::f16, 19, true},
+                    Form{Packing::i2, HeadType::q6, {}, true}, Form{Packing::t5, HeadType::q6, 3, false},
+                    Form{Packing::i2, HeadType::screened, {}, true}, Form{Packing::t5, HeadType::screened, {}, false}));
+
+TEST(Convert, AScreenIsNoPartOfTheModelsFingerprint) {
+  const TemporaryFolder folder;
+  write_file(folder / "in.gguf", small_model().gguf().build());
+  convert(folder / "in.gguf", folder / "f16.bitnet", {.head = HeadType::f16});
+  convert(folder / "f16.bitnet", folder / "screened.bitnet", {.head = HeadType::screened});
+  convert(folder / "screened.bitnet", folder / "back.bitnet", {.head = HeadType::f16});
+  EXPECT_EQ(open_container(folder / "screened.bitnet")->fingerprint(),
+            open_container(folder / "f16.bitnet")->fingerprint());
+  EXPECT_NE(read_file(folder / "screened.bitnet"), read_file(folder / "f16.bitnet"));
+  EXPECT_EQ(read_file(folder / "back.bitnet"), read_file(folder / "f16.bitnet"));
+}
+
+TEST(Convert, LargeVocabulariesGetAScreen) {
+  const TemporaryFolder folder;
+  for (const uint32_t vocabulary : {16383u, 16384u}) {
+    SampleModel sample = small_model();
+    sample.vocabulary = vocabulary;
+    write_file(folder / "in.gguf", sample.draw().gguf().build());
+    convert(folder / "in.gguf", folder / "out.bitnet");
+    EXPECT_EQ(load_model(open_container(folder / "out.bitnet")).screen.data != nullptr, vocabulary == 16384);
+  }
+}
 
 TEST(Convert, AnActivationThatIsNamedIsTaken) {
   const auto activation = [](const char* architecture, const char* key, const char* value) {

@@ -87,6 +87,61 @@ void check_head_int8(Check& c) {
   }
 }
 
+// Random bytes are tiles: all codes and group scales there are.
+template <auto head, Planes planes>
+void check_planes(Check& c) {
+  const auto check = [&](const Guarded<uint8_t>& tiles, const Guarded<float>& scales, const Guarded<float>& x,
+                         size_t row_begin, size_t row_end, size_t cols, size_t tokens) {
+    Guarded<std::byte> scratch(kPlanesScratch * tokens * tiles_per_row(cols) * kTileCols);
+    const size_t out_stride = row_end + 2;
+    Guarded<float> expected((tokens - 1) * out_stride + row_end), actual((tokens - 1) * out_stride + row_end);
+    HeadProduct product{tiles.data(), scales.data(),   cols,       0,
+                        row_begin,    row_end,         x.data(),   cols + 1,
+                        tokens,       expected.data(), out_stride, scratch.data()};
+    (c.scalar.*head)(product);
+    product.out = actual.data();
+    (c.table.*head)(product);
+    c.same(expected, actual);
+  };
+  constexpr size_t kRows = 21;
+  for (size_t cols : {1, 15, 16, 17, 63, 64, 65, 200, 2560}) {
+    for (size_t tokens : {1, 3, 4, 9}) {
+      for (Values kind : kAllValues) {
+        const auto tiles =
+            c.in.made<uint8_t>(planes_bytes(planes, kRows, cols), [&] { return static_cast<uint8_t>(c.in.bits()); });
+        const Guarded<float> scales = c.in.floats(kRows), x = c.in.floats((tokens - 1) * (cols + 1) + cols, kind);
+        for (size_t row_begin : {size_t{0}, kTileRows}) {
+          c.at("rows from %zu, %zu columns, %zu tokens, values %d", row_begin, cols, tokens, int(kind));
+          check(tiles, scales, x, row_begin, kRows, cols, tokens);
+        }
+      }
+    }
+  }
+  // The largest sums there are: a group's is the largest integer that a float is sure to hold.
+  constexpr size_t kCols = 8640;
+  for (uint8_t byte : {0x00, 0x80, 0xff, 0x7f}) {
+    c.at("all bytes %d", byte);
+    const Guarded<uint8_t> tiles(planes_bytes(planes, kTileRows, kCols), byte);
+    const Guarded<float> scales = c.in.floats(kTileRows), x = c.in.made<float>(kCols, [] { return -3.0f; });
+    check(tiles, scales, x, 0, kTileRows, kCols, 1);
+  }
+}
+
+template <auto head, Planes planes>
+void bench_planes(Bench& b) {
+  constexpr size_t kRows = 32064, kCols = 2560, kBytes = planes_bytes(planes, kRows, kCols);
+  for (size_t tokens : {1, 8}) {
+    Pages<uint8_t> tiles(kBytes), scratch(kPlanesScratch * tokens * kCols);
+    std::memset(tiles.data(), 1, kBytes);
+    Pages<float> scales(kRows), x(tokens * kCols), out(tokens * kRows);
+    const HeadProduct product{tiles.data(), scales.data(), kCols,  0,          0,     kRows,
+                              x.data(),     kCols,         tokens, out.data(), kRows, scratch.data()};
+    b.measure(planes == Planes::q5 ? "head_q5" : "head_q6", formatted("%zu x %zu, %zu tokens", kRows, kCols, tokens),
+              {.float_macs = double(kRows * kCols * tokens), .bytes = double(kBytes), .from_memory = true},
+              [&] { (b.table.*head)(product); });
+  }
+}
+
 template <auto head>
 void bench_head(Bench& b) {
   constexpr bool kInt8 = head == &Kernels::head_int8;
@@ -106,6 +161,8 @@ void bench_head(Bench& b) {
 constexpr KernelCheck kChecks[] = {
     {"head_f16", check_head_f16, bench_head<&Kernels::head_f16>},
     {"head_int8", check_head_int8, bench_head<&Kernels::head_int8>},
+    {"head_q5", check_planes<&Kernels::head_q5, Planes::q5>, bench_planes<&Kernels::head_q5, Planes::q5>},
+    {"head_q6", check_planes<&Kernels::head_q6, Planes::q6>, bench_planes<&Kernels::head_q6, Planes::q6>},
 };
 
 }  // namespace

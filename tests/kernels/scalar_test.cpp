@@ -234,6 +234,32 @@ TEST(Head, F16IsTheMatrixProduct) {
   }
 }
 
+TEST(Head, PlanesAreTheMatrixProduct) {
+  Inputs in(16);
+  const size_t rows = 18, cols = 100, tokens = 2, tiles_a_row = tiles_per_row(cols);
+  for (const Planes planes : {Planes::q5, Planes::q6}) {
+    std::vector<uint8_t> tiles(planes_bytes(planes, rows, cols));
+    for (uint8_t& byte : tiles) byte = static_cast<uint8_t>(in.bits());
+    const Guarded<float> x = in.floats(tokens * cols), scales = in.floats(rows);
+    std::vector<float> out(tokens * rows), scratch(tokens * tiles_a_row * kTileCols);
+    (planes == Planes::q5 ? scalar().head_q5 : scalar().head_q6)(
+        {tiles.data(), scales.data(), cols, 0, 0, rows, x.data(), cols, tokens, out.data(), rows, scratch.data()});
+    for (size_t t = 0; t < tokens; ++t) {
+      for (size_t row = 0; row < rows; ++row) {
+        double sum = 0;
+        for (size_t k = 0; k < cols; ++k) {
+          const uint8_t* tile = tiles.data() + (row / kTileRows * tiles_a_row + k / kTileCols) * tile_bytes(planes);
+          const auto scale = static_cast<int8_t>(tile[k % kTileCols / kGroupCols * kTileRows + row % kTileRows]);
+          sum += double(scale) * (read_code(planes, tile, row % kTileRows, k % kTileCols) - middle_code(planes)) *
+                 x[t * cols + k];
+        }
+        // Each activation is off by at most half a step of 4 / 32639, and the largest weight is 128 * 32.
+        EXPECT_NEAR(out[t * rows + row], sum * scales[row], std::abs(scales[row]) * 128 * 32 * 100 * 4 / 32639);
+      }
+    }
+  }
+}
+
 TEST(Head, Int8IsTheMatrixProduct) {
   Inputs in(6);
   const size_t rows = 3, cols = 500, stride = 512, tokens = 2;
@@ -485,6 +511,11 @@ TEST(Nan, ThatComesInGoesOut) {
     std::vector<int16_t> scratch(64);
     HeadProduct head{weights.data(), ones.data(), 40, 40, 0, 1, x.data(), 40, 1, y.data(), 1, scratch.data()};
     k.head_int8(head);
+    EXPECT_TRUE(std::isnan(y[0]));
+    std::vector<uint8_t> tiles(tile_bytes(Planes::q5), 1);
+    std::vector<float> planes_scratch(64);
+    head = {tiles.data(), ones.data(), 40, 0, 0, 1, x.data(), 40, 1, y.data(), 1, planes_scratch.data()};
+    k.head_q5(head);
     EXPECT_TRUE(std::isnan(y[0]));
   }
 }
