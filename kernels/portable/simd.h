@@ -30,7 +30,7 @@ constexpr size_t kVectorBytes = 16;
 #endif
 
 // Tokens that a dot product takes at a time: as the registers hold their sums with four rows.
-#if defined(__AVX512BW__)
+#if defined(__AVX512VNNI__)
 constexpr size_t kDotTokens = 4;
 #else
 constexpr size_t kDotTokens = 2;
@@ -91,12 +91,16 @@ BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
   return (S32)_mm512_dpbusd_epi32((__m512i)s, (__m512i)d, (__m512i)q);
 }
 BITNET_INLINE S32 total(Partial s) { return s; }
-constexpr size_t kFewestI2[3] = {23, 14, 14}, kFewestT5[3] = {20, 8, 8};
+#if defined(__AVX512VBMI__)
+constexpr size_t kFewestI2[3] = {29, 29, 29}, kFewestT5[3] = {26, 26, 26};
+#else
+constexpr size_t kFewestI2[3] = {29, 29, 29}, kFewestT5[3] = {22, 13, 13};
+#endif
 #else
 using Partial = S16;
 BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) { return s + (S16)_mm512_maddubs_epi16((__m512i)d, (__m512i)q); }
 BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
-constexpr size_t kFewestI2[3] = {23, 12, 12}, kFewestT5[3] = {21, 8, 8};
+constexpr size_t kFewestI2[3] = {22, 12, 12}, kFewestT5[3] = {21, 9, 9};
 #endif
 
 #elif defined(__AVX2__)
@@ -115,7 +119,7 @@ BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
 using Partial = S16;
 BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) { return s + (S16)_mm256_maddubs_epi16((__m256i)d, (__m256i)q); }
 BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
-constexpr size_t kFewestI2[3] = {23, 9, 9}, kFewestT5[3] = {22, 8, 8};
+constexpr size_t kFewestI2[3] = {24, 10, 10}, kFewestT5[3] = {23, 8, 8};
 
 #elif defined(__SSE2__)
 
