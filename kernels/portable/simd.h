@@ -30,7 +30,7 @@ constexpr size_t kVectorBytes = 16;
 #endif
 
 // Tokens that a dot product takes at a time: as the registers hold their sums with four rows.
-#if defined(__AVX512BW__)
+#if defined(__AVX512VNNI__)
 constexpr size_t kDotTokens = 4;
 #else
 constexpr size_t kDotTokens = 2;
@@ -97,13 +97,17 @@ BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
 }
 BITNET_INLINE S32 total(Partial s) { return s; }
 BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return dot_add(s, d, q); }
-constexpr size_t kFewestI2[3] = {23, 14, 14}, kFewestT5[3] = {20, 8, 8};
+#if defined(__AVX512VBMI__)
+constexpr size_t kFewestI2[3] = {29, 29, 29}, kFewestT5[3] = {26, 26, 26};
+#else
+constexpr size_t kFewestI2[3] = {29, 29, 29}, kFewestT5[3] = {22, 13, 13};
+#endif
 #else
 using Partial = S16;
 BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) { return s + (S16)_mm512_maddubs_epi16((__m512i)d, (__m512i)q); }
 BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
 BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return s + total(dot_add(Partial{}, d, q)); }
-constexpr size_t kFewestI2[3] = {23, 12, 12}, kFewestT5[3] = {21, 8, 8};
+constexpr size_t kFewestI2[3] = {22, 12, 12}, kFewestT5[3] = {21, 9, 9};
 #endif
 
 #elif defined(__AVX2__)
@@ -126,7 +130,7 @@ using Partial = S16;
 BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) { return s + (S16)_mm256_maddubs_epi16((__m256i)d, (__m256i)q); }
 BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
 BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return s + total(dot_add(Partial{}, d, q)); }
-constexpr size_t kFewestI2[3] = {23, 9, 9}, kFewestT5[3] = {22, 8, 8};
+constexpr size_t kFewestI2[3] = {24, 10, 10}, kFewestT5[3] = {23, 8, 8};
 
 #elif defined(__SSE2__)
 
