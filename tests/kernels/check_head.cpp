@@ -145,7 +145,7 @@ void bench_planes(Bench& b) {
 template <auto head>
 void bench_head(Bench& b) {
   constexpr bool kInt8 = head == &Kernels::head_int8;
-  constexpr size_t kRows = 32064, kCols = 2560, kBytes = kRows * kCols * (kInt8 ? 1 : 2);
+  constexpr size_t kRows = 128256, kCols = 2560, kBytes = kRows * kCols * (kInt8 ? 1 : 2);
   for (size_t tokens : {1, 8}) {
     Pages<uint8_t> weights(kBytes), scratch(2 * tokens * kCols);
     std::memset(weights.data(), 1, kBytes);
