@@ -53,9 +53,7 @@ CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing) {
 
 CLI::Option* add_head_option(CLI::App& command, bitnet_head& head) {
   return add_choice(command, "--head", head,
-                    "Output head as published (f16, the default), in half the size (int8), in 0.41 of it (q6), or as "
-                    "published with a "
-                    "small copy beside it that finds the likely tokens (screened: the same results, faster)",
+                    "Output head: f16, in half the size, in 0.41 of it, or F16 and a quick search in it",
                     {{"f16", BITNET_HEAD_F16},
                      {"int8", BITNET_HEAD_INT8},
                      {"q6", BITNET_HEAD_Q6},
