@@ -504,6 +504,9 @@ void verify(std::string_view path, Listener* listener) {
   check(bitnet_verify(c_string(path, "the path").c_str(), listener != nullptr ? forward_progress : nullptr, listener));
 }
 
+std::string version() { return bitnet_version_string(); }
+std::string cpu_features() { return bitnet_cpu_features(); }
+
 std::vector<std::string> isa_names() {
   std::vector<std::string> names;
   while (const char* name = bitnet_isa_name(names.size())) names.emplace_back(name);

@@ -304,6 +304,8 @@ class Batch {
 
 void convert(std::string_view input, std::string_view output, const ConvertOptions& options, Listener* listener);
 void verify(std::string_view path, Listener* listener);
+std::string version();
+std::string cpu_features();
 std::vector<std::string> isa_names();
 
 }  // namespace bitnet::binding

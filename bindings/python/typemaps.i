@@ -15,16 +15,17 @@
 
 namespace {
 
-PyObject* error_type = nullptr;  // bitnet.BitnetError
+PyObject* make_error = nullptr;  // Python's function (status, message) -> exception
 
 void bitnet_raise(bitnet_status status, const char* message) {
   // A signal handler's exception comes first: it is why the call was cancelled.
   if (PyErr_Occurred()) return;
   PyObject* text = PyUnicode_DecodeUTF8(message, static_cast<Py_ssize_t>(std::strlen(message)), "replace");
-  PyObject* arguments = text != nullptr ? Py_BuildValue("(iN)", static_cast<int>(status), text) : nullptr;
-  if (arguments == nullptr) return;
-  PyErr_SetObject(error_type != nullptr ? error_type : PyExc_RuntimeError, arguments);
-  Py_DECREF(arguments);
+  if (text == nullptr) return;
+  PyObject* error = PyObject_CallFunction(make_error, "iN", static_cast<int>(status), text);
+  if (error == nullptr) return;
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error)), error);
+  Py_DECREF(error);
 }
 
 // Python's own handler of Ctrl-C only notes the signal; what follows from it happens when the interpreter is asked,
@@ -116,14 +117,13 @@ PyObject* to_list(const Items& items, const Make& make) {
   interrupted = handle_signals;
 %}
 
-// Which exception carries a status and its message: called with both.
-%exception set_error_type "$action";
+%exception set_make_error "$action";
+%nothread set_make_error;
 %inline %{
-void set_error_type(PyObject* type) {
-  const SWIG_Python_Thread_Block lock;
-  Py_INCREF(type);
-  Py_XDECREF(error_type);
-  error_type = type;
+void set_make_error(PyObject* function) {
+  Py_INCREF(function);
+  Py_XDECREF(make_error);
+  make_error = function;
 }
 %}
 
