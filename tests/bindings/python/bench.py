@@ -2,9 +2,11 @@
 """What the way through Python costs: python bench.py MODEL
 
 Prints nanoseconds, the best of ten rounds: of a call that does nothing in C, and what a generated token takes beside the
-evaluation and the sampling that C itself times.
+evaluation and the sampling that C itself times. Then the longest of ten rounds from asking to cancel a long prompt to the
+call's return.
 """
 import sys
+import threading
 import time
 
 import bitnet
@@ -28,6 +30,24 @@ def token(session, count=200):
     return (wall - perf.prompt_ns - perf.generated_ns - perf.sample_ns) / count
 
 
-with bitnet.Model(sys.argv[1]) as model, model.session(threads=1) as session:
+def cancel(session):
+    cancel = bitnet.Cancel()
+    asked = []
+
+    def ask():
+        asked.append(time.perf_counter_ns())
+        cancel.request()
+
+    session.rewind()
+    threading.Timer(0.2, ask).start()
+    try:
+        session.eval([5] * session.context, cancel=cancel)
+    except bitnet.CancelledError:
+        return time.perf_counter_ns() - asked[0]
+    sys.exit("the prompt was too short")
+
+
+with bitnet.Model(sys.argv[1]) as model, model.session(context=16384) as session:
     for measure in empty_call, token:
         print(f"{measure.__name__:10} {min(measure(session) for _ in range(10)):8.0f} ns")
+    print(f"{'cancel':10} {max(cancel(session) for _ in range(10)):8.0f} ns")
