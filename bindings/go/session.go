@@ -19,7 +19,7 @@ import (
 // SessionOptions are those of NewSession.
 type SessionOptions struct {
 	Context int // tokens it can hold; 0: what the model was trained for
-	Threads int // that compute; 0: one per core
+	Threads int // that compute; 0: one per physical core
 	Batch   int // tokens of a prompt computed together; 0: 256
 }
 

@@ -139,7 +139,7 @@ class Model:
 
     def session(self, *, context: int = 0, threads: int = 0, batch: int = 0) -> Session:
         """An empty session for `context` tokens (0: what the model was trained for) that computes with `threads`
-        threads (0: one per core), `batch` tokens of a prompt together."""
+        threads (0: one per physical core), `batch` tokens of a prompt together."""
         return Session(self, context=context, threads=threads, batch=batch)
 
     def session_memory(self, *, context: int = 0, threads: int = 0, batch: int = 0) -> int:
