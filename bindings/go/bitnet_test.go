@@ -547,7 +547,8 @@ func TestOpeningAThousandTimesDoesNotGrow(t *testing.T) {
 		return residentBytes(t)
 	}
 	before := cycles(200)
-	if growth := cycles(1000) - before; growth > 8<<20 {
+	// The C heap of many threads wanders by some megabytes; a leaked session would be hundreds.
+	if growth := cycles(1000) - before; growth > 32<<20 {
 		t.Errorf("%d bytes more", growth)
 	}
 }
