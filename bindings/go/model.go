@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: MIT
+package bitnet
+
+// #include "calls.h"
+// #include <stdlib.h>
+import "C"
+
+import (
+	"runtime"
+	"runtime/cgo"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+// OpenOptions are those of Open and OpenMemory.
+type OpenOptions struct {
+	ISA         string  // kernel set, see ISANames
+	Verify      bool    // check every tensor's checksum
+	GGUFPacking Packing // of a GGUF file, which is packed in memory
+	GGUFHead    Head
+	GGUFI2S     I2SLayout
+	Progress    Progress
+	Log         func(level LogLevel, message string) // on any goroutine, as long as the model lives
+}
+
+// A Model is weights and vocabulary, shared by any number of sessions and goroutines.
+type Model struct {
+	mutex sync.RWMutex // held for writing by Close
+	c     *C.bitnet_model
+	base  *base
+}
+
+// base is what a model and all that is made from it need until the last of them is freed.
+type base struct {
+	users    atomic.Int32
+	memory   unsafe.Pointer
+	listener *listener
+	handle   cgo.Handle
+}
+
+func (b *base) acquire() *base {
+	b.users.Add(1)
+	return b
+}
+
+func (b *base) release() {
+	if b.users.Add(-1) == 0 {
+		C.free(b.memory)
+		b.handle.Delete()
+	}
+}
+
+// Open opens a .bitnet file, which is mapped and used as it lies, or a GGUF file, which is repacked in memory. The file
+// must not change while the model lives.
+func Open(path string, options *OpenOptions) (*Model, error) {
+	var memory scratch
+	defer memory.free()
+	name, err := memory.text(path, "the path")
+	if err != nil {
+		return nil, err
+	}
+	return open(options, nil, func(c *C.bitnet_open_options, l C.uintptr_t, model **C.bitnet_model) C.bitnet_status {
+		return C.bitnet_go_open(name, c, l, model)
+	})
+}
+
+// OpenMemory is Open for a file's bytes, which are copied.
+func OpenMemory(data []byte, options *OpenOptions) (*Model, error) {
+	const alignment = 64
+	memory := C.aligned_alloc(alignment, C.size_t(len(data)/alignment+1)*alignment)
+	if memory == nil {
+		return nil, &Error{ErrMemory, "out of memory"}
+	}
+	copy(unsafe.Slice((*byte)(memory), len(data)), data)
+	return open(options, memory, func(c *C.bitnet_open_options, l C.uintptr_t, model **C.bitnet_model) C.bitnet_status {
+		return C.bitnet_go_open_memory(memory, C.size_t(len(data)), c, l, model)
+	})
+}
+
+func open(options *OpenOptions, data unsafe.Pointer,
+	open func(*C.bitnet_open_options, C.uintptr_t, **C.bitnet_model) C.bitnet_status) (*Model, error) {
+	if options == nil {
+		options = &OpenOptions{}
+	}
+	b := &base{memory: data, listener: &listener{progress: options.Progress, log: options.Log}}
+	b.handle = cgo.NewHandle(b.listener)
+	b.acquire()
+	opened := false
+	defer func() {
+		if !opened {
+			b.release()
+		}
+	}()
+
+	var memory scratch
+	defer memory.free()
+	c := C.bitnet_open_options{
+		size: C.sizeof_bitnet_open_options, gguf_packing: C.bitnet_packing(options.GGUFPacking),
+		gguf_head: C.bitnet_head(options.GGUFHead), gguf_i2s: C.bitnet_i2s_layout(options.GGUFI2S),
+	}
+	if options.Verify {
+		c.verify = 1
+	}
+	if options.ISA != "" {
+		isa, err := memory.text(options.ISA, "ISA")
+		if err != nil {
+			return nil, err
+		}
+		c.isa = isa
+	}
+	var model *C.bitnet_model // in a variable of its own: C may see no Go memory with Go pointers
+	defer func() {
+		// A callback has failed after all: nobody gets the model.
+		if !opened {
+			C.bitnet_close(model)
+		}
+	}()
+	if err := b.listener.call(func() C.bitnet_status { return open(&c, C.uintptr_t(b.handle), &model) }); err != nil {
+		return nil, err
+	}
+	opened = true
+	m := &Model{c: model, base: b}
+	runtime.SetFinalizer(m, (*Model).Close)
+	return m, nil
+}
+
+// Close lets go of the model. Sessions still using it keep what they need. It always returns nil.
+func (m *Model) Close() error {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if m.c != nil {
+		C.bitnet_close(m.c)
+		m.c = nil
+		m.base.release()
+	}
+	return nil
+}
+
+// use runs a function while the model stays open.
+func (m *Model) use(function func(*C.bitnet_model) error) error {
+	m.mutex.RLock()
+	defer m.mutex.RUnlock()
+	if m.c == nil {
+		return ErrClosed
+	}
+	return function(m.c)
+}
+
+// Info is what is known of a model; "" and NoToken where its file says nothing.
+type Info struct {
+	Name, License, Architecture   string
+	ISA                           string // kernel set in use
+	Packing, Head                 string
+	Parameters, TernaryParameters uint64
+	FileBytes, ResidentBytes      uint64
+	Vocabulary, Context           int
+	Layers, Hidden, FFN           int
+	Heads, KVHeads, HeadDim       int
+	BOS, EOS                      Token
+	HasChatTemplate               bool
+}
+
+// Info tells what is known of the model.
+func (m *Model) Info() (info Info, err error) {
+	err = m.use(func(model *C.bitnet_model) error {
+		c := C.bitnet_model_info{size: C.sizeof_bitnet_model_info}
+		if err := call(func() C.bitnet_status { return C.bitnet_model_get_info(model, &c) }); err != nil {
+			return err
+		}
+		info = Info{
+			Name: C.GoString(c.name), License: C.GoString(c.license), Architecture: C.GoString(c.architecture),
+			ISA: C.GoString(c.isa), Packing: C.GoString(c.packing), Head: C.GoString(c.head),
+			Parameters: uint64(c.parameters), TernaryParameters: uint64(c.ternary_parameters),
+			FileBytes: uint64(c.file_bytes), ResidentBytes: uint64(c.resident_bytes),
+			Vocabulary: int(c.vocabulary), Context: int(c.context),
+			Layers: int(c.layers), Hidden: int(c.hidden), FFN: int(c.ffn),
+			Heads: int(c.heads), KVHeads: int(c.kv_heads), HeadDim: int(c.head_dim),
+			BOS: Token(c.bos), EOS: Token(c.eos), HasChatTemplate: c.has_chat_template != 0,
+		}
+		return nil
+	})
+	return info, err
+}
+
+// Metadata gives the free-form entries of the file.
+func (m *Model) Metadata() (map[string]string, error) {
+	entries := map[string]string{}
+	err := m.use(func(model *C.bitnet_model) error {
+		var key, value *C.char
+		for index := C.size_t(0); ; index++ {
+			end := false
+			err := call(func() C.bitnet_status {
+				status := C.bitnet_model_metadata(model, index, &key, &value)
+				end = status == C.BITNET_END
+				return status
+			})
+			if err != nil || end {
+				return err
+			}
+			entries[C.GoString(key)] = C.GoString(value)
+		}
+	})
+	return entries, err
+}
+
+// A TextFlag changes how text and tokens are turned into each other.
+type TextFlag uint32
+
+const (
+	// Tokenize: text such as "<|eot_id|>" becomes that control token; never for text from strangers.
+	// Detokenize: control tokens are written out.
+	Special TextFlag = C.BITNET_TEXT_SPECIAL
+	// Tokenize: add the begin and end tokens that the vocabulary asks for.
+	BOSEOS TextFlag = C.BITNET_TEXT_BOS_EOS
+)
+
+// Tokenize gives the tokens of a text, which may be any bytes.
+func (m *Model) Tokenize(text string, flags TextFlag) ([]Token, error) {
+	bytes := []byte(text)
+	tokens := make([]Token, len(text)/2+16)
+	err := m.use(func(model *C.bitnet_model) error {
+		var count C.size_t
+		for {
+			tooSmall := false
+			err := call(func() C.bitnet_status {
+				data, length := bytePointer(bytes)
+				out, capacity := tokenPointer(tokens)
+				status := C.bitnet_tokenize(model, data, length, C.uint32_t(flags), out, capacity, &count)
+				tooSmall = status == C.BITNET_ERROR_BUFFER
+				return status
+			})
+			if !tooSmall {
+				tokens = tokens[:count]
+				return err
+			}
+			tokens = make([]Token, count)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return tokens, nil
+}
+
+// Detokenize gives the text of tokens, exactly their bytes: cut anywhere, they may not be valid UTF-8. A Decoder does
+// streams.
+func (m *Model) Detokenize(tokens []Token, flags TextFlag) (string, error) {
+	var text []byte
+	err := m.use(func(model *C.bitnet_model) (err error) {
+		text, err = fillBytes(len(tokens)*8+16, func(out *C.char, capacity C.size_t, length *C.size_t) C.bitnet_status {
+			data, count := tokenPointer(tokens)
+			return C.bitnet_detokenize(model, data, count, C.uint32_t(flags), out, capacity, length)
+		})
+		return err
+	})
+	return string(text), err
+}
+
+// IsControl tells whether no plain text is written by the token; false for a closed model.
+func (m *Model) IsControl(token Token) (is bool) {
+	_ = m.use(func(model *C.bitnet_model) error {
+		is = C.bitnet_token_is_control(model, C.bitnet_token(token)) != 0
+		return nil
+	})
+	return is
+}
+
+// IsEnd tells whether the token ends a generation; false for a closed model.
+func (m *Model) IsEnd(token Token) (is bool) {
+	_ = m.use(func(model *C.bitnet_model) error {
+		is = C.bitnet_token_is_end(model, C.bitnet_token(token)) != 0
+		return nil
+	})
+	return is
+}
+
+// A Message is one turn of a conversation.
+type Message struct {
+	Role    string // "system", "user", "assistant", as the model's template knows them
+	Content string
+}
+
+// ChatPrompt writes a conversation as the model's chat template does, with reply up to where the assistant's answer
+// begins. Tokenize the result with Special.
+func (m *Model) ChatPrompt(messages []Message, reply bool) (string, error) {
+	var memory scratch
+	defer memory.free()
+	c := unsafe.Slice((*C.bitnet_message)(memory.array(len(messages), unsafe.Sizeof(C.bitnet_message{}))), len(messages)+1)
+	guess := 256
+	for i, message := range messages {
+		var err error
+		if c[i].role, err = memory.text(message.Role, "a message's role"); err != nil {
+			return "", err
+		}
+		if c[i].content, err = memory.text(message.Content, "a message"); err != nil {
+			return "", err
+		}
+		guess += 64 + len(message.Content)
+	}
+	promptReply := C.int(0)
+	if reply {
+		promptReply = 1
+	}
+	var text []byte
+	err := m.use(func(model *C.bitnet_model) (err error) {
+		text, err = fillBytes(guess, func(out *C.char, capacity C.size_t, length *C.size_t) C.bitnet_status {
+			return C.bitnet_chat_format(model, &c[0], C.size_t(len(messages)), promptReply, out, capacity, length)
+		})
+		return err
+	})
+	return string(text), err
+}
+
+// A Decoder turns tokens into text as they come, never splitting a character.
+type Decoder struct {
+	mutex sync.Mutex
+	c     *C.bitnet_decoder
+	base  *base
+}
+
+// NewDecoder makes a decoder; with Special, control tokens are written out.
+func (m *Model) NewDecoder(flags TextFlag) (*Decoder, error) {
+	var c *C.bitnet_decoder
+	err := m.use(func(model *C.bitnet_model) error {
+		if err := call(func() C.bitnet_status {
+			return C.bitnet_decoder_create(model, C.uint32_t(flags), &c)
+		}); err != nil {
+			return err
+		}
+		m.base.acquire()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	d := &Decoder{c: c, base: m.base}
+	runtime.SetFinalizer(d, (*Decoder).Close)
+	return d, nil
+}
+
+func (d *Decoder) take(next func(text **C.char, length *C.size_t) C.bitnet_status) (string, error) {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	if d.c == nil {
+		return "", ErrClosed
+	}
+	var text *C.char
+	var length C.size_t
+	if err := call(func() C.bitnet_status { return next(&text, &length) }); err != nil {
+		return "", err
+	}
+	return C.GoStringN(text, C.int(length)), nil
+}
+
+// Push takes a token and gives the text that it completes, which may be empty.
+func (d *Decoder) Push(token Token) (string, error) {
+	return d.take(func(text **C.char, length *C.size_t) C.bitnet_status {
+		return C.bitnet_decoder_push(d.c, C.bitnet_token(token), text, length)
+	})
+}
+
+// Finish gives what is left; the decoder then starts over.
+func (d *Decoder) Finish() (string, error) {
+	return d.take(func(text **C.char, length *C.size_t) C.bitnet_status {
+		return C.bitnet_decoder_finish(d.c, text, length)
+	})
+}
+
+// Close frees the decoder. It always returns nil.
+func (d *Decoder) Close() error {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	if d.c != nil {
+		C.bitnet_decoder_free(d.c)
+		d.c = nil
+		d.base.release()
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+package io.github.libbitnet;
+
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.function.BiFunction;
+
+/** Weights and vocabulary, shared by any number of sessions, decoders and threads, which keep what they need of it. */
+public final class Model implements AutoCloseable {
+  final NativeModel object;
+  // C++ calls it as long as the model lives, and sessions refer to their Model.
+  private final Listener listener;
+
+  private Model(OpenOptions options, BiFunction<NativeOpenOptions, Listener, NativeModel> open) {
+    listener = options.listener();
+    NativeModel[] opened = new NativeModel[1];
+    try {
+      listener.during(() -> opened[0] = open.apply(options.toNative(), listener));
+    } catch (Throwable e) {
+      if (opened[0] != null) opened[0].close();
+      throw e;
+    }
+    object = opened[0];
+  }
+
+  /** Opens a {@code .bitnet} file, which is mapped and used as it lies, or a GGUF file, which is repacked in memory. */
+  public static Model open(String path) {
+    return open(path, new OpenOptions());
+  }
+
+  /** The same with options. */
+  public static Model open(String path, OpenOptions options) {
+    byte[] name = Text.encode(path);
+    return new Model(options, (o, l) -> NativeModel.open(name, o, l));
+  }
+
+  /** The same by a path of the default file system. */
+  public static Model open(Path path) {
+    return open(path.toString());
+  }
+
+  /** The same by a path of the default file system, with options. */
+  public static Model open(Path path, OpenOptions options) {
+    return open(path.toString(), options);
+  }
+
+  /** Opens what is between a buffer's position and its limit, which is copied. */
+  public static Model open(ByteBuffer data) {
+    return open(data, new OpenOptions());
+  }
+
+  /** The same with options. */
+  public static Model open(ByteBuffer data, OpenOptions options) {
+    ByteBuffer direct = Text.direct(data);
+    return new Model(options, (o, l) -> NativeModel.open_memory(direct, o, l));
+  }
+
+  /** Lets go of the model; sessions still using it keep it alive. */
+  @Override
+  public void close() {
+    object.close();
+  }
+
+  /** Names, sizes and special tokens. */
+  public ModelInfo info() {
+    return new ModelInfo(object.info());
+  }
+
+  /** Free-form entries of the file, in its order. */
+  public Map<String, String> metadata() {
+    Map<String, String> entries = new LinkedHashMap<>();
+    byte[][] texts = object.metadata();
+    for (int i = 0; i + 1 < texts.length; i += 2) entries.put(Text.decode(texts[i]), Text.decode(texts[i + 1]));
+    return Collections.unmodifiableMap(entries);
+  }
+
+  /** The tokens of a text. */
+  public int[] tokenize(String text, TextOption... options) {
+    return object.tokenize(Text.encode(text), TextOption.flags(options));
+  }
+
+  /** The text of tokens. Characters cut in half become U+FFFD; a {@link Decoder} does streams. */
+  public String detokenize(int[] tokens, TextOption... options) {
+    return Text.decode(detokenizeBytes(tokens, options));
+  }
+
+  /** The bytes of tokens, which need not be whole characters of UTF-8. */
+  public byte[] detokenizeBytes(int[] tokens, TextOption... options) {
+    return object.detokenize(Objects.requireNonNull(tokens), TextOption.flags(options));
+  }
+
+  /** Whether no plain text is written by the token. */
+  public boolean isControl(int token) {
+    return object.is_control(token);
+  }
+
+  /** Whether the token ends a generation. */
+  public boolean isEnd(int token) {
+    return object.is_end(token);
+  }
+
+  /** A conversation as the model's chat template writes it, up to where the assistant's answer begins. */
+  public String chatPrompt(List<Message> messages) {
+    return chatPrompt(messages, true);
+  }
+
+  /** The same; without {@code reply}, up to the end of the last message. */
+  public String chatPrompt(List<Message> messages, boolean reply) {
+    NativeConversation conversation = new NativeConversation();
+    for (Message message : messages) {
+      conversation.add(Text.encode(message.role()), Text.encode(message.content()));
+    }
+    return Text.decode(object.chat_format(conversation, reply));
+  }
+
+  /** An empty session. */
+  public Session session() {
+    return session(new SessionOptions());
+  }
+
+  /** The same with options. */
+  public Session session(SessionOptions options) {
+    return new Session(this, new NativeSession(object, options.toNative()));
+  }
+
+  /** The bytes that such a session takes besides the model. */
+  public long sessionMemory(SessionOptions options) {
+    return object.session_memory(options.toNative());
+  }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+package io.github.libbitnet;
+
+import java.util.Objects;
+
+/** Turns logits into a token. Holds the random state. */
+public final class Sampler implements AutoCloseable {
+  private final NativeSampler object;
+
+  /** A sampler of these options. */
+  public Sampler(SamplerOptions options) {
+    object = new NativeSampler(options.toNative());
+  }
+
+  /** Starts the random numbers over. */
+  public void reseed(long seed) {
+    object.reseed(seed);
+  }
+
+  /** A token drawn from the session's last logits, whose tokens are the recent ones. It is not evaluated. */
+  public int sample(Session session) {
+    return session.object.sample(object);
+  }
+
+  /** The same from logits of your own, and the recent tokens, of which the last is the newest. */
+  public int sample(float[] logits, int... recent) {
+    return object.sample_logits(Objects.requireNonNull(logits), Objects.requireNonNull(recent));
+  }
+
+  @Override
+  public void close() {
+    object.close();
+  }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+package io.github.libbitnet;
+
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Objects;
+
+/** One sequence of tokens with its KV cache, its threads and its last logits. Made by {@link Model#session()}. */
+public final class Session implements AutoCloseable {
+  final NativeSession object;
+  private final Model model;
+
+  Session(Model model, NativeSession object) {
+    this.model = model;
+    this.object = object;
+  }
+
+  /** Whose session it is. */
+  public Model model() {
+    return model;
+  }
+
+  /** Cancels what another thread is doing with the session, then frees it. */
+  @Override
+  public void close() {
+    object.close();
+  }
+
+  /** The number of tokens evaluated so far. */
+  public int position() {
+    return object.position();
+  }
+
+  /** The number of tokens that fit. */
+  public int context() {
+    return object.context();
+  }
+
+  /** The tokens evaluated so far. */
+  public int[] tokens() {
+    return object.tokens();
+  }
+
+  /** Goes on from the session's tokens and a prompt. Nothing is evaluated until the first piece is asked for. */
+  public Generation generate(String prompt) {
+    return generate(prompt, new GenerateOptions());
+  }
+
+  /** The same with options. */
+  public Generation generate(String prompt, GenerateOptions options) {
+    return new Generation(this, object.generate(Text.encode(prompt), options.toNative(0)));
+  }
+
+  /** The same with a prompt of tokens, to which nothing is added. */
+  public Generation generate(int[] prompt, GenerateOptions options) {
+    return new Generation(this, object.generate_tokens(Objects.requireNonNull(prompt), options.toNative(0)));
+  }
+
+  /** The assistant's answer to a conversation, given whole each time; what the session holds of it is kept. */
+  public Generation chat(List<Message> messages) {
+    return chat(messages, new GenerateOptions());
+  }
+
+  /** The same with options. */
+  public Generation chat(List<Message> messages, GenerateOptions options) {
+    int flags = NativeConstants.BITNET_GENERATE_WHOLE | NativeConstants.BITNET_GENERATE_SPECIAL_PROMPT;
+    byte[] prompt = Text.encode(model.chatPrompt(messages));
+    return new Generation(this, object.generate(prompt, options.toNative(flags)));
+  }
+
+  /** Appends tokens and computes their keys and values, and the logits of the last one. */
+  public void eval(int... tokens) {
+    eval(tokens, LogitsOf.LAST);
+  }
+
+  /** The same with the logits of the last token, of all or of none. */
+  public void eval(int[] tokens, LogitsOf logits) {
+    eval(tokens, logits, null);
+  }
+
+  /** The same with a way to cancel it, or null. If it fails the session is as before. */
+  public void eval(int[] tokens, LogitsOf logits, Cancel cancel) {
+    object.eval(Objects.requireNonNull(tokens), logits.value, cancel == null ? null : cancel.object);
+  }
+
+  /** The logits of the token evaluated last: one for each of the vocabulary. */
+  public float[] logits() {
+    return logits(0);
+  }
+
+  /** Of an evaluation with {@link LogitsOf#ALL}: the logits of its token {@code row}. */
+  public float[] logits(int row) {
+    return object.logits(Text.count(row, "row"));
+  }
+
+  /** Forgets all tokens from {@code position} on. */
+  public void rewind(int position) {
+    object.rewind(Text.count(position, "position"));
+  }
+
+  /** A second session with the same tokens, KV cache and options. It shares the threads of this one. */
+  public Session fork() {
+    return new Session(model, object.fork());
+  }
+
+  /** Writes tokens and KV cache to a file. */
+  public void save(Path path) {
+    object.save(Text.encode(path.toString()));
+  }
+
+  /** Reads what {@link #save} wrote, into a session of the same model, replacing what it holds. */
+  public void load(Path path) {
+    object.load(Text.encode(path.toString()));
+  }
+
+  /** Tokens and KV cache as bytes. */
+  public byte[] saveBytes() {
+    return object.save_memory();
+  }
+
+  /** Reads what {@link #saveBytes} gave. */
+  public void loadBytes(byte[] data) {
+    object.load_memory(Text.direct(ByteBuffer.wrap(data)));
+  }
+
+  /** Counters since the session was made or they were last reset. */
+  public Perf perf() {
+    return new Perf(object.perf());
+  }
+
+  /** Starts the counters over. */
+  public void resetPerf() {
+    object.reset_perf();
+  }
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+package io.github.libbitnet;
+
+/** How a session computes; 0 everywhere is the default. */
+public final class SessionOptions {
+  private int context;
+  private int threads;
+  private int batch;
+
+  /** Tokens it can hold; 0: what the model was trained for. */
+  public SessionOptions context(int tokens) {
+    context = Text.count(tokens, "context");
+    return this;
+  }
+
+  /** Threads that compute, the calling one included; 0: one per core. */
+  public SessionOptions threads(int count) {
+    threads = Text.count(count, "threads");
+    return this;
+  }
+
+  /** Tokens of a prompt that are computed together; 0: 256. */
+  public SessionOptions batch(int tokens) {
+    batch = Text.count(tokens, "batch");
+    return this;
+  }
+
+  NativeSessionOptions toNative() {
+    NativeSessionOptions options = new NativeSessionOptions();
+    options.setContext(context);
+    options.setThreads(threads);
+    options.setBatch(batch);
+    return options;
+  }
+}

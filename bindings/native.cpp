@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: MIT
+#include "native.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <thread>
+
+namespace bitnet::binding {
+
+bool (*interrupted)() = nullptr;
+
+namespace {
+
+[[noreturn]] void refuse(std::string message) { throw Error{BITNET_ERROR_ARGUMENT, std::move(message)}; }
+
+bitnet_status check(bitnet_status status) {
+  if (status < 0) throw Error{status, bitnet_last_error()};
+  return status;
+}
+
+// A C string; a zero byte inside would cut it short unseen.
+std::string c_string(std::string_view text, const char* what) {
+  if (text.find('\0') != std::string_view::npos) refuse(std::string(what) + " contains a zero byte");
+  return std::string(text);
+}
+
+// Calls fill(data, capacity, size*) until what it writes fits.
+template <typename Container, typename Fill>
+Container fill_buffer(size_t guess, const Fill& fill) {
+  Container result(guess, {});
+  size_t size = 0;
+  bitnet_status status;
+  while ((status = fill(result.data(), result.size(), &size)) == BITNET_ERROR_BUFFER) result.resize(size);
+  check(status);
+  result.resize(size);
+  return result;
+}
+
+// The C object, freed with the last that shares it, and with it what it needs as long as it lives.
+template <typename T>
+std::shared_ptr<T> own(T* object, void (*release)(T*), std::shared_ptr<const void> needed = nullptr) {
+  return {object, [release, needed](T* o) { release(o); }};
+}
+
+int forward_progress(void* user, uint64_t done, uint64_t total) {
+  try {
+    const bool go_on = static_cast<Listener*>(user)->progress(static_cast<int64_t>(done), static_cast<int64_t>(total));
+    return !go_on || (interrupted != nullptr && interrupted());
+  } catch (...) {
+    return 1;
+  }
+}
+
+void forward_log(void* user, bitnet_log_level level, const char* message) {
+  try {
+    static_cast<Listener*>(user)->log(level, message);
+  } catch (...) {
+    // A listener that fails has no say in what it was told.
+    return;
+  }
+}
+
+}  // namespace
+
+bool Listener::progress(int64_t, int64_t) { return true; }
+void Listener::log(bitnet_log_level, std::string_view) {}
+
+// ------------------------------------------------------------------ options
+
+OpenOptions::OpenOptions() : bitnet_open_options{} { size = sizeof(bitnet_open_options); }
+ConvertOptions::ConvertOptions() : bitnet_convert_options{} { size = sizeof(bitnet_convert_options); }
+SessionOptions::SessionOptions() : bitnet_session_options{} { size = sizeof(bitnet_session_options); }
+SamplerOptions::SamplerOptions() : bitnet_sampler_options{} { size = sizeof(bitnet_sampler_options); }
+GenerateOptions::GenerateOptions() : bitnet_generate_options{} { size = sizeof(bitnet_generate_options); }
+
+bitnet_open_options OpenOptions::get(Listener* listener) const {
+  bitnet_open_options options = *this;
+  if (!isa_.empty()) options.isa = isa_.c_str();
+  if (listener != nullptr) {
+    options.progress = forward_progress;
+    options.log = forward_log;
+    options.progress_user = options.log_user = listener;
+  }
+  return options;
+}
+
+bitnet_sampler_options SamplerOptions::get() const {
+  bitnet_sampler_options options = *this;
+  options.logit_bias = biases_.data();
+  options.logit_bias_count = biases_.size();
+  return options;
+}
+
+void GenerateOptions::add_stop(std::string_view text) { stops_.push_back(c_string(text, "a stop string")); }
+
+void Conversation::add(std::string_view role, std::string_view content) {
+  messages_.emplace_back(c_string(role, "a message's role"), c_string(content, "a message"));
+}
+
+// -------------------------------------------------------------------- model
+
+ModelInfo::ModelInfo(std::shared_ptr<bitnet_model> model) : bitnet_model_info{}, model_(std::move(model)) {
+  size = sizeof(bitnet_model_info);
+  check(bitnet_model_get_info(model_.get(), this));
+}
+
+Model* Model::open(std::string_view path, const OpenOptions& options, Listener* listener) {
+  const bitnet_open_options c_options = options.get(listener);
+  bitnet_model* model = nullptr;
+  check(bitnet_open(c_string(path, "the path").c_str(), &c_options, &model));
+  return new Model(own(model, bitnet_close));
+}
+
+Model* Model::open_memory(std::string_view data, const OpenOptions& options, Listener* listener) {
+  constexpr size_t alignment = 64;
+  const size_t size = (data.size() + alignment - 1) / alignment * alignment;
+  const std::shared_ptr<void> memory(std::aligned_alloc(alignment, std::max(size, alignment)), std::free);
+  if (memory == nullptr) throw std::bad_alloc();
+  std::copy(data.begin(), data.end(), static_cast<char*>(memory.get()));
+  const bitnet_open_options c_options = options.get(listener);
+  bitnet_model* model = nullptr;
+  check(bitnet_open_memory(memory.get(), data.size(), &c_options, &model));
+  return new Model(own(model, bitnet_close, memory));
+}
+
+std::vector<std::string> Model::metadata() const {
+  const auto model = model_.share();
+  std::vector<std::string> result;
+  const char* key = nullptr;
+  const char* value = nullptr;
+  while (check(bitnet_model_metadata(model.get(), result.size() / 2, &key, &value)) == BITNET_OK) {
+    result.insert(result.end(), {key, value});
+  }
+  return result;
+}
+
+std::vector<bitnet_token> Model::tokenize(std::string_view text, uint32_t flags) const {
+  const auto model = model_.share();
+  return fill_buffer<std::vector<bitnet_token>>(text.size() / 2 + 16, [&](auto* out, size_t capacity, size_t* count) {
+    return bitnet_tokenize(model.get(), text.data(), text.size(), flags, out, capacity, count);
+  });
+}
+
+std::string Model::detokenize(Tokens tokens, uint32_t flags) const {
+  const auto model = model_.share();
+  return fill_buffer<std::string>(tokens.size() * 8 + 16, [&](char* out, size_t capacity, size_t* length) {
+    return bitnet_detokenize(model.get(), tokens.data(), tokens.size(), flags, out, capacity, length);
+  });
+}
+
+bool Model::is_control(bitnet_token token) const { return bitnet_token_is_control(model_.share().get(), token) != 0; }
+bool Model::is_end(bitnet_token token) const { return bitnet_token_is_end(model_.share().get(), token) != 0; }
+
+std::string Model::chat_format(const Conversation& conversation, bool prompt_reply) const {
+  const auto model = model_.share();
+  std::vector<bitnet_message> messages;
+  size_t guess = 256;
+  for (const auto& [role, content] : conversation.messages_) {
+    messages.push_back({role.c_str(), content.c_str()});
+    guess += 64 + content.size();
+  }
+  return fill_buffer<std::string>(guess, [&](char* out, size_t capacity, size_t* length) {
+    return bitnet_chat_format(model.get(), messages.data(), messages.size(), prompt_reply ? 1 : 0, out, capacity,
+                              length);
+  });
+}
+
+int64_t Model::session_memory(const SessionOptions& options) const {
+  uint64_t bytes = 0;
+  check(bitnet_session_memory(model_.share().get(), &options, &bytes));
+  return static_cast<int64_t>(bytes);
+}
+
+// ---------------------------------------------------------- sampler, decoder
+
+namespace {
+
+std::shared_ptr<bitnet_sampler> make_sampler(const SamplerOptions& options) {
+  const bitnet_sampler_options c_options = options.get();
+  bitnet_sampler* sampler = nullptr;
+  check(bitnet_sampler_create(&c_options, &sampler));
+  return own(sampler, bitnet_sampler_free);
+}
+
+std::shared_ptr<bitnet_decoder> make_decoder(const std::shared_ptr<bitnet_model>& model, uint32_t flags) {
+  bitnet_decoder* decoder = nullptr;
+  check(bitnet_decoder_create(model.get(), flags, &decoder));
+  return own(decoder, bitnet_decoder_free, model);
+}
+
+}  // namespace
+
+Sampler::Sampler(const SamplerOptions& options) : sampler_("sampler", make_sampler(options)) {}
+
+void Sampler::reseed(uint64_t seed) {
+  sampler_.with([&](bitnet_sampler* sampler) { bitnet_sampler_reseed(sampler, seed); });
+}
+
+bitnet_token Sampler::sample_logits(Floats logits, Tokens recent) {
+  return sampler_.with([&](bitnet_sampler* sampler) {
+    bitnet_token token = BITNET_NO_TOKEN;
+    check(bitnet_sample_logits(sampler, logits.data(), logits.size(), recent.data(), recent.size(), &token));
+    return token;
+  });
+}
+
+Decoder::Decoder(const Model& model, uint32_t flags) : decoder_("decoder", make_decoder(model.model_.share(), flags)) {}
+
+std::string Decoder::push(bitnet_token token) {
+  return decoder_.with([&](bitnet_decoder* decoder) {
+    const char* text = nullptr;
+    size_t length = 0;
+    check(bitnet_decoder_push(decoder, token, &text, &length));
+    return std::string(text, length);
+  });
+}
+
+std::string Decoder::finish() {
+  return decoder_.with([&](bitnet_decoder* decoder) {
+    const char* text = nullptr;
+    size_t length = 0;
+    check(bitnet_decoder_finish(decoder, &text, &length));
+    return std::string(text, length);
+  });
+}
+
+// ------------------------------------------------------------------ session
+
+// What a session and its generation share. Everything but the atomics is guarded by the mutex.
+class SessionState {
+ public:
+  std::mutex mutex;
+  std::atomic<std::thread::id> user;        // who holds the mutex
+  std::atomic<bool> closing = false;        // cancels the call that runs
+  std::atomic<size_t> views = 0;            // objects of class Logits
+  std::shared_ptr<bitnet_session> session;  // null when closed
+  std::shared_ptr<bitnet_generation> generation;
+  uint64_t generations = 0;  // the number of the latest
+  uint32_t vocabulary = 0;
+};
+
+namespace {
+
+// Holds the session for one call. A signal handler that a language runs in the midst of a call must not wait for it.
+class Use {
+ public:
+  explicit Use(SessionState& state) : state_(state) {
+    if (state.user == std::this_thread::get_id()) refuse("the session is in the midst of another call of this thread");
+    state.mutex.lock();
+    if (state.session == nullptr) {
+      state.mutex.unlock();
+      refuse("the session is closed");
+    }
+    state.user = std::this_thread::get_id();
+  }
+  ~Use() {
+    state_.user = std::thread::id();
+    state_.mutex.unlock();
+  }
+  Use(const Use&) = delete;
+  Use& operator=(const Use&) = delete;
+
+  bitnet_session* session() const { return state_.session.get(); }
+
+ protected:
+  SessionState& state_;
+};
+
+// The same for a call that changes it.
+class Change : public Use {
+ public:
+  explicit Change(SessionState& state) : Use(state) {
+    if (state.views != 0) refuse("the session cannot change while arrays of its logits are in use");
+    state.generation.reset();
+  }
+};
+
+// The calls that run on this thread, for the abort callback, which the evaluating thread asks.
+struct Running {
+  std::span<SessionState* const> states;
+  const Cancel* cancel;
+};
+thread_local const Running* running = nullptr;
+
+class Run {
+ public:
+  Run(std::span<SessionState* const> states, const Cancel* cancel)
+      : now_{states, cancel}, before_(std::exchange(running, &now_)) {}
+  ~Run() { running = before_; }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+ private:
+  Running now_;
+  const Running* before_;
+};
+
+int abort_running(void*) {
+  if (running == nullptr) return 0;
+  const bool closing = std::ranges::any_of(running->states, [](const SessionState* s) { return s->closing.load(); });
+  return closing || (running->cancel != nullptr && running->cancel->requested()) ||
+         (interrupted != nullptr && interrupted());
+}
+
+// Throws CANCELLED before a call that need not begin.
+void check_requested(const Cancel* cancel) {
+  if (cancel != nullptr && cancel->requested()) throw Error{BITNET_ERROR_CANCELLED, "the call was cancelled"};
+}
+
+std::shared_ptr<bitnet_session> make_session(const std::shared_ptr<bitnet_model>& model,
+                                             const SessionOptions& options) {
+  bitnet_session_options c_options = options;
+  c_options.abort = abort_running;
+  bitnet_session* session = nullptr;
+  check(bitnet_session_create(model.get(), &c_options, &session));
+  return own(session, bitnet_session_free, model);
+}
+
+}  // namespace
+
+Session::Session(std::shared_ptr<bitnet_session> session, uint32_t vocabulary)
+    : state_(std::make_shared<SessionState>()) {
+  state_->session = std::move(session);
+  state_->vocabulary = vocabulary;
+}
+
+Session::Session(const Model& model, const SessionOptions& options)
+    : Session(make_session(model.model_.share(), options), model.info().vocabulary) {}
+
+void Session::close() {
+  state_->closing = true;
+  if (state_->user == std::this_thread::get_id()) refuse("the session is in the midst of another call of this thread");
+  const std::scoped_lock lock(state_->mutex);
+  state_->generation.reset();
+  state_->session.reset();
+}
+
+Session* Session::fork() const {
+  const Use use(*state_);
+  bitnet_session* fork = nullptr;
+  check(bitnet_session_fork(use.session(), &fork));
+  return new Session(own(fork, bitnet_session_free, state_->session), state_->vocabulary);
+}
+
+uint32_t Session::position() const { return bitnet_session_position(Use(*state_).session()); }
+uint32_t Session::context() const { return bitnet_session_context(Use(*state_).session()); }
+
+std::vector<bitnet_token> Session::tokens() const {
+  const Use use(*state_);
+  const bitnet_token* tokens = nullptr;
+  size_t count = 0;
+  check(bitnet_session_tokens(use.session(), &tokens, &count));
+  return {tokens, tokens + count};
+}
+
+void Session::rewind(uint32_t position) { check(bitnet_session_rewind(Change(*state_).session(), position)); }
+
+void Session::save(std::string_view path) const {
+  check(bitnet_session_save(Use(*state_).session(), c_string(path, "the path").c_str()));
+}
+
+void Session::load(std::string_view path) {
+  check(bitnet_session_load(Change(*state_).session(), c_string(path, "the path").c_str()));
+}
+
+std::string Session::save_memory() const {
+  const Use use(*state_);
+  return fill_buffer<std::string>(0, [&](char* out, size_t capacity, size_t* length) {
+    return bitnet_session_save_memory(use.session(), capacity != 0 ? out : nullptr, capacity, length);
+  });
+}
+
+void Session::load_memory(std::string_view data) {
+  check(bitnet_session_load_memory(Change(*state_).session(), data.data(), data.size()));
+}
+
+bitnet_perf Session::perf() const {
+  bitnet_perf perf = {};
+  perf.size = sizeof perf;
+  check(bitnet_session_get_perf(Use(*state_).session(), &perf));
+  return perf;
+}
+
+void Session::reset_perf() { bitnet_session_reset_perf(Use(*state_).session()); }
+
+void Session::eval(Tokens tokens, bitnet_logits_of logits, const Cancel* cancel) {
+  const Change change(*state_);
+  check_requested(cancel);
+  SessionState* const states[] = {state_.get()};
+  const Run run(states, cancel);
+  check(bitnet_eval(change.session(), tokens.data(), tokens.size(), logits));
+}
+
+Logits* Session::logits(size_t index) const { return new Logits(state_, index); }
+
+bitnet_token Session::sample(Sampler& sampler) {
+  return sampler.sampler_.with([&](bitnet_sampler* c_sampler) {
+    bitnet_token token = BITNET_NO_TOKEN;
+    check(bitnet_sample(c_sampler, Use(*state_).session(), &token));
+    return token;
+  });
+}
+
+Generation* Session::generate(std::string_view prompt, const GenerateOptions& options) {
+  const Change change(*state_);
+  bitnet_generation* generation = nullptr;
+  options.with([&](const bitnet_generate_options* c_options) {
+    check(bitnet_generation_start(change.session(), prompt.data(), prompt.size(), c_options, &generation));
+  });
+  state_->generation = own(generation, bitnet_generation_free);
+  return new Generation(state_, ++state_->generations);
+}
+
+Generation* Session::generate_tokens(Tokens prompt, const GenerateOptions& options) {
+  const Change change(*state_);
+  bitnet_generation* generation = nullptr;
+  options.with([&](const bitnet_generate_options* c_options) {
+    check(bitnet_generation_start_tokens(change.session(), prompt.data(), prompt.size(), c_options, &generation));
+  });
+  state_->generation = own(generation, bitnet_generation_free);
+  return new Generation(state_, ++state_->generations);
+}
+
+Logits::Logits(std::shared_ptr<SessionState> state, size_t index) : state_(std::move(state)) {
+  const Use use(*state_);
+  const float* values = nullptr;
+  check(bitnet_session_logits(use.session(), index, &values));
+  values_ = {values, state_->vocabulary};
+  session_ = state_->session;
+  ++state_->views;
+}
+
+Logits::~Logits() { --state_->views; }
+
+// --------------------------------------------------------------- generation
+
+Generation::~Generation() {
+  cancel();
+  if (state_->user == std::this_thread::get_id() || !state_->mutex.try_lock()) return;
+  if (state_->generations == number_) state_->generation.reset();
+  state_->mutex.unlock();
+}
+
+void Generation::close() {
+  cancel();
+  if (state_->user == std::this_thread::get_id()) refuse("the session is in the midst of another call of this thread");
+  const std::scoped_lock lock(state_->mutex);
+  if (state_->generations == number_) state_->generation.reset();
+}
+
+Piece Generation::next() {
+  const Use use(*state_);
+  check_requested(&cancel_);
+  if (state_->generations != number_ || state_->generation == nullptr) {
+    refuse("the generation is over: it was closed, or its session has been used for something else");
+  }
+  if (state_->views != 0) refuse("the session cannot change while arrays of its logits are in use");
+  SessionState* const states[] = {state_.get()};
+  const Run run(states, &cancel_);
+  bitnet_piece piece = {};
+  piece.size = sizeof piece;
+  check(bitnet_generation_next(state_->generation.get(), &piece));
+  return {{piece.text, piece.length}, piece.token, piece.finish};
+}
+
+// -------------------------------------------------------------------- batch
+
+void Batch::add(const Session& session, Tokens tokens, bitnet_logits_of logits) {
+  items_.push_back({session.state_, {tokens.begin(), tokens.end()}, logits});
+}
+
+void Batch::eval(const Cancel* cancel) const {
+  std::vector<SessionState*> states;
+  for (const Item& item : items_) states.push_back(item.state.get());
+  std::ranges::sort(states);  // one order of locking for all
+  if (std::ranges::adjacent_find(states) != states.end()) refuse("a session is twice in the batch");
+  std::vector<std::unique_ptr<Change>> changes;
+  for (SessionState* state : states) changes.push_back(std::make_unique<Change>(*state));
+
+  std::vector<bitnet_batch_item> c_items;
+  for (const Item& item : items_) {
+    c_items.push_back({item.state->session.get(), item.tokens.data(), item.tokens.size(), item.logits});
+  }
+  check_requested(cancel);
+  const Run run(states, cancel);
+  check(bitnet_eval_batch(c_items.data(), c_items.size()));
+}
+
+// ---------------------------------------------------------------- functions
+
+void convert(std::string_view input, std::string_view output, const ConvertOptions& options, Listener* listener) {
+  bitnet_convert_options c_options = options;
+  if (listener != nullptr) {
+    c_options.progress = forward_progress;
+    c_options.progress_user = listener;
+  }
+  check(bitnet_convert(c_string(input, "the input path").c_str(), c_string(output, "the output path").c_str(),
+                       &c_options));
+}
+
+void verify(std::string_view path, Listener* listener) {
+  check(bitnet_verify(c_string(path, "the path").c_str(), listener != nullptr ? forward_progress : nullptr, listener));
+}
+
+std::string version() { return bitnet_version_string(); }
+std::string cpu_features() { return bitnet_cpu_features(); }
+
+std::vector<std::string> isa_names() {
+  std::vector<std::string> names;
+  while (const char* name = bitnet_isa_name(names.size())) names.emplace_back(name);
+  return names;
+}
+
+}  // namespace bitnet::binding

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+"""Runs 1.58-bit (ternary) language models on a CPU, inside your program.
+
+    import bitnet
+
+    with bitnet.Model("model.bitnet") as model:
+        for text in model.session().generate("Once upon a time", max_tokens=100):
+            print(text, end="", flush=True)
+
+Objects may be used by any thread; calls to one object queue up, and the interpreter lock is released while they run. What is
+closed stays closed: using it is an ArgumentError. Closing twice, or not at all, is no mistake.
+"""
+
+from ._errors import (ArgumentError, BitnetError, CancelledError, ContextError, FormatError, InternalError, IOFailure,
+                      MismatchError, OutOfMemory, UnsupportedError)
+from ._files import convert, cpu_features, isa_names, verify, version
+from ._model import Decoder, Message, Model, ModelInfo
+from ._sampler import Sampler
+from ._session import Cancel, Finish, Generation, Perf, Session, eval_batch
+
+__version__ = version()
+__all__ = [
+    "ArgumentError", "BitnetError", "Cancel", "CancelledError", "ContextError", "Decoder", "Finish", "FormatError",
+    "Generation", "IOFailure", "InternalError", "Message", "MismatchError", "Model", "ModelInfo", "OutOfMemory", "Perf",
+    "Sampler", "Session", "UnsupportedError", "convert", "cpu_features", "eval_batch", "isa_names", "verify", "version",
+]

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""The exceptions, one class for each status of bitnet.h."""
+
+from __future__ import annotations
+
+from . import _native
+
+
+class BitnetError(Exception):
+    """What the library refuses or fails to do. Raised as the subclass that belongs to the status."""
+
+
+class ArgumentError(BitnetError, ValueError):
+    """An argument or option is wrong, or the object is closed."""
+
+
+class OutOfMemory(BitnetError, MemoryError):
+    """There is not enough memory."""
+
+
+class IOFailure(BitnetError, OSError):
+    """The system refused to open, read or write a file."""
+
+
+class FormatError(BitnetError, ValueError):
+    """A file is damaged, truncated or not what it claims to be."""
+
+
+class UnsupportedError(BitnetError):
+    """Well-formed, but this version cannot do it."""
+
+
+class ContextError(BitnetError):
+    """The tokens do not fit the session's context."""
+
+
+class CancelledError(BitnetError):
+    """The call was cancelled."""
+
+
+class MismatchError(BitnetError):
+    """A saved state belongs to another model."""
+
+
+class InternalError(BitnetError):
+    """A mistake in the library: please report it."""
+
+
+_CLASSES = {
+    _native.BITNET_ERROR_ARGUMENT: ArgumentError,
+    _native.BITNET_ERROR_MEMORY: OutOfMemory,
+    _native.BITNET_ERROR_IO: IOFailure,
+    _native.BITNET_ERROR_FORMAT: FormatError,
+    _native.BITNET_ERROR_UNSUPPORTED: UnsupportedError,
+    _native.BITNET_ERROR_CONTEXT: ContextError,
+    _native.BITNET_ERROR_CANCELLED: CancelledError,
+    _native.BITNET_ERROR_MISMATCH: MismatchError,
+    _native.BITNET_ERROR_INTERNAL: InternalError,
+}
+
+
+def _make_error(status: int, message: str) -> BitnetError:
+    return _CLASSES.get(status, BitnetError)(message)
+
+
+_native.set_make_error(_make_error)

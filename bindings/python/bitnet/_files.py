@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""Calls that take callbacks or file names, and what the library tells of itself."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Literal, Optional, Union
+
+from . import _native
+from ._errors import BitnetError
+
+Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+Progress = Callable[[int, int], Optional[bool]]
+Log = Callable[[str, str], None]
+Packing = Literal["i2", "t5"]
+Head = Literal["f16", "int8"]
+Layout = Literal["x86", "arm"]
+
+PACKINGS = {None: _native.BITNET_PACKING_DEFAULT, "i2": _native.BITNET_PACKING_I2, "t5": _native.BITNET_PACKING_T5}
+HEADS = {None: _native.BITNET_HEAD_DEFAULT, "f16": _native.BITNET_HEAD_F16, "int8": _native.BITNET_HEAD_INT8}
+LAYOUTS = {"x86": _native.BITNET_I2S_X86, "arm": _native.BITNET_I2S_ARM}
+LEVELS = {_native.BITNET_LOG_WARNING: "warning", _native.BITNET_LOG_INFO: "info"}
+
+
+def choose(choices: dict[Any, int], value: Any, what: str) -> int:
+    """The number of a name."""
+    if value not in choices:
+        names = ", ".join(repr(name) for name in choices if name is not None)
+        raise ValueError(f"{what} is {value!r}; it may be one of {names}")
+    return choices[value]
+
+
+class Listener(_native.Listener):
+    """Calls the user's functions. What they raise cancels the call under way and is raised when it is back."""
+
+    def __init__(self, progress: Progress | None = None, log: Log | None = None):
+        super().__init__()
+        self._progress = progress
+        self._log = log
+        self._error: BaseException | None = None
+
+    def progress(self, done: int, total: int) -> bool:
+        try:
+            return self._progress is None or self._progress(done, total) is not False
+        except BaseException as error:
+            self._error = error
+            return False
+
+    def log(self, level: int, message: bytes) -> None:
+        try:
+            if self._log is not None:
+                self._log(LEVELS.get(level, str(level)), message.decode(errors="replace"))
+        except BaseException as error:
+            self._error = error
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """function(*arguments, self)"""
+        try:
+            result = function(*arguments, self)
+        except BitnetError:
+            if self._error is None:
+                raise
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        return result
+
+
+def convert(source: Path, target: Path, *, packing: Packing | None = None, head: Head | None = None,
+            i2s: Layout = "x86", quantize: bool = False, zstd_level: int = 0,
+            progress: Progress | None = None) -> None:
+    """Writes a GGUF or `.bitnet` file as `.bitnet`.
+
+    With `quantize`, weights that are not ternary yet become so. `zstd_level` 1 to 19 compresses the tensors for download.
+    progress(done, total), in bytes, may return False to cancel.
+    """
+    options = _native.ConvertOptions()
+    options.packing = choose(PACKINGS, packing, "packing")
+    options.head = choose(HEADS, head, "head")
+    options.i2s = choose(LAYOUTS, i2s, "i2s")
+    options.quantize = int(quantize)
+    options.zstd_level = zstd_level
+    Listener(progress).call(_native.convert, os.fsencode(source), os.fsencode(target), options)
+
+
+def verify(path: Path, *, progress: Progress | None = None) -> None:
+    """Reads a whole `.bitnet` file and checks every checksum, packed weight and scale."""
+    Listener(progress).call(_native.verify, os.fsencode(path))
+
+
+def version() -> str:
+    """Of the library, "0.1.0"."""
+    return _native.version().decode()
+
+
+def cpu_features() -> list[str]:
+    """The CPU's vector features that matter here."""
+    return _native.cpu_features().decode().split()
+
+
+def isa_names() -> list[str]:
+    """The kernel sets that this CPU can run, fastest first."""
+    return [name.decode() for name in _native.isa_names()]

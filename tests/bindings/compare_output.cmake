@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+# Runs PROGRAM (a list) and fails unless it prints what EXPECTED holds.
+file(READ ${EXPECTED} expected)
+execute_process(COMMAND ${PROGRAM} OUTPUT_VARIABLE printed COMMAND_ERROR_IS_FATAL ANY)
+if(NOT printed STREQUAL expected)
+  message(FATAL_ERROR "printed:\n${printed}\nexpected:\n${expected}")
+endif()

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+package io.github.libbitnet.tests;
+
+import io.github.libbitnet.BitnetException;
+import io.github.libbitnet.Cancel;
+import io.github.libbitnet.GenerateOptions;
+import io.github.libbitnet.LogitsOf;
+import io.github.libbitnet.Model;
+import io.github.libbitnet.Perf;
+import io.github.libbitnet.Session;
+import io.github.libbitnet.SessionOptions;
+import java.util.Arrays;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
+
+/**
+ * What the way through Java costs: Bench MODEL.
+ *
+ * <p>Prints nanoseconds, the best of ten rounds: of a call that does nothing in C, and what a generated token takes beside
+ * the evaluation and the sampling that C itself times. Then the longest of ten rounds from asking to cancel a long prompt
+ * to the call's return.
+ */
+final class Bench {
+  private Bench() {}
+
+  private static double emptyCall(Session session) {
+    int count = 1000000;
+    long start = System.nanoTime();
+    for (int i = 0; i < count; i++) session.position();
+    return (System.nanoTime() - start) / (double) count;
+  }
+
+  private static double token(Session session) {
+    session.rewind(0);
+    session.resetPerf();
+    long start = System.nanoTime();
+    int count = 0;
+    for (String text : session.generate(Fixtures.PROMPT, new GenerateOptions().maxTokens(200).ignoreEnd(true))) {
+      count += text.length();
+    }
+    long wall = System.nanoTime() - start;
+    Perf perf = session.perf();
+    if (count == 0) throw new AssertionError("no text");
+    return (wall - perf.promptNs() - perf.generatedNs() - perf.sampleNs()) / (double) perf.sampledTokens();
+  }
+
+  private static double cancel(Session session) {
+    int[] prompt = new int[session.context()];
+    Arrays.fill(prompt, 5);
+    session.rewind(0);
+    Cancel cancel = new Cancel();
+    long[] asked = new long[1];
+    new Thread(() -> {
+      try {
+        Thread.sleep(200);
+      } catch (InterruptedException e) {
+        throw new AssertionError(e);
+      }
+      asked[0] = System.nanoTime();
+      cancel.request();
+    }).start();
+    try {
+      session.eval(prompt, LogitsOf.LAST, cancel);
+    } catch (BitnetException e) {
+      return System.nanoTime() - asked[0];
+    }
+    throw new AssertionError("the prompt was too short");
+  }
+
+  private static DoubleStream rounds(ToDoubleFunction<Session> measure, Session session) {
+    return IntStream.range(0, 10).mapToDouble(i -> measure.applyAsDouble(session));
+  }
+
+  public static void main(String[] args) {
+    try (Model model = Model.open(args[0]); Session session = model.session(new SessionOptions().context(16384))) {
+      System.out.printf("empty call %10.0f ns%n", rounds(Bench::emptyCall, session).min().getAsDouble());
+      System.out.printf("token      %10.0f ns%n", rounds(Bench::token, session).min().getAsDouble());
+      System.out.printf("cancel     %10.0f ns%n", rounds(Bench::cancel, session).max().getAsDouble());
+    }
+  }
+}

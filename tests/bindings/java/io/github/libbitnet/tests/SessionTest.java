@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: MIT
+package io.github.libbitnet.tests;
+
+import static io.github.libbitnet.tests.Fixtures.CHAT_MODEL;
+import static io.github.libbitnet.tests.Fixtures.MODEL;
+import static io.github.libbitnet.tests.Fixtures.PROMPT;
+import static io.github.libbitnet.tests.Fixtures.assertSays;
+import static io.github.libbitnet.tests.Fixtures.assertStatus;
+import static io.github.libbitnet.tests.Fixtures.golden;
+import static io.github.libbitnet.tests.Fixtures.inAMoment;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.libbitnet.Batch;
+import io.github.libbitnet.Cancel;
+import io.github.libbitnet.Finish;
+import io.github.libbitnet.GenerateOptions;
+import io.github.libbitnet.Generation;
+import io.github.libbitnet.LogitsOf;
+import io.github.libbitnet.Model;
+import io.github.libbitnet.Sampler;
+import io.github.libbitnet.SamplerOptions;
+import io.github.libbitnet.Session;
+import io.github.libbitnet.SessionOptions;
+import io.github.libbitnet.Status;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.Iterator;
+import java.util.List;
+import java.util.NoSuchElementException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Sessions: evaluation, sampling, generation, state, threads, cancellation, wrong use. */
+class SessionTest {
+  private static Model model;
+  private Session session;
+
+  @BeforeAll
+  static void open() {
+    model = Model.open(MODEL);
+  }
+
+  @AfterAll
+  static void close() {
+    model.close();
+  }
+
+  @BeforeEach
+  void start() {
+    session = Fixtures.session(model);
+  }
+
+  @AfterEach
+  void end() {
+    session.close();
+  }
+
+  private static GenerateOptions tokens(int count) {
+    return new GenerateOptions().maxTokens(count);
+  }
+
+  private static int[] promptTokens() {
+    return IntStream.concat(IntStream.of(model.info().bos().getAsInt()), IntStream.of(model.tokenize(PROMPT)))
+        .toArray();
+  }
+
+  /** A session for more tokens than it computes in a second. */
+  private static Session longSession() {
+    return model.session(new SessionOptions().context(20000).threads(1));
+  }
+
+  private static int[] longPrompt() {
+    return Arrays.copyOf(model.tokenize(String.join("", Collections.nCopies(2500, PROMPT))), 19000);
+  }
+
+  @Test
+  void generatesWhatCDoes() throws IOException {
+    Generation generation = session.generate(PROMPT, tokens(100));
+    assertNull(generation.finish());
+    StringBuilder text = new StringBuilder();
+    for (String piece : generation) text.append(piece);
+    assertEquals(golden(), text.toString());
+    assertEquals(Finish.MAX_TOKENS, generation.finish());
+    assertEquals(100, generation.tokens().length);
+    int[] all = session.tokens();
+    assertArrayEquals(Arrays.copyOfRange(all, all.length - 100, all.length), generation.tokens());
+    assertThrows(NoSuchElementException.class, () -> generation.iterator().next());
+  }
+
+  @Test
+  void streams() throws IOException {
+    try (Stream<String> pieces = session.generate(PROMPT, tokens(100)).stream()) {
+      assertEquals(golden(), pieces.collect(Collectors.joining()));
+    }
+    Generation generation = session.generate(PROMPT);
+    generation.stream().limit(2).close();
+    assertStatus(Status.CANCELLED, () -> generation.iterator().next());
+  }
+
+  @Test
+  void generatesFromTokens() throws IOException {
+    assertEquals(golden(), session.generate(promptTokens(), tokens(100)).readAll());
+  }
+
+  @Test
+  void iteratorsShareOneText() throws IOException {
+    Generation generation = session.generate(PROMPT, tokens(100));
+    String first = generation.iterator().next();
+    Iterator<String> second = generation.iterator();
+    assertTrue(second.hasNext() && second.hasNext());
+    assertEquals(golden(), first + generation.iterator().next() + generation.readAll());
+  }
+
+  private static String sampled(UnaryOperator<SamplerOptions> set) {
+    try (Session one = Fixtures.session(model)) {
+      return one.generate(PROMPT, tokens(20).sampler(set.apply(new SamplerOptions()))).readAll();
+    }
+  }
+
+  @Test
+  void samplingOptionsArePassedOn() {
+    String greedy = sampled(o -> o);
+    UnaryOperator<SamplerOptions> hot = o -> o.temperature(1).seed(1);
+    assertEquals(sampled(hot), sampled(hot));
+    assertNotEquals(sampled(hot), sampled(o -> o.temperature(1).seed(2)));
+    assertNotEquals(greedy, sampled(hot));
+    assertEquals(greedy, sampled(o -> hot.apply(o).topK(1)));
+    assertEquals(greedy, sampled(o -> hot.apply(o).topP(1e-9f)));
+    assertEquals(greedy, sampled(o -> hot.apply(o).minP(1)));
+    List<UnaryOperator<SamplerOptions>> penalties = Arrays.asList(o -> o.repetitionPenalty(1.9f),
+        o -> o.frequencyPenalty(1.9f), o -> o.presencePenalty(1.9f));
+    for (UnaryOperator<SamplerOptions> penalty : penalties) {
+      assertNotEquals(greedy, sampled(penalty));
+      assertNotEquals(sampled(penalty), sampled(o -> penalty.apply(o).penaltyWindow(1)));
+    }
+    Generation first = session.generate(PROMPT, tokens(1));
+    first.readAll();
+    assertNotEquals(greedy, sampled(o -> o.logitBias(first.tokens()[0], Float.NEGATIVE_INFINITY)));
+    assertSays("temperature", assertStatus(Status.ARGUMENT, () -> sampled(o -> o.temperature(-1))));
+    assertThrows(IllegalArgumentException.class, () -> sampled(o -> o.topK(-1)));
+  }
+
+  @Test
+  void stopStrings() throws IOException {
+    Generation generation = session.generate(PROMPT, tokens(100).stop("\n\n").stop("never"));
+    assertEquals(golden().split("\n\n")[0], generation.readAll());
+    assertEquals(Finish.STOP, generation.finish());
+    assertStatus(Status.ARGUMENT, () -> session.generate("a", new GenerateOptions().stop("")));
+  }
+
+  @Test
+  void evalSampleAndLogits() {
+    int[] prompt = promptTokens();
+    session.eval(prompt, LogitsOf.ALL);
+    float[] last = session.logits(prompt.length - 1);
+    assertEquals(4096, last.length);
+    int best = IntStream.range(0, last.length).reduce(0, (a, b) -> last[b] > last[a] ? b : a);
+    try (Sampler sampler = new Sampler(new SamplerOptions())) {
+      assertEquals(best, sampler.sample(session));
+      assertEquals(best, sampler.sample(last));
+    }
+    session.rewind(0);
+    session.eval(prompt);
+    assertArrayEquals(last, session.logits());
+    assertStatus(Status.ARGUMENT, () -> session.logits(1));
+    assertEquals(prompt.length, session.position());
+    assertArrayEquals(prompt, session.tokens());
+  }
+
+  @Test
+  void aReseededSamplerRepeatsItself() {
+    session.eval(promptTokens());
+    try (Sampler sampler = new Sampler(new SamplerOptions().temperature(2).seed(7))) {
+      int[] draws = IntStream.range(0, 20).map(i -> sampler.sample(session)).toArray();
+      sampler.reseed(7);
+      assertArrayEquals(draws, IntStream.range(0, 20).map(i -> sampler.sample(session)).toArray());
+    }
+  }
+
+  @Test
+  void batch() {
+    try (Session other = Fixtures.session(model); Session alone = Fixtures.session(model)) {
+      new Batch().add(session, 5, 6, 7).add(other, new int[] {5, 6, 8}, LogitsOf.LAST).eval();
+      alone.eval(5, 6, 8);
+      assertArrayEquals(alone.logits(), other.logits());
+      assertEquals(3, session.position());
+      assertSays("twice", assertStatus(Status.ARGUMENT, () -> new Batch().add(session, 1).add(session, 1).eval()));
+    }
+  }
+
+  @Test
+  void state(@TempDir Path folder) {
+    session.generate(PROMPT, tokens(10)).readAll();
+    Path path = folder.resolve("état 🌍.state");
+    session.save(path);
+    try (Session other = Fixtures.session(model); Session third = Fixtures.session(model); Session fork = session.fork()) {
+      other.load(path);
+      third.loadBytes(session.saveBytes());
+      String rest = session.generate(" and", tokens(20)).readAll();
+      for (Session copy : Arrays.asList(other, third, fork)) {
+        assertEquals(rest, copy.generate(" and", tokens(20)).readAll());
+        assertArrayEquals(session.tokens(), copy.tokens());
+      }
+    }
+    assertStatus(Status.FORMAT, () -> session.loadBytes(new byte[] {1, 2, 3}));
+    assertStatus(Status.IO, () -> session.load(folder.resolve("missing")));
+    try (Model otherModel = Model.open(CHAT_MODEL); Session other = otherModel.session()) {
+      other.eval(1);
+      assertStatus(Status.MISMATCH, () -> session.loadBytes(other.saveBytes()));
+    }
+  }
+
+  @Test
+  void perf() {
+    session.generate(PROMPT, tokens(5)).readAll();
+    assertEquals(5, session.perf().sampledTokens());
+    assertTrue(session.perf().promptNs() > 0);
+    session.resetPerf();
+    assertEquals(0, session.perf().sampledTokens());
+  }
+
+  @Test
+  void tooLongAPrompt() {
+    SessionOptions small = new SessionOptions().context(8);
+    try (Session one = model.session(small)) {
+      assertStatus(Status.CONTEXT, () -> one.generate(PROMPT + PROMPT + PROMPT).readAll());
+      assertEquals(8, one.context());
+    }
+    assertTrue(model.sessionMemory(new SessionOptions().context(512)) > model.sessionMemory(small));
+    assertThrows(IllegalArgumentException.class, () -> new SessionOptions().threads(-1));
+  }
+
+  @Test
+  void threadsShareAModel() throws IOException {
+    String golden = golden();
+    IntStream.range(0, 4).parallel().forEach(i -> {
+      try (Session one = Fixtures.session(model)) {
+        assertEquals(golden, one.generate(PROMPT, tokens(100)).readAll());
+      }
+    });
+  }
+
+  @Test
+  void threadsShareASession() {
+    IntStream.range(0, 80).parallel().forEach(i -> session.eval(3));
+    assertEquals(80, session.position());
+  }
+
+  @Test
+  void cancellingALongPrompt() {
+    Cancel cancel = new Cancel();
+    int[] prompt = longPrompt();
+    try (Session one = longSession()) {
+      AtomicBoolean asked = inAMoment(cancel::request);
+      assertStatus(Status.CANCELLED, () -> one.eval(prompt, LogitsOf.LAST, cancel));
+      assertTrue(asked.get() && cancel.isRequested());
+      assertEquals(0, one.position());
+      assertStatus(Status.CANCELLED, () -> one.eval(new int[] {1}, LogitsOf.LAST, cancel));
+      one.eval(1, 2, 3);
+    }
+  }
+
+  @Test
+  void cancellingAGeneration() {
+    try (Session one = longSession()) {
+      Generation generation = one.generate(longPrompt(), tokens(5));
+      AtomicBoolean asked = inAMoment(generation::cancel);
+      assertStatus(Status.CANCELLED, () -> generation.iterator().next());
+      assertTrue(asked.get());
+      assertStatus(Status.CANCELLED, () -> generation.iterator().next());
+      one.eval(1, 2, 3);
+    }
+  }
+
+  @Test
+  void interruptingAThread() {
+    int[] prompt = longPrompt();
+    try (Session one = longSession()) {
+      Thread me = Thread.currentThread();
+      AtomicBoolean asked = inAMoment(me::interrupt);
+      assertStatus(Status.CANCELLED, () -> one.eval(prompt));
+      assertTrue(asked.get());
+      assertTrue(Thread.interrupted(), "the thread stays interrupted");
+      one.eval(1, 2, 3);
+    }
+  }
+
+  @Test
+  void closingASessionThatIsAtWork() {
+    int[] prompt = longPrompt();
+    Session one = longSession();
+    AtomicBoolean asked = inAMoment(one::close);
+    assertStatus(Status.CANCELLED, () -> one.eval(prompt));
+    assertTrue(asked.get());
+    assertSays("closed", assertStatus(Status.ARGUMENT, () -> one.eval(1)));
+  }
+
+  @Test
+  void anExceptionInTheLoopLeavesTheSessionUsable() {
+    IllegalStateException mine = new IllegalStateException();
+    assertThrows(IllegalStateException.class, () -> session.generate(PROMPT).stream().forEach(piece -> {
+      throw mine;
+    }));
+    session.rewind(0);
+    assertFalse(session.generate(PROMPT, tokens(5)).readAll().isEmpty());
+  }
+
+  @Test
+  void changingTheSessionEndsItsGeneration() {
+    Generation first = session.generate(PROMPT);
+    first.iterator().next();
+    Generation second = session.generate(PROMPT);
+    assertSays("over", assertStatus(Status.ARGUMENT, () -> first.iterator().next()));
+    first.close();
+    second.iterator().next();
+    session.rewind(0);
+    assertSays("over", assertStatus(Status.ARGUMENT, () -> second.iterator().next()));
+  }
+
+  @Test
+  void usingWhatIsClosedIsAnError() {
+    Generation generation = session.generate(PROMPT);
+    Sampler sampler = new Sampler(new SamplerOptions());
+    for (AutoCloseable thing : Arrays.asList(generation, session, sampler, generation, session, sampler)) {
+      assertTrue(closes(thing));
+    }
+    List<Executable> uses = Arrays.asList(generation::readAll, () -> session.eval(1), session::tokens, session::position,
+        session::fork, () -> session.generate("a"), session::logits, session::perf, session::saveBytes,
+        () -> session.rewind(0), session::resetPerf, () -> sampler.reseed(1), () -> sampler.sample(session),
+        () -> new Batch().add(session, 1).eval());
+    for (Executable use : uses) assertSays("closed", assertStatus(Status.ARGUMENT, use));
+    generation.cancel();
+  }
+
+  private static boolean closes(AutoCloseable thing) {
+    try {
+      thing.close();
+      return true;
+    } catch (Exception e) {
+      return false;
+    }
+  }
+
+  @Test
+  void wrongArgumentsAreExceptions() {
+    List<Executable> nulls = Arrays.asList(() -> session.eval((int[]) null), () -> session.generate(null),
+        () -> session.generate((int[]) null, tokens(1)), () -> session.chat(null), () -> session.eval(new int[] {1}, null),
+        () -> session.loadBytes(null), () -> session.load(null), () -> new Batch().add(null, 1), () -> new Sampler(null),
+        () -> new Sampler(new SamplerOptions()).sample((Session) null));
+    for (Executable use : nulls) assertThrows(NullPointerException.class, use);
+    for (int[] wrong : new int[][] {{}, {-1}, {4096}}) assertStatus(Status.ARGUMENT, () -> session.eval(wrong));
+    assertThrows(IllegalArgumentException.class, () -> session.rewind(-1));
+    assertStatus(Status.ARGUMENT, () -> session.rewind(1));
+  }
+}
