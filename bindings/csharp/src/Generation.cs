@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+using System;
+using System.Collections;
+using System.Collections.Generic;
+using System.Threading;
+using System.Threading.Tasks;
+
+namespace Bitnet {
+
+/// <summary>Why a text ended.</summary>
+public enum Finish {
+    /// <summary>The model ended it.</summary>
+    EndToken = 1,
+    /// <summary>A stop string came.</summary>
+    Stop = 2,
+    /// <summary>As many tokens as were asked for.</summary>
+    MaxTokens = 3,
+    /// <summary>The session is full.</summary>
+    Context = 4
+}
+
+/// <summary>Text being generated, in pieces of whole characters, by <c>foreach</c> or <c>await foreach</c>. Leaving the
+/// loop ends it, and so does anything else that changes the session, which keeps what has been evaluated.</summary>
+public sealed class Generation : NativeObject, IEnumerable<string> {
+    private readonly Session session;  // which lives, and its model's listener, as long as text comes
+    private readonly Native.Generation native;
+    private readonly CancellationToken cancellationToken;
+    private readonly List<int> tokens = new List<int>();
+
+    internal Generation(Session session, Native.Generation native, CancellationToken cancellationToken) {
+        this.session = session;
+        this.native = native;
+        this.cancellationToken = cancellationToken;
+    }
+
+    /// <summary>The session whose text it is.</summary>
+    public Session Session => session;
+
+    /// <summary>The tokens drawn so far.</summary>
+    public IReadOnlyList<int> Tokens => tokens;
+
+    /// <summary>Null while there is more to come.</summary>
+    public Finish? Finish { get; private set; }
+
+    /// <summary>From any thread: the step under way throws, or the next one. What is over may be cancelled, too.
+    /// </summary>
+    public void Cancel() {
+        try {
+            native.cancel();
+        } catch (ObjectDisposedException) {
+            return;
+        }
+    }
+
+    /// <summary>The pieces from here on; disposing of the enumerator ends the generation.</summary>
+    public IEnumerator<string> GetEnumerator() {
+        using (this) {
+            for (string text; (text = Next(CancellationToken.None)) != null;) yield return text;
+        }
+    }
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    /// <summary>The pieces from here on for <c>await foreach</c>, which finds this method by its name. Each step is a
+    /// task of the thread pool.</summary>
+    public AsyncEnumerator GetAsyncEnumerator(
+        CancellationToken cancellationToken = default(CancellationToken)) {
+        return new AsyncEnumerator(this, cancellationToken);
+    }
+
+    /// <summary>The next piece that is not empty, or null at the end.</summary>
+    private string Next(CancellationToken another) {
+        while (Finish == null) {
+            using (Native.Piece piece = Step(another)) {
+                if (piece.finish != 0) {
+                    Finish = (Finish)piece.finish;
+                } else {
+                    tokens.Add(piece.token);
+                }
+                string text = Arguments.Text(piece.text);
+                if (text.Length > 0) return text;
+            }
+        }
+        return null;
+    }
+
+    private Native.Piece Step(CancellationToken another) {
+        cancellationToken.ThrowIfCancellationRequested();
+        another.ThrowIfCancellationRequested();
+        try {
+            using (cancellationToken.Register(native.cancel))
+            using (another.Register(native.cancel)) return native.next();
+        } catch (BitnetException exception) when (exception.Status == Status.Cancelled) {
+            cancellationToken.ThrowIfCancellationRequested();
+            another.ThrowIfCancellationRequested();
+            throw;
+        }
+    }
+
+    internal override void Release() {
+        native.close();
+        native.Dispose();
+    }
+
+    /// <summary>What <c>await foreach</c> walks with.</summary>
+    public sealed class AsyncEnumerator {
+        private readonly Generation generation;
+        private readonly CancellationToken cancellationToken;
+
+        internal AsyncEnumerator(Generation generation, CancellationToken cancellationToken) {
+            this.generation = generation;
+            this.cancellationToken = cancellationToken;
+        }
+
+        /// <summary>The piece that the last step brought.</summary>
+        public string Current { get; private set; }
+
+        /// <summary>Brings the next piece; false at the end.</summary>
+        public Task<bool> MoveNextAsync() => Task.Run(() => {
+            Current = generation.Next(cancellationToken);
+            return Current != null;
+        }, cancellationToken);
+
+        /// <summary>Ends the generation.</summary>
+        public Task DisposeAsync() => Task.Run(() => generation.Dispose());
+    }
+}
+
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+using System.Linq;
+using System.Threading;
+
+namespace Bitnet {
+
+/// <summary>Files, and what the library tells of itself.</summary>
+public static class Library {
+    /// <summary>The native library's version.</summary>
+    public static string Version => Arguments.Text(Native.Functions.version());
+
+    /// <summary>The CPU's vector features that matter here, separated by spaces.</summary>
+    public static string CpuFeatures => Arguments.Text(Native.Functions.cpu_features());
+
+    /// <summary>The kernel sets that this CPU can run, fastest first.</summary>
+    public static string[] IsaNames => Native.Functions.isa_names().Select(Arguments.Text).ToArray();
+
+    /// <summary>Writes a GGUF or .bitnet file as .bitnet.</summary>
+    public static void Convert(string input, string output, ConvertOptions options = null,
+                               CancellationToken cancellationToken = default(CancellationToken)) {
+        options = options ?? new ConvertOptions();
+        byte[] from = Arguments.Utf8(input, nameof(input));
+        byte[] to = Arguments.Utf8(output, nameof(output));
+        using (Native.ConvertOptions native = options.ToNative())
+        using (var listener = new Listener(options.Progress)) {
+            listener.Call(l => Native.Functions.convert(from, to, native, l), cancellationToken);
+        }
+    }
+
+    /// <summary>Reads a whole .bitnet file and checks every checksum, packed weight and scale.</summary>
+    public static void Verify(string path, System.IProgress<WorkProgress> progress = null,
+                              CancellationToken cancellationToken = default(CancellationToken)) {
+        byte[] file = Arguments.Utf8(path, nameof(path));
+        using (var listener = new Listener(progress)) {
+            listener.Call(l => Native.Functions.verify(file, l), cancellationToken);
+        }
+    }
+}
+
+}

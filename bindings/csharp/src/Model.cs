@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+using System;
+using System.Collections.Generic;
+using System.Threading;
+
+namespace Bitnet {
+
+/// <summary>Weights and vocabulary, shared by any number of sessions and threads, whose calls run at the same time.
+/// </summary>
+public sealed class Model : NativeObject {
+    private readonly Listener listener;  // which the model's log calls as long as it lives
+    internal readonly Native.Model Native;
+
+    private Model(Func<Native.OpenOptions, Native.Listener, Native.Model> open, OpenOptions options,
+                  CancellationToken cancellationToken) {
+        options = options ?? new OpenOptions();
+        listener = new Listener(options.Progress, options.Log);
+        using (Native.OpenOptions native = options.ToNative()) {
+            Native = listener.Call(l => open(native, l), cancellationToken);
+        }
+    }
+
+    /// <summary>Opens a .bitnet file, which is mapped and used as it lies, or a GGUF file, which is repacked in
+    /// memory.</summary>
+    public static Model Open(string path, OpenOptions options = null,
+                             CancellationToken cancellationToken = default(CancellationToken)) {
+        byte[] file = Arguments.Utf8(path, nameof(path));
+        return new Model((o, l) => Bitnet.Native.Model.open(file, o, l), options, cancellationToken);
+    }
+
+    /// <summary>The same from a file's bytes, which are copied.</summary>
+    public static Model Open(byte[] data, OpenOptions options = null,
+                             CancellationToken cancellationToken = default(CancellationToken)) {
+        Arguments.NotNull(data, nameof(data));
+        return new Model((o, l) => Bitnet.Native.Model.open_memory(data, o, l), options, cancellationToken);
+    }
+
+    /// <summary>What is known of the model.</summary>
+    public ModelInfo Info {
+        get {
+            using (Native.ModelInfo info = Native.info()) return new ModelInfo(info);
+        }
+    }
+
+    /// <summary>Free-form entries of the file.</summary>
+    public IReadOnlyDictionary<string, string> Metadata {
+        get {
+            byte[][] texts = Native.metadata();
+            var entries = new Dictionary<string, string>();
+            for (int i = 0; i < texts.Length; i += 2) entries[Arguments.Text(texts[i])] = Arguments.Text(texts[i + 1]);
+            return entries;
+        }
+    }
+
+    /// <summary>The tokens of a text.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="special">Text such as "&lt;|eot_id|&gt;" becomes that control token: never for text from
+    /// strangers.</param>
+    /// <param name="bosEos">Add the begin and end tokens that the vocabulary asks for.</param>
+    public int[] Tokenize(string text, bool special = false, bool bosEos = false) {
+        return Native.tokenize(Arguments.Utf8(text, nameof(text)), Flags(special, bosEos));
+    }
+
+    /// <summary>The text of tokens. Half a character at a cut becomes U+FFFD; a <see cref="TokenDecoder"/> does
+    /// streams.</summary>
+    /// <param name="tokens">The tokens.</param>
+    /// <param name="special">Write control tokens out; otherwise they are left out.</param>
+    public string Detokenize(IEnumerable<int> tokens, bool special = false) {
+        return Arguments.Text(Native.detokenize(Arguments.Tokens(tokens, nameof(tokens)), Flags(special)));
+    }
+
+    internal static uint Flags(bool special, bool bosEos = false) {
+        return (uint)((special ? Bitnet.Native.Functions.BITNET_TEXT_SPECIAL : 0) |
+                      (bosEos ? Bitnet.Native.Functions.BITNET_TEXT_BOS_EOS : 0));
+    }
+
+    /// <summary>Whether no plain text is written by the token.</summary>
+    public bool IsControl(int token) => Native.is_control(token);
+
+    /// <summary>Whether the token ends a generation.</summary>
+    public bool IsEnd(int token) => Native.is_end(token);
+
+    /// <summary>A conversation by the model's chat template, as a prompt for
+    /// <see cref="GenerateOptions.SpecialPrompt"/>.</summary>
+    /// <param name="messages">The conversation.</param>
+    /// <param name="promptReply">Up to where the assistant's reply begins.</param>
+    public string ChatPrompt(IEnumerable<Message> messages, bool promptReply = true) {
+        using (Native.Conversation conversation = Message.ToNative(messages)) {
+            return Arguments.Text(Native.chat_format(conversation, promptReply));
+        }
+    }
+
+    /// <summary>What a session would take besides the model, in bytes.</summary>
+    public long SessionMemory(SessionOptions options = null) {
+        using (Native.SessionOptions native = (options ?? new SessionOptions()).ToNative()) {
+            return Native.session_memory(native);
+        }
+    }
+
+    /// <summary>An empty session.</summary>
+    public Session CreateSession(SessionOptions options = null) {
+        using (Native.SessionOptions native = (options ?? new SessionOptions()).ToNative()) {
+            return new Session(this, new Native.Session(Native, native));
+        }
+    }
+
+    /// <summary>A streaming detokenizer.</summary>
+    /// <param name="special">Write control tokens out; otherwise they are left out.</param>
+    public TokenDecoder CreateDecoder(bool special = false) => new TokenDecoder(this, Flags(special));
+
+    // Sessions that still use the model keep what they need.
+    internal override void Release() {
+        Native.close();
+        Native.Dispose();
+    }
+}
+
+/// <summary>What is known of a model; empty where its file says nothing.</summary>
+public sealed class ModelInfo {
+    internal ModelInfo(Native.ModelInfo info) {
+        Name = Arguments.Text(info.name);
+        License = Arguments.Text(info.license);
+        Architecture = Arguments.Text(info.architecture);
+        Isa = Arguments.Text(info.isa);
+        Packing = Arguments.Text(info.packing);
+        Head = Arguments.Text(info.head);
+        Parameters = (long)info.parameters;
+        TernaryParameters = (long)info.ternary_parameters;
+        FileBytes = (long)info.file_bytes;
+        ResidentBytes = (long)info.resident_bytes;
+        Vocabulary = (int)info.vocabulary;
+        Context = (int)info.context;
+        Layers = (int)info.layers;
+        Hidden = (int)info.hidden;
+        Ffn = (int)info.ffn;
+        Heads = (int)info.heads;
+        KvHeads = (int)info.kv_heads;
+        HeadDim = (int)info.head_dim;
+        Bos = info.bos < 0 ? (int?)null : info.bos;
+        Eos = info.eos < 0 ? (int?)null : info.eos;
+        HasChatTemplate = info.has_chat_template != 0;
+    }
+
+    /// <summary>The model's name.</summary>
+    public string Name { get; }
+    /// <summary>Its license.</summary>
+    public string License { get; }
+    /// <summary>"bitnet-b1.58", "bitnet-25" or "bitnet".</summary>
+    public string Architecture { get; }
+    /// <summary>The kernel set in use.</summary>
+    public string Isa { get; }
+    /// <summary>"i2", "t5" or "mixed".</summary>
+    public string Packing { get; }
+    /// <summary>"f16" or "int8".</summary>
+    public string Head { get; }
+    /// <summary>The number of weights, embedding included, a tied head not counted again.</summary>
+    public long Parameters { get; }
+    /// <summary>How many of them are ternary.</summary>
+    public long TernaryParameters { get; }
+    /// <summary>The size of the file.</summary>
+    public long FileBytes { get; }
+    /// <summary>The size of all weights as they are used; file-backed where mapped.</summary>
+    public long ResidentBytes { get; }
+    /// <summary>The number of tokens there are.</summary>
+    public int Vocabulary { get; }
+    /// <summary>The number of tokens it was trained for.</summary>
+    public int Context { get; }
+    /// <summary>The number of layers.</summary>
+    public int Layers { get; }
+    /// <summary>The width of the residual stream.</summary>
+    public int Hidden { get; }
+    /// <summary>The width of the feed-forward network.</summary>
+    public int Ffn { get; }
+    /// <summary>The number of attention heads.</summary>
+    public int Heads { get; }
+    /// <summary>The number of heads of keys and values.</summary>
+    public int KvHeads { get; }
+    /// <summary>The width of a head.</summary>
+    public int HeadDim { get; }
+    /// <summary>The token that begins a text, or null.</summary>
+    public int? Bos { get; }
+    /// <summary>The token that ends a text, or null.</summary>
+    public int? Eos { get; }
+    /// <summary>Whether <see cref="Session.Chat"/> can be used.</summary>
+    public bool HasChatTemplate { get; }
+}
+
+/// <summary>Tokens to text as they come, never splitting a character. Made by <see cref="Model.CreateDecoder"/>.
+/// </summary>
+public sealed class TokenDecoder : NativeObject {
+    private readonly Native.Decoder native;
+
+    internal TokenDecoder(Model model, uint flags) {
+        native = new Native.Decoder(model.Native, flags);
+    }
+
+    /// <summary>The text that a token completes, which may be empty.</summary>
+    public string Push(int token) => Arguments.Text(native.push(token));
+
+    /// <summary>What is left, at most one U+FFFD. Starts over.</summary>
+    public string Finish() => Arguments.Text(native.finish());
+
+    internal override void Release() {
+        native.close();
+        native.Dispose();
+    }
+}
+
+}

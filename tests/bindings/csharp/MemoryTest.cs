@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+using System;
+using System.IO;
+using System.Linq;
+using Bitnet;
+using NUnit.Framework;
+
+/// <summary>What memory a process takes: in a process of its own, where nothing else comes and goes.</summary>
+[TestFixture]
+[Category("Memory")]
+public class MemoryTest : Fixture {
+    [Test]
+    public void OpeningAThousandTimesDoesNotGrow() {
+        var options = new SessionOptions { Threads = 1, Context = 64, Batch = 8 };
+        Action<int> cycle = times => {
+            for (int i = 0; i < times; i++) {
+                using (var model = Model.Open(ModelPath))
+                using (Session session = model.CreateSession(options)) {
+                    Text(session.Generate("It", Max(1)));
+                }
+            }
+        };
+        cycle(500);
+        long before = ResidentBytes();
+        cycle(1000);
+        long grown = ResidentBytes() - before;
+        Console.WriteLine("1,000 cycles: {0} KiB", grown / 1024);
+        Assert.Less(grown, 4 << 20);
+    }
+
+    // A session of two threads has one of its own, which ends with it.
+    [Test]
+    public void WhatIsForgottenIsCollected() {
+        const int count = 40;
+        var kept = new Session[count];
+        Action<bool> open = keep => {
+            for (int i = 0; i < count; i++) {
+                Model model = Model.Open(ModelPath, new OpenOptions { Log = (_, __) => {} });
+                Session session = model.CreateSession(new SessionOptions { Threads = 2, Context = 64 });
+                session.Generate("It", Max(3)).First();
+                if (keep) kept[i] = session;
+            }
+        };
+        open(true);
+        int before = Threads();
+        Assert.GreaterOrEqual(before, count);
+        Array.Clear(kept, 0, count);
+        open(false);
+        Collect();
+        Assert.Less(Threads(), before - count / 2);
+    }
+
+    private static int Threads() => Directory.GetDirectories("/proc/self/task").Length;
+}

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: MIT
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.IO;
+using System.Linq;
+using System.Threading;
+using System.Threading.Tasks;
+using Bitnet;
+using NUnit.Framework;
+
+/// <summary>Sessions: evaluation, sampling, generation, state, threads, cancellation, wrong use.</summary>
+[TestFixture]
+public class SessionTest : Fixture {
+    private sealed class Mine : Exception {}
+
+    // More tokens than one thread computes in some seconds.
+    private static readonly Lazy<int[]> longPrompt = new Lazy<int[]>(
+        () => Austen.Tokenize(string.Concat(Enumerable.Repeat(Prompt, 2500))).Take(19000).ToArray());
+
+    private static Session LongSession() => NewSession(20000);
+
+    // Does action while call is at work, which then throws, within the time promised.
+    private static void Interrupts<T>(Action action, TestDelegate call) where T : Exception {
+        long asked = 0;
+        Task other = Task.Run(() => {
+            Thread.Sleep(300);
+            asked = Stopwatch.GetTimestamp();
+            action();
+        });
+        Assert.Catch<T>(call);
+        long back = Stopwatch.GetTimestamp();
+        other.Wait();
+        Assert.AreNotEqual(0, asked, "the call ended by itself");
+        Console.WriteLine("cancelled within {0:F1} ms", (back - asked) * 1e3 / Stopwatch.Frequency);
+    }
+
+    private static string Sampled(SamplerOptions options) {
+        using (Session session = NewSession()) {
+            return Text(session.Generate(Prompt, new GenerateOptions { MaxTokens = 20, Sampling = options }));
+        }
+    }
+
+    [Test]
+    public void GeneratesWhatCDoes() {
+        using (Session session = NewSession()) {
+            Generation generation = session.Generate(Prompt, Max(100));
+            Assert.IsNull(generation.Finish);
+            Assert.AreEqual(Golden, Text(generation));
+            Assert.AreEqual(Finish.MaxTokens, generation.Finish);
+            Assert.AreEqual(100, generation.Tokens.Count);
+            CollectionAssert.AreEqual(generation.Tokens, session.Tokens.Skip(session.Position - 100));
+            CollectionAssert.IsEmpty(generation);
+        }
+    }
+
+    [Test]
+    public void GeneratesFromTokens() {
+        using (Session session = NewSession()) {
+            Assert.AreEqual(Golden, Text(session.Generate(Austen.Tokenize(Prompt, bosEos: true), Max(100))));
+        }
+    }
+
+    [Test]
+    public async Task GeneratesAsynchronously() {
+        using (Session session = NewSession()) {
+            Generation generation = session.Generate(Prompt, Max(100));
+            Generation.AsyncEnumerator pieces = generation.GetAsyncEnumerator();
+            string text = "";
+            while (await pieces.MoveNextAsync()) text += pieces.Current;
+            await pieces.DisposeAsync();
+            Assert.AreEqual(Golden, text);
+            Assert.AreEqual(Finish.MaxTokens, generation.Finish);
+        }
+    }
+
+    [Test]
+    public void SamplingOptionsArePassedOn() {
+        string greedy = Sampled(new SamplerOptions());
+        string drawn = Sampled(new SamplerOptions { Temperature = 1, Seed = 1 });
+        Assert.AreEqual(drawn, Sampled(new SamplerOptions { Temperature = 1, Seed = 1 }));
+        Assert.AreNotEqual(drawn, Sampled(new SamplerOptions { Temperature = 1, Seed = 2 }));
+        Assert.AreEqual(greedy, Sampled(new SamplerOptions { Temperature = 1, Seed = 1, TopK = 1 }));
+        Assert.AreEqual(greedy, Sampled(new SamplerOptions { Temperature = 1, Seed = 1, TopP = 1e-9f }));
+        Assert.AreEqual(greedy, Sampled(new SamplerOptions { Temperature = 1, Seed = 1, MinP = 1 }));
+        Assert.AreNotEqual(greedy, Sampled(new SamplerOptions { FrequencyPenalty = 1.9f }));
+        Assert.AreNotEqual(greedy, Sampled(new SamplerOptions { PresencePenalty = 1.9f }));
+        string penalized = Sampled(new SamplerOptions { RepetitionPenalty = 1.9f });
+        Assert.AreNotEqual(greedy, penalized);
+        Assert.AreNotEqual(penalized, Sampled(new SamplerOptions { RepetitionPenalty = 1.9f, PenaltyWindow = 1 }));
+        int first = Austen.Tokenize(greedy)[0];
+        var forbidden = new Dictionary<int, float> { { first, float.NegativeInfinity } };
+        Assert.AreNotEqual(greedy, Sampled(new SamplerOptions { LogitBias = forbidden }));
+        StringAssert.Contains("temperature", Fails(Status.Argument, () => Sampled(
+            new SamplerOptions { Temperature = -1 })).Message);
+        Assert.Throws<ArgumentOutOfRangeException>(() => Sampled(new SamplerOptions { TopK = -1 }));
+    }
+
+    [Test]
+    public void StopStringsEndTheText() {
+        using (Session session = NewSession()) {
+            Generation generation = session.Generate(
+                Prompt, new GenerateOptions { MaxTokens = 100, Stop = new[] { "\n\n", "never" } });
+            Assert.AreEqual(Golden.Substring(0, Golden.IndexOf("\n\n")), Text(generation));
+            Assert.AreEqual(Finish.Stop, generation.Finish);
+            Fails(Status.Argument, () => session.Generate("a", new GenerateOptions { Stop = new[] { "" } }));
+        }
+    }
+
+    [Test]
+    public void FlagsArePassedOn() {
+        string end = Austen.Detokenize(new[] { Austen.Info.Eos.Value }, special: true);
+        var forced = new SamplerOptions {
+            LogitBias = new Dictionary<int, float> { { Austen.Info.Eos.Value, 1000f } }
+        };
+        using (Session session = NewSession()) {
+            Generation ended = session.Generate(Prompt, new GenerateOptions { MaxTokens = 2, Sampling = forced });
+            Assert.AreEqual("", Text(ended));
+            Assert.AreEqual(Finish.EndToken, ended.Finish);
+            int position = session.Position;
+            var options = new GenerateOptions {
+                MaxTokens = 2, Sampling = forced, Whole = true, IgnoreEnd = true, SpecialOutput = true
+            };
+            Assert.AreEqual(end + end, Text(session.Generate(Prompt, options)));
+            Assert.AreEqual(position + 1, session.Position);
+            session.Rewind();
+            Text(session.Generate(end, new GenerateOptions { MaxTokens = 1, SpecialPrompt = true }));
+            CollectionAssert.Contains(session.Tokens, Austen.Info.Eos.Value);
+        }
+    }
+
+    [Test]
+    public void EvaluatesSamplesAndGivesLogits() {
+        int[] tokens = Austen.Tokenize(Prompt, bosEos: true);
+        using (Session session = NewSession())
+        using (var sampler = new Sampler()) {
+            session.Eval(tokens, LogitsOf.All);
+            float[] last = session.GetLogits(tokens.Length - 1);
+            Assert.AreEqual(4096, last.Length);
+            int best = Array.IndexOf(last, last.Max());
+            Assert.AreEqual(best, sampler.Sample(session));
+            Assert.AreEqual(best, sampler.Sample(last));
+            session.Rewind(0);
+            session.Eval(tokens);
+            CollectionAssert.AreEqual(last, session.GetLogits());
+            Fails(Status.Argument, () => session.GetLogits(1));
+            Assert.Throws<ArgumentOutOfRangeException>(() => session.GetLogits(-1));
+            CollectionAssert.AreEqual(tokens, session.Tokens);
+            session.Rewind(0);
+            session.Eval(tokens, LogitsOf.None);
+            Fails(Status.Argument, () => session.GetLogits());
+            Fails(Status.Argument, () => session.Eval(new int[0]));
+            Fails(Status.Argument, () => session.Eval(new[] { -5 }));
+        }
+    }
+
+    [Test]
+    public void EvaluatesABatch() {
+        Session[] sessions = Enumerable.Range(0, 3).Select(_ => NewSession()).ToArray();
+        var batch = new Batch();
+        for (int i = 0; i < 3; i++) batch.Add(sessions[i], new[] { 5, 6, 7 + i });
+        batch.Eval();
+        for (int i = 0; i < 3; i++) {
+            using (Session alone = NewSession()) {
+                alone.Eval(new[] { 5, 6, 7 + i });
+                CollectionAssert.AreEqual(alone.GetLogits(), sessions[i].GetLogits());
+            }
+        }
+        batch.Add(sessions[0], new[] { 1 });
+        StringAssert.Contains("twice", Fails(Status.Argument, () => batch.Eval()).Message);
+    }
+
+    [Test]
+    public void SavesAndLoads() {
+        string path = Path.Combine(Folder, "état 🌍.state");
+        using (Session session = NewSession(), other = NewSession(), third = NewSession()) {
+            Text(session.Generate(Prompt, Max(10)));
+            session.Save(path);
+            other.Load(path);
+            third.Load(session.Save());
+            using (Session fork = session.Fork()) {
+                var all = new[] { session, other, third, fork };
+                foreach (Session same in all) CollectionAssert.AreEqual(session.Tokens, same.Tokens);
+                Assert.AreEqual(1, all.Select(same => Text(same.Generate(" and", Max(20)))).Distinct().Count());
+            }
+            Fails(Status.Format, () => session.Load(new byte[8]));
+            Fails(Status.IO, () => session.Load(Path.Combine(Folder, "missing")));
+            using (Session stranger = Chatty.CreateSession()) {
+                stranger.Eval(new[] { 1 });
+                Fails(Status.Mismatch, () => session.Load(stranger.Save()));
+            }
+        }
+    }
+
+    [Test]
+    public void AForkOutlivesItsOrigin() {
+        Session origin = NewSession();
+        origin.Eval(new[] { 1, 2, 3 });
+        Session fork = origin.Fork();
+        origin.Dispose();
+        fork.Eval(new[] { 4 });
+        Assert.AreEqual(4, fork.Position);
+    }
+
+    [Test]
+    public void Counts() {
+        using (Session session = NewSession()) {
+            Text(session.Generate(Prompt, Max(5)));
+            Assert.AreEqual(5, session.Perf.SampledTokens);
+            Assert.Greater(session.Perf.PromptTime, TimeSpan.Zero);
+            session.ResetPerf();
+            Assert.AreEqual(0, session.Perf.SampledTokens);
+        }
+    }
+
+    [Test]
+    public void TooLongAPromptIsAnError() {
+        using (Session session = NewSession(8)) {
+            Fails(Status.Context, () => Text(session.Generate(Prompt + Prompt)));
+            Assert.AreEqual(8, session.Context);
+        }
+        Assert.Greater(Austen.SessionMemory(new SessionOptions { Context = 512 }),
+                       Austen.SessionMemory(new SessionOptions { Context = 8 }));
+        Assert.Throws<ArgumentOutOfRangeException>(() => NewSession(-1));
+    }
+
+    [Test]
+    public void ThreadsShareAModel() {
+        var texts = new string[4];
+        Parallel.For(0, 4, i => {
+            using (Session session = NewSession()) texts[i] = Text(session.Generate(Prompt, Max(100)));
+        });
+        CollectionAssert.AreEqual(Enumerable.Repeat(Golden, 4), texts);
+    }
+
+    [Test]
+    public void ThreadsShareASession() {
+        using (Session session = NewSession()) {
+            Parallel.For(0, 80, _ => session.Eval(new[] { 3 }));
+            Assert.AreEqual(80, session.Position);
+        }
+    }
+
+    [Test]
+    public void ALongPromptCanBeCancelled() {
+        using (Session session = LongSession())
+        using (var source = new CancellationTokenSource()) {
+            int[] tokens = longPrompt.Value;
+            Interrupts<OperationCanceledException>(source.Cancel,
+                                                   () => session.Eval(tokens, LogitsOf.Last, source.Token));
+            Assert.AreEqual(0, session.Position);
+            Assert.Throws<OperationCanceledException>(() => session.Eval(tokens, LogitsOf.Last, source.Token));
+            session.Eval(new[] { 1, 2, 3 });
+        }
+    }
+
+    [Test]
+    public void AGenerationCanBeCancelled() {
+        using (Session session = LongSession())
+        using (var source = new CancellationTokenSource()) {
+            int[] tokens = longPrompt.Value;
+            Generation byToken = session.Generate(tokens, null, source.Token);
+            Interrupts<OperationCanceledException>(source.Cancel, () => Text(byToken));
+            session.Rewind();
+            Generation byCall = session.Generate(tokens);
+            Interrupts<BitnetException>(byCall.Cancel, () => Text(byCall));
+            byCall.Cancel();
+            session.Eval(new[] { 1, 2, 3 });
+        }
+    }
+
+    [Test]
+    public void AnAsynchronousGenerationCanBeCancelled() {
+        using (Session session = LongSession())
+        using (var source = new CancellationTokenSource()) {
+            Generation.AsyncEnumerator pieces = session.Generate(longPrompt.Value).GetAsyncEnumerator(source.Token);
+            Interrupts<OperationCanceledException>(source.Cancel, () => {
+                pieces.MoveNextAsync().GetAwaiter().GetResult();
+            });
+            pieces.DisposeAsync().Wait();
+            session.Eval(new[] { 1, 2, 3 });
+        }
+    }
+
+    [Test]
+    public void DisposingOfASessionAtWorkCancelsIt() {
+        Session session = LongSession();
+        int[] tokens = longPrompt.Value;
+        Interrupts<BitnetException>(session.Dispose, () => session.Eval(tokens));
+        Assert.Throws<ObjectDisposedException>(() => session.Eval(tokens));
+    }
+
+    [Test]
+    public void ThreadsMayDisposeAtAnyTime() {
+        for (int round = 0; round < 30; round++) {
+            Session session = NewSession(2000);
+            Generation generation = session.Generate(Prompt);
+            Action[] actions = {
+                () => Text(generation), () => { for (int i = 0; i < 50; i++) session.Tokens.ToString(); },
+                generation.Dispose, session.Dispose
+            };
+            Parallel.ForEach(actions, action => {
+                try {
+                    action();
+                } catch (BitnetException) {
+                    return;
+                } catch (ObjectDisposedException) {
+                    return;
+                }
+            });
+            session.Dispose();
+        }
+    }
+
+    [Test]
+    public void AnExceptionInTheLoopLeavesTheSessionUsable() {
+        using (Session session = NewSession()) {
+            Assert.Throws<Mine>(() => {
+                foreach (string _ in session.Generate(Prompt, Max(50))) throw new Mine();
+            });
+            session.Rewind();
+            Assert.AreEqual(Golden, Text(session.Generate(Prompt, Max(100))));
+        }
+    }
+
+    [Test]
+    public void LeavingTheLoopEndsTheGeneration() {
+        using (Session session = NewSession()) {
+            Generation generation = session.Generate(Prompt);
+            Assert.AreEqual(3, generation.Take(3).Count());
+            Assert.Throws<ObjectDisposedException>(() => Text(generation));
+        }
+    }
+
+    [Test]
+    public void ChangingTheSessionEndsItsGeneration() {
+        using (Session session = NewSession()) {
+            IEnumerator<string> pieces = session.Generate(Prompt).GetEnumerator();
+            Assert.IsTrue(pieces.MoveNext());
+            session.Rewind();
+            StringAssert.Contains("over", Fails(Status.Argument, () => pieces.MoveNext()).Message);
+            Generation first = session.Generate(Prompt), second = session.Generate(Prompt, Max(3));
+            Fails(Status.Argument, () => Text(first));
+            Assert.IsNotEmpty(Text(second));
+        }
+    }
+
+    [Test]
+    public void UsingWhatIsDisposedIsAnError() {
+        Session session = NewSession();
+        Generation generation = session.Generate(Prompt);
+        var sampler = new Sampler();
+        session.Eval(new[] { 1 });
+        foreach (IDisposable thing in new IDisposable[] { generation, session, sampler }) {
+            thing.Dispose();
+            thing.Dispose();
+        }
+        var batch = new Batch();
+        batch.Add(session, new[] { 1 });
+        using (Session other = NewSession()) {
+            other.Eval(new[] { 1 });
+            var uses = new TestDelegate[] {
+                () => Text(generation), () => session.Eval(new[] { 1 }), () => session.Tokens.ToString(),
+                () => session.Position.ToString(), () => session.Fork(), () => session.Generate("a"),
+                () => session.GetLogits(), () => session.Perf.ToString(), () => session.Save(),
+                () => session.Rewind(), () => sampler.Reseed(1), () => sampler.Sample(other), () => batch.Eval()
+            };
+            foreach (TestDelegate use in uses) Assert.Throws<ObjectDisposedException>(use);
+        }
+        generation.Cancel();
+    }
+}
