@@ -366,8 +366,8 @@ BITNET_API bitnet_status bitnet_eval_batch(const bitnet_batch_item* items, size_
 
 /* The logits of the session's last evaluation: `vocabulary` floats for row `index`, which counts the tokens of that
  * call with BITNET_LOGITS_ALL, and is 0 with BITNET_LOGITS_LAST. Valid until the session is next changed. Where the
- * model's head is "screened", logits of BITNET_LOGITS_LAST are computed when this first asks for them, with the session's
- * threads: bitnet_sample mostly does with less. Errors: ARGUMENT if there is no such row. */
+ * model's head is "screened", logits of BITNET_LOGITS_LAST are computed when this first asks for them, with the
+ * session's threads: bitnet_sample mostly does with less. Errors: ARGUMENT if there is no such row. */
 BITNET_API bitnet_status bitnet_session_logits(const bitnet_session* session, size_t index, const float** logits);
 
 /* ---------------------------------------------------------------- sampling */
