@@ -245,9 +245,11 @@ const (
 type Head int32
 
 const (
-	HeadDefault Head = C.BITNET_HEAD_DEFAULT
-	HeadF16     Head = C.BITNET_HEAD_F16
-	HeadInt8    Head = C.BITNET_HEAD_INT8
+	HeadDefault  Head = C.BITNET_HEAD_DEFAULT
+	HeadF16      Head = C.BITNET_HEAD_F16
+	HeadInt8     Head = C.BITNET_HEAD_INT8
+	HeadQ6       Head = C.BITNET_HEAD_Q6       // 6 bits a weight with a scale for every 16
+	HeadScreened Head = C.BITNET_HEAD_SCREENED // f16, and a screen that finds the likely tokens: the same results, faster
 )
 
 // An I2SLayout is how an I2_S tensor of a GGUF file lies, which the file does not say.

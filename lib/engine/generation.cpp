@@ -105,6 +105,7 @@ void Generation::start() {
   if (!prompt.empty()) {
     session_.eval(prompt, BITNET_LOGITS_LAST, &cancelled_);
   } else if (session_.logits_rows() == 0) {
+    require(session_.position() > 0, BITNET_ERROR_ARGUMENT, "the session was emptied before its generation began");
     const Token last = session_.tokens().back();
     session_.rewind(session_.position() - 1);
     session_.eval({&last, 1}, BITNET_LOGITS_LAST, &cancelled_);

@@ -64,6 +64,15 @@ class GenerationTest : public testing::Test {
   }
 };
 
+TEST_F(GenerationTest, OfASessionThatIsEmptiedBeforeTheFirstPieceIsRefused) {
+  const Session s = session();
+  const bitnet_token token = 5;
+  ASSERT_OK(bitnet_eval(s.get(), &token, 1, BITNET_LOGITS_LAST));
+  const Generation generation = start(s, "", {.size = sizeof kOptions, .max_tokens = 3});
+  ASSERT_OK(bitnet_session_rewind(s.get(), 0));
+  EXPECT_EQ(pull(generation).status, BITNET_ERROR_ARGUMENT);
+}
+
 TEST_F(GenerationTest, PullAndCallbackGiveTheSameText) {
   const Session a = session(), b = session();
   const Result pulled = pull(start(a, "Hello"));

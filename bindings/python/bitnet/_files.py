@@ -13,11 +13,12 @@ Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 Progress = Callable[[int, int], Optional[bool]]
 Log = Callable[[str, str], None]
 Packing = Literal["i2", "t5"]
-Head = Literal["f16", "int8"]
+Head = Literal["f16", "int8", "q6", "screened"]
 Layout = Literal["x86", "arm"]
 
 PACKINGS = {None: _native.BITNET_PACKING_DEFAULT, "i2": _native.BITNET_PACKING_I2, "t5": _native.BITNET_PACKING_T5}
-HEADS = {None: _native.BITNET_HEAD_DEFAULT, "f16": _native.BITNET_HEAD_F16, "int8": _native.BITNET_HEAD_INT8}
+HEADS = {None: _native.BITNET_HEAD_DEFAULT, "f16": _native.BITNET_HEAD_F16, "int8": _native.BITNET_HEAD_INT8,
+         "q6": _native.BITNET_HEAD_Q6, "screened": _native.BITNET_HEAD_SCREENED}
 LAYOUTS = {"x86": _native.BITNET_I2S_X86, "arm": _native.BITNET_I2S_ARM}
 LEVELS = {_native.BITNET_LOG_WARNING: "warning", _native.BITNET_LOG_INFO: "info"}
 
