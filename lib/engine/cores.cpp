@@ -79,9 +79,10 @@ uint32_t count_cores(std::span<const uint32_t> cpus, const std::string& root) {
   cores.reserve(cpus.size());
   for (const uint32_t cpu : cpus) {
     // "0,64" or "0-1": the CPUs of its core, the first of which names it.
-    const std::string folder = root + "/sys/devices/system/cpu/cpu" + std::to_string(cpu);
+    std::string path = root;
+    path.append("/sys/devices/system/cpu/cpu").append(std::to_string(cpu)).append("/topology/thread_siblings_list");
     char buffer[4096];
-    std::string_view siblings = read_file(folder + "/topology/thread_siblings_list", buffer);
+    std::string_view siblings = read_file(path, buffer);
     uint64_t first = cpu;
     take_number(siblings, first);
     cores.push_back(first);
