@@ -94,7 +94,7 @@ uint32_t count_cores(std::span<const uint32_t> cpus, const std::string& root) {
 uint32_t cpu_quota(const std::string& root) {
   uint32_t least = 0;
   for (std::string group = control_group(root);; group.erase(group.rfind('/'))) {
-    const uint32_t quota = group_quota(root + "/sys/fs/cgroup" + group);
+    const uint32_t quota = group_quota(std::string(root).append("/sys/fs/cgroup").append(group));
     if (quota != 0) least = least == 0 ? quota : std::min(least, quota);
     if (group.empty()) return least;
   }
