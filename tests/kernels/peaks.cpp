@@ -91,9 +91,13 @@ struct Instructions {
 
 constexpr Instructions kInstructions[] = {
 #if defined(__x86_64__)
-    {"sse2", dot_sse2, 8, float_sse2, 4},         {"sse41", dot_ssse3, 16, float_sse2, 4},
-    {"avx2", dot_avx2, 32, float_avx2, 8},        {"avxvnni", dot_avxvnni, 32, float_avx2, 8},
-    {"avx512", dot_avx512, 64, float_avx512, 16}, {"avx512vnni", dot_avx512vnni, 64, float_avx512, 16},
+    {"sse2", dot_sse2, 8, float_sse2, 4},
+    {"sse41", dot_ssse3, 16, float_sse2, 4},
+    {"avx2", dot_avx2, 32, float_avx2, 8},
+    {"avxvnni", dot_avxvnni, 32, float_avx2, 8},
+    {"avx512", dot_avx512, 64, float_avx512, 16},
+    {"avx512vnni", dot_avx512vnni, 64, float_avx512, 16},
+    {"avx512vbmi", dot_avx512vnni, 64, float_avx512, 16},
 #else
     {"neon", dot_neon, 16, float_neon, 4},
     {"dotprod", dot_dotprod, 16, float_neon, 4},
