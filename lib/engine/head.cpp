@@ -175,10 +175,10 @@ bool Head::largest(const float* x, size_t count, std::span<const Token> also, st
       if (values_[row] >= threshold) found.push_back({static_cast<Token>(row), values_[row]});
     }
   }
-  for (const Token token : also) {
-    multiply(head, x, 1, static_cast<size_t>(token), static_cast<size_t>(token) + 1, 0);
-    found.push_back({token, values_[token]});
-  }
+  each(static_cast<uint32_t>(also.size()), [&](uint32_t i, uint32_t worker) {
+    multiply(head, x, 1, static_cast<size_t>(also[i]), static_cast<size_t>(also[i]) + 1, worker);
+  });
+  for (const Token token : also) found.push_back({token, values_[token]});
   const auto by_token = [](const TokenLogit& a, const TokenLogit& b) { return a.token < b.token; };
   const auto same_token = [](const TokenLogit& a, const TokenLogit& b) { return a.token == b.token; };
   std::sort(found.begin(), found.end(), by_token);
