@@ -233,7 +233,7 @@ class SessionState {
  public:
   std::mutex mutex;
   std::atomic<std::thread::id> user;        // who holds the mutex
-  std::atomic<bool> closing = false;        // cancels the call that runs
+  std::atomic<bool> closing = false;        // cancels the call that runs; others find it closed
   std::atomic<size_t> views = 0;            // objects of class Logits
   std::shared_ptr<bitnet_session> session;  // null when closed
   std::shared_ptr<bitnet_generation> generation;
@@ -249,7 +249,8 @@ class Use {
   explicit Use(SessionState& state) : state_(state) {
     if (state.user == std::this_thread::get_id()) refuse("the session is in the midst of another call of this thread");
     state.mutex.lock();
-    if (state.session == nullptr) {
+    // Whoever has waited longer than close() comes after it all the same.
+    if (state.closing || state.session == nullptr) {
       state.mutex.unlock();
       refuse("the session is closed");
     }
@@ -330,8 +331,8 @@ Session::Session(const Model& model, const SessionOptions& options)
     : Session(make_session(model.model_.share(), options), model.info().vocabulary) {}
 
 void Session::close() {
-  state_->closing = true;
   if (state_->user == std::this_thread::get_id()) refuse("the session is in the midst of another call of this thread");
+  state_->closing = true;
   const std::scoped_lock lock(state_->mutex);
   state_->generation.reset();
   state_->session.reset();

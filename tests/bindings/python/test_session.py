@@ -14,7 +14,7 @@ from conftest import PROMPT
 
 @pytest.fixture
 def long_prompt(model):
-    """A session, and more tokens than it computes in a second."""
+    """A session, and more tokens than it computes in some seconds."""
     with model.session(context=20000, threads=1) as session:
         yield session, model.tokenize(PROMPT * 2500)[:19000]
 
@@ -244,6 +244,32 @@ def test_closing_a_session_that_is_at_work(long_prompt):
         session.eval([1])
 
 
+def test_calls_that_wait_find_the_session_closed(long_prompt):
+    session, tokens = long_prompt
+    errors = []
+
+    def wait():
+        try:
+            session.eval([1])
+        except bitnet.BitnetError as error:
+            errors.append(error)
+
+    waiting = [threading.Thread(target=wait) for _ in range(8)]
+
+    def close():
+        for thread in waiting:
+            thread.start()
+        time.sleep(0.1)
+        session.close()
+
+    in_a_moment(close)
+    with pytest.raises(bitnet.CancelledError):
+        session.eval(tokens)
+    for thread in waiting:
+        thread.join()
+    assert [str(error) for error in errors] == ["the session is closed"] * 8
+
+
 def test_ctrl_c_stops_a_long_prompt(long_prompt):
     session, tokens = long_prompt
     asked = in_a_moment(lambda: os.kill(os.getpid(), signal.SIGINT))
@@ -253,11 +279,12 @@ def test_ctrl_c_stops_a_long_prompt(long_prompt):
     session.eval([1, 2, 3])
 
 
-def test_a_signal_handler_that_uses_the_session_gets_an_error(long_prompt):
+@pytest.mark.parametrize("use", [bitnet.Session.rewind, bitnet.Session.close])
+def test_a_signal_handler_that_uses_the_session_gets_an_error(long_prompt, use):
     session, tokens = long_prompt
 
     def handler(*_):
-        session.rewind(0)
+        use(session)
 
     before = signal.signal(signal.SIGINT, handler)
     try:
@@ -266,6 +293,7 @@ def test_a_signal_handler_that_uses_the_session_gets_an_error(long_prompt):
             session.eval(tokens)
     finally:
         signal.signal(signal.SIGINT, before)
+    session.eval([1, 2, 3])
 
 
 def test_an_exception_in_the_loop_leaves_the_session_usable(session):
