@@ -38,6 +38,8 @@ def test_info(model, model_path):
 def test_options_of_opening(model_path):
     with bitnet.Model(model_path, isa="scalar", verify=True) as model:
         assert model.info.isa == "scalar"
+    with bitnet.Model(os.environ["BITNET_CHAT_MODEL"], packing="t5", head="int8") as model:
+        assert (model.info.packing, model.info.head) == ("t5", "int8")
     with pytest.raises(bitnet.UnsupportedError, match="nonsense"):
         bitnet.Model(model_path, isa="nonsense")
     with pytest.raises(ValueError, match="'t5'"):

@@ -11,11 +11,12 @@ import io.github.libbitnet.Session;
 import io.github.libbitnet.SessionOptions;
 import io.github.libbitnet.Status;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.function.Executable;
 
 /** What all tests use. */
@@ -52,18 +53,29 @@ final class Fixtures {
     assertTrue(e.getMessage().contains(part), e.getMessage());
   }
 
-  /** Runs an action in another thread when this one is at work. The result is false until then. */
-  static AtomicBoolean inAMoment(Runnable action) {
-    AtomicBoolean begun = new AtomicBoolean();
-    new Thread(() -> {
-      try {
-        Thread.sleep(300);
-      } catch (InterruptedException e) {
-        throw new AssertionError(e);
-      }
-      begun.set(true);
-      action.run();
-    }).start();
-    return begun;
+  /** Runs an action in another thread while the one that makes this is at work. */
+  static final class InAMoment {
+    private static final ThreadMXBean CLOCK = ManagementFactory.getThreadMXBean();
+    private final long worker = Thread.currentThread().getId();
+    private volatile long asked = -1;
+
+    InAMoment(Runnable action) {
+      new Thread(() -> {
+        try {
+          Thread.sleep(300);
+        } catch (InterruptedException e) {
+          throw new AssertionError(e);
+        }
+        asked = CLOCK.getThreadCpuTime(worker);
+        action.run();
+      }).start();
+    }
+
+    /** The work has ended since, and took 100 ms of processor time at most, whatever else the machine does. */
+    void assertSoon() {
+      assertTrue(asked >= 0, "the work ended by itself");
+      long took = CLOCK.getThreadCpuTime(worker) - asked;
+      assertTrue(took < 100_000_000, took + " ns");
+    }
   }
 }

@@ -106,6 +106,9 @@ class ModelTest {
     try (Model scalar = Model.open(MODEL, new OpenOptions().isa("scalar").verify(true))) {
       assertEquals("scalar", scalar.info().isa());
     }
+    try (Model gguf = Model.open(CHAT_MODEL, new OpenOptions().packing(Packing.T5).head(Head.INT8))) {
+      assertEquals("t5 int8", gguf.info().packing() + " " + gguf.info().head());
+    }
     assertSays("nonsense", assertStatus(Status.UNSUPPORTED, () -> Model.open(MODEL, new OpenOptions().isa("nonsense"))));
   }
 
