@@ -478,7 +478,7 @@ func TestGoroutinesShareASession(t *testing.T) {
 }
 
 // longPrompt is a session, and more tokens than it computes in a second.
-func longPrompt(t *testing.T) (*bitnet.Session, []bitnet.Token) {
+func longPrompt(t testing.TB) (*bitnet.Session, []bitnet.Token) {
 	model := open(t, modelPath)
 	tokens, err := model.Tokenize(strings.Repeat(prompt, 2500), 0)
 	check(t, err)
@@ -553,6 +553,25 @@ func TestClosingASessionThatIsAtWork(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestAForgottenGenerationLeavesNoGoroutine(t *testing.T) {
+	ctx, cancel := context.WithCancel(background)
+	defer cancel()
+	s := session(t)
+	before := runtime.NumGoroutine()
+	for i := 0; i < 20; i++ {
+		if g := s.Generate(ctx, "a", nil); !g.Next() {
+			t.Fatal(g.Err())
+		}
+	}
+	s.Close()
+	for i := 0; runtime.NumGoroutine() > before; i++ {
+		if i == 100 {
+			t.Fatalf("%d goroutines, then %d", before, runtime.NumGoroutine())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func TestAPanicInTheLoopLeavesTheSessionUsable(t *testing.T) {
@@ -684,7 +703,9 @@ func TestOpeningAThousandTimesDoesNotGrow(t *testing.T) {
 	}
 }
 
-func BenchmarkEmptyCall(b *testing.B) {
+// What tests/bindings/overhead.c measures, in Go.
+
+func BenchmarkPosition(b *testing.B) {
 	s := session(b)
 	b.ResetTimer()
 	for i := 0; i < b.N; i++ {
@@ -692,7 +713,17 @@ func BenchmarkEmptyCall(b *testing.B) {
 	}
 }
 
-// What a generated token takes beside the evaluation and the sampling that C itself times.
+func BenchmarkDetokenize(b *testing.B) {
+	model := open(b, modelPath)
+	tokens := []bitnet.Token{300}
+	b.ResetTimer()
+	for i := 0; i < b.N; i++ {
+		if _, err := model.Detokenize(tokens, 0); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkToken(b *testing.B) {
 	const count = 200
 	s := session(b)
@@ -711,5 +742,26 @@ func BenchmarkToken(b *testing.B) {
 			best = own
 		}
 	}
-	b.ReportMetric(float64(best.Nanoseconds()), "ns/token")
+	b.ReportMetric(float64(best.Nanoseconds()), "ns/op")
+}
+
+func BenchmarkCancel(b *testing.B) {
+	s, tokens := longPrompt(b)
+	worst := time.Duration(0)
+	for i := 0; i < b.N; i++ {
+		check(b, s.Rewind(0))
+		ctx, cancel := context.WithCancel(background)
+		var asked time.Time
+		time.AfterFunc(200*time.Millisecond, func() {
+			asked = time.Now()
+			cancel()
+		})
+		if err := s.Eval(ctx, tokens, bitnet.LogitsLast); err != context.Canceled {
+			b.Fatal(err)
+		}
+		if took := time.Since(asked); took > worst {
+			worst = took
+		}
+	}
+	b.ReportMetric(float64(worst.Nanoseconds()), "ns/op")
 }

@@ -77,7 +77,6 @@ const (
 // or, from Go 1.23 on, by ranging over All. Whatever else changes the session ends it, with ErrOver. Unlike other objects
 // it belongs to one goroutine at a time; others cancel its context.
 type Generation struct {
-	ctx     context.Context
 	session *Session
 	err     error
 	text    string
@@ -119,7 +118,7 @@ func (s *Session) Chat(ctx context.Context, model *Model, messages []Message, op
 
 func (s *Session) generate(ctx context.Context, options *GenerateOptions,
 	start func(*C.bitnet_generate_options, **C.bitnet_generation) C.bitnet_status) *Generation {
-	g := &Generation{ctx: ctx, session: s, token: NoToken}
+	g := &Generation{session: s, token: NoToken}
 	if options == nil {
 		options = &GenerateOptions{}
 	}
@@ -131,7 +130,7 @@ func (s *Session) generate(ctx context.Context, options *GenerateOptions,
 			var generation *C.bitnet_generation
 			status := start(o, &generation)
 			if status == C.BITNET_OK {
-				s.generation, s.generating = generation, g
+				s.generation, s.generating, s.watch = generation, g, newWatch(ctx)
 			}
 			return status
 		})
@@ -163,7 +162,7 @@ func (g *Generation) step() error {
 		return ErrOver
 	}
 	piece := C.bitnet_piece{size: C.sizeof_bitnet_piece}
-	err := run(g.ctx, []*Session{s}, func(cancel *C.int32_t) C.bitnet_status {
+	err := s.watch.run([]*Session{s}, func(cancel *C.int32_t) C.bitnet_status {
 		return C.bitnet_go_next(s.generation, &piece, cancel)
 	})
 	if err != nil {

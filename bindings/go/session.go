@@ -44,6 +44,7 @@ type Session struct {
 	c          *C.bitnet_session
 	generation *C.bitnet_generation // the one that may go on
 	generating *Generation          // whose it is
+	watch      *watch               // of its context
 	base       *base
 	vocabulary int
 	number     uint64 // the order in which EvalBatch locks
@@ -115,8 +116,12 @@ func (s *Session) Close() error {
 }
 
 func (s *Session) endGeneration() {
+	if s.generation == nil {
+		return
+	}
 	C.bitnet_generation_free(s.generation)
-	s.generation, s.generating = nil, nil
+	s.watch.end()
+	s.generation, s.generating, s.watch = nil, nil, nil
 }
 
 // lock begins a call, which must unlock the mutex unless there is an error.
@@ -148,15 +153,44 @@ func (s *Session) change(function func() C.bitnet_status) error {
 	return call(function)
 }
 
-// run is for calls that evaluate, with these sessions locked: they are cancelled by the context and by Close.
+// A watch is on a context whose end cancels the calls under it. It refers to nothing else: what is forgotten is
+// finalized in spite of it.
+type watch struct {
+	ctx    context.Context
+	cancel *int32 // what C looks at
+	over   chan struct{}
+}
+
+func newWatch(ctx context.Context) *watch {
+	w := &watch{ctx, new(int32), make(chan struct{})}
+	if ctx.Done() != nil {
+		go func() {
+			select {
+			case <-ctx.Done():
+				atomic.StoreInt32(w.cancel, 1)
+			case <-w.over:
+			}
+		}()
+	}
+	return w
+}
+
+func (w *watch) end() { close(w.over) }
+
+// run is for one call that evaluates, with these sessions locked: it is cancelled by the context and by Close.
 func run(ctx context.Context, locked []*Session, function func(cancel *C.int32_t) C.bitnet_status) error {
-	if err := ctx.Err(); err != nil {
+	w := newWatch(ctx)
+	defer w.end()
+	return w.run(locked, function)
+}
+
+func (w *watch) run(locked []*Session, function func(cancel *C.int32_t) C.bitnet_status) error {
+	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	cancel := new(int32)
 	closing := false
 	for _, s := range locked {
-		s.running.Store(cancel)
+		s.running.Store(w.cancel)
 		defer s.running.Store(nil)
 		// Close may have been called before it could see what to cancel.
 		closing = closing || s.closing.Load()
@@ -164,21 +198,10 @@ func run(ctx context.Context, locked []*Session, function func(cancel *C.int32_t
 	if closing {
 		return ErrClosed
 	}
-	if ctx.Done() != nil {
-		returned := make(chan struct{})
-		defer close(returned)
-		go func() {
-			select {
-			case <-ctx.Done():
-				atomic.StoreInt32(cancel, 1)
-			case <-returned:
-			}
-		}()
-	}
-	err := call(func() C.bitnet_status { return function((*C.int32_t)(unsafe.Pointer(cancel))) })
+	err := call(func() C.bitnet_status { return function((*C.int32_t)(unsafe.Pointer(w.cancel))) })
 	if errors.Is(err, errCancelled) {
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if err := w.ctx.Err(); err != nil {
+			return err
 		}
 		return ErrClosed
 	}

@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the way through Python costs: python bench.py MODEL
-
-Prints nanoseconds, the best of ten rounds: of a call that does nothing in C, and what a generated token takes beside the
-evaluation and the sampling that C itself times. Then the longest of ten rounds from asking to cancel a long prompt to the
-call's return.
-"""
+"""What tests/bindings/overhead.c measures, in Python: python bench.py MODEL"""
 import sys
 import threading
 import time
@@ -12,14 +7,22 @@ import time
 import bitnet
 
 
-def empty_call(session, count=20000):
+def position(model, session, count=20000):
     start = time.perf_counter_ns()
     for _ in range(count):
         len(session)
     return (time.perf_counter_ns() - start) / count
 
 
-def token(session, count=200):
+def detokenize(model, session, count=20000):
+    tokens = [300]
+    start = time.perf_counter_ns()
+    for _ in range(count):
+        model.detokenize(tokens)
+    return (time.perf_counter_ns() - start) / count
+
+
+def token(model, session, count=200):
     session.rewind()
     session.reset_perf()
     start = time.perf_counter_ns()
@@ -47,7 +50,7 @@ def cancel(session):
     sys.exit("the prompt was too short")
 
 
-with bitnet.Model(sys.argv[1]) as model, model.session(context=16384) as session:
-    for measure in empty_call, token:
-        print(f"{measure.__name__:10} {min(measure(session) for _ in range(10)):8.0f} ns")
-    print(f"{'cancel':10} {max(cancel(session) for _ in range(10)):8.0f} ns")
+with bitnet.Model(sys.argv[1]) as model, model.session(context=16384, threads=1) as session:
+    for measure in position, detokenize, token:
+        print(f"{measure.__name__} {min(measure(model, session) for _ in range(10)):.0f}")
+    print(f"cancel {max(cancel(session) for _ in range(10)):.0f}")

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the way through C# costs: mono Bench.exe MODEL
-//
-// Prints nanoseconds, the best of ten rounds: of a call that does nothing in C, and what a generated token takes beside
-// the evaluation and the sampling that C itself times. Then the longest of ten rounds from asking to cancel a long
-// prompt to the call's return.
+// What tests/bindings/overhead.c measures, in C#: mono Bench.exe MODEL
 using System;
 using System.Diagnostics;
 using System.Linq;
@@ -13,11 +9,19 @@ using Bitnet;
 internal static class Bench {
     private static double Now => Stopwatch.GetTimestamp() * 1e9 / Stopwatch.Frequency;
 
-    private static double EmptyCall(Session session) {
+    private static double Position(Session session) {
         const int count = 100000;
         int sum = 0;
         double start = Now;
         for (int i = 0; i < count; i++) sum += session.Position;
+        return (Now - start) / count;
+    }
+
+    private static double Detokenize(Model model) {
+        const int count = 100000;
+        var tokens = new[] { 300 };
+        double start = Now;
+        for (int i = 0; i < count; i++) model.Detokenize(tokens);
         return (Now - start) / count;
     }
 
@@ -55,11 +59,12 @@ internal static class Bench {
 
     private static void Main(string[] arguments) {
         using (var model = Model.Open(arguments[0]))
-        using (var session = model.CreateSession(new SessionOptions { Context = 16384 })) {
+        using (var session = model.CreateSession(new SessionOptions { Context = 16384, Threads = 1 })) {
             var rounds = Enumerable.Range(0, 10);
-            Console.WriteLine("empty call {0,8:F0} ns", rounds.Min(_ => EmptyCall(session)));
-            Console.WriteLine("token      {0,8:F0} ns", rounds.Min(_ => Token(session)));
-            Console.WriteLine("cancel     {0,8:F0} ns", rounds.Max(_ => Cancel(session)));
+            Console.WriteLine("position {0:F0}", rounds.Min(_ => Position(session)));
+            Console.WriteLine("detokenize {0:F0}", rounds.Min(_ => Detokenize(model)));
+            Console.WriteLine("token {0:F0}", rounds.Min(_ => Token(session)));
+            Console.WriteLine("cancel {0:F0}", rounds.Max(_ => Cancel(session)));
         }
     }
 }

@@ -14,20 +14,23 @@ import java.util.function.ToDoubleFunction;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 
-/**
- * What the way through Java costs: Bench MODEL.
- *
- * <p>Prints nanoseconds, the best of ten rounds: of a call that does nothing in C, and what a generated token takes beside
- * the evaluation and the sampling that C itself times. Then the longest of ten rounds from asking to cancel a long prompt
- * to the call's return.
- */
+/** What tests/bindings/overhead.c measures, in Java: Bench MODEL. */
 final class Bench {
   private Bench() {}
 
-  private static double emptyCall(Session session) {
+  private static double position(Session session) {
     int count = 1000000;
     long start = System.nanoTime();
     for (int i = 0; i < count; i++) session.position();
+    return (System.nanoTime() - start) / (double) count;
+  }
+
+  private static double detokenize(Session session) {
+    int count = 100000;
+    int[] tokens = {300};
+    Model model = session.model();
+    long start = System.nanoTime();
+    for (int i = 0; i < count; i++) model.detokenize(tokens);
     return (System.nanoTime() - start) / (double) count;
   }
 
@@ -73,10 +76,12 @@ final class Bench {
   }
 
   public static void main(String[] args) {
-    try (Model model = Model.open(args[0]); Session session = model.session(new SessionOptions().context(16384))) {
-      System.out.printf("empty call %10.0f ns%n", rounds(Bench::emptyCall, session).min().getAsDouble());
-      System.out.printf("token      %10.0f ns%n", rounds(Bench::token, session).min().getAsDouble());
-      System.out.printf("cancel     %10.0f ns%n", rounds(Bench::cancel, session).max().getAsDouble());
+    SessionOptions options = new SessionOptions().context(16384).threads(1);
+    try (Model model = Model.open(args[0]); Session session = model.session(options)) {
+      System.out.printf("position %.0f%n", rounds(Bench::position, session).min().getAsDouble());
+      System.out.printf("detokenize %.0f%n", rounds(Bench::detokenize, session).min().getAsDouble());
+      System.out.printf("token %.0f%n", rounds(Bench::token, session).min().getAsDouble());
+      System.out.printf("cancel %.0f%n", rounds(Bench::cancel, session).max().getAsDouble());
     }
   }
 }
