@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -30,16 +29,15 @@ void parallel_for(size_t count, const Work& work) {
     }
   };
   const size_t cores = std::clamp<size_t>(std::thread::hardware_concurrency(), 1, 16);
-  {
-    std::vector<std::jthread> helpers;
-    helpers.reserve(cores);
-    try {
-      for (size_t i = 1; i < std::min(cores, count); ++i) helpers.emplace_back(run);
-    } catch (const std::system_error&) {
-      // A system that grants no more threads still has this one.
-    }
-    run();
+  std::vector<std::thread> helpers;  // not std::jthread, which the C++ library of Android and Apple lacks
+  helpers.reserve(cores);
+  try {
+    for (size_t i = 1; i < std::min(cores, count); ++i) helpers.emplace_back(run);
+  } catch (const std::exception&) {
+    // A system that grants no more threads, or no memory for them, still has this one.
   }
+  run();
+  for (std::thread& helper : helpers) helper.join();
   if (failure) std::rethrow_exception(failure);
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A recursive-descent parser after Jinja's own grammar (jinja2/parser.py).
 #include <algorithm>
-#include <charconv>
 #include <initializer_list>
+#include <locale>
+#include <sstream>
 #include <utility>
 
 #include "base/error.h"
@@ -392,16 +393,19 @@ class Parser {
   }
 
   ExpressionPtr number() {
-    const Lexeme lexeme = current();
-    const char* const begin = lexeme.text.data();
-    const char* const end = begin + lexeme.text.size();
-    int64_t integer = 0;
-    double real = 0;
-    const auto read =
-        lexeme.kind == Kind::integer ? std::from_chars(begin, end, integer) : std::from_chars(begin, end, real);
-    if (read.ec != std::errc() || read.ptr != end) error("a number that does not fit");
+    ExpressionPtr value = current().kind == Kind::integer ? number<int64_t>() : number<double>();
     ++at_;
-    return lexeme.kind == Kind::integer ? constant(integer) : constant(real);
+    return value;
+  }
+
+  // By a stream, for the C++ library of Android and Apple has no std::from_chars for double.
+  template <typename T>
+  ExpressionPtr number() {
+    std::istringstream text(current().text);
+    text.imbue(std::locale::classic());
+    T value = 0;
+    if (!(text >> value) || !text.eof()) error("a number that does not fit");
+    return constant(value);
   }
 
   ExpressionPtr parenthesis() {
