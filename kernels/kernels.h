@@ -87,7 +87,9 @@ struct Attention {
   void* scratch;  // attention_scratch_bytes, aligned to 64
 };
 constexpr size_t attention_scratch_bytes(size_t queries, size_t head_dim) {
-  return ((queries * head_dim + 15) / 16 * 16 + kKvBlock * (head_dim + value_stride(head_dim))) * sizeof(float);
+  const size_t padded = (queries * head_dim + 15) / 16 * 16, factors = (queries + 15) / 16 * 16;
+  const size_t block = kKvBlock * (head_dim + value_stride(head_dim) + 16);
+  return (padded + queries * kKvBlock + factors + block) * sizeof(float);
 }
 
 struct Kernels {

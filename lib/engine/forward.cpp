@@ -17,7 +17,7 @@ constexpr uint32_t kManyTokens = 12;
 constexpr uint32_t kTokensAtATime = 64;
 // Queries that share the keys and values of a tile: enough that converting these costs little, few enough that the
 // tile's states stay in a core's own cache.
-constexpr uint32_t kTileQueries = 64;
+constexpr uint32_t kTileQueries = 128;
 
 constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
@@ -265,8 +265,8 @@ void ForwardPass::attend_row(uint32_t layer) {
   const auto state = [&](uint32_t head, uint32_t split) {
     return floats(layout_.split_states) + (size_t{split} * hyper_.heads + head) * layout_.state;
   };
-  each(splits * hyper_.kv_heads, [&](uint32_t i, uint32_t worker) {
-    const uint32_t split = i / hyper_.kv_heads, kv_head = i % hyper_.kv_heads;
+  each(splits * hyper_.kv_heads, [&](uint32_t i, uint32_t worker) {  // in the order in which they lie
+    const uint32_t kv_head = i / splits, split = i % splits;
     attend_split(layer, kv_head, {0, 1}, split * kKvSplit, state(kv_head * group(), split), worker);
   });
   for (uint32_t head = 0; head < hyper_.heads; head++) {
