@@ -7,6 +7,12 @@
 #include <cpuid.h>
 #elif !defined(__aarch64__)
 #error "libbitnet has kernels for x86-64 and Armv8-A"
+#elif defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+#elif defined(_WIN32)
+#include <windows.h>
 #endif
 
 namespace bitnet {
@@ -25,47 +31,93 @@ struct Choice {
 
 #if defined(__x86_64__)
 
-bool cpu_has_f16c() {
+bool has_f16c() {
   unsigned eax, ebx, ecx, edx;
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C);
 }
 
+bool has_avxvnni() {
+  constexpr unsigned kAvxVnni = 1 << 4;
+  unsigned eax, ebx, ecx, edx;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & kAvxVnni);
+}
+
 // __builtin_cpu_supports asks CPUID, and XGETBV whether the operating system saves the wide registers. It does not
-// know f16c by name everywhere; F16C works on the registers of AVX.
+// know f16c and avxvnni by name everywhere; they work on the registers of AVX and AVX2.
 struct Cpu {
-  bool avx2 = __builtin_cpu_supports("avx2"), f16c = __builtin_cpu_supports("avx") && cpu_has_f16c();
+  bool sse41 = __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("sse4.1");
+  bool avx2 = __builtin_cpu_supports("avx2"), f16c = __builtin_cpu_supports("avx") && has_f16c();
+  bool avxvnni = avx2 && has_avxvnni();
   bool avx512f = __builtin_cpu_supports("avx512f"), avx512bw = __builtin_cpu_supports("avx512bw");
   bool avx512vl = __builtin_cpu_supports("avx512vl"), avx512dq = __builtin_cpu_supports("avx512dq");
   bool avx512vnni = __builtin_cpu_supports("avx512vnni"), avx512vbmi = __builtin_cpu_supports("avx512vbmi");
 
-  Feature features[9] = {{"sse2", true},
-                         {"avx2", avx2},
-                         {"f16c", f16c},
-                         {"avx512f", avx512f},
-                         {"avx512bw", avx512bw},
-                         {"avx512vl", avx512vl},
-                         {"avx512dq", avx512dq},
-                         {"avx512vnni", avx512vnni},
-                         {"avx512vbmi", avx512vbmi}};
+  Feature features[11] = {{"sse2", true},
+                          {"sse41", sse41},
+                          {"avx2", avx2},
+                          {"f16c", f16c},
+                          {"avxvnni", avxvnni},
+                          {"avx512f", avx512f},
+                          {"avx512bw", avx512bw},
+                          {"avx512vl", avx512vl},
+                          {"avx512dq", avx512dq},
+                          {"avx512vnni", avx512vnni},
+                          {"avx512vbmi", avx512vbmi}};
 
   bool runs_avx2 = avx2 && f16c;
   bool runs_avx512 = runs_avx2 && avx512f && avx512bw && avx512vl && avx512dq;
   // Fastest first.
-  static constexpr size_t kChoices = 6;
+  static constexpr size_t kChoices = 8;
   Choice choices[kChoices] = {{&avx512vbmi_kernels, runs_avx512&& avx512vnni&& avx512vbmi},
                               {&avx512vnni_kernels, runs_avx512&& avx512vnni},
                               {&avx512_kernels, runs_avx512},
+                              {&avxvnni_kernels, runs_avx2&& avxvnni},
                               {&avx2_kernels, runs_avx2},
+                              {&sse41_kernels, sse41},
                               {&sse2_kernels, true},
                               {&scalar_kernels, true}};
 };
 
 #else
 
+#if defined(__linux__)
+
+// The bits of the kernel's documented interface; older headers lack their names.
+bool has_dotprod() { return getauxval(AT_HWCAP) & (1UL << 20); }
+bool has_i8mm() { return getauxval(AT_HWCAP2) & (1UL << 13); }
+
+#elif defined(__APPLE__)
+
+bool has(const char* feature) {
+  int value = 0;
+  size_t size = sizeof value;
+  return sysctlbyname(feature, &value, &size, nullptr, 0) == 0 && value != 0;
+}
+bool has_dotprod() { return has("hw.optional.arm.FEAT_DotProd"); }
+bool has_i8mm() { return has("hw.optional.arm.FEAT_I8MM"); }
+
+#elif defined(_WIN32)
+
+// PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE and PF_ARM_V82_I8MM_INSTRUCTIONS_AVAILABLE; older headers lack their names.
+bool has_dotprod() { return IsProcessorFeaturePresent(43); }
+bool has_i8mm() { return IsProcessorFeaturePresent(66); }
+
+#else
+
+bool has_dotprod() { return false; }
+bool has_i8mm() { return false; }
+
+#endif
+
 struct Cpu {
-  Feature features[1] = {{"neon", true}};
-  static constexpr size_t kChoices = 2;
-  Choice choices[kChoices] = {{&neon_kernels, true}, {&scalar_kernels, true}};
+  bool dotprod = has_dotprod(), i8mm = has_i8mm();
+
+  Feature features[3] = {{"neon", true}, {"dotprod", dotprod}, {"i8mm", i8mm}};
+
+  // Fastest first.
+  static constexpr size_t kChoices = 4;
+  Choice choices[kChoices] = {
+      {&i8mm_kernels, dotprod&& i8mm}, {&dotprod_kernels, dotprod}, {&neon_kernels, true}, {&scalar_kernels, true}};
 };
 
 #endif

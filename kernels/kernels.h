@@ -154,7 +154,7 @@ KernelList available_kernels();
 // The table of that name; null if this build or this CPU does not have it. An empty or null name means the fastest.
 const Kernels* find_kernels(const char* name);
 
-// Every name this build knows, available or not, for messages: "avx512, avx2, sse2, scalar".
+// Every name this build knows, available or not, for messages: "avx2, sse41, sse2, scalar".
 const char* kernel_names();
 
 // The CPU's features that matter here, as one line of names separated by spaces.

@@ -8,10 +8,14 @@ namespace bitnet {
 
 extern const Kernels scalar_kernels;
 extern const Kernels sse2_kernels;        // x86-64 baseline
+extern const Kernels sse41_kernels;       // SSSE3, SSE4.1
 extern const Kernels avx2_kernels;        // AVX2, F16C
+extern const Kernels avxvnni_kernels;     // and AVX-VNNI
 extern const Kernels avx512_kernels;      // AVX-512 F, BW, VL, DQ
 extern const Kernels avx512vnni_kernels;  // and VNNI
 extern const Kernels avx512vbmi_kernels;  // and VBMI
 extern const Kernels neon_kernels;        // Armv8-A baseline
+extern const Kernels dotprod_kernels;     // and the dot products of Armv8.2-A
+extern const Kernels i8mm_kernels;        // and the int8 matrix products of Armv8.6-A
 
 }  // namespace bitnet

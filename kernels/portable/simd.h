@@ -30,7 +30,7 @@ constexpr size_t kVectorBytes = 16;
 #endif
 
 // Tokens that a dot product takes at a time: as the registers hold their sums with four rows.
-#if defined(__AVX512VNNI__)
+#if (defined(__AVX512BW__) && defined(__AVX512VNNI__)) || defined(__ARM_FEATURE_DOTPROD)
 constexpr size_t kDotTokens = 4;
 #else
 constexpr size_t kDotTokens = 2;
@@ -71,6 +71,9 @@ BITNET_INLINE void store(void* p, V v) {
 //   times(x, p)           x * *p, the one float at p
 //   half_to_float(p)      binary16 values as floats
 //   float_to_half(x, p)   and back, to nearest even
+//   multiply_twos(s, d, q)
+//                         where CPUs multiply int8 matrices: s + the dot products d0 q0, d0 q1, d1 q0, d1 q1 of the
+//                         halves of d, digits, and those of q, int8 values
 //   kFewestI2, kFewestT5  for so many tokens a tile of 32, 16 and 8 tokens of sum tables is faster than what comes
 //                         after it, smaller tiles and dot products, as measured with check_kernels --bench
 #if defined(__AVX512BW__)
@@ -134,29 +137,46 @@ BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
   _mm_storeu_si128((__m128i*)p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
 }
 
+// AVX-VNNI's instruction is AVX-512 VNNI's in another encoding: compiled for the latter, a test runs it on more CPUs.
+#if defined(__AVXVNNI__) || defined(__AVX512VNNI__)
+using Partial = S32;
+BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
+  return (S32)_mm256_dpbusd_epi32((__m256i)s, (__m256i)d, (__m256i)q);
+}
+BITNET_INLINE S32 total(Partial s) { return s; }
+BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return dot_add(s, d, q); }
+constexpr size_t kFewestI2[3] = {SIZE_MAX, SIZE_MAX, SIZE_MAX}, kFewestT5[3] = {24, 12, 12};
+#else
 using Partial = S16;
 BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) { return s + (S16)_mm256_maddubs_epi16((__m256i)d, (__m256i)q); }
 BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
 BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return s + total(dot_add(Partial{}, d, q)); }
 constexpr size_t kFewestI2[3] = {24, 10, 10}, kFewestT5[3] = {23, 8, 8};
+#endif
 
 #elif defined(__SSE2__)
 
+#if defined(__SSE4_1__)
+BITNET_INLINE S16 widen(const int8_t* p) { return (S16)_mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i*)p)); }
+BITNET_INLINE F32 bytes_to_float(const int8_t* p) {
+  return _mm_cvtepi32_ps(_mm_cvtepi8_epi32(_mm_cvtsi32_si128(load<int32_t>(p))));
+}
+#else
 BITNET_INLINE S16 widen(const int8_t* p) {
   const __m128i x = _mm_loadl_epi64((const __m128i*)p);
   return (S16)_mm_unpacklo_epi8(x, x) >> 8;
 }
+BITNET_INLINE F32 bytes_to_float(const int8_t* p) {
+  const __m128i x = _mm_cvtsi32_si128(load<int32_t>(p)), pairs = _mm_unpacklo_epi8(x, x);
+  return _mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpacklo_epi16(pairs, pairs), 24));
+}
+#endif
 BITNET_INLINE void narrow(S32 x, int8_t* p) {
   const __m128i words = _mm_packs_epi32((__m128i)x, (__m128i)x);
   const int32_t bytes = _mm_cvtsi128_si32(_mm_packs_epi16(words, words));
   __builtin_memcpy(p, &bytes, sizeof bytes);
 }
 BITNET_INLINE S32 multiply_pairs(S16 a, S16 b) { return (S32)_mm_madd_epi16((__m128i)a, (__m128i)b); }
-
-BITNET_INLINE F32 bytes_to_float(const int8_t* p) {
-  const __m128i x = _mm_cvtsi32_si128(load<int32_t>(p)), pairs = _mm_unpacklo_epi8(x, x);
-  return _mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpacklo_epi16(pairs, pairs), 24));
-}
 BITNET_INLINE F32 half_to_float(const uint16_t* p) {
   const S32 h = (S32)_mm_unpacklo_epi16(_mm_loadl_epi64((const __m128i*)p), _mm_setzero_si128());
   const S32 magnitude = (h & 0x7fff) << 13;
@@ -183,13 +203,18 @@ BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
 }
 
 using Partial = S16;
+#if defined(__SSE4_1__)
+BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) { return s + (S16)_mm_maddubs_epi16((__m128i)d, (__m128i)q); }
+constexpr size_t kFewestI2[3] = {25, 13, 5}, kFewestT5[3] = {25, 11, 3};
+#else
 BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
   const S16 even = (S16)d & 0xff, odd = (S16)((U16)d >> 8);
   return s + even * ((S16)((U16)q << 8) >> 8) + odd * ((S16)q >> 8);
 }
+constexpr size_t kFewestI2[3] = {25, 10, 3}, kFewestT5[3] = {25, 10, 3};
+#endif
 BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
 BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return s + total(dot_add(Partial{}, d, q)); }
-constexpr size_t kFewestI2[3] = {25, 10, 3}, kFewestT5[3] = {25, 10, 3};
 
 #elif defined(__aarch64__)
 
@@ -212,6 +237,23 @@ BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
   vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32((float32x4_t)x)));
 }
 
+// The thresholds are not measured: no such CPU was at hand.
+#if defined(__ARM_FEATURE_DOTPROD)
+using Partial = S32;
+BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
+  return (S32)vdotq_s32((int32x4_t)s, (int8x16_t)d, (int8x16_t)q);
+}
+BITNET_INLINE S32 total(Partial s) { return s; }
+BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return dot_add(s, d, q); }
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+BITNET_INLINE S32 multiply_twos(S32 s, U8 d, S8 q) { return (S32)vmmlaq_s32((int32x4_t)s, (int8x16_t)d, (int8x16_t)q); }
+// A table's load and addition replace no more than one such instruction: never.
+constexpr size_t kFewestI2[3] = {SIZE_MAX, SIZE_MAX, SIZE_MAX}, kFewestT5[3] = {SIZE_MAX, SIZE_MAX, SIZE_MAX};
+#else
+// As with AVX-512 VNNI: there, too, a load and an addition replace two dot products.
+constexpr size_t kFewestI2[3] = {29, 29, 29}, kFewestT5[3] = {22, 13, 13};
+#endif
+#else
 using Partial = S16;
 BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
   const int8x16_t x = (int8x16_t)d, y = (int8x16_t)q;
@@ -223,8 +265,9 @@ BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) {
   const int16x8_t pairs = vpaddq_s16(vmull_s8(vget_low_s8(x), vget_low_s8(y)), vmull_high_s8(x, y));
   return (S32)vpadalq_s16((int32x4_t)s, pairs);
 }
-constexpr size_t kFewestI2[3] = {25, 10, 4},
-                 kFewestT5[3] = {25, 10, 4};  // not measured: between those of SSE2 and, for its width, AVX2
+// Between those of SSE2 and, for its width, AVX2.
+constexpr size_t kFewestI2[3] = {25, 10, 4}, kFewestT5[3] = {25, 10, 4};
+#endif
 
 #endif
 

@@ -15,6 +15,8 @@
 
 namespace bitnet {
 
+extern const Kernels avxvnni_evex_kernels;  // on x86-64
+
 std::string formatted(const char* format, ...) {
   char text[400];
   va_list arguments;
@@ -68,22 +70,33 @@ std::vector<KernelCheck> chosen_kernels(const Options& options) {
   std::exit(2);
 }
 
+// The tables of the library that this CPU can run, and those that only stand for one.
+std::vector<const Kernels*> all_tables() {
+  const KernelList list = available_kernels();
+  std::vector<const Kernels*> tables(list.tables, list.tables + list.count);
+#if defined(__x86_64__)
+  if (find_kernels("avx512vnni") != nullptr) tables.insert(tables.end() - 1, &avxvnni_evex_kernels);
+#endif
+  return tables;
+}
+
 std::vector<const Kernels*> tables_named(const std::string& names) {
   std::vector<const Kernels*> tables;
   for (size_t begin = 0, end; begin <= names.size(); begin = end + 1) {
     end = std::min(names.find(',', begin), names.size());
     const std::string name = names.substr(begin, end - begin);
-    const Kernels* table = name.empty() ? nullptr : find_kernels(name.c_str());
-    if (table == nullptr) refuse("no instruction set '" + name + "' here; this build knows " + kernel_names());
-    tables.push_back(table);
+    const std::vector<const Kernels*> all = all_tables();
+    const auto table = std::find_if(all.begin(), all.end(), [&](const Kernels* t) { return t->name == name; });
+    if (table == all.end()) refuse("no instruction set '" + name + "' here; this build knows " + kernel_names());
+    tables.push_back(*table);
   }
   return tables;
 }
 
 Options parsed(int argc, char** argv) {
   Options options;
-  const KernelList list = available_kernels();
-  options.tables = {list.tables, list.tables + list.count - 1};  // all but scalar
+  options.tables = all_tables();
+  options.tables.pop_back();  // scalar
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     const auto value = [&] {
@@ -170,10 +183,10 @@ bool passes(const KernelCheck& kernel, const Kernels& table, uint32_t seed) {
   Check check(table, seed);
   const std::string what = problem(kernel, check);
   if (what.empty() && check.cases > 0) {
-    std::printf("%-11s %-12s %6zu cases, digest %016llx\n", table.name, kernel.name, check.cases,
+    std::printf("%-12s %-12s %6zu cases, digest %016llx\n", table.name, kernel.name, check.cases,
                 static_cast<unsigned long long>(check.digest));
   } else {
-    std::printf("%-11s %-12s FAILED: %s\n             at %s (--seed %u, buffers %s an inaccessible page)\n", table.name,
+    std::printf("%-12s %-12s FAILED: %s\n             at %s (--seed %u, buffers %s an inaccessible page)\n", table.name,
                 kernel.name, what.empty() ? "nothing was compared" : what.c_str(), tried, seed,
                 guarded_edge == Edge::end ? "before" : "after");
   }

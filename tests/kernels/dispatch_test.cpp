@@ -26,9 +26,9 @@ TEST(Dispatch, FindsEveryAvailableTableByName) {
 
 TEST(Dispatch, NamesEveryTableOfTheBuild) {
 #if defined(__x86_64__)
-  EXPECT_STREQ(kernel_names(), "avx512vbmi, avx512vnni, avx512, avx2, sse2, scalar");
+  EXPECT_STREQ(kernel_names(), "avx512vbmi, avx512vnni, avx512, avxvnni, avx2, sse41, sse2, scalar");
 #else
-  EXPECT_STREQ(kernel_names(), "neon, scalar");
+  EXPECT_STREQ(kernel_names(), "i8mm, dotprod, neon, scalar");
 #endif
 }
 
@@ -53,7 +53,7 @@ TEST(Dispatch, NamesTheFeaturesOfTheCpu) {
 #if defined(__x86_64__)
   EXPECT_EQ(features.substr(0, 4), "sse2");
 #else
-  EXPECT_EQ(features, "neon");
+  EXPECT_EQ(features.substr(0, 4), "neon");
 #endif
   EXPECT_EQ(find_kernels("avx2") != nullptr,
             features.find("avx2") != std::string::npos && features.find("f16c") != std::string::npos);
