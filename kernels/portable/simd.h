@@ -75,7 +75,8 @@ BITNET_INLINE void store(void* p, V v) {
 //                         where CPUs multiply int8 matrices: s + the dot products d0 q0, d0 q1, d1 q0, d1 q1 of the
 //                         halves of d, digits, and those of q, int8 values
 //   kFewestI2, kFewestT5  for so many tokens a tile of 32, 16 and 8 tokens of sum tables is faster than what comes
-//                         after it, smaller tiles and dot products, as measured with check_kernels --bench
+//                         after it, smaller tiles and dot products, as measured with check_kernels --bench; with
+//                         AVX-512 VBMI: tables in registers are faster than dot products
 #if defined(__AVX512BW__)
 
 BITNET_INLINE S16 widen(const int8_t* p) { return (S16)_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i*)p)); }
@@ -109,7 +110,7 @@ BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
 BITNET_INLINE S32 total(Partial s) { return s; }
 BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return dot_add(s, d, q); }
 #if defined(__AVX512VBMI__)
-constexpr size_t kFewestI2[3] = {29, 29, 29}, kFewestT5[3] = {26, 26, 26};
+constexpr size_t kFewestI2 = 20, kFewestT5 = 16;
 #else
 constexpr size_t kFewestI2[3] = {29, 29, 29}, kFewestT5[3] = {22, 13, 13};
 #endif
