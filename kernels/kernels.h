@@ -104,7 +104,7 @@ struct Kernels {
   // g, j < 64) goes to position 64 * i + j. Filled up with zeros.
   float (*quantize)(Packing p, const float* x, size_t n, int8_t* q);
 
-  // The sums are exact in 32 bits for rows of up to 2^31 / 254 weights.
+  // The sums are exact for rows of up to 2^19 weights.
   void (*ternary_i2)(const TernaryProduct&);
   void (*ternary_t5)(const TernaryProduct&);
 

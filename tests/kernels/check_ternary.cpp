@@ -121,6 +121,8 @@ void check_ternary(Check& c) {
   for (size_t tokens : {1, 8, 33}) {
     check_shape<p>(c, {4, 131072, tokens, false, Trits::all_plus, Activations::all_minus});
   }
+  check_shape<p>(c, {4, size_t{1} << 19, 1, false, Trits::all_plus, Activations::all_plus});
+  check_shape<p>(c, {4, size_t{1} << 19, 1, false, Trits::all_plus, Activations::all_minus});
 }
 
 // Codes that the packing has, in no order.
