@@ -85,7 +85,7 @@ typedef enum bitnet_status BITNET_AS_INT {
   BITNET_ERROR_CONTEXT = -6,     /* the tokens do not fit the session's context */
   BITNET_ERROR_CANCELLED = -7,   /* a callback or bitnet_generation_cancel asked to stop */
   BITNET_ERROR_BUFFER = -8,      /* the caller's buffer is too small; the size needed has been stored */
-  BITNET_ERROR_MISMATCH = -9,    /* a saved state belongs to another model */
+  BITNET_ERROR_MISMATCH = -9,    /* a saved state belongs to another model or kind of session */
   BITNET_ERROR_INTERNAL = -10    /* a mistake in the library: please report it */
 } bitnet_status;
 
@@ -270,6 +270,14 @@ BITNET_API bitnet_status bitnet_chat_format(const bitnet_model* model, const bit
 typedef void (*bitnet_parallel_fn)(void* user, uint32_t count, void (*task)(void* task_data, uint32_t index),
                                    void* task_data);
 
+/* How a session keeps the keys and values of its tokens. */
+typedef enum bitnet_kv BITNET_AS_INT {
+  BITNET_KV_DEFAULT = 0, /* f16 */
+  BITNET_KV_F16 = 1,
+  BITNET_KV_INT8 = 2 /* 8 bits a number, with a scale for each head and token: 0.52 of the memory and quicker at depth,
+                        slightly other logits; for heads of up to 512 dimensions */
+} bitnet_kv;
+
 typedef struct bitnet_session_options {
   size_t size;      /* sizeof(bitnet_session_options) */
   uint32_t context; /* tokens it can hold; 0: what the model was trained for. More is allowed, quality fades */
@@ -282,6 +290,7 @@ typedef struct bitnet_session_options {
   void* parallel_user;
   int (*abort)(void* user); /* asked between layers on the evaluating thread; nonzero cancels the evaluation */
   void* abort_user;
+  bitnet_kv kv;
 } bitnet_session_options;
 
 /* Stores in *bytes what a session with these options takes, besides the model: KV cache and work space. */
@@ -290,7 +299,7 @@ BITNET_API bitnet_status bitnet_session_memory(const bitnet_model* model, const 
 
 /* Makes an empty session. Takes all the memory that bitnet_session_memory tells, so that evaluation cannot run out of
  * it. Threads are started now and sleep when there is nothing to do.
- * Errors: ARGUMENT (counts out of range), MEMORY. */
+ * Errors: ARGUMENT (counts out of range), UNSUPPORTED (an int8 KV cache for heads that are too long), MEMORY. */
 BITNET_API bitnet_status bitnet_session_create(bitnet_model* model, const bitnet_session_options* options,
                                                bitnet_session** session);
 BITNET_API void bitnet_session_free(bitnet_session* session);
@@ -313,7 +322,8 @@ BITNET_API bitnet_status bitnet_session_rewind(bitnet_session* session, uint32_t
 
 /* Writes tokens and KV cache to a file (compressed, checksummed; beside the final name, then renamed), and reads them
  * back into a session of the same model file, replacing what it holds. Loading errors: IO, FORMAT, MISMATCH (another
- * model or packing), CONTEXT (more tokens than this session can hold); the session is then unchanged. */
+ * model, packing or kind of KV cache), CONTEXT (more tokens than this session can hold); the session is then unchanged.
+ */
 BITNET_API bitnet_status bitnet_session_save(const bitnet_session* session, const char* path);
 BITNET_API bitnet_status bitnet_session_load(bitnet_session* session, const char* path);
 

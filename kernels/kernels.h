@@ -63,11 +63,30 @@ constexpr size_t kPlanesScratch = 3;
 // themselves, so that threads can share a long sequence. Both are counted from position 0, so that what a row gets does
 // not depend on which rows are computed with it.
 //
-//   keys    [block][head_dim][kKvBlock]: a vector holds one dimension of neighbouring positions
-//   values  [position][value_stride(head_dim)], filled up with zeros
+//   f16   keys    [block][head_dim][kKvBlock]: a vector holds one dimension of neighbouring positions
+//         values  [position][value_stride(head_dim)], filled up with zeros
+//   int8  a number is (code - kKvMiddle) * step, with a step for each position: a block is its codes, four to a lane of
+//         a vector, then its steps, floats [kKvBlock]
+//         keys    [block][quad j < key_quads(head_dim)][position][4]: dimensions j + i * key_quads(head_dim), i < 4
+//         values  [block][quad j < kValueQuads][value_stride(head_dim)][4]: positions j + i * kValueQuads
+enum class KvType : uint8_t { f16, int8 };
 constexpr size_t kKvBlock = 64;
 constexpr size_t kKvSplit = 512;
+constexpr int kKvMiddle = 128;
+constexpr size_t kMostInt8HeadDim = 512;  // so that the sums of products fit 32 bits
 constexpr size_t value_stride(size_t head_dim) { return (head_dim + 15) / 16 * 16; }
+constexpr size_t key_quads(size_t head_dim) { return (head_dim + 3) / 4; }
+constexpr size_t kValueQuads = kKvBlock / 4;
+// Where the steps of an int8 block begin, in bytes.
+constexpr size_t key_steps_at(size_t head_dim) { return key_quads(head_dim) * 4 * kKvBlock; }
+constexpr size_t value_steps_at(size_t head_dim) { return value_stride(head_dim) * kKvBlock; }
+constexpr size_t key_block_bytes(KvType type, size_t head_dim) {
+  return type == KvType::f16 ? head_dim * kKvBlock * sizeof(f16) : key_steps_at(head_dim) + kKvBlock * sizeof(float);
+}
+constexpr size_t value_block_bytes(KvType type, size_t head_dim) {
+  return type == KvType::f16 ? value_stride(head_dim) * kKvBlock * sizeof(f16)
+                             : value_steps_at(head_dim) + kKvBlock * sizeof(float);
+}
 
 // What a query has gathered from some positions: value_stride(head_dim) sums of weight * value, then the largest score,
 // relative to which the weights are, then the sum of the weights.
@@ -78,18 +97,20 @@ struct Attention {
   const float* q;  // row r, head h of the group: head_dim values from q + r * q_stride + h * head_dim
   size_t q_stride;
   size_t rows, group;  // >= 1
-  const f16* keys;     // of the split: whole blocks, but what they hold of positions that no row sees is not used
-  const f16* values;   // of the positions that the last row sees
+  const void* keys;    // of the split: whole blocks, but what they hold of positions that no row sees is not used
+  const void* values;  // f16: of the positions that the last row sees; int8: like the keys
   size_t head_dim;
   size_t length;  // row r sees the first min(length + r, kKvSplit) positions of the split; >= 1
   float scale;
   float* states;  // out: one for each row and head, attention_state_floats(head_dim) apart
   void* scratch;  // attention_scratch_bytes, aligned to 64
 };
-constexpr size_t attention_scratch_bytes(size_t queries, size_t head_dim) {
-  const size_t padded = (queries * head_dim + 15) / 16 * 16, factors = (queries + 15) / 16 * 16;
+constexpr size_t attention_scratch_bytes(KvType type, size_t queries, size_t head_dim) {
+  const size_t scores = queries * kKvBlock + (queries + 15) / 16 * 16;
+  const size_t padded = (queries * head_dim + 15) / 16 * 16;
   const size_t block = kKvBlock * (head_dim + value_stride(head_dim) + 16);
-  return (padded + queries * kKvBlock + factors + block) * sizeof(float);
+  const size_t pairs = queries * 2 * (key_quads(head_dim) + kValueQuads), scales = 4 * queries;
+  return (scores + (type == KvType::f16 ? padded + block : pairs + scales)) * sizeof(float);
 }
 
 struct Kernels {
@@ -129,7 +150,17 @@ struct Kernels {
   //   factor = exp(largest before - largest), weight = exp(score - largest)
   //   sum = sum * factor + the sum of the block's weights, a float reduction over its positions
   //   each sum of values = itself * factor, to which weight * value is added position by position
-  void (*attention)(const Attention&);
+  void (*attention_f16)(const Attention&);
+  // The same with these differences. The factors of both products are rounded to 16 bits: with step = max(largest |x|,
+  // 1e-30) / 32767, q = round to even(x * (1 / step)) or, if that is NaN, 0. The sum of q * (code - kKvMiddle) is
+  // exact.
+  //   score = float(sum over dimensions of q * key) * (step of the query * step of the key), q from query * scale
+  //   each sum of values = itself * factor + float(sum over positions of the block of q * value) * step, q from
+  //   weight * step of the value, for positions that the row does not see from 0
+  void (*attention_int8)(const Attention&);
+  // A key or value as int8: with step = max(largest |x|, 1e-30) / 127, code = kKvMiddle + round to even(x * (1 / step))
+  // or, if that is NaN, kKvMiddle. Returns the step.
+  float (*quantize_kv)(const float* x, size_t n, uint8_t* codes);
   // The state takes in that of the next positions: with largest = the larger of the two, factor = exp(its largest -
   // largest) and next_factor likewise, each sum = itself * factor + the next one's * next_factor.
   void (*attention_merge)(float* state, const float* next, size_t head_dim);

@@ -230,20 +230,29 @@ struct AttentionState {
       : values(state), largest(state + value_stride(head_dim)), sum(largest + 1) {}
 };
 
-void attend_block(const Attention& a, size_t block, size_t count, const float* q, AttentionState state) {
-  const f16* keys = a.keys + block * kKvBlock * a.head_dim;
-  const f16* values = a.values + block * kKvBlock * value_stride(a.head_dim);
-  float weights[kKvBlock], largest = *state.largest;
+// The scores of the first `count` positions of a block become weights. Returns what earlier sums are multiplied by.
+float weigh(float* scores, size_t count, AttentionState state) {
+  float largest = *state.largest;
   for (size_t position = 0; position < count; ++position) {
-    float score = 0;
-    for (size_t d = 0; d < a.head_dim; ++d) score += (q[d] * a.scale) * f32_from(keys[d * kKvBlock + position]);
-    weights[position] = score;
-    if (score > largest) largest = score;
+    if (scores[position] > largest) largest = scores[position];
   }
   largest += 0.0f;  // a zero is +0, whichever was first
   const float factor = exp_of(*state.largest - largest);
   *state.largest = largest;
-  *state.sum = *state.sum * factor + exp_sum(weights, largest, count, weights);
+  *state.sum = *state.sum * factor + exp_sum(scores, largest, count, scores);
+  return factor;
+}
+
+void attend_f16(const Attention& a, size_t block, size_t count, const float* q, AttentionState state) {
+  const f16* keys = static_cast<const f16*>(a.keys) + block * kKvBlock * a.head_dim;
+  const f16* values = static_cast<const f16*>(a.values) + block * kKvBlock * value_stride(a.head_dim);
+  float weights[kKvBlock];
+  for (size_t position = 0; position < count; ++position) {
+    float score = 0;
+    for (size_t d = 0; d < a.head_dim; ++d) score += (q[d] * a.scale) * f32_from(keys[d * kKvBlock + position]);
+    weights[position] = score;
+  }
+  const float factor = weigh(weights, count, state);
   for (size_t d = 0; d < value_stride(a.head_dim); ++d) {
     float sum = state.values[d] * factor;
     for (size_t position = 0; position < count; ++position) {
@@ -253,6 +262,41 @@ void attend_block(const Attention& a, size_t block, size_t count, const float* q
   }
 }
 
+float rounded_step(const float* x, size_t n) { return at_least(largest_magnitude(x, n), 1e-30f) / 32767.0f; }
+
+void attend_int8(const Attention& a, size_t block, size_t count, const float* q, AttentionState state) {
+  const size_t width = value_stride(a.head_dim);
+  const auto* keys = static_cast<const uint8_t*>(a.keys) + block * key_block_bytes(KvType::int8, a.head_dim);
+  const auto* values = static_cast<const uint8_t*>(a.values) + block * value_block_bytes(KvType::int8, a.head_dim);
+  float key_steps[kKvBlock], value_steps[kKvBlock];
+  __builtin_memcpy(key_steps, keys + key_steps_at(a.head_dim), sizeof key_steps);
+  __builtin_memcpy(value_steps, values + value_steps_at(a.head_dim), sizeof value_steps);
+
+  float scaled[kMostInt8HeadDim], weights[kKvBlock];
+  for (size_t d = 0; d < a.head_dim; ++d) scaled[d] = q[d] * a.scale;
+  const float query_step = rounded_step(scaled, a.head_dim), inverse = 1.0f / query_step;
+  for (size_t position = 0; position < count; ++position) {
+    int32_t sum = 0;
+    for (size_t d = 0; d < a.head_dim; ++d) {
+      const size_t quad = d % key_quads(a.head_dim), within = d / key_quads(a.head_dim);
+      sum += round_to_int(scaled[d] * inverse) * (keys[(quad * kKvBlock + position) * 4 + within] - kKvMiddle);
+    }
+    weights[position] = static_cast<float>(sum) * (query_step * key_steps[position]);
+  }
+  const float factor = weigh(weights, count, state);
+  for (size_t position = 0; position < count; ++position) weights[position] *= value_steps[position];
+  const float step = rounded_step(weights, count), inverse_weight = 1.0f / step;
+  for (size_t d = 0; d < width; ++d) {
+    int32_t sum = 0;
+    for (size_t position = 0; position < count; ++position) {
+      const size_t quad = position % kValueQuads, within = position / kValueQuads;
+      sum += round_to_int(weights[position] * inverse_weight) * (values[(quad * width + d) * 4 + within] - kKvMiddle);
+    }
+    state.values[d] = state.values[d] * factor + static_cast<float>(sum) * step;
+  }
+}
+
+template <void attend(const Attention&, size_t block, size_t count, const float* q, AttentionState)>
 void attention(const Attention& a) {
   for (size_t i = 0; i < a.rows * a.group; ++i) {
     const size_t row = i / a.group, head = i % a.group;
@@ -263,9 +307,15 @@ void attention(const Attention& a) {
     const size_t seen = a.length + row < kKvSplit ? a.length + row : kKvSplit;
     for (size_t begin = 0; begin < seen; begin += kKvBlock) {
       const size_t count = seen - begin < kKvBlock ? seen - begin : kKvBlock;
-      attend_block(a, begin / kKvBlock, count, a.q + row * a.q_stride + head * a.head_dim, state);
+      attend(a, begin / kKvBlock, count, a.q + row * a.q_stride + head * a.head_dim, state);
     }
   }
+}
+
+float quantize_kv(const float* x, size_t n, uint8_t* codes) {
+  const float step = at_least(largest_magnitude(x, n), 1e-30f) / 127.0f, inverse = 1.0f / step;
+  for (size_t i = 0; i < n; ++i) codes[i] = static_cast<uint8_t>(kKvMiddle + round_to_int(x[i] * inverse));
+  return step;
 }
 
 void attention_merge(float* state_memory, const float* next_memory, size_t head_dim) {
@@ -320,7 +370,9 @@ const Kernels scalar_kernels = {
     head_planes<Planes::q5>,
     head_planes<Planes::q6>,
     rope,
-    attention,
+    attention<attend_f16>,
+    attention<attend_int8>,
+    quantize_kv,
     attention_merge,
     attention_finish,
     gate_relu2,

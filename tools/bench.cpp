@@ -19,6 +19,7 @@ using Json = nlohmann::ordered_json;
 struct Options {
   std::vector<std::string> models;
   ModelOptions model;
+  bitnet_kv kv = BITNET_KV_DEFAULT;
   std::vector<uint32_t> prompt = {512}, generate = {128}, depth = {0}, threads;
   uint32_t repetitions = 5;
   bool logits = false;
@@ -39,7 +40,7 @@ struct Test {
 struct Result {
   std::string path;
   bitnet_model_info info;
-  std::string model, isa, packing, head;  // copied: the info's text lives only as long as its model
+  std::string model, isa, packing, head, kv;  // copied: the info's text lives only as long as its model
   Test test;
   std::vector<double> rates;  // tokens per second, sorted
 
@@ -64,8 +65,8 @@ std::vector<bitnet_token> some_tokens(uint32_t count, uint32_t vocabulary) {
 // deeper.
 class Runner {
  public:
-  Runner(bitnet_model* model, uint32_t vocabulary, uint32_t context, uint32_t threads, bool logits)
-      : session_(make_session(model, context, threads)), tokens_(some_tokens(context, vocabulary)), logits_(logits) {
+  Runner(bitnet_model* model, uint32_t vocabulary, uint32_t context, const SessionOptions& options, bool logits)
+      : session_(make_session(model, context, options)), tokens_(some_tokens(context, vocabulary)), logits_(logits) {
     bitnet_sampler* sampler;
     check(bitnet_sampler_create(nullptr, &sampler));
     greedy_.reset(sampler);
@@ -142,14 +143,15 @@ class Runner {
 using Cells = std::vector<std::vector<std::string>>;
 
 Cells as_cells(const std::vector<Result>& results) {
-  Cells cells = {{"model", "size", "params", "packing", "head", "isa", "threads", "test", "tokens/s", "min .. max"}};
+  Cells cells = {
+      {"model", "size", "params", "packing", "head", "kv", "isa", "threads", "test", "tokens/s", "min .. max"}};
   for (const Result& result : results) {
     cells.push_back(
         {result.model, bytes_text(result.info.file_bytes),
          formatted("%.2f %s",
                    static_cast<double>(result.info.parameters) / (result.info.parameters < 1000000000 ? 1e6 : 1e9),
                    result.info.parameters < 1000000000 ? "M" : "B"),
-         result.packing, result.head, result.isa, std::to_string(result.test.threads), result.test.name(),
+         result.packing, result.head, result.kv, result.isa, std::to_string(result.test.threads), result.test.name(),
          formatted("%.2f", result.median()), formatted("%.2f .. %.2f", result.rates.front(), result.rates.back())});
   }
   return cells;
@@ -160,7 +162,7 @@ std::string aligned(const Cells& cells, bool markdown) {
   for (const auto& row : cells) {
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }
-  constexpr size_t first_number = 6;  // threads and what follows stand on the right
+  constexpr size_t first_number = 7;  // threads and what follows stand on the right
   std::string text;
   for (const auto& row : cells) {
     std::string line;
@@ -189,15 +191,15 @@ std::string quoted(const std::string& text) {
 
 std::string as_csv(const std::vector<Result>& results) {
   std::string text =
-      "model,path,file_bytes,parameters,packing,head,isa,threads,test,tokens,depth,repetitions,median,min,max\n";
+      "model,path,file_bytes,parameters,packing,head,kv,isa,threads,test,tokens,depth,repetitions,median,min,max\n";
   for (const Result& result : results) {
-    text +=
-        quoted(result.model) + "," + quoted(result.path) +
-        formatted(",%llu,%llu,%s,%s,%s,%u,%s,%u,%u,%zu,%.4f,%.4f,%.4f\n",
-                  static_cast<unsigned long long>(result.info.file_bytes),
-                  static_cast<unsigned long long>(result.info.parameters), result.packing.c_str(), result.head.c_str(),
-                  result.isa.c_str(), result.test.threads, result.test.name().c_str(), result.test.tokens,
-                  result.test.depth, result.rates.size(), result.median(), result.rates.front(), result.rates.back());
+    text += quoted(result.model) + "," + quoted(result.path) +
+            formatted(",%llu,%llu,%s,%s,%s,%s,%u,%s,%u,%u,%zu,%.4f,%.4f,%.4f\n",
+                      static_cast<unsigned long long>(result.info.file_bytes),
+                      static_cast<unsigned long long>(result.info.parameters), result.packing.c_str(),
+                      result.head.c_str(), result.kv.c_str(), result.isa.c_str(), result.test.threads,
+                      result.test.name().c_str(), result.test.tokens, result.test.depth, result.rates.size(),
+                      result.median(), result.rates.front(), result.rates.back());
   }
   return text;
 }
@@ -211,6 +213,7 @@ std::string as_json(const std::vector<Result>& results) {
                     {"parameters", result.info.parameters},
                     {"packing", result.packing},
                     {"head", result.head},
+                    {"kv", result.kv},
                     {"isa", result.isa},
                     {"threads", result.test.threads},
                     {"test", result.test.name()},
@@ -239,9 +242,11 @@ void bench_model(const Options& options, const std::vector<Test>& tests, std::ve
     if (!runner || test.threads != threads) {
       runner = nullptr;  // before the next takes its memory
       threads = test.threads;
-      runner = std::make_unique<Runner>(model.get(), info.vocabulary, context, threads, options.logits);
+      runner = std::make_unique<Runner>(model.get(), info.vocabulary, context, SessionOptions{threads, options.kv},
+                                        options.logits);
     }
-    results.push_back({path, info, without_controls(name), info.isa, info.packing, info.head, test,
+    results.push_back({path, info, without_controls(name), info.isa, info.packing, info.head,
+                       options.kv == BITNET_KV_INT8 ? "int8" : "f16", test,
                        runner->measure(test, options.repetitions)});
   }
 }
@@ -297,6 +302,7 @@ void add_bench(CLI::App& program) {
   add_list("-p,--n-prompt", options->prompt, "Tokens evaluated together; 0: leave that out (512)");
   add_list("-n,--n-gen", options->generate, "Tokens evaluated one by one; 0: leave that out (128)");
   add_list("-d,--depth", options->depth, "Tokens that the context holds before them (0)");
+  add_kv_option(*command, options->kv);
   add_list("-t,--threads", options->threads, "Threads that compute (one per core)");
   command->add_option("-r,--repetitions", options->repetitions, "Times each is measured, after warming up (5)")
       ->check(CLI::Range(1, 10000))

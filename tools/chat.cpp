@@ -35,7 +35,7 @@ class Chat {
       : options_(options),
         model_(open_model(options.model)),
         info_(model_info(model_.get())),
-        session_(make_session(model_.get(), options.context, options.threads)),
+        session_(make_session(model_.get(), options.context, options.session)),
         interactive_(is_terminal(Stream::in)),
         seed_(options.seed.value_or(random_seed())) {
     set_system(options.system);

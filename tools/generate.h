@@ -15,7 +15,8 @@ namespace bitnet::program {
 
 struct GenerateOptions {
   ModelOptions model;
-  uint32_t threads = 0, context = 0;
+  SessionOptions session;
+  uint32_t context = 0;
   std::optional<int64_t> tokens;  // -1: until the context is full
   float temperature = 0.8F, top_p = 0.95F, min_p = 0.05F;
   uint32_t top_k = 40;

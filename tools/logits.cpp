@@ -17,8 +17,8 @@ namespace {
 
 struct Options {
   ModelOptions model;
+  SessionOptions session;
   std::string tokens, tokens_file, prompt, output;
-  uint32_t threads = 0;
   bool special = false;
 };
 
@@ -47,7 +47,7 @@ void logits(const Options& options) {
   const auto tokens = input_tokens(options, model.get());
   if (tokens.empty()) throw Stop(kUsage, "there are no tokens; give some with --tokens, --tokens-file or -p");
   const size_t vocabulary = model_info(model.get()).vocabulary;
-  const Session session = make_session(model.get(), static_cast<uint32_t>(tokens.size()), options.threads);
+  const Session session = make_session(model.get(), static_cast<uint32_t>(tokens.size()), options.session);
 
   OutputFile file(options.output);
   const std::string header = npy_header(tokens.size(), vocabulary);
@@ -97,8 +97,7 @@ void add_logits(CLI::App& program) {
   command->add_option("-o,--output", options->output, "File to write, replaced if it exists")
       ->required()
       ->option_text("OUT.npy");
-  command->add_option("-t,--threads", options->threads, "Threads that compute (one per physical core)")
-      ->option_text("N");
+  add_session_options(*command, options->session);
   command->add_flag("--special", options->special, "The prompt may name control tokens");
   command->footer(
       "The file holds float32 of shape (tokens, vocabulary): row i are the logits after token i.\n\n"

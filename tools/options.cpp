@@ -66,6 +66,11 @@ CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout) {
                     {{"x86", BITNET_I2S_X86}, {"arm", BITNET_I2S_ARM}});
 }
 
+CLI::Option* add_kv_option(CLI::App& command, bitnet_kv& kv) {
+  return add_choice(command, "--kv", kv, "KV cache in 16 bits a number (f16, the default) or 8 (int8)",
+                    {{"f16", BITNET_KV_F16}, {"int8", BITNET_KV_INT8}});
+}
+
 void add_model_options(CLI::App& command, ModelOptions& options, bool computes) {
   command
       .add_option("-m,--model", options.path, "Model file, .bitnet or GGUF; default: $BITNET_MODEL, or the shipped one")
@@ -119,11 +124,17 @@ bitnet_model_info model_info(const bitnet_model* model) {
   return info;
 }
 
-Session make_session(bitnet_model* model, uint32_t context, uint32_t threads) {
+void add_session_options(CLI::App& command, SessionOptions& options) {
+  command.add_option("-t,--threads", options.threads, "Threads that compute (one per physical core)")->option_text("N");
+  add_kv_option(command, options.kv);
+}
+
+Session make_session(bitnet_model* model, uint32_t context, const SessionOptions& chosen) {
   bitnet_session_options options = {};
   options.size = sizeof options;
   options.context = context;
-  options.threads = threads;
+  options.threads = chosen.threads;
+  options.kv = chosen.kv;
   options.abort = asked_to_stop;
   bitnet_session* session = nullptr;
   const InterruptsBlocked for_its_threads;

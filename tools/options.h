@@ -16,6 +16,7 @@ namespace bitnet::program {
 CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing);
 CLI::Option* add_head_option(CLI::App& command, bitnet_head& head);
 CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout);
+CLI::Option* add_kv_option(CLI::App& command, bitnet_kv& kv);
 
 struct ModelOptions {
   std::string path;
@@ -35,8 +36,16 @@ std::string model_path(const ModelOptions& options);
 Model open_model(const ModelOptions& options);
 bitnet_model_info model_info(const bitnet_model* model);
 
+struct SessionOptions {
+  uint32_t threads = 0;
+  bitnet_kv kv = BITNET_KV_DEFAULT;
+};
+
+// -t and --kv.
+void add_session_options(CLI::App& command, SessionOptions& options);
+
 // A session that Ctrl-C cancels. 0: the library's default.
-Session make_session(bitnet_model* model, uint32_t context, uint32_t threads);
+Session make_session(bitnet_model* model, uint32_t context, const SessionOptions& options);
 
 std::vector<bitnet_token> tokenized(const bitnet_model* model, const std::string& text, uint32_t flags);
 std::string detokenized(const bitnet_model* model, const std::vector<bitnet_token>& tokens, uint32_t flags);

@@ -20,8 +20,9 @@ using Tokens = std::vector<bitnet_token>;
 
 struct Options {
   ModelOptions model;
+  SessionOptions session;
   std::string file, tokens_file, separator;
-  uint32_t window = 512, threads = 0;
+  uint32_t window = 512;
   bool end_token = false, special = false, json = false;
 };
 
@@ -98,7 +99,7 @@ double loss_of(const float* logits, size_t vocabulary, bitnet_token token) {
 class Evaluation {
  public:
   Evaluation(bitnet_model* model, const Options& options)
-      : info_(model_info(model)), session_(make_session(model, options.window, options.threads)) {}
+      : info_(model_info(model)), session_(make_session(model, options.window, options.session)) {}
 
   // Scores a window by itself: each token is predicted from the begin token and those before it in the window. A model
   // without a begin token does not predict the first.
@@ -205,8 +206,7 @@ void add_perplexity(CLI::App& program) {
   command->add_option("--window", options->window, "Tokens scored together (512)")
       ->check(CLI::Range(2, 1 << 20))
       ->option_text("N");
-  command->add_option("-t,--threads", options->threads, "Threads that compute (one per physical core)")
-      ->option_text("N");
+  add_session_options(*command, options->session);
   command->add_flag("--json", options->json, "As JSON");
   command->footer(
       "Each document is cut into windows. Each window is scored by itself: the begin token is put before it, and "

@@ -57,7 +57,7 @@ void run(const GenerateOptions& options) {
   const std::string text = prompt_text(options);
   const Model model = open_model(options.model);
   const bitnet_model_info info = model_info(model.get());
-  const Session session = make_session(model.get(), options.context, options.threads);
+  const Session session = make_session(model.get(), options.context, options.session);
   const auto prompt = prompt_tokens(options, model.get(), text);
   const uint64_t seed = options.seed.value_or(random_seed());
   const int64_t tokens = options.tokens.value_or(kDefaultTokens);

@@ -4,12 +4,28 @@
 
 using namespace bitnet;
 
+namespace {
+
+KvType make_kv(bitnet_kv kv) {
+  switch (kv) {
+    case BITNET_KV_DEFAULT:
+    case BITNET_KV_F16:
+      return KvType::f16;
+    case BITNET_KV_INT8:
+      return KvType::int8;
+  }
+  fail(BITNET_ERROR_ARGUMENT, "KV cache of kind ", static_cast<int>(kv), " does not exist");
+}
+
+}  // namespace
+
 SessionOptions bitnet::make_session_options(const bitnet_session_options* options) {
   const auto o = read_options(options, "bitnet_session_options");
   return {
       .context = o.context,
       .threads = o.threads,
       .batch = o.batch,
+      .kv = make_kv(o.kv),
       .parallel = o.parallel,
       .parallel_user = o.parallel_user,
       .abort = o.abort,

@@ -74,7 +74,7 @@ const char* bitnet_status_message(bitnet_status status) {
     case BITNET_ERROR_BUFFER:
       return "the output buffer is too small";
     case BITNET_ERROR_MISMATCH:
-      return "the state belongs to another model";
+      return "the state belongs to another model or kind of session";
     case BITNET_ERROR_INTERNAL:
       return "a mistake in libbitnet";
   }

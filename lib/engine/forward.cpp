@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 namespace bitnet {
@@ -54,7 +55,10 @@ ForwardPass::Layout::Layout(const HyperParameters& hyper, uint32_t threads, uint
   end = std::max({attention_end, ffn_end, end});
   normed = take(threads, widest * sizeof(float));
   states = take(threads, 2 * tile_queries * state * sizeof(float));
-  scratch_bytes = round_up(std::max(kTernaryScratchBytes, attention_scratch_bytes(tile_queries, hyper.head_dim)), 64);
+  scratch_bytes =
+      round_up(std::max({kTernaryScratchBytes, attention_scratch_bytes(KvType::f16, tile_queries, hyper.head_dim),
+                         attention_scratch_bytes(KvType::int8, tile_queries, hyper.head_dim)}),
+               64);
   scratch = take(threads, scratch_bytes);
   split_states = take(hyper.heads, (context + kKvSplit - 1) / kKvSplit * state * sizeof(float));
   last = take(Head::kRows, hyper.hidden * sizeof(float));
@@ -211,21 +215,29 @@ void ForwardPass::rotate_and_store(uint32_t layer) {
   each(static_cast<uint32_t>(tiles_.size()) * hyper_.kv_heads, [&](uint32_t i, uint32_t worker) {
     const Tile tile = tiles_[i / hyper_.kv_heads];
     const uint32_t kv_head = i % hyper_.kv_heads;
-    f16* key = reinterpret_cast<f16*>(scratch(worker));
     for (uint32_t t = tile.begin; t < tile.begin + tile.rows; t++) {
       const float* cosines = cosines_ + t * (dim / 2);
       const float* sines = sines_ + t * (dim / 2);
       float* k = k_ + size_t{t} * layout_.kv + kv_head * dim;
       const float* v = v_ + size_t{t} * layout_.kv + kv_head * dim;
+      auto* row = reinterpret_cast<std::byte*>(scratch(worker));
       kernels_.rope(q_ + size_t{t} * layout_.attention + kv_head * group() * dim, group(), dim, cosines, sines);
       kernels_.rope(k, 1, dim, cosines, sines);
       KvCache& cache = *rows_[t].cache;
       const size_t head = cache.head(layer, kv_head);
-      kernels_.to_f16(k, dim, key);
-      cache.store_key(head, rows_[t].position, key);
-      kernels_.to_f16(v, dim, cache.values(head, rows_[t].position));
+      round_kv(cache.type(), k, row);
+      cache.store_key(head, rows_[t].position, row);
+      round_kv(cache.type(), v, row);
+      cache.store_value(head, rows_[t].position, row);
     }
   });
+}
+
+// A key or value as a row of the cache.
+void ForwardPass::round_kv(KvType type, const float* x, std::byte* row) {
+  if (type == KvType::f16) return kernels_.to_f16(x, hyper_.head_dim, reinterpret_cast<f16*>(row));
+  const float step = kernels_.quantize_kv(x, hyper_.head_dim, reinterpret_cast<uint8_t*>(row));
+  std::memcpy(row + hyper_.head_dim, &step, sizeof step);
 }
 
 // Each query head of each row over the keys and values up to its own position; query heads share them in groups.
@@ -281,13 +293,14 @@ void ForwardPass::attend_split(uint32_t layer, uint32_t kv_head, Tile tile, uint
   const size_t dim = hyper_.head_dim;
   const Row& first = rows_[tile.begin];
   const size_t cache_head = first.cache->head(layer, kv_head);
-  kernels_.attention({
+  const bool f16 = first.cache->type() == KvType::f16;
+  (f16 ? kernels_.attention_f16 : kernels_.attention_int8)({
       .q = q_ + size_t{tile.begin} * layout_.attention + size_t{kv_head} * group() * dim,
       .q_stride = layout_.attention,
       .rows = tile.rows,
       .group = group(),
       .keys = first.cache->keys(cache_head, begin),
-      .values = std::as_const(*first.cache).values(cache_head, begin),
+      .values = first.cache->values(cache_head, begin),
       .head_dim = dim,
       .length = first.position + size_t{1} - begin,
       .scale = 1.0f / std::sqrt(static_cast<float>(dim)),

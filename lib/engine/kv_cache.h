@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Keys and values of the tokens that a session has seen, as float16. Each layer and KV head has its own, laid out for
-// attention to read straight through (kernels.h).
+// Keys and values of the tokens that a session has seen. Each layer and KV head has its own, laid out for attention to
+// read straight through (kernels.h).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "base/buffer.h"
 #include "kernels.h"
@@ -15,64 +14,51 @@ namespace bitnet {
 
 class KvCache {
  public:
-  KvCache(const HyperParameters& hyper, uint32_t context)
-      : heads_(size_t{hyper.layers} * hyper.kv_heads),
-        layer_heads_(hyper.kv_heads),
-        dim_(hyper.head_dim),
-        context_(context),
-        data_(bytes(hyper, context)) {}
+  KvCache(const HyperParameters& hyper, KvType type, uint32_t context);
 
-  static uint64_t bytes(const HyperParameters& hyper, uint32_t context) {
-    return uint64_t{hyper.layers} * hyper.kv_heads * rounded(context) *
-           (hyper.head_dim + value_stride(hyper.head_dim)) * sizeof(f16);
-  }
+  static uint64_t bytes(const HyperParameters& hyper, KvType type, uint32_t context);
 
+  KvType type() const { return type_; }
   uint32_t context() const { return context_; }
-  size_t head_dim() const { return dim_; }
 
   // The KV heads of all layers are counted through.
   size_t heads() const { return heads_; }
   size_t head(uint32_t layer, uint32_t head) const { return layer * layer_heads_ + head; }
 
-  // Keys from `position` on, a multiple of kKvBlock.
-  const f16* keys(size_t head, size_t position) const { return halves() + keys_at(head) + position * dim_; }
-  // Values from `position` on.
-  const f16* values(size_t head, size_t position) const { return halves() + values_at(head, position); }
-  f16* values(size_t head, size_t position) { return halves() + values_at(head, position); }
+  // Keys or values from `position` on, a multiple of kKvBlock.
+  const std::byte* keys(size_t head, size_t position) const { return keys_of(head) + position / kKvBlock * key_block_; }
+  const std::byte* values(size_t head, size_t position) const {
+    return keys_of(head) + blocks_ * key_block_ + position / kKvBlock * value_block_;
+  }
 
-  // The key of one position, head_dim halves.
-  void store_key(size_t head, size_t position, const f16* key) {
-    f16* to = halves() + key_at(head, position);
-    for (size_t d = 0; d < dim_; d++) to[d * kKvBlock] = key[d];
+  // The key or value of one position by itself, row_bytes() long: head_dim float16 numbers, or as many codes and then
+  // their step.
+  size_t row_bytes() const { return row_bytes(type_, dim_); }
+  static size_t row_bytes(KvType type, size_t head_dim) {
+    return type == KvType::f16 ? head_dim * sizeof(f16) : head_dim + sizeof(float);
   }
-  void load_key(size_t head, size_t position, f16* key) const {
-    const f16* from = halves() + key_at(head, position);
-    for (size_t d = 0; d < dim_; d++) key[d] = from[d * kKvBlock];
-  }
+  void store_key(size_t head, size_t position, const std::byte* row);
+  void store_value(size_t head, size_t position, const std::byte* row);
+  void load_key(size_t head, size_t position, std::byte* row) const;
+  void load_value(size_t head, size_t position, std::byte* row) const;
 
   // Takes over the first `positions` of a cache of the same shape.
-  void copy(const KvCache& other, size_t positions) {
-    for (size_t head = 0; head < heads_; head++) {
-      std::memcpy(halves() + keys_at(head), other.keys(head, 0), rounded(positions) * dim_ * sizeof(f16));
-      std::memcpy(values(head, 0), other.values(head, 0), positions * value_stride(dim_) * sizeof(f16));
-    }
-  }
+  void copy(const KvCache& other, size_t positions);
 
  private:
-  static size_t rounded(size_t positions) { return (positions + kKvBlock - 1) / kKvBlock * kKvBlock; }
-
+  static size_t blocks(size_t positions) { return (positions + kKvBlock - 1) / kKvBlock; }
   // All keys of a head, then all its values.
-  size_t keys_at(size_t head) const { return head * rounded(context_) * (dim_ + value_stride(dim_)); }
-  size_t key_at(size_t head, size_t position) const {
-    return keys_at(head) + position / kKvBlock * kKvBlock * dim_ + position % kKvBlock;
-  }
-  size_t values_at(size_t head, size_t position) const {
-    return keys_at(head) + rounded(context_) * dim_ + position * value_stride(dim_);
-  }
-  f16* halves() { return data_.as<f16>(); }
-  const f16* halves() const { return data_.as<const f16>(); }
+  const std::byte* keys_of(size_t head) const { return data_.data() + head * blocks_ * (key_block_ + value_block_); }
+  std::byte* key_block(size_t head, size_t position) { return const_cast<std::byte*>(keys(head, position)); }
+  std::byte* value_block(size_t head, size_t position) { return const_cast<std::byte*>(values(head, position)); }
 
-  size_t heads_, layer_heads_, dim_;
+  template <typename Copy>
+  void each_key_part(size_t position, const Copy& copy) const;
+  template <typename Copy>
+  void each_value_part(size_t position, const Copy& copy) const;
+
+  KvType type_;
+  size_t heads_, layer_heads_, dim_, key_block_, value_block_, blocks_;
   uint32_t context_;
   Buffer data_;
 };

@@ -33,6 +33,9 @@ SessionOptions with_defaults(SessionOptions options, const HyperParameters& hype
   require(options.batch <= kMaxBatch, BITNET_ERROR_ARGUMENT, "batch of ", options.batch,
           " tokens asked for; the most is ", kMaxBatch);
   options.batch = std::min(options.batch, options.context);
+  require(options.kv == KvType::f16 || hyper.head_dim <= kMostInt8HeadDim, BITNET_ERROR_UNSUPPORTED,
+          "an int8 KV cache is for heads of at most ", kMostInt8HeadDim, " dimensions; this model's have ",
+          hyper.head_dim, "; use f16");
   return options;
 }
 
@@ -52,7 +55,7 @@ Session::Session(std::shared_ptr<const Runtime> runtime, const SessionOptions& o
     : runtime_(std::move(runtime)),
       options_(with_defaults(options, runtime_->model().hyper)),
       compute_(std::make_shared<Compute>(*runtime_, options_)),
-      cache_(runtime_->model().hyper, options_.context) {
+      cache_(runtime_->model().hyper, options_.kv, options_.context) {
   tokens_.reserve(options_.context);
   logits_.reserve(vocabulary());
   hidden_.resize(runtime_->model().hyper.hidden);
@@ -63,7 +66,7 @@ Session::Session(const Session& other)
       runtime_(other.runtime_),
       options_(other.options_),
       compute_(other.compute_),
-      cache_(runtime_->model().hyper, options_.context),
+      cache_(runtime_->model().hyper, options_.kv, options_.context),
       logits_(other.logits_),
       logits_rows_(other.logits_rows_),
       hidden_(other.hidden_),
@@ -78,7 +81,7 @@ std::unique_ptr<Session> Session::fork() const { return std::unique_ptr<Session>
 
 uint64_t Session::bytes(const Model& model, const SessionOptions& asked) {
   const SessionOptions options = with_defaults(asked, model.hyper);
-  return KvCache::bytes(model.hyper, options.context) +
+  return KvCache::bytes(model.hyper, options.kv, options.context) +
          ForwardPass::bytes(model.hyper, options.threads, options.batch, options.context) +
          uint64_t{options.context} * sizeof(Token) +
          (uint64_t{model.hyper.vocabulary} + model.hyper.hidden) * sizeof(float);

@@ -23,6 +23,7 @@ struct SessionOptions {
   uint32_t context = 0;
   uint32_t threads = 0;
   uint32_t batch = 0;
+  KvType kv = KvType::f16;
   bitnet_parallel_fn parallel = nullptr;
   void* parallel_user = nullptr;
   int (*abort)(void* user) = nullptr;

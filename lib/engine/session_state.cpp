@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Saved sessions. A state is a StateHeader, then one Zstandard frame of: the tokens (int32), then for each layer and KV
-// head the keys of all tokens and the values of all tokens (float16, head_dim each). All numbers are little-endian.
+// head the keys of all tokens and the values of all tokens (rows of KvCache). All numbers are little-endian.
 #include <zstd.h>
 
 #include <algorithm>
@@ -20,12 +20,13 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "files are read and written as they lie in memory");
 
 constexpr char kMagic[8] = {'B', 'N', 'S', 'T', 'A', 'T', 'E', '\n'};
-constexpr uint32_t kVersion = 1;
-constexpr int kLevel = 1;  // float16 keys and values hardly shrink further at higher ones
+constexpr uint16_t kVersion = 1;
+constexpr int kLevel = 1;  // keys and values hardly shrink further at higher ones
 
 struct StateHeader {
   char magic[8];
-  uint32_t version;
+  uint16_t version;
+  uint16_t kv;  // KvType
   uint32_t tokens;
   uint64_t model;     // Model::fingerprint
   uint64_t checksum;  // XXH3-64 of the header up to here, then of all that follows it
@@ -38,6 +39,8 @@ uint64_t checksum(const StateHeader& header, std::span<const std::byte> payload)
   hasher.add(payload);
   return hasher.digest();
 }
+
+const char* name(KvType type) { return type == KvType::f16 ? "f16" : "int8"; }
 
 class Compressor {
  public:
@@ -70,18 +73,19 @@ class Compressor {
 }  // namespace
 
 std::vector<std::byte> Session::save() const {
-  StateHeader header = {{}, kVersion, position(), runtime_->model().fingerprint, 0};
+  StateHeader header = {{}, kVersion, static_cast<uint16_t>(cache_.type()), position(), runtime_->model().fingerprint,
+                        0};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
   std::vector<std::byte> state(sizeof header);
   Compressor compressor(state);
   compressor.add(tokens_.data(), tokens_.size() * sizeof(Token));
-  const size_t dim = cache_.head_dim();
-  std::vector<f16> rows(tokens_.size() * dim);
+  const size_t row = cache_.row_bytes();
+  std::vector<std::byte> rows(tokens_.size() * row);
   for (size_t head = 0; head < cache_.heads(); head++) {
-    for (uint32_t t = 0; t < position(); t++) cache_.load_key(head, t, rows.data() + t * dim);
-    compressor.add(rows.data(), rows.size() * sizeof(f16));
-    for (uint32_t t = 0; t < position(); t++) std::copy_n(cache_.values(head, t), dim, rows.data() + t * dim);
-    compressor.add(rows.data(), rows.size() * sizeof(f16));
+    for (uint32_t t = 0; t < position(); t++) cache_.load_key(head, t, rows.data() + t * row);
+    compressor.add(rows.data(), rows.size());
+    for (uint32_t t = 0; t < position(); t++) cache_.load_value(head, t, rows.data() + t * row);
+    compressor.add(rows.data(), rows.size());
   }
   compressor.add(nullptr, 0, ZSTD_e_end);
   header.checksum = checksum(header, std::span(state).subspan(sizeof header));
@@ -97,17 +101,22 @@ void Session::load(std::span<const std::byte> state) {
   const auto payload = state.subspan(sizeof header);
   require(header.version == kVersion, BITNET_ERROR_UNSUPPORTED, "saved session of version ", header.version,
           "; this library reads version ", kVersion);
+  const auto kv = static_cast<KvType>(header.kv);
+  require(header.kv == header.kv % 256 && (kv == KvType::f16 || kv == KvType::int8), BITNET_ERROR_UNSUPPORTED,
+          "saved session with a KV cache of kind ", header.kv, ", which this library does not know");
   require(header.checksum == checksum(header, payload), BITNET_ERROR_FORMAT,
           "the saved session is damaged: its checksum does not match");
   require(
       header.model == runtime_->model().fingerprint, BITNET_ERROR_MISMATCH,
       "the saved session belongs to another model, or another packing of this one; open the file it was saved with");
+  require(kv == cache_.type(), BITNET_ERROR_MISMATCH, "the saved session's KV cache is ", name(kv), ", this one's ",
+          name(cache_.type()), "; make one with the same kind");
   require(header.tokens <= context(), BITNET_ERROR_CONTEXT, "the saved session holds ", header.tokens,
           " tokens, this one has room for ", context(), "; make one with a larger context");
 
-  const size_t dim = cache_.head_dim();
+  const size_t row_bytes = cache_.row_bytes();
   const size_t tokens_bytes = header.tokens * sizeof(Token);
-  Buffer raw(tokens_bytes + 2 * cache_.heads() * header.tokens * dim * sizeof(f16));
+  Buffer raw(tokens_bytes + 2 * cache_.heads() * header.tokens * row_bytes);
   const size_t size = ZSTD_decompress(raw.data(), raw.size(), payload.data(), payload.size());
   require(!ZSTD_isError(size) && size == raw.size(), BITNET_ERROR_FORMAT,
           "the saved session is damaged: its contents are not as long as its header says");
@@ -117,10 +126,10 @@ void Session::load(std::span<const std::byte> state) {
             "the saved session is damaged: token ", tokens[i], " is out of range");
   }
   tokens_.assign(tokens, tokens + header.tokens);
-  const auto* row = reinterpret_cast<const f16*>(tokens + header.tokens);
+  const auto* row = reinterpret_cast<const std::byte*>(tokens + header.tokens);
   for (size_t head = 0; head < cache_.heads(); head++) {
-    for (uint32_t t = 0; t < header.tokens; t++, row += dim) cache_.store_key(head, t, row);
-    for (uint32_t t = 0; t < header.tokens; t++, row += dim) std::copy_n(row, dim, cache_.values(head, t));
+    for (uint32_t t = 0; t < header.tokens; t++, row += row_bytes) cache_.store_key(head, t, row);
+    for (uint32_t t = 0; t < header.tokens; t++, row += row_bytes) cache_.store_value(head, t, row);
   }
   logits_rows_ = 0;
   logits_later_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One model, one sequence of tokens: the same logits, bit for bit, on every instruction set, at any thread count,
 // however the tokens are split into calls, in either packing, alone or in a batch.
+#include <cmath>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,12 +24,14 @@ void run_on_threads(void*, uint32_t count, void (*task)(void*, uint32_t), void* 
 }
 
 // Logits of every token, evaluated in the pieces of `split`, then of five more one by one.
-std::vector<float> run(const Model& model, uint32_t threads, const Split& split, uint32_t batch = 0) {
+std::vector<float> run(const Model& model, uint32_t threads, const Split& split, uint32_t batch = 0,
+                       bitnet_kv kv = BITNET_KV_F16) {
   const Session session = make_session(model, {.size = sizeof(bitnet_session_options),
                                                .context = 64,
                                                .threads = threads,
                                                .batch = batch,
-                                               .parallel = threads > 2 ? run_on_threads : nullptr});
+                                               .parallel = threads > 2 ? run_on_threads : nullptr,
+                                               .kv = kv});
   const Tokens tokens = random_tokens(kTokens + 5);
   std::vector<float> all;
   size_t at = 0;
@@ -93,6 +96,32 @@ INSTANTIATE_TEST_SUITE_P(Heads, Determinism,
                                                                    : "screened";
                          });
 
+TEST(Determinism, AnInt8CacheGivesTheSameBitsEverywhere) {
+  const auto int8 = [](const Model& model, uint32_t threads, const Split& split, uint32_t batch) {
+    return run(model, threads, split, batch, BITNET_KV_INT8);
+  };
+  const auto reference = int8(open(model_path(), "scalar"), 1, {kTokens}, 0);
+  for (size_t i = 0; bitnet_isa_name(i) != nullptr; i++) {
+    const Model model = open(model_path(), bitnet_isa_name(i));
+    for (const Split& split : kSplits) {
+      EXPECT_TRUE(same_bits(int8(model, 3, split, 16), reference)) << bitnet_isa_name(i);
+    }
+  }
+}
+
+// Rounding keys and values to 8 bits costs little: less than a tenth of how far logits are spread.
+TEST(Determinism, AnInt8CacheIsNearAnF16One) {
+  const Model model = open(model_path());
+  const auto f16 = run(model, 2, {kTokens}), int8 = run(model, 2, {kTokens}, 0, BITNET_KV_INT8);
+  double error = 0, spread = 0;
+  for (size_t i = 0; i < f16.size(); i++) {
+    error += (int8[i] - f16[i]) * (int8[i] - f16[i]);
+    spread += f16[i] * f16[i];
+  }
+  EXPECT_GT(error, 0);
+  EXPECT_LT(std::sqrt(error / spread), 0.1);
+}
+
 TEST(Determinism, AScreenChangesNoLogitAndNoToken) {
   const Model plain = open(model_path()), screened = open(model_path(BITNET_PACKING_I2, BITNET_HEAD_SCREENED));
   EXPECT_TRUE(same_bits(run(screened, 2, {kTokens}), run(plain, 1, {kTokens})));
@@ -149,9 +178,9 @@ TEST(Determinism, LogitsOfAScreenedHeadAreThereWhenAskedFor) {
 TEST(Determinism, ALongSequenceIsTheSameHoweverItIsSplit) {
   constexpr size_t kLong = 1100;
   const Tokens tokens = random_tokens(kLong);
-  const auto run_long = [&](const Model& model, uint32_t threads, const Split& split) {
+  const auto run_long = [&](const Model& model, uint32_t threads, const Split& split, bitnet_kv kv) {
     const Session session =
-        make_session(model, {.size = sizeof(bitnet_session_options), .context = kLong, .threads = threads});
+        make_session(model, {.size = sizeof(bitnet_session_options), .context = kLong, .threads = threads, .kv = kv});
     size_t at = 0;
     for (const size_t count : split) {
       eval(session, std::span(tokens).subspan(at, count));
@@ -160,21 +189,27 @@ TEST(Determinism, ALongSequenceIsTheSameHoweverItIsSplit) {
     EXPECT_EQ(at, kLong);
     return logits(session);
   };
-  const auto reference = run_long(open(model_path(), "scalar"), 2, {kLong});
   const Split one_by_one = [] {
     Split split = {kLong - 100};
     split.insert(split.end(), 100, 1);
     return split;
   }();
-  for (size_t i = 0; std::string(bitnet_isa_name(i)) != "scalar"; i++) {
-    const Model model = open(model_path(), bitnet_isa_name(i));
-    for (const uint32_t threads : {1u, 2u, 5u}) {
-      for (const Split& split : {Split{kLong}, Split{511, 588, 1}, Split{63, 1, 448, 1, 587}, one_by_one}) {
-        EXPECT_TRUE(same_bits(run_long(model, threads, split), reference))
-            << bitnet_isa_name(i) << ", " << threads << " threads, " << split.size() << " calls from " << split[0];
+  const std::vector<Split> splits = {{kLong}, {511, 588, 1}, {63, 1, 448, 1, 587}, one_by_one};
+  const auto check = [&](bitnet_kv kv, const std::vector<uint32_t>& thread_counts) {
+    const auto reference = run_long(open(model_path(), "scalar"), 2, {kLong}, kv);
+    for (size_t i = 0; std::string(bitnet_isa_name(i)) != "scalar"; i++) {
+      const Model model = open(model_path(), bitnet_isa_name(i));
+      for (const uint32_t threads : thread_counts) {
+        for (const Split& split : splits) {
+          EXPECT_TRUE(same_bits(run_long(model, threads, split, kv), reference))
+              << bitnet_isa_name(i) << ", kv " << kv << ", " << threads << " threads, " << split.size()
+              << " calls from " << split[0];
+        }
       }
     }
-  }
+  };
+  check(BITNET_KV_F16, {1, 2, 5});
+  check(BITNET_KV_INT8, {5});
 }
 
 TEST(Determinism, ABatchOfSessionsGivesWhatEachGivesAlone) {
@@ -184,14 +219,18 @@ TEST(Determinism, ABatchOfSessionsGivesWhatEachGivesAlone) {
       std::span(tokens).first(20), std::span(tokens).subspan(20, 1), std::span(tokens).subspan(21, 39)};
   std::vector<Session> sessions;
   std::vector<bitnet_batch_item> items;
+  const bitnet_kv kinds[] = {BITNET_KV_F16, BITNET_KV_F16, BITNET_KV_INT8};
   for (const auto piece : pieces) {
-    sessions.push_back(
-        make_session(model, {.size = sizeof(bitnet_session_options), .context = 64, .threads = 2, .batch = 16}));
+    sessions.push_back(make_session(model, {.size = sizeof(bitnet_session_options),
+                                            .context = 64,
+                                            .threads = 2,
+                                            .batch = 16,
+                                            .kv = kinds[sessions.size()]}));
     items.push_back({sessions.back().get(), piece.data(), piece.size(), BITNET_LOGITS_LAST});
   }
   ASSERT_OK(bitnet_eval_batch(items.data(), items.size()));
   for (size_t i = 0; i < pieces.size(); i++) {
-    const Session alone = make_session(model, {.size = sizeof(bitnet_session_options), .context = 64});
+    const Session alone = make_session(model, {.size = sizeof(bitnet_session_options), .context = 64, .kv = kinds[i]});
     eval(alone, pieces[i]);
     EXPECT_TRUE(same_bits(logits(sessions[i]), logits(alone))) << "session " << i;
     EXPECT_EQ(bitnet_session_position(sessions[i].get()), pieces[i].size());

@@ -61,6 +61,16 @@ TEST_F(SessionTest, RewindForgetsWhatCameAfter) {
   EXPECT_EQ(bitnet_session_position(session.get()), 0u);
 }
 
+TEST_F(SessionTest, AnInt8CacheIsRewoundAsAnyOther) {
+  bitnet_session_options options = kSmall;
+  options.kv = BITNET_KV_INT8;
+  const Session session = make_session(model, options), reference = make_session(model, options);
+  for (const Session* each : {&session, &reference}) eval(*each, std::span(tokens).first(30));
+  eval(session, std::span(tokens).subspan(7, 30));
+  ASSERT_OK(bitnet_session_rewind(session.get(), 30));
+  EXPECT_TRUE(same_bits(next_logits(session), next_logits(reference)));
+}
+
 TEST_F(SessionTest, ForkGoesItsOwnWay) {
   const Session session = with(10), reference = with(10);
   bitnet_session* raw = nullptr;
@@ -174,6 +184,8 @@ TEST_F(SessionTest, AbsurdCountsAreRefused) {
   }
   bitnet_session_options options = {.size = sizeof options, .context = UINT32_MAX};
   EXPECT_EQ(bitnet_session_create(model.get(), &options, &session), BITNET_ERROR_ARGUMENT);
+  options = {.size = sizeof options, .kv = static_cast<bitnet_kv>(3)};
+  EXPECT_EQ(bitnet_session_create(model.get(), &options, &session), BITNET_ERROR_ARGUMENT);
   options = {.size = sizeof options, .batch = 5000};
   EXPECT_EQ(bitnet_session_create(model.get(), &options, &session), BITNET_ERROR_ARGUMENT);
   EXPECT_EQ(session, nullptr);
@@ -208,19 +220,35 @@ TEST_F(StateTest, LoadedSessionGoesOnAsTheSavedOne) {
 
 // Beyond a block of positions, and not at its end.
 TEST_F(StateTest, LongSessionsAreSavedAndForkedWhole) {
-  const bitnet_session_options options = {.size = sizeof options, .context = 200};
-  const Tokens tokens = random_tokens(151, 7);
-  const Session session = make_session(model, options), loaded = make_session(model, options);
-  eval(session, std::span(tokens).first(150), BITNET_LOGITS_NONE);
-  const auto state = save(session);
-  ASSERT_OK(bitnet_session_load_memory(loaded.get(), state.data(), state.size()));
-  EXPECT_EQ(save(loaded), state);
-  bitnet_session* raw = nullptr;
-  ASSERT_OK(bitnet_session_fork(session.get(), &raw));
-  const Session fork(raw);
-  for (const Session* each : {&session, &loaded, &fork}) eval(*each, std::span(tokens).last(1));
-  EXPECT_TRUE(same_bits(logits(loaded), logits(session)));
-  EXPECT_TRUE(same_bits(logits(fork), logits(session)));
+  for (const bitnet_kv kv : {BITNET_KV_F16, BITNET_KV_INT8}) {
+    const bitnet_session_options options = {.size = sizeof options, .context = 200, .kv = kv};
+    const Tokens tokens = random_tokens(151, 7);
+    const Session session = make_session(model, options), loaded = make_session(model, options);
+    eval(session, std::span(tokens).first(150), BITNET_LOGITS_NONE);
+    const auto state = save(session);
+    ASSERT_OK(bitnet_session_load_memory(loaded.get(), state.data(), state.size()));
+    EXPECT_EQ(save(loaded), state);
+    bitnet_session* raw = nullptr;
+    ASSERT_OK(bitnet_session_fork(session.get(), &raw));
+    const Session fork(raw);
+    for (const Session* each : {&session, &loaded, &fork}) eval(*each, std::span(tokens).last(1));
+    EXPECT_TRUE(same_bits(logits(loaded), logits(session))) << kv;
+    EXPECT_TRUE(same_bits(logits(fork), logits(session))) << kv;
+  }
+}
+
+TEST_F(StateTest, AStateOfTheOtherKindOfCacheIsRefused) {
+  bitnet_session_options options = kSmall;
+  options.kv = BITNET_KV_INT8;
+  const Session f16 = with(20), int8 = make_session(model, options);
+  eval(int8, std::span(tokens).first(10));
+  const auto state = save(f16), other = save(int8);
+  EXPECT_EQ(bitnet_session_load_memory(int8.get(), state.data(), state.size()), BITNET_ERROR_MISMATCH);
+  EXPECT_NE(std::string(bitnet_last_error()).find("KV cache is f16, this one's int8"), std::string::npos)
+      << bitnet_last_error();
+  EXPECT_EQ(bitnet_session_load_memory(f16.get(), other.data(), other.size()), BITNET_ERROR_MISMATCH);
+  EXPECT_EQ(bitnet_session_position(int8.get()), 10u);
+  EXPECT_EQ(bitnet_session_position(f16.get()), 20u);
 }
 
 TEST_F(StateTest, EmptySessionCanBeSaved) {

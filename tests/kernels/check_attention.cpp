@@ -1,59 +1,100 @@
 // SPDX-License-Identifier: MIT
 // Attention over a KV cache.
 #include <algorithm>
+#include <limits>
 
 #include "check.h"
 
 namespace bitnet {
 namespace {
 
-// Queries, keys and values of one split. Keys that no row sees are NaN.
+// Queries, keys and values of one split. What no row sees is NaN.
 struct Split {
-  Split(Check& c, size_t head_dim, size_t rows, size_t group, size_t length, Values kind)
-      : head_dim(head_dim),
+  Split(Check& c, KvType type, size_t head_dim, size_t rows, size_t group, size_t length, Values kind)
+      : type(type),
+        head_dim(head_dim),
         rows(rows),
         group(group),
         length(length),
-        q(c.in.floats((rows * group - 1) * (head_dim + 3) + group * head_dim, kind)),
-        keys((seen() + kKvBlock - 1) / kKvBlock * kKvBlock * head_dim),
-        values(seen() * value_stride(head_dim)) {
-    std::fill(keys.begin(), keys.end(), f16{0x7e00});
-    std::fill(values.begin(), values.end(), f16{0});
-    for (size_t position = 0; position < seen(); ++position) {
-      f16* const key = keys.data() + position / kKvBlock * kKvBlock * head_dim + position % kKvBlock;
-      for (size_t d = 0; d < head_dim; ++d) {
-        const float x = c.in.value(kind), y = c.in.value(kind);
-        c.scalar.to_f16(&x, 1, key + d * kKvBlock);
-        c.scalar.to_f16(&y, 1, values.data() + position * value_stride(head_dim) + d);
-      }
+        q((rows * group - 1) * (head_dim + 3) + group * head_dim),
+        keys(blocks() * key_block_bytes(type, head_dim)),
+        values(type == KvType::f16 ? seen() * value_stride(head_dim) * sizeof(f16)
+                                   : blocks() * value_block_bytes(type, head_dim)) {
+    for (float& x : q) x = c.in.value(kind);
+    if (type == KvType::f16) {
+      fill_f16(c, kind);
+    } else {
+      fill_int8(c, kind);
     }
+  }
+
+  void set_queries(float x) { std::fill(q.begin(), q.end(), x); }
+  void seal() {
+    q.seal();
     keys.seal();
     values.seal();
   }
 
   size_t seen() const { return std::min(length + rows - 1, kKvSplit); }
+  size_t blocks() const { return (seen() + kKvBlock - 1) / kKvBlock; }
 
   Guarded<float> states(const Kernels& k, float scale) const {
     Guarded<float> states(rows * group * attention_state_floats(head_dim));
-    Guarded<std::byte> scratch((attention_scratch_bytes(rows * group, head_dim) + 63) / 64 * 64);
-    k.attention({q.data(), group * (head_dim + 3), rows, group, keys.data(), values.data(), head_dim, length, scale,
-                 states.data(), scratch.data()});
+    Guarded<std::byte> scratch((attention_scratch_bytes(type, rows * group, head_dim) + 63) / 64 * 64);
+    (type == KvType::f16 ? k.attention_f16
+                         : k.attention_int8)({q.data(), group * (head_dim + 3), rows, group, keys.data(), values.data(),
+                                              head_dim, length, scale, states.data(), scratch.data()});
     if (!scratch.intact()) throw Check::Difference{"it wrote outside of its scratch"};
     return states;
   }
 
+  KvType type;
   size_t head_dim, rows, group, length;
   Guarded<float> q;
-  Guarded<f16> keys, values;
+  Guarded<uint8_t> keys, values;
+
+ private:
+  void fill_f16(Check& c, Values kind) {
+    auto* const k = reinterpret_cast<f16*>(keys.data());
+    auto* const v = reinterpret_cast<f16*>(values.data());
+    std::fill_n(k, keys.size() / sizeof(f16), f16{0x7e00});
+    std::fill_n(v, values.size() / sizeof(f16), f16{0});
+    for (size_t position = 0; position < seen(); ++position) {
+      f16* const key = k + position / kKvBlock * kKvBlock * head_dim + position % kKvBlock;
+      for (size_t d = 0; d < head_dim; ++d) {
+        const float x = c.in.value(kind), y = c.in.value(kind);
+        c.scalar.to_f16(&x, 1, key + d * kKvBlock);
+        c.scalar.to_f16(&y, 1, v + position * value_stride(head_dim) + d);
+      }
+    }
+  }
+
+  // Any code may stand anywhere.
+  void fill_int8(Check& c, Values kind) {
+    for (uint8_t& code : std::span(keys.data(), keys.size())) code = static_cast<uint8_t>(c.in.bits());
+    for (uint8_t& code : std::span(values.data(), values.size())) code = static_cast<uint8_t>(c.in.bits());
+    for (size_t position = 0; position < blocks() * kKvBlock; ++position) {
+      const size_t block = position / kKvBlock, within = position % kKvBlock * sizeof(float);
+      const float nan = std::numeric_limits<float>::quiet_NaN();
+      const float x = position < seen() ? c.in.value(kind) : nan, y = position < seen() ? c.in.value(kind) : nan;
+      std::memcpy(keys.data() + block * key_block_bytes(type, head_dim) + key_steps_at(head_dim) + within, &x,
+                  sizeof x);
+      std::memcpy(values.data() + block * value_block_bytes(type, head_dim) + value_steps_at(head_dim) + within, &y,
+                  sizeof y);
+    }
+  }
 };
 
-void check_split(Check& c, size_t head_dim, size_t rows, size_t group, size_t length, Values kind, float scale) {
+void check_split(Check& c, KvType type, size_t head_dim, size_t rows, size_t group, size_t length, Values kind,
+                 float scale) {
   c.at("head_dim %zu, %zu rows of %zu heads, %zu positions, values %d, scale %g", head_dim, rows, group, length,
        int(kind), double(scale));
-  const Split split(c, head_dim, rows, group, length, kind);
+  Split split(c, type, head_dim, rows, group, length, kind);
+  split.seal();
   c.same(split.states(c.scalar, scale), split.states(c.table, scale));
 }
 
+template <KvType type>
 void check_attention(Check& c) {
   std::vector<size_t> lengths = {31, 63, 64, 65, 127, 128, 129, 300, 511, 512};
   for (size_t n = 1; n <= 20; ++n) lengths.push_back(n);
@@ -61,19 +102,50 @@ void check_attention(Check& c) {
     for (size_t length : lengths) {
       const Values kind = length % 8 == 7 ? Values::nans : length % 4 ? Values::ordinary : Values::mixed;
       const size_t groups[] = {1, 2, 3, 4, 5, 8};
-      check_split(c, head_dim, 1, groups[length % 6], length, kind, 0.1f);
+      check_split(c, type, head_dim, 1, groups[length % 6], length, kind, 0.1f);
     }
   }
   for (size_t group : {1, 3, 4}) {
     for (size_t rows : {2, 3, 16, 70}) {
       for (size_t length : {1, 40, 63, 64, 65, 448, 500, 512}) {
-        check_split(c, 20, rows, group, length, Values::ordinary, 0.1f);
+        check_split(c, type, 20, rows, group, length, Values::ordinary, 0.1f);
       }
     }
   }
-  for (Values kind : kAllValues) check_split(c, 80, 5, 4, 100, kind, 0.1f);
+  for (Values kind : kAllValues) check_split(c, type, 80, 5, 4, 100, kind, 0.1f);
   // Scores so far apart that weights and factors vanish, then that they overflow.
-  for (float scale : {30.0f, 1e3f, 1e30f, 3e38f}) check_split(c, 80, 5, 4, 200, Values::ordinary, scale);
+  for (float scale : {30.0f, 1e3f, 1e30f, 3e38f}) check_split(c, type, 80, 5, 4, 200, Values::ordinary, scale);
+}
+
+// With the largest sums that fit 32 bits.
+void check_attention_int8(Check& c) {
+  check_attention<KvType::int8>(c);
+  for (uint8_t code : {0, 255}) {
+    c.at("codes %d", code);
+    Split split(c, KvType::int8, kMostInt8HeadDim, 2, 3, 200, Values::signed_zeros);
+    for (size_t block = 0; block < split.blocks(); ++block) {
+      std::memset(split.keys.data() + block * key_block_bytes(KvType::int8, split.head_dim), code,
+                  key_steps_at(split.head_dim));
+      std::memset(split.values.data() + block * value_block_bytes(KvType::int8, split.head_dim), code,
+                  value_steps_at(split.head_dim));
+    }
+    for (float sign : {-1.0f, 1.0f}) {
+      split.set_queries(sign);
+      c.same(split.states(c.scalar, 1.0f), split.states(c.table, 1.0f));
+    }
+  }
+}
+
+void check_quantize_kv(Check& c) {
+  for (Values kind : kAllValues) {
+    for (size_t n : lengths()) {
+      c.at("%zu values %d", n, int(kind));
+      const Guarded<float> x = c.in.floats(n, kind);
+      Guarded<uint8_t> expected(n), actual(n);
+      c.same(c.scalar.quantize_kv(x.data(), n, expected.data()), c.table.quantize_kv(x.data(), n, actual.data()));
+      c.same(expected, actual);
+    }
+  }
 }
 
 void check_attention_merge(Check& c) {
@@ -82,7 +154,7 @@ void check_attention_merge(Check& c) {
       for (Values kind : {Values::ordinary, Values::nans}) {
         c.at("head_dim %zu, scale %g, values %d", head_dim, double(scale), int(kind));
         const size_t floats = attention_state_floats(head_dim);
-        const Guarded<float> states = Split(c, head_dim, 1, 2, 100, kind).states(c.scalar, scale);
+        const Guarded<float> states = Split(c, KvType::f16, head_dim, 1, 2, 100, kind).states(c.scalar, scale);
         Guarded<float> expected(std::span(states.data(), floats)), next(std::span(states.data() + floats, floats));
         next.seal();
         Guarded<float> actual = expected.copy();
@@ -106,19 +178,30 @@ void check_attention_finish(Check& c) {
 }
 
 // The last rows of a whole split, with heads as 2B-4T has them: in generation and in a prompt.
+template <KvType type>
 void bench_attention(Bench& b) {
-  constexpr size_t kDim = 128, kGroup = 4;
-  for (size_t rows : {1, 16}) {
+  constexpr size_t kDim = 128, kGroup = 4, kBlocks = kKvSplit / kKvBlock;
+  constexpr size_t kKeyBytes = kBlocks * key_block_bytes(type, kDim);
+  constexpr size_t kValueBytes = kBlocks * value_block_bytes(type, kDim);
+  for (size_t rows : {1, 32}) {
     const size_t queries = rows * kGroup;
-    Pages<f16> keys(kKvSplit * kDim), values(kKvSplit * kDim);
+    Pages<std::byte> keys(kKeyBytes), values(kValueBytes), scratch(attention_scratch_bytes(type, queries, kDim));
     Pages<float> q(queries * kDim), states(queries * attention_state_floats(kDim));
-    Pages<std::byte> scratch(attention_scratch_bytes(queries, kDim));
     const Attention a{q.data(), kGroup * kDim,       rows, kGroup,        keys.data(),   values.data(),
                       kDim,     kKvSplit - rows + 1, 0.1f, states.data(), scratch.data()};
-    b.measure("attention", formatted("%zu queries, %zu positions x %zu", queries, kKvSplit, kDim),
-              {.float_macs = 2.0 * static_cast<double>(queries * kKvSplit * kDim), .bytes = 4.0 * kKvSplit * kDim},
-              [&] { b.table.attention(a); });
+    b.measure(type == KvType::f16 ? "attention_f16" : "attention_int8",
+              formatted("%zu queries, %zu positions x %zu", queries, kKvSplit, kDim),
+              {.float_macs = 2.0 * static_cast<double>(queries * kKvSplit * kDim), .bytes = kKeyBytes + kValueBytes},
+              [&] { (type == KvType::f16 ? b.table.attention_f16 : b.table.attention_int8)(a); });
   }
+}
+
+void bench_quantize_kv(Bench& b) {
+  constexpr size_t kDim = 128;
+  Pages<float> x(kDim);
+  Pages<uint8_t> codes(kDim);
+  b.measure("quantize_kv", formatted("%zu", kDim), {.bytes = 5.0 * kDim},
+            [&] { b.table.quantize_kv(x.data(), kDim, codes.data()); });
 }
 
 void bench_attention_merge(Bench& b) {
@@ -136,7 +219,9 @@ void bench_attention_finish(Bench& b) {
 }
 
 constexpr KernelCheck kChecks[] = {
-    {"attention", check_attention, bench_attention},
+    {"attention_f16", check_attention<KvType::f16>, bench_attention<KvType::f16>},
+    {"attention_int8", check_attention_int8, bench_attention<KvType::int8>},
+    {"quantize_kv", check_quantize_kv, bench_quantize_kv},
     {"attention_merge", check_attention_merge, bench_attention_merge},
     {"attention_finish", check_attention_finish, bench_attention_finish},
 };

@@ -318,9 +318,9 @@ class KeysAndValues {
     std::vector<float> state(floats), next(floats), out(head_dim_);
     for (size_t begin = 0; begin < length; begin += kKvSplit) {
       float* const states = begin == 0 ? state.data() : next.data();
-      scalar().attention({q, head_dim_, 1, 1, keys_.data() + begin * head_dim_,
-                          values_.data() + begin * value_stride(head_dim_), head_dim_, length - begin, scale, states,
-                          nullptr});
+      scalar().attention_f16({q, head_dim_, 1, 1, keys_.data() + begin * head_dim_,
+                              values_.data() + begin * value_stride(head_dim_), head_dim_, length - begin, scale,
+                              states, nullptr});
       if (begin != 0) scalar().attention_merge(state.data(), states, head_dim_);
     }
     scalar().attention_finish(state.data(), head_dim_, out.data());
@@ -361,6 +361,60 @@ TEST(Attention, IsTheSoftmaxOfTheScores) {
   }
 }
 
+// Blocks of int8 keys and values of random codes and steps, against the numbers they stand for.
+TEST(Attention, OfCodesIsTheSoftmaxOfTheirNumbers) {
+  Inputs in(9);
+  for (size_t dim : {2, 6, 80, 128, 512}) {
+    const size_t width = value_stride(dim), length = 150, blocks = 3;
+    const size_t key_bytes = key_block_bytes(KvType::int8, dim), value_bytes = value_block_bytes(KvType::int8, dim);
+    std::vector<uint8_t> keys(blocks * key_bytes), values(blocks * value_bytes);
+    std::vector<double> key(length * dim), value(length * dim);
+    for (size_t i = 0; i < length; ++i) {
+      uint8_t* const k = keys.data() + i / kKvBlock * key_bytes;
+      uint8_t* const v = values.data() + i / kKvBlock * value_bytes;
+      const size_t within = i % kKvBlock;
+      const float key_step = (in.uniform() + 1.5f) / 127, value_step = (in.uniform() + 1.5f) / 127;
+      std::memcpy(k + key_steps_at(dim) + within * sizeof(float), &key_step, sizeof key_step);
+      std::memcpy(v + value_steps_at(dim) + within * sizeof(float), &value_step, sizeof value_step);
+      for (size_t d = 0; d < dim; ++d) {
+        const int x = static_cast<int>(in.below(255)) - 127, y = static_cast<int>(in.below(255)) - 127;
+        k[(d % key_quads(dim) * kKvBlock + within) * 4 + d / key_quads(dim)] = static_cast<uint8_t>(kKvMiddle + x);
+        v[(within % kValueQuads * width + d) * 4 + within / kValueQuads] = static_cast<uint8_t>(kKvMiddle + y);
+        key[i * dim + d] = double{key_step} * x;
+        value[i * dim + d] = double{value_step} * y;
+      }
+    }
+    const Guarded<float> q = in.floats(dim);
+    const float scale = 1 / std::sqrt(static_cast<float>(dim));
+    std::vector<float> state(attention_state_floats(dim)), out(dim);
+    scalar().attention_int8(
+        {q.data(), dim, 1, 1, keys.data(), values.data(), dim, length, scale, state.data(), nullptr});
+    scalar().attention_finish(state.data(), dim, out.data());
+
+    std::vector<double> weights(length);
+    double sum = 0;
+    for (size_t i = 0; i < length; ++i) {
+      double dot = 0;
+      for (size_t d = 0; d < dim; ++d) dot += q[d] * key[i * dim + d];
+      sum += weights[i] = std::exp(dot * scale);
+    }
+    for (size_t d = 0; d < dim; ++d) {
+      double expected = 0;
+      for (size_t i = 0; i < length; ++i) expected += weights[i] / sum * value[i * dim + d];
+      ASSERT_NEAR(out[d], expected, 1e-3) << dim;
+    }
+  }
+}
+
+TEST(QuantizeKv, RoundsToTheStep) {
+  const float x[] = {-2.54f, 2.54f, 0, 0.0101f, 0.0099f, -0.0301f, std::numeric_limits<float>::quiet_NaN()};
+  uint8_t codes[7];
+  EXPECT_FLOAT_EQ(scalar().quantize_kv(x, 6, codes), 0.02f);
+  EXPECT_EQ(std::vector<uint8_t>(codes, codes + 6), (std::vector<uint8_t>{1, 255, 128, 129, 128, 126}));
+  EXPECT_TRUE(std::isnan(scalar().quantize_kv(x, 7, codes)));
+  EXPECT_EQ(std::vector<uint8_t>(codes, codes + 7), std::vector<uint8_t>(7, 128));
+}
+
 // The largest score is at the beginning, at the end, in another block or in another split.
 TEST(Attention, SurvivesScoresThatOverflowTheExponential) {
   const float q = 1000;
@@ -384,13 +438,13 @@ TEST(Attention, ARowOfSeveralSeesWhatItSeesAlone) {
     const Guarded<f16> keys = in.halves(kKvSplit * dim), values = in.halves(kKvSplit * value_stride(dim));
     const size_t floats = attention_state_floats(dim);
     std::vector<float> together(rows * group * floats), alone(floats);
-    scalar().attention(
+    scalar().attention_f16(
         {q.data(), group * dim, rows, group, keys.data(), values.data(), dim, length, 1e-5f, together.data(), nullptr});
     for (size_t row = 0; row < rows; ++row) {
       for (size_t head = 0; head < group; ++head) {
         const size_t i = row * group + head;
-        scalar().attention({q.data() + i * dim, dim, 1, 1, keys.data(), values.data(), dim,
-                            std::min(length + row, kKvSplit), 1e-5f, alone.data(), nullptr});
+        scalar().attention_f16({q.data() + i * dim, dim, 1, 1, keys.data(), values.data(), dim,
+                                std::min(length + row, kKvSplit), 1e-5f, alone.data(), nullptr});
         EXPECT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + static_cast<ptrdiff_t>(i * floats)))
             << length << ", row " << row;
       }

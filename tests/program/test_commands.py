@@ -181,6 +181,7 @@ class Commands(unittest.TestCase):
         self.assertEqual([(r["test"], r["threads"]) for r in results],
                          [("pp8", 1), ("pp4", 1), ("tg3", 1), ("pp8", 2), ("pp4", 2), ("tg3", 2)])
         for result in results:
+            self.assertEqual(result["kv"], "f16")
             rates = result["tokens_per_second"]
             self.assertEqual(len(rates["all"]), 2)
             self.assertTrue(0 < rates["min"] <= rates["median"] <= rates["max"])
@@ -198,6 +199,21 @@ class Commands(unittest.TestCase):
         self.assertEqual([(r["test"], r["tokens"], r["depth"]) for r in results],
                          [("pp4", 4, 0), ("tg2", 2, 0), ("pp4@9", 4, 9), ("tg2@9", 2, 9),
                           ("pp4@300", 4, 300), ("tg2@300", 2, 300)])
+
+    def test_an_int8_kv_cache_is_smaller_and_nearly_as_good(self):
+        info = json.loads(self.succeed("info", "-m", tiny(), "--json"))
+        self.assertLess(info["session_int8_bytes"], info["session_bytes"])
+        path = FOLDER / "scored.txt"
+        path.write_text("It was a fine morning in June when the letter came. " * 5)
+        scores = [json.loads(self.succeed("perplexity", "-m", gguf(), "-f", path, "--kv", kv, "--json"))["loss"]
+                  for kv in ("f16", "int8")]
+        self.assertNotEqual(scores[0], scores[1])
+        self.assertAlmostEqual(scores[0], scores[1], delta=0.05)
+        bench = json.loads(self.succeed("bench", "-m", tiny(), "-p", "4", "-n", "2", "-t", "1", "-r", "1", "--kv", "int8",
+                                        "-o", "json"))["results"]
+        self.assertEqual({result["kv"] for result in bench}, {"int8"})
+        self.assertEqual(bitnet("logits", "-m", tiny(), "--tokens", "1", "-o", FOLDER / "x.npy", "--kv", "f8").returncode,
+                         USAGE)
 
     def test_bench_of_nothing_is_wrong_usage(self):
         self.assertEqual(bitnet("bench", "-m", tiny(), "-p", "0", "-n", "0").returncode, USAGE)

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#include "engine/kv_cache.h"
+
+#include <cstring>
+
+namespace bitnet {
+
+KvCache::KvCache(const HyperParameters& hyper, KvType type, uint32_t context)
+    : type_(type),
+      heads_(size_t{hyper.layers} * hyper.kv_heads),
+      layer_heads_(hyper.kv_heads),
+      dim_(hyper.head_dim),
+      key_block_(key_block_bytes(type, dim_)),
+      value_block_(value_block_bytes(type, dim_)),
+      blocks_(blocks(context)),
+      context_(context),
+      data_(bytes(hyper, type, context)) {}
+
+uint64_t KvCache::bytes(const HyperParameters& hyper, KvType type, uint32_t context) {
+  return uint64_t{hyper.layers} * hyper.kv_heads * blocks(context) *
+         (key_block_bytes(type, hyper.head_dim) + value_block_bytes(type, hyper.head_dim));
+}
+
+// Calls copy(offset in the block, offset in the row, size) for each piece of a row.
+template <typename Copy>
+void KvCache::each_key_part(size_t position, const Copy& copy) const {
+  const size_t within = position % kKvBlock;
+  if (type_ == KvType::f16) {
+    for (size_t d = 0; d < dim_; d++) copy((d * kKvBlock + within) * sizeof(f16), d * sizeof(f16), sizeof(f16));
+    return;
+  }
+  const size_t quads = key_quads(dim_);
+  for (size_t d = 0; d < dim_; d++) copy((d % quads * kKvBlock + within) * 4 + d / quads, d, 1);
+  copy(key_steps_at(dim_) + within * sizeof(float), dim_, sizeof(float));
+}
+
+template <typename Copy>
+void KvCache::each_value_part(size_t position, const Copy& copy) const {
+  const size_t within = position % kKvBlock, stride = value_stride(dim_);
+  if (type_ == KvType::f16) return copy(within * stride * sizeof(f16), 0, dim_ * sizeof(f16));
+  const size_t quad = within % kValueQuads, byte = within / kValueQuads;
+  for (size_t d = 0; d < dim_; d++) copy((quad * stride + d) * 4 + byte, d, 1);
+  copy(value_steps_at(dim_) + within * sizeof(float), dim_, sizeof(float));
+}
+
+void KvCache::store_key(size_t head, size_t position, const std::byte* row) {
+  std::byte* const block = key_block(head, position);
+  each_key_part(position, [&](size_t to, size_t from, size_t size) { std::memcpy(block + to, row + from, size); });
+}
+
+void KvCache::store_value(size_t head, size_t position, const std::byte* row) {
+  std::byte* const block = value_block(head, position);
+  each_value_part(position, [&](size_t to, size_t from, size_t size) { std::memcpy(block + to, row + from, size); });
+}
+
+void KvCache::load_key(size_t head, size_t position, std::byte* row) const {
+  const std::byte* const block = keys(head, position);
+  each_key_part(position, [&](size_t from, size_t to, size_t size) { std::memcpy(row + to, block + from, size); });
+}
+
+void KvCache::load_value(size_t head, size_t position, std::byte* row) const {
+  const std::byte* const block = values(head, position);
+  each_value_part(position, [&](size_t from, size_t to, size_t size) { std::memcpy(row + to, block + from, size); });
+}
+
+void KvCache::copy(const KvCache& other, size_t positions) {
+  for (size_t head = 0; head < heads_; head++) {
+    std::memcpy(key_block(head, 0), other.keys(head, 0), blocks(positions) * key_block_);
+    std::memcpy(value_block(head, 0), other.values(head, 0), blocks(positions) * value_block_);
+  }
+}
+
+}  // namespace bitnet
