@@ -291,6 +291,8 @@ typedef struct bitnet_session_options {
   int (*abort)(void* user); /* asked between layers on the evaluating thread; nonzero cancels the evaluation */
   void* abort_user;
   bitnet_kv kv;
+  uint32_t generation_threads; /* of `threads`, those that compute a token by itself; 0: as many as turn out fastest,
+                                  which is found by trying fewer for a token now and then (with `parallel`: all) */
 } bitnet_session_options;
 
 /* Stores in *bytes what a session with these options takes, besides the model: KV cache and work space. */

@@ -34,6 +34,10 @@ std::string shown(std::string_view text) {
 void add_generate_options(CLI::App& command, GenerateOptions& options) {
   add_model_options(command, options.model, true);
   add_session_options(command, options.session);
+  command
+      .add_option("--generation-threads", options.session.generation_threads,
+                  "Of the threads, how many generate (as many as turn out fastest)")
+      ->option_text("N");
   command.add_option("-c,--ctx-size", options.context, "Tokens that prompt and text may have together (as trained)")
       ->option_text("N");
   command.add_option("-s,--seed", options.seed, "Seed of the random choices (a new one each time)")->option_text("N");

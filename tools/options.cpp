@@ -135,6 +135,7 @@ Session make_session(bitnet_model* model, uint32_t context, const SessionOptions
   options.context = context;
   options.threads = chosen.threads;
   options.kv = chosen.kv;
+  options.generation_threads = chosen.generation_threads;
   options.abort = asked_to_stop;
   bitnet_session* session = nullptr;
   const InterruptsBlocked for_its_threads;

@@ -39,6 +39,7 @@ bitnet_model_info model_info(const bitnet_model* model);
 struct SessionOptions {
   uint32_t threads = 0;
   bitnet_kv kv = BITNET_KV_DEFAULT;
+  uint32_t generation_threads = 0;
 };
 
 // -t and --kv.

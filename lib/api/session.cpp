@@ -24,6 +24,7 @@ SessionOptions bitnet::make_session_options(const bitnet_session_options* option
   return {
       .context = o.context,
       .threads = o.threads,
+      .generation_threads = o.generation_threads,
       .batch = o.batch,
       .kv = make_kv(o.kv),
       .parallel = o.parallel,

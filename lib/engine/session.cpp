@@ -30,6 +30,7 @@ SessionOptions with_defaults(SessionOptions options, const HyperParameters& hype
   // Threads beyond the CPUs would wait for one another, and the work would be cut finer for nothing. How many CPUs
   // there are to a caller's own pool, the caller knows.
   if (options.parallel == nullptr) options.threads = std::min(options.threads, usable_cpus());
+  options.generation_threads = std::min(options.generation_threads, options.threads);
   require(options.batch <= kMaxBatch, BITNET_ERROR_ARGUMENT, "batch of ", options.batch,
           " tokens asked for; the most is ", kMaxBatch);
   options.batch = std::min(options.batch, options.context);
@@ -46,9 +47,22 @@ uint64_t nanoseconds_since(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 Session::Compute::Compute(const Runtime& runtime, const SessionOptions& options)
-    : threads(options.threads, options.parallel, options.parallel_user),
+    : most_threads(options.threads),
+      threads(options.threads, options.parallel, options.parallel_user),
+      tuner(options.generation_threads != 0 ? options.generation_threads : options.threads,
+            options.generation_threads != 0 || options.parallel != nullptr),
       forward(runtime.model(), runtime.kernels(), threads, options.batch, options.context) {
   rows.reserve(options.batch);
+}
+
+// Evaluates the rows; a single one with as many threads as are best for that.
+bool Session::Compute::run(const std::function<bool()>& cancelled) {
+  const bool single = rows.size() == 1;
+  threads.use(single ? tuner.threads() : most_threads);
+  const auto start = std::chrono::steady_clock::now();
+  if (!forward.run(rows, cancelled)) return false;
+  if (single) tuner.took(std::chrono::steady_clock::now() - start);
+  return true;
 }
 
 Session::Session(std::shared_ptr<const Runtime> runtime, const SessionOptions& options)
@@ -219,7 +233,7 @@ void Session::eval_batch(std::span<const Item> items, const std::atomic<bool>* c
     Compute& compute = *widest->compute_;
     const std::lock_guard lock(compute.mutex);
     for (Rows rows(items); rows.next(compute.rows);) {
-      require(compute.forward.run(compute.rows, cancelled), BITNET_ERROR_CANCELLED, "the evaluation was cancelled");
+      require(compute.run(cancelled), BITNET_ERROR_CANCELLED, "the evaluation was cancelled");
     }
   }
   const uint64_t elapsed = nanoseconds_since(start);

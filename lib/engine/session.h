@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -15,6 +16,7 @@
 #include "engine/kv_cache.h"
 #include "engine/runtime.h"
 #include "engine/thread_pool.h"
+#include "engine/thread_tuner.h"
 #include "sample/sampler.h"
 
 namespace bitnet {
@@ -22,6 +24,7 @@ namespace bitnet {
 struct SessionOptions {
   uint32_t context = 0;
   uint32_t threads = 0;
+  uint32_t generation_threads = 0;  // 0: found while generating
   uint32_t batch = 0;
   KvType kv = KvType::f16;
   bitnet_parallel_fn parallel = nullptr;
@@ -80,8 +83,12 @@ class Session {
   // What forks share: only one of them computes at a time.
   struct Compute {
     Compute(const Runtime& runtime, const SessionOptions& options);
+    bool run(const std::function<bool()>& cancelled);
+
     std::mutex mutex;
+    const uint32_t most_threads;
     ThreadPool threads;
+    ThreadTuner tuner;
     ForwardPass forward;
     std::vector<Row> rows;  // with room for a batch
   };

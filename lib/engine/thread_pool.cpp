@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "engine/thread_pool.h"
 
+#include <chrono>
 #include <system_error>
 
 #include "base/error.h"
@@ -13,9 +14,9 @@
 namespace bitnet {
 namespace {
 
-// How often a thread looks for work before it sleeps: some tens of microseconds, longer than the serial steps between
-// two runs of a forward pass, short enough to cost nothing when the host program goes on to something else.
-constexpr int kSpins = 2000;
+// How long a thread looks for work before it sleeps: longer than the serial steps between two runs of a forward pass,
+// short enough to cost nothing when the host program goes on to something else.
+constexpr std::chrono::microseconds kSpin{50};
 
 void pause() {
 #if defined(__x86_64__)
@@ -23,6 +24,20 @@ void pause() {
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
+}
+
+// Whether ready() comes true within kSpin.
+template <typename Ready>
+bool comes_soon(const Ready& ready) {
+  constexpr int kLooks = 16;  // for each look at the clock
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < kLooks; i++) {
+      if (ready()) return true;
+      pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
 }
 
 struct Ticket {
@@ -40,11 +55,11 @@ struct Ticket {
 }  // namespace
 
 ThreadPool::ThreadPool(uint32_t threads, bitnet_parallel_fn parallel, void* parallel_user)
-    : width_(threads), parallel_(parallel), parallel_user_(parallel_user) {
+    : threads_(threads), width_(threads), parallel_(parallel), parallel_user_(parallel_user) {
   if (parallel != nullptr) return;
   try {
     workers_.reserve(threads - 1);
-    for (uint32_t i = 1; i < threads; i++) workers_.emplace_back([this] { work(); });
+    for (uint32_t i = 1; i < threads; i++) workers_.emplace_back([this, i] { work(i); });
   } catch (const std::system_error&) {
     stop();
     fail(BITNET_ERROR_MEMORY, "cannot start ", threads - 1, " threads: the system allows no more; ask for fewer");
@@ -58,10 +73,15 @@ ThreadPool::~ThreadPool() { stop(); }
 
 void ThreadPool::stop() {
   stopping_.store(true, std::memory_order_release);
+  use(threads_);
   signal_.fetch_add(1, std::memory_order_release);
   signal_.notify_all();
   for (std::thread& worker : workers_) worker.join();
   workers_.clear();
+}
+
+void ThreadPool::use(uint32_t threads) {
+  if (width_.exchange(threads, std::memory_order_acq_rel) < threads) width_.notify_all();
 }
 
 void ThreadPool::run_task(uint32_t count, Task task, void* data) {
@@ -90,12 +110,10 @@ void ThreadPool::run_task(uint32_t count, Task task, void* data) {
   const DefaultFloatEnvironment environment;
   while (run_one()) {
   }
-  for (int spin = 0; finished_.load(std::memory_order_acquire) != count; spin++) {
-    if (spin < kSpins) {
-      pause();
-    } else if (const uint32_t seen = finished_.load(std::memory_order_acquire); seen != count) {
-      finished_.wait(seen, std::memory_order_acquire);
-    }
+  const auto finished = [&] { return finished_.load(std::memory_order_acquire) == count; };
+  if (comes_soon(finished)) return;
+  for (uint32_t seen; (seen = finished_.load(std::memory_order_acquire)) != count;) {
+    finished_.wait(seen, std::memory_order_acquire);
   }
 }
 
@@ -115,14 +133,17 @@ bool ThreadPool::run_one() {
   }
 }
 
-void ThreadPool::work() {
+void ThreadPool::work(uint32_t index) {
   const DefaultFloatEnvironment environment;
   uint32_t seen = 0;
   while (!stopping_.load(std::memory_order_acquire)) {
+    for (uint32_t width; (width = width_.load(std::memory_order_acquire)) <= index;) {
+      width_.wait(width, std::memory_order_acquire);
+    }
     while (run_one()) {
     }
-    for (int spin = 0; spin < kSpins && signal_.load(std::memory_order_acquire) == seen; spin++) pause();
-    signal_.wait(seen, std::memory_order_acquire);
+    const auto called = [&] { return signal_.load(std::memory_order_acquire) != seen; };
+    if (!comes_soon(called)) signal_.wait(seen, std::memory_order_acquire);
     seen = signal_.load(std::memory_order_acquire);
   }
 }

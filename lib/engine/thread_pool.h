@@ -20,8 +20,11 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // The number of pieces that run() is best called with.
-  uint32_t width() const { return width_; }
+  // The number of pieces that run() is best called with: all threads, or as many as use() says.
+  uint32_t width() const { return width_.load(std::memory_order_relaxed); }
+
+  // From the next run on, so many threads at the most take part; the others sleep. Not during a run.
+  void use(uint32_t threads);
 
   // Calls function(i) for i < count, in any order, and returns when all have returned. function must not throw, nor
   // call run. Pieces find the default floating-point environment, whatever the host program has set.
@@ -37,10 +40,11 @@ class ThreadPool {
 
   void run_task(uint32_t count, Task task, void* data);
   bool run_one();
-  void work();
+  void work(uint32_t index);
   void stop();
 
-  const uint32_t width_;
+  const uint32_t threads_;
+  std::atomic<uint32_t> width_;  // workers from here on sleep on it
   const bitnet_parallel_fn parallel_;
   void* const parallel_user_;
 

@@ -31,6 +31,19 @@ TEST(Threads, SessionsOfOneModelAndItsTextFunctionsAtOnce) {
   for (std::thread& thread : threads) thread.join();
 }
 
+TEST(Threads, HowManyGenerateChangesNothing) {
+  const Model model = open(model_path());
+  const Tokens tokens = random_tokens(40);
+  std::vector<float> reference;
+  for (const uint32_t generating : {1u, 2u, 0u, UINT32_MAX}) {
+    const Session session = make_session(
+        model, {.size = sizeof(bitnet_session_options), .context = 64, .threads = 3, .generation_threads = generating});
+    for (size_t i = 0; i < tokens.size(); i++) eval(session, std::span(tokens).subspan(i, 1));
+    if (reference.empty()) reference = logits(session);
+    EXPECT_TRUE(same_bits(logits(session), reference)) << generating;
+  }
+}
+
 TEST(Threads, ForksOfOneSessionAtOnceTakeTurns) {
   const Model model = open(model_path());
   const Tokens tokens = random_tokens(30);

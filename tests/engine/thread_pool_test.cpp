@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <cfenv>
+#include <chrono>
+#include <ctime>
 #include <thread>
 #include <vector>
 
@@ -31,6 +33,44 @@ TEST(ThreadPool, WakesAfterSleep) {
     pool.run(3, [&](uint32_t index) { sum += static_cast<int>(index); });
     EXPECT_EQ(sum, 3);
   }
+}
+
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }  // of all threads
+
+TEST(ThreadPool, SleepsWhenIdle) {
+  ThreadPool pool(4);
+  for (const uint32_t width : {4u, 2u, 1u}) {
+    pool.use(width);
+    pool.run(4, [](uint32_t) {});
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    const double before = cpu_seconds();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    EXPECT_LT(cpu_seconds() - before, 0.02) << width << " threads in use";
+  }
+}
+
+TEST(ThreadPool, UsesFewerThreadsAndAllAgain) {
+  ThreadPool pool(4);
+  for (int round = 0; round < 200; round++) {
+    for (const uint32_t width : {1u, 3u, 2u, 4u}) {
+      pool.use(width);
+      EXPECT_EQ(pool.width(), width);
+      std::atomic<uint32_t> sum{0};
+      pool.run(5, [&](uint32_t index) { sum += index; });
+      ASSERT_EQ(sum, 10u);
+    }
+  }
+  pool.use(1);
+  const auto self = std::this_thread::get_id();
+  const auto runs_alone = [&] {
+    std::atomic<int> elsewhere{0};
+    for (int i = 0; i < 100; i++) pool.run(4, [&](uint32_t) { elsewhere += std::this_thread::get_id() != self; });
+    return elsewhere == 0;
+  };
+  // A thread that the system has just interrupted may notice late.
+  bool alone = false;
+  for (int round = 0; round < 1000 && !alone; round++) alone = runs_alone();
+  EXPECT_TRUE(alone);
 }
 
 TEST(ThreadPool, RunsOfSeveralCallersTakeTurns) {
