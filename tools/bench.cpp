@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "commands.h"
 #include "options.h"
 #include "terminal.h"
+#include "weights_memory.h"
 
 namespace bitnet::program {
 
@@ -41,6 +43,7 @@ struct Result {
   std::string path;
   bitnet_model_info info;
   std::string model, isa, packing, head, kv;  // copied: the info's text lives only as long as its model
+  std::optional<WeightsMemory> memory;
   Test test;
   std::vector<double> rates;  // tokens per second, sorted
 
@@ -143,16 +146,17 @@ class Runner {
 using Cells = std::vector<std::vector<std::string>>;
 
 Cells as_cells(const std::vector<Result>& results) {
-  Cells cells = {
-      {"model", "size", "params", "packing", "head", "kv", "isa", "threads", "test", "tokens/s", "min .. max"}};
+  Cells cells = {{"model", "size", "params", "packing", "head", "kv", "memory", "isa", "threads", "test", "tokens/s",
+                  "min .. max"}};
   for (const Result& result : results) {
     cells.push_back(
         {result.model, bytes_text(result.info.file_bytes),
          formatted("%.2f %s",
                    static_cast<double>(result.info.parameters) / (result.info.parameters < 1000000000 ? 1e6 : 1e9),
                    result.info.parameters < 1000000000 ? "M" : "B"),
-         result.packing, result.head, result.kv, result.isa, std::to_string(result.test.threads), result.test.name(),
-         formatted("%.2f", result.median()), formatted("%.2f .. %.2f", result.rates.front(), result.rates.back())});
+         result.packing, result.head, result.kv, result.memory ? result.memory->text() : "-", result.isa,
+         std::to_string(result.test.threads), result.test.name(), formatted("%.2f", result.median()),
+         formatted("%.2f .. %.2f", result.rates.front(), result.rates.back())});
   }
   return cells;
 }
@@ -162,7 +166,7 @@ std::string aligned(const Cells& cells, bool markdown) {
   for (const auto& row : cells) {
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }
-  constexpr size_t first_number = 7;  // threads and what follows stand on the right
+  constexpr size_t first_number = 8;  // threads and what follows stand on the right
   std::string text;
   for (const auto& row : cells) {
     std::string line;
@@ -189,19 +193,31 @@ std::string quoted(const std::string& text) {
   return result + "\"";
 }
 
+std::string memory_csv(const std::optional<WeightsMemory>& memory) {
+  if (!memory) return ",,";
+  return std::to_string(memory->mapped) + "," + std::to_string(memory->page_bytes) + "," +
+         std::to_string(memory->huge_bytes);
+}
+
 std::string as_csv(const std::vector<Result>& results) {
   std::string text =
-      "model,path,file_bytes,parameters,packing,head,kv,isa,threads,test,tokens,depth,repetitions,median,min,max\n";
+      "version,model,path,file_bytes,parameters,packing,head,kv,mapped,page_bytes,huge_bytes,isa,threads,test,tokens,"
+      "depth,repetitions,median,min,max\n";
   for (const Result& result : results) {
-    text += quoted(result.model) + "," + quoted(result.path) +
-            formatted(",%llu,%llu,%s,%s,%s,%s,%u,%s,%u,%u,%zu,%.4f,%.4f,%.4f\n",
+    text += std::string(bitnet_version_string()) + "," + quoted(result.model) + "," + quoted(result.path) +
+            formatted(",%llu,%llu,%s,%s,%s,%s,%s,%u,%s,%u,%u,%zu,%.4f,%.4f,%.4f\n",
                       static_cast<unsigned long long>(result.info.file_bytes),
                       static_cast<unsigned long long>(result.info.parameters), result.packing.c_str(),
-                      result.head.c_str(), result.kv.c_str(), result.isa.c_str(), result.test.threads,
-                      result.test.name().c_str(), result.test.tokens, result.test.depth, result.rates.size(),
-                      result.median(), result.rates.front(), result.rates.back());
+                      result.head.c_str(), result.kv.c_str(), memory_csv(result.memory).c_str(), result.isa.c_str(),
+                      result.test.threads, result.test.name().c_str(), result.test.tokens, result.test.depth,
+                      result.rates.size(), result.median(), result.rates.front(), result.rates.back());
   }
   return text;
+}
+
+Json memory_json(const std::optional<WeightsMemory>& memory) {
+  if (!memory) return nullptr;
+  return {{"mapped", memory->mapped}, {"page_bytes", memory->page_bytes}, {"huge_bytes", memory->huge_bytes}};
 }
 
 std::string as_json(const std::vector<Result>& results) {
@@ -214,6 +230,7 @@ std::string as_json(const std::vector<Result>& results) {
                     {"packing", result.packing},
                     {"head", result.head},
                     {"kv", result.kv},
+                    {"memory", memory_json(result.memory)},
                     {"isa", result.isa},
                     {"threads", result.test.threads},
                     {"test", result.test.name()},
@@ -242,12 +259,13 @@ void bench_model(const Options& options, const std::vector<Test>& tests, std::ve
     if (!runner || test.threads != threads) {
       runner = nullptr;  // before the next takes its memory
       threads = test.threads;
-      runner = std::make_unique<Runner>(model.get(), info.vocabulary, context, SessionOptions{threads, options.kv},
-                                        options.logits);
+      runner = std::make_unique<Runner>(model.get(), info.vocabulary, context,
+                                        SessionOptions{threads, options.kv, threads}, options.logits);
     }
+    std::vector<double> rates = runner->measure(test, options.repetitions);
     results.push_back({path, info, without_controls(name), info.isa, info.packing, info.head,
-                       options.kv == BITNET_KV_INT8 ? "int8" : "f16", test,
-                       runner->measure(test, options.repetitions)});
+                       options.kv == BITNET_KV_INT8 ? "int8" : "f16", weights_memory(path, info.resident_bytes), test,
+                       std::move(rates)});
   }
 }
 
@@ -316,7 +334,9 @@ void add_bench(CLI::App& program) {
       "next;\n"
       "pp512@4096 does so after 4096 others. Each figure is the median of the repetitions, in tokens per second, with "
       "the\n"
-      "slowest and the fastest.\n\n"
+      "slowest and the fastest. `memory` says how the weights lay in it: mapped from the file, or copied, and in pages "
+      "of\n"
+      "which size.\n\n"
       "Examples:\n"
       "  bitnet bench -m model.bitnet -t 1,2,4\n"
       "  bitnet bench -m model.bitnet -p 16,512 -n 64 --depth 0,4096\n"

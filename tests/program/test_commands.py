@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import math
+import mmap
 import struct
 import unittest
 
@@ -185,13 +186,24 @@ class Commands(unittest.TestCase):
             rates = result["tokens_per_second"]
             self.assertEqual(len(rates["all"]), 2)
             self.assertTrue(0 < rates["min"] <= rates["median"] <= rates["max"])
+            self.assertEqual(result["memory"], {"mapped": True, "page_bytes": mmap.PAGESIZE, "huge_bytes": 0})
         rows = list(csv.DictReader(io.StringIO(self.succeed(*common, "csv").decode())))
+        self.assertEqual({(row["mapped"], row["page_bytes"]) for row in rows}, {("1", str(mmap.PAGESIZE))})
         self.assertEqual([row["test"] for row in rows], [r["test"] for r in results])
         self.assertEqual({row["packing"] for row in rows}, {"i2"})
         for form, separator in (("table", "  "), ("md", "|")):
             lines = self.succeed(*common, form).decode().splitlines()
             self.assertEqual(len({len(line) for line in lines}), 1, "columns are aligned")
             self.assertIn(separator, lines[0])
+            self.assertIn("mapped, ", lines[-1])
+
+    def test_bench_tells_a_mapped_file_from_a_copy(self):
+        unpacked = FOLDER / "unpacked.bitnet"
+        self.succeed("convert", "--zstd", "--force", "-q", tiny(), unpacked)
+        for model, mapped in ((tiny(), True), (unpacked, False)):
+            results = json.loads(self.succeed("bench", "-m", model, "-p", "4", "-n", "0", "-t", "1", "-r", "1",
+                                              "-o", "json"))["results"]
+            self.assertEqual(results[0]["memory"]["mapped"], mapped)
 
     def test_bench_at_depths(self):
         results = json.loads(self.succeed("bench", "-m", tiny(), "-p", "4", "-n", "2", "-t", "1", "-r", "1",
