@@ -280,7 +280,7 @@ constexpr size_t kFewestI2[3] = {25, 10, 4}, kFewestT5[3] = {25, 10, 4};
 #if !defined(__AVX512BW__)
 BITNET_INLINE F32 times(F32 x, const float* p) { return x * *p; }
 #endif
-#if !defined(__AVX512VNNI__)
+#if !(defined(__AVX512BW__) && defined(__AVX512VNNI__))
 BITNET_INLINE S32 add_pairs(S32 s, S16 a, const uint32_t* p) { return s + multiply_pairs(a, (S16)(U32{} + *p)); }
 #endif
 
