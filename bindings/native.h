@@ -215,7 +215,7 @@ class Logits {
   Logits(const Logits&) = delete;
   Logits& operator=(const Logits&) = delete;
 
-  uintptr_t address() const { return reinterpret_cast<uintptr_t>(values_.data()); }
+  uint64_t address() const { return reinterpret_cast<uintptr_t>(values_.data()); }  // SWIG's uintptr_t has 32 bits
   size_t size() const { return values_.size(); }
   std::vector<float> copy() const { return {values_.begin(), values_.end()}; }
 

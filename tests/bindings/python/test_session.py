@@ -129,6 +129,16 @@ def test_logits_without_a_copy_hold_the_session(session):
     assert (part == kept).all()
 
 
+def test_logits_wherever_they_lie(model):
+    tokens = [5] * 300
+    sessions = [model.session(threads=1, context=300) for _ in range(4)]  # too much for what malloc has below 4 GiB
+    for session in sessions:
+        session.eval(tokens, logits="all")
+    with bitnet.Sampler() as sampler:
+        for session in sessions:
+            assert session.logits(299, copy=False).argmax() == sampler.sample(session)
+
+
 def test_batch(model):
     sessions = [model.session(threads=1) for _ in range(3)]
     bitnet.eval_batch([(session, [5, 6, 7 + i]) for i, session in enumerate(sessions)])
