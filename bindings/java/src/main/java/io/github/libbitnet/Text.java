@@ -20,8 +20,7 @@ final class Text {
   static ByteBuffer direct(ByteBuffer data) {
     if (data.isDirect()) return data.slice();
     ByteBuffer copy = ByteBuffer.allocateDirect(data.remaining());
-    copy.put(data.duplicate());
-    copy.flip();
+    copy.duplicate().put(data.duplicate());
     return copy;
   }
 

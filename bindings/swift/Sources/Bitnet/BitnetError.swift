@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+import CBitnet
+import Foundation
+
+/// What a call of the library failed with. A cancelled task gets a `CancellationError` instead.
+public struct BitnetError: LocalizedError, Equatable {
+  /// The kind of failure. More may come.
+  public enum Status: Int32, Sendable {
+    /// An argument or option is wrong.
+    case argument = -1
+    /// Out of memory.
+    case memory = -2
+    /// The system refused to open, read or write a file.
+    case io = -3
+    /// A file is damaged, truncated or not what it claims to be.
+    case format = -4
+    /// Well-formed, but this version cannot do it.
+    case unsupported = -5
+    /// The tokens do not fit the session's context.
+    case context = -6
+    /// A progress callback asked to stop.
+    case cancelled = -7
+    /// A saved state belongs to another model.
+    case mismatch = -9
+    /// A mistake in the library: please report it.
+    case `internal` = -10
+  }
+
+  public let status: Status
+  /// What was wrong, where, and what to do about it.
+  public let message: String
+  public var errorDescription: String? { message }
+}
+
+/// Throws what a status stands for. The message is of this thread's latest failure.
+func check(_ status: bitnet_status) throws {
+  if status.rawValue < 0 {
+    throw BitnetError(
+      status: .init(rawValue: Int32(status.rawValue)) ?? .internal, message: String(cString: bitnet_last_error()))
+  }
+}
+
+/// C counts without a sign.
+func count(_ value: Int, _ name: String) throws -> UInt32 {
+  guard let count = UInt32(exactly: value) else {
+    throw BitnetError(status: .argument, message: "\(name) is out of range: \(value)")
+  }
+  return count
+}
+
+/// Text for a C function that knows its end by a zero byte.
+func cString(_ text: String, _ name: String) throws -> ContiguousArray<CChar> {
+  if text.utf8.contains(0) { throw BitnetError(status: .argument, message: "\(name) contains a zero byte") }
+  return text.utf8CString
+}
+
+/// Calls `fill` with a buffer, and with a larger one if it was too small.
+func filled<T>(guess: Int, _ zero: T, _ fill: (UnsafeMutablePointer<T>, Int, inout Int) -> bitnet_status) throws -> [T] {
+  var capacity = max(guess, 1)
+  while true {
+    var needed = 0
+    var status = BITNET_OK
+    let items = [T](unsafeUninitializedCapacity: capacity) { buffer, initialized in
+      buffer.initialize(repeating: zero)
+      status = fill(buffer.baseAddress!, capacity, &needed)
+      initialized = status == BITNET_OK ? needed : 0
+    }
+    if status != BITNET_ERROR_BUFFER {
+      try check(status)
+      return items
+    }
+    capacity = needed
+  }
+}
+
+func text(_ utf8: [CChar]) -> String { String(decoding: utf8.map { UInt8(bitPattern: $0) }, as: UTF8.self) }
+
+extension Array {
+  /// The elements as C takes them: null where there are none.
+  func withPointer<R>(_ body: (UnsafePointer<Element>?, Int) throws -> R) rethrows -> R {
+    try withUnsafeBufferPointer { try body($0.baseAddress, $0.count) }
+  }
+}

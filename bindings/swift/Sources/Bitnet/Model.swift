@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+import CBitnet
+import Foundation
+
+/// A turn of a conversation.
+public struct Message: Sendable, Equatable {
+  public var role: String
+  public var content: String
+
+  public init(role: String, content: String) {
+    self.role = role
+    self.content = content
+  }
+  public static func system(_ content: String) -> Message { Message(role: "system", content: content) }
+  public static func user(_ content: String) -> Message { Message(role: "user", content: content) }
+  public static func assistant(_ content: String) -> Message { Message(role: "assistant", content: content) }
+}
+
+/// Names, sizes and special tokens of a model.
+public struct ModelInfo: Sendable, Equatable {
+  public let name, license, architecture, isa, packing, head: String
+  public let parameters, ternaryParameters, fileBytes, residentBytes: UInt64
+  public let vocabulary, context, layers, hidden, ffn, heads, kvHeads, headDim: Int
+  public let bos, eos: Token?
+  public let hasChatTemplate: Bool
+}
+
+/// How text becomes tokens, and tokens text.
+public struct TextOptions: OptionSet, Sendable {
+  public let rawValue: UInt32
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+  /// From text: what looks like "<|eot_id|>" becomes that control token, so never for text from strangers. To text: control
+  /// tokens are written out.
+  public static let special = TextOptions(rawValue: UInt32(BITNET_TEXT_SPECIAL))
+  /// From text: adds the begin and end tokens that the vocabulary asks for.
+  public static let bosEos = TextOptions(rawValue: UInt32(BITNET_TEXT_BOS_EOS))
+}
+
+/// Weights and vocabulary, shared by any number of sessions and tasks, which keep it alive.
+public final class Model: @unchecked Sendable {  // a bitnet_model may be used by any thread
+  let pointer: OpaquePointer
+  private let memory: UnsafeMutableRawPointer?
+
+  /// Tells how many of how many bytes are through, on the thread that opens. False cancels.
+  public typealias Progress = (_ done: UInt64, _ total: UInt64) -> Bool
+
+  /// Opens a `.bitnet` file, which is mapped and used as it lies, or a GGUF file, which is repacked in memory.
+  ///
+  /// - Parameters:
+  ///   - isa: The kernel set; nil: the fastest.
+  ///   - verify: Checks every tensor's checksum, for which the whole file is read.
+  public init(path: String, isa: String? = nil, verify: Bool = false, progress: Progress? = nil) throws {
+    let path = try cString(path, "the path")
+    memory = nil
+    pointer = try Self.open(isa, verify, progress) { options, model in
+      path.withUnsafeBufferPointer { bitnet_open($0.baseAddress, options, model) }
+    }
+  }
+
+  /// Opens what is in memory, of which it keeps a copy.
+  public init(data: Data, isa: String? = nil, verify: Bool = false, progress: Progress? = nil) throws {
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(data.count, 1), alignment: 64)
+    data.copyBytes(to: memory.assumingMemoryBound(to: UInt8.self), count: data.count)
+    do {
+      pointer = try Self.open(isa, verify, progress) { bitnet_open_memory(memory, data.count, $0, $1) }
+    } catch {
+      memory.deallocate()
+      throw error
+    }
+    self.memory = memory
+  }
+
+  deinit {
+    bitnet_close(pointer)
+    memory?.deallocate()
+  }
+
+  private static func open(
+    _ isa: String?, _ verify: Bool, _ progress: Progress?,
+    _ call: (UnsafePointer<bitnet_open_options>, UnsafeMutablePointer<OpaquePointer?>) -> bitnet_status
+  ) throws -> OpaquePointer {
+    var options = bitnet_open_options()
+    options.size = MemoryLayout<bitnet_open_options>.size
+    options.verify = verify ? 1 : 0
+    let isa = try isa.map { try cString($0, "isa") } ?? []
+    var model: OpaquePointer?
+    try withoutActuallyEscaping(progress ?? { _, _ in true }) { progress in
+      try withUnsafePointer(to: progress) { progress in
+        options.progress = { user, done, total in
+          user!.assumingMemoryBound(to: Progress.self).pointee(done, total) ? 0 : 1
+        }
+        options.progress_user = UnsafeMutableRawPointer(mutating: progress)
+        try isa.withUnsafeBufferPointer { isa in
+          options.isa = isa.isEmpty ? nil : isa.baseAddress
+          try check(call(&options, &model))
+        }
+      }
+    }
+    return model!
+  }
+
+  /// Names, sizes and special tokens.
+  public var info: ModelInfo {
+    var info = bitnet_model_info()
+    info.size = MemoryLayout<bitnet_model_info>.size
+    _ = bitnet_model_get_info(pointer, &info)  // cannot fail with these arguments
+    return ModelInfo(
+      name: String(cString: info.name), license: String(cString: info.license),
+      architecture: String(cString: info.architecture), isa: String(cString: info.isa),
+      packing: String(cString: info.packing), head: String(cString: info.head), parameters: info.parameters,
+      ternaryParameters: info.ternary_parameters, fileBytes: info.file_bytes, residentBytes: info.resident_bytes,
+      vocabulary: Int(info.vocabulary), context: Int(info.context), layers: Int(info.layers), hidden: Int(info.hidden),
+      ffn: Int(info.ffn), heads: Int(info.heads), kvHeads: Int(info.kv_heads), headDim: Int(info.head_dim),
+      bos: info.bos < 0 ? nil : info.bos, eos: info.eos < 0 ? nil : info.eos,
+      hasChatTemplate: info.has_chat_template != 0)
+  }
+
+  /// Free-form entries of the file, in its order.
+  public var metadata: [(key: String, value: String)] {
+    var entries: [(key: String, value: String)] = []
+    var key: UnsafePointer<CChar>?
+    var value: UnsafePointer<CChar>?
+    while bitnet_model_metadata(pointer, entries.count, &key, &value) == BITNET_OK {
+      entries.append((String(cString: key!), String(cString: value!)))
+    }
+    return entries
+  }
+
+  /// The tokens of a text.
+  public func tokenize(_ text: String, _ options: TextOptions = []) throws -> [Token] {
+    var text = text
+    return try text.withUTF8 { bytes in
+      try bytes.withMemoryRebound(to: CChar.self) { bytes in
+        try filled(guess: bytes.count / 2 + 16, Token(0)) {
+          bitnet_tokenize(pointer, bytes.baseAddress, bytes.count, options.rawValue, $0, $1, &$2)
+        }
+      }
+    }
+  }
+
+  /// The text of tokens. Characters cut in half become U+FFFD.
+  public func detokenize(_ tokens: [Token], _ options: TextOptions = []) throws -> String {
+    try tokens.withPointer { tokens, count in
+      text(
+        try filled(guess: count * 8 + 16, CChar(0)) {
+          bitnet_detokenize(pointer, tokens, count, options.rawValue, $0, $1, &$2)
+        })
+    }
+  }
+
+  /// Whether no plain text is written by the token.
+  public func isControl(_ token: Token) -> Bool { bitnet_token_is_control(pointer, token) != 0 }
+  /// Whether the token ends a generation.
+  public func isEnd(_ token: Token) -> Bool { bitnet_token_is_end(pointer, token) != 0 }
+
+  /// A conversation as the model's chat template writes it; with `reply`, up to where the assistant's answer begins.
+  public func chatPrompt(_ messages: [Message], reply: Bool = true) throws -> String {
+    let texts = try messages.flatMap { [try cString($0.role, "a role"), try cString($0.content, "a message")] }
+    return try withPointers(to: texts) { texts in
+      let messages = (0..<messages.count).map { bitnet_message(role: texts[2 * $0], content: texts[2 * $0 + 1]) }
+      return try messages.withPointer { messages, count in
+        text(
+          try filled(guess: 1024, CChar(0)) {
+            bitnet_chat_format(pointer, messages, count, reply ? 1 : 0, $0, $1, &$2)
+          })
+      }
+    }
+  }
+
+  /// An empty session.
+  public func session(_ options: SessionOptions = SessionOptions()) throws -> Session {
+    var cOptions = try options.toC()
+    var session: OpaquePointer?
+    try check(bitnet_session_create(pointer, &cOptions, &session))
+    return Session(self, session!)
+  }
+
+  /// The bytes that such a session takes besides the model.
+  public func sessionMemory(_ options: SessionOptions = SessionOptions()) throws -> UInt64 {
+    var cOptions = try options.toC()
+    var bytes: UInt64 = 0
+    try check(bitnet_session_memory(pointer, &cOptions, &bytes))
+    return bytes
+  }
+}

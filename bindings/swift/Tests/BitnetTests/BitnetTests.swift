@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+import Bitnet
+import Foundation
+import XCTest
+
+private let prompt = "It was a fine morning, and"
+
+private func variable(_ name: String) -> String {
+  guard let value = ProcessInfo.processInfo.environment[name] else { fatalError("\(name) is not set; ctest -L swift sets it") }
+  return value
+}
+
+private func status(of body: () async throws -> Void) async -> BitnetError.Status? {
+  do {
+    try await body()
+    return nil
+  } catch {
+    return (error as? BitnetError)?.status
+  }
+}
+
+private func limit(_ tokens: Int, _ sampler: SamplerOptions = SamplerOptions(), stop: [String] = []) -> GenerateOptions {
+  GenerateOptions(maxTokens: tokens, sampler: sampler, stop: stop)
+}
+
+private func whole(_ stream: AsyncThrowingStream<String, Error>) async throws -> String {
+  var text = ""
+  for try await piece in stream { text += piece }
+  return text
+}
+
+final class BitnetTests: XCTestCase {
+  private static let shared = try! Model(path: variable("BITNET_MODEL"))
+  private let model = BitnetTests.shared
+
+  private func session(context: Int = 0) throws -> Session { try model.session(SessionOptions(context: context, threads: 1)) }
+
+  private func golden() throws -> String {
+    String(try String(contentsOfFile: variable("BITNET_GOLDEN"), encoding: .utf8).dropLast())
+  }
+
+  /// More than is computed in seconds.
+  private func longPrompt() throws -> [Token] {
+    Array(try model.tokenize(String(repeating: prompt, count: 2500)).prefix(19000))
+  }
+
+  func testGeneratesWhatCDoes() async throws {
+    var pieces: [String] = []
+    for try await piece in try session().generate(prompt, limit(100)) { pieces.append(piece) }
+    XCTAssertEqual(pieces.joined(), try golden())
+    XCTAssertGreaterThan(pieces.count, 50)
+  }
+
+  func testGeneratesFromTokens() async throws {
+    let tokens = [model.info.bos!] + (try model.tokenize(prompt))
+    let text = try await whole(session().generate(tokens: tokens, limit(100)))
+    XCTAssertEqual(text, try golden())
+  }
+
+  func testOpensFromMemory() async throws {
+    let data = try Data(contentsOf: URL(fileURLWithPath: variable("BITNET_MODEL")))
+    var told: UInt64 = 0
+    let session = try Model(data: data, verify: true, progress: { _, total in told = total; return true }).session()
+    let text = try await whole(session.generate(prompt, limit(100)))  // the model is kept by its session alone
+    XCTAssertEqual(text, try golden())
+    XCTAssertGreaterThan(told, 0)
+  }
+
+  func testErrorsSayWhatIsWrong() async throws {
+    XCTAssertThrowsError(try Model(path: "état 🌍.bitnet")) { error in
+      XCTAssertEqual((error as? BitnetError)?.status, .io)
+      XCTAssert(error.localizedDescription.contains("état 🌍.bitnet"), error.localizedDescription)
+    }
+    let path = variable("BITNET_MODEL")
+    let statuses: [BitnetError.Status?] = [
+      await status { _ = try Model(data: Data([1, 2, 3])) },
+      await status { _ = try Model(data: Data()) },
+      await status { _ = try Model(path: path + "\0x") },
+      await status { _ = try Model(path: path, isa: "none") },
+      await status { _ = try Model(path: path, verify: true, progress: { _, _ in false }) },
+      await status { _ = try self.model.session(SessionOptions(threads: -1)) },
+      await status { _ = try Sampler(SamplerOptions(temperature: -1)) },
+      await status { try await self.session().eval([]) },
+      await status { try await self.session().eval([4096]) },
+      await status { _ = try self.session().logits(row: -1) },
+      await status { try self.session().rewind(to: 1) },
+      await status { try self.session().load(Data([1, 2, 3])) },
+      await status { _ = try await whole(self.session(context: 8).generate(prompt + prompt)) },
+    ]
+    XCTAssertEqual(
+      statuses,
+      [
+        .format, .format, .argument, .unsupported, .cancelled, .argument, .argument, .argument, .argument, .argument,
+        .argument, .format, .context,
+      ])
+  }
+
+  func testInfoAndText() throws {
+    let info = model.info
+    XCTAssertEqual(info.vocabulary, 4096)
+    XCTAssertEqual(info.packing, "i2")
+    XCTAssertNotNil(info.bos)
+    XCTAssertFalse(model.metadata.isEmpty)
+    for text in ["", "naïve 🌍\0 text", prompt] {
+      XCTAssertEqual(try model.detokenize(try model.tokenize(text)), text)
+    }
+    XCTAssertEqual(try model.tokenize("a", .bosEos).first, info.bos)
+    XCTAssertTrue(model.isControl(info.bos!))
+    XCTAssertThrowsError(try model.detokenize([-1]))
+    XCTAssertGreaterThan(try model.sessionMemory(), 0)
+  }
+
+  func testSamplingOptionsArePassedOn() async throws {
+    func sampled(_ set: (inout SamplerOptions) -> Void) async throws -> String {
+      var options = SamplerOptions()
+      set(&options)
+      return try await whole(session().generate(prompt, limit(20, options)))
+    }
+    let greedy = try await sampled { _ in }
+    let hot = try await sampled { $0.temperature = 1; $0.seed = 1 }
+    let again = try await sampled { $0.temperature = 1; $0.seed = 1 }
+    XCTAssertEqual(hot, again)
+    let same: [(inout SamplerOptions) -> Void] = [
+      { $0.temperature = 1; $0.topK = 1 }, { $0.temperature = 1; $0.topP = 1e-9 }, { $0.temperature = 1; $0.minP = 1 },
+    ]
+    for set in same {
+      let text = try await sampled(set)
+      XCTAssertEqual(text, greedy)
+    }
+    let first = try model.tokenize(greedy)[0]
+    let other: [(inout SamplerOptions) -> Void] = [
+      { $0.temperature = 1; $0.seed = 2 }, { $0.repetitionPenalty = 1.9 }, { $0.frequencyPenalty = 1.9 },
+      { $0.presencePenalty = 1.9 }, { $0.logitBias[first] = -.infinity },
+    ]
+    for set in other {
+      let text = try await sampled(set)
+      XCTAssertNotEqual(text, greedy)
+    }
+  }
+
+  func testStopStrings() async throws {
+    let text = try await whole(session().generate(prompt, limit(100, stop: ["never", "\n\n"])))
+    XCTAssertEqual(text, try golden().components(separatedBy: "\n\n")[0])
+  }
+
+  func testOwnLoop() async throws {
+    let session = try session()
+    let tokens = try model.tokenize(prompt)
+    try await session.eval(tokens, logits: .all)
+    let last = try session.logits(row: tokens.count - 1)
+    let best = Token(last.indices.max { last[$0] < last[$1] }!)
+    XCTAssertEqual(try Sampler().sample(session), best)
+    XCTAssertEqual(try Sampler().sample(last), best)
+    XCTAssertEqual(session.tokens, tokens)
+    try session.rewind()
+    try await session.eval(tokens)
+    XCTAssertEqual(try session.logits(), last)
+    let sampler = try Sampler(SamplerOptions(seed: 7, temperature: 2))
+    let draws = try (0..<20).map { _ in try sampler.sample(session) }
+    sampler.reseed(7)
+    XCTAssertEqual(try (0..<20).map { _ in try sampler.sample(session) }, draws)
+  }
+
+  func testState() async throws {
+    let session = try session()
+    _ = try await whole(session.generate(prompt, limit(10)))
+    let path = NSTemporaryDirectory() + "/état-\(UUID()).state"
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try session.save(path: path)
+    let copies = [try self.session(), try self.session(), try session.fork()]
+    try copies[0].load(path: path)
+    try copies[1].load(try session.save())
+    let rest = try await whole(session.generate(" and", limit(20)))
+    for copy in copies {
+      let text = try await whole(copy.generate(" and", limit(20)))
+      XCTAssertEqual(text, rest)
+      XCTAssertEqual(copy.tokens, session.tokens)
+    }
+  }
+
+  func testChats() async throws {
+    let model = try Model(path: variable("BITNET_CHAT_MODEL"))
+    XCTAssertTrue(model.info.hasChatTemplate)
+    let messages = [Message.system("Be brief."), .user("Hello 🌍")]
+    XCTAssert(try model.chatPrompt(messages).contains("Hello 🌍"))
+    let session = try model.session()
+    let first = try await whole(session.chat(messages, limit(8)))
+    let again = try await whole(session.chat(messages, limit(8)))
+    XCTAssertEqual(first, again)
+    XCTAssertThrowsError(try model.chatPrompt([.user("a\0b")]))
+  }
+
+  func testCancellingStopsALongPrompt() async throws {
+    let session = try session(context: 20000)
+    let tokens = try longPrompt()
+    let calls: [@Sendable () async throws -> Void] = [
+      { try await session.eval(tokens) },
+      { _ = try await whole(session.generate(tokens: tokens)) },
+    ]
+    for call in calls {
+      let task = Task { try await call() }
+      try await Task.sleep(nanoseconds: 300_000_000)
+      let asked = Date()
+      task.cancel()
+      let result = await task.result
+      XCTAssertLessThan(Date().timeIntervalSince(asked), 2)
+      XCTAssertThrowsError(try result.get()) { XCTAssert($0 is CancellationError, "\($0)") }
+      try session.rewind()
+    }
+    let text = try await whole(session.generate(prompt, limit(100)))
+    XCTAssertEqual(text, try golden())
+  }
+
+  func testCancellingOneForkLeavesTheOther() async throws {
+    let session = try session(context: 20000)
+    let fork = try session.fork()
+    let tokens = try longPrompt()
+    let task = Task { try await session.eval(tokens) }
+    let other = Task { try await whole(fork.generate(prompt, limit(100))) }
+    try await Task.sleep(nanoseconds: 200_000_000)
+    task.cancel()
+    let text = try await other.value
+    XCTAssertEqual(text, try golden())
+    _ = await task.result
+  }
+
+  func testComputesNoFurtherThanIsAskedFor() async throws {
+    let session = try session()
+    for try await _ in session.generate(prompt) { break }
+    XCTAssertLessThan(session.position, 20)
+  }
+
+  func testChangingTheSessionEndsItsText() async throws {
+    let session = try session()
+    var pieces = session.generate(prompt).makeAsyncIterator()
+    _ = try await pieces.next()
+    try session.rewind()
+    do {
+      _ = try await pieces.next()
+      XCTFail("no error")
+    } catch let error as BitnetError {
+      XCTAssertEqual(error.status, .argument)
+      XCTAssert(error.message.contains("over"))
+    }
+  }
+
+  func testTasksShareAModel() async throws {
+    let golden = try golden()
+    try await withThrowingTaskGroup(of: String.self) { group in
+      for _ in 0..<4 {
+        let session = try session()
+        group.addTask { try await whole(session.generate(prompt, limit(100))) }
+      }
+      for try await text in group { XCTAssertEqual(text, golden) }
+    }
+  }
+
+  func testTasksShareASession() async throws {
+    let session = try session()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<40 { group.addTask { try await session.eval([3]) } }
+      try await group.waitForAll()
+    }
+    XCTAssertEqual(session.position, 40)
+  }
+
+  #if os(Linux)
+    func testOpeningAThousandTimesDoesNotGrow() async throws {
+      func residentBytes() throws -> Int {
+        Int(try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")[1])! * 4096
+      }
+      func cycle() async throws {
+        let model = try Model(path: variable("BITNET_MODEL"))
+        _ = try await whole(model.session(SessionOptions(context: 64, threads: 1)).generate("It", limit(1)))
+      }
+      for _ in 0..<200 { try await cycle() }
+      let before = try residentBytes()
+      for _ in 0..<1000 { try await cycle() }
+      let growth = try residentBytes() - before
+      XCTAssertLessThan(growth, 64 << 20)  // a thousand of these sessions take 1.7 GB
+    }
+  #endif
+}
