@@ -78,8 +78,8 @@ struct Cpu {
                               {&sse2_kernels, true},
                               {&scalar_kernels, true}};
 
-  // avx512vbmi multiplies prompts by permuting 16-bit words. AMD's CPUs do that in one operation; Intel's take two, which
-  // compete for one port, and do twice as many dot products instead (uops.info).
+  // avx512vbmi multiplies prompts by permuting 16-bit words. AMD's CPUs do that in one operation; Intel's take two,
+  // which compete for one port, and do twice as many dot products instead (uops.info).
   Cpu() {
     if (!__builtin_cpu_is("amd")) std::swap(choices[0], choices[1]);
   }
