@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -19,13 +20,16 @@ void parallel_for(size_t count, const Work& work) {
   std::atomic<size_t> next{0};
   std::exception_ptr failure;
   std::mutex mutex;
+  const auto fail = [&] {
+    next = count;
+    const std::lock_guard lock(mutex);
+    if (!failure) failure = std::current_exception();
+  };
   const auto run = [&]() noexcept {
     try {
       for (size_t i; (i = next.fetch_add(1)) < count;) work(i);
     } catch (...) {
-      next = count;
-      const std::lock_guard lock(mutex);
-      if (!failure) failure = std::current_exception();
+      fail();
     }
   };
   const size_t cores = std::clamp<size_t>(std::thread::hardware_concurrency(), 1, 16);
@@ -33,8 +37,10 @@ void parallel_for(size_t count, const Work& work) {
   helpers.reserve(cores);
   try {
     for (size_t i = 1; i < std::min(cores, count); ++i) helpers.emplace_back(run);
-  } catch (const std::exception&) {
-    // A system that grants no more threads, or no memory for them, still has this one.
+  } catch (const std::system_error&) {
+    // A system that grants no more threads still has this one.
+  } catch (...) {
+    fail();
   }
   run();
   for (std::thread& helper : helpers) helper.join();
