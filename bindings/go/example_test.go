@@ -22,14 +22,14 @@ func Example() {
 	}
 	defer session.Close()
 
-	text := session.Generate(context.Background(), "It was a fine morning, and", &bitnet.GenerateOptions{MaxTokens: 13})
+	text := session.Generate(context.Background(), "It was a fine morning, and", &bitnet.GenerateOptions{MaxTokens: 14})
 	for text.Next() {
 		fmt.Print(text.Text())
 	}
 	if err := text.Err(); err != nil {
 		log.Fatal(err)
 	}
-	// Output: she was not able to be able to be able to be happy
+	// Output: she was not in the habit of being able to be in the room
 }
 
 // Every option is off unless it is set; the same seed writes the same text everywhere.

@@ -29,9 +29,9 @@ func ExampleGeneration_All() {
 			log.Fatal(err)
 		}
 		fmt.Print(text)
-		if text == " happy" {
+		if text == " room" {
 			break
 		}
 	}
-	// Output: she was not able to be able to be able to be happy
+	// Output: she was not in the habit of being able to be in the room
 }
