@@ -234,7 +234,7 @@ void ForwardPass::rotate_and_store(uint32_t layer) {
 }
 
 // A key or value as a row of the cache.
-void ForwardPass::round_kv(KvType type, const float* x, std::byte* row) {
+void ForwardPass::round_kv(KvType type, const float* x, std::byte* row) const {
   if (type == KvType::f16) return kernels_.to_f16(x, hyper_.head_dim, reinterpret_cast<f16*>(row));
   const float step = kernels_.quantize_kv(x, hyper_.head_dim, reinterpret_cast<uint8_t*>(row));
   std::memcpy(row + hyper_.head_dim, &step, sizeof step);

@@ -65,7 +65,7 @@ class ForwardPass {
   void norm_quantize(RowOf row, const float* weight, uint32_t n, Packing packing);
   void multiply(std::initializer_list<Product> products);
   void rotate_and_store(uint32_t layer);
-  void round_kv(KvType type, const float* x, std::byte* row);
+  void round_kv(KvType type, const float* x, std::byte* row) const;
   void attend(uint32_t layer);
   void attend_tile(uint32_t layer, Tile tile, uint32_t kv_head, uint32_t worker);
   void attend_row(uint32_t layer);
