@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "api/open_options.h"
 #include "commands.h"
 #include "options.h"
 #include "terminal.h"
@@ -25,11 +26,8 @@ void dummy(const Options& options) {
   const Stopwatch time;
   ProgressBar bar("writing");
   DummyOptions made;
-  made.packing = options.packing == BITNET_PACKING_T5 ? Packing::t5 : Packing::i2;
-  if (options.head != BITNET_HEAD_DEFAULT && options.head != BITNET_HEAD_F16 && options.head != BITNET_HEAD_INT8) {
-    throw Stop(kUsage, "a dummy's head is f16 or int8; `bitnet convert` makes the others of it");
-  }
-  made.head = options.head == BITNET_HEAD_INT8 ? HeadType::int8 : HeadType::f16;
+  made.packing = make_packing(options.packing);
+  if (options.head != BITNET_HEAD_DEFAULT) made.head = make_head(options.head);
   made.seed = options.seed;
   made.progress = [&bar](uint64_t done, uint64_t total) { return ProgressBar::callback(&bar, done, total) == 0; };
   const uint64_t size = write_dummy(options.output, options.size, made);

@@ -5,7 +5,7 @@
 #include <system_error>
 
 #include "base/error.h"
-#include "engine/float_environment.h"
+#include "base/float_environment.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

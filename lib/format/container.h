@@ -27,6 +27,8 @@ enum class HeadType : uint8_t {
   q6,
   screened,  // f16, with a q5 screen beside it
 };
+// From some vocabulary on a screen pays: below it the head is a small part of a model.
+constexpr HeadType default_head(uint32_t vocabulary) { return vocabulary < 16384 ? HeadType::f16 : HeadType::screened; }
 
 // A GGUF file does not say which machine's I2_S it holds.
 enum class I2sLayout : uint8_t { x86, arm };

@@ -17,17 +17,10 @@ uint64_t write(const Source& source, const ConverterOptions& form, const std::st
   return writer.finish(model);
 }
 
-// From this vocabulary on a screen pays: below it the head is a small part of a model.
-constexpr uint32_t kScreenedVocabulary = 16384;
-
-HeadType default_head(const Source& source) {
-  return source.describe().hyper->vocabulary < kScreenedVocabulary ? HeadType::f16 : HeadType::screened;
-}
-
 uint64_t convert_gguf(const MappedFile& file, const std::string& out, const ConvertOptions& options) {
   const auto source = open_gguf_source(file.bytes(), {options.layout, options.quantize, true});
   const ConverterOptions form{options.packing.value_or(Packing::i2),
-                              options.head ? *options.head : default_head(*source)};
+                              options.head ? *options.head : default_head(source->describe().hyper->vocabulary)};
   return write(*source, form, out, options);
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/float_environment.h"
 #include "base/half.h"
 #include "base/parallel.h"
 #include "format/header.h"
@@ -254,20 +255,17 @@ class Converter {
   void convert_planes(const Job& job) {
     const uint32_t cols = job.spec.cols;
     const Planes planes = planes_of(job.tensor->type);
-    std::vector<float> scales(job.spec.rows), bounds(job.spec.rows);
+    const bool screen = job.tensor->name == kScreenName;
+    std::vector<float> scales(job.spec.rows), bounds(screen ? job.spec.rows : 0);
     stream(job, [&](uint32_t row, uint32_t count) {
       const auto halves = read_halves(job.spec, cols, row, count);
       std::vector<std::byte> packed(planes_bytes(planes, count, cols));
-      for (uint32_t r = 0; r < count; r += kTileRows) {
-        quantize_planes(planes, reinterpret_cast<const uint16_t*>(halves.data()) + size_t{r} * cols,
-                        std::min<size_t>(kTileRows, count - r), cols,
-                        reinterpret_cast<uint8_t*>(packed.data()) + planes_bytes(planes, r, cols), &scales[row + r],
-                        &bounds[row + r]);
-      }
+      quantize_planes(planes, reinterpret_cast<const uint16_t*>(halves.data()), count, cols,
+                      reinterpret_cast<uint8_t*>(packed.data()), &scales[row], screen ? &bounds[row] : nullptr);
       return packed;
     });
     job.tensor->scales = std::move(scales);
-    if (job.tensor->name == kScreenName) job.tensor->bounds = std::move(bounds);
+    job.tensor->bounds = std::move(bounds);
   }
 
   static float quantize_row(const uint16_t* halves, uint32_t cols, std::byte* out) {
@@ -319,6 +317,7 @@ bool Sink::keep(fb::TensorT& tensor, std::span<const std::byte> bytes) {
 }
 
 fb::ModelT convert_model(const Source& source, const ConverterOptions& options, Sink& sink, const Progress& progress) {
+  const DefaultFloatEnvironment environment;  // which threads that it starts inherit
   return Converter(source, options, sink, progress).run();
 }
 

@@ -10,8 +10,10 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#include "base/parallel.h"
 #include "format/container_writer.h"
 #include "format/layout.h"
+#include "format/planes_quantizer.h"
 
 namespace bitnet {
 namespace {
@@ -80,11 +82,16 @@ std::array<uint16_t, 256> half_table() {
 class DummyWriter {
  public:
   DummyWriter(const std::string& out, const Shape& shape, const DummyOptions& options)
-      : shape_(shape), options_(options), writer_(out, std::nullopt), random_(options.seed) {}
+      : shape_(shape),
+        options_(options),
+        head_(options.head.value_or(default_head(shape.vocabulary))),
+        writer_(out, std::nullopt),
+        random_(options.seed) {}
 
   uint64_t run() {
     fb::ModelT model = describe();
-    const auto specs = tensor_specs(*model.hyper, options_.head == HeadType::int8, false);
+    const auto specs =
+        tensor_specs(*model.hyper, head_ == HeadType::int8 || head_ == HeadType::q6, head_ == HeadType::screened);
     uint64_t total = 0;
     for (const TensorSpec& spec : specs) {
       auto tensor = std::make_unique<fb::TensorT>();
@@ -116,9 +123,12 @@ class DummyWriter {
         return type_of(options_.packing);
       case Role::embedding:
         return fb::Type::f16;
-      default:
-        return fb::Type::int8;
+      case Role::screen:
+        return fb::Type::q5;
+      case Role::head:
+        break;
     }
+    return head_ == HeadType::q6 ? fb::Type::q6 : fb::Type::int8;
   }
 
   fb::ModelT describe() const {
@@ -180,12 +190,16 @@ class DummyWriter {
       case fb::Type::f32:
         return fill_norm(tensor);
       case fb::Type::f16:
+        embedding_ = random_;
         return fill_rows(
-            tensor, 2, [&](std::byte* row) { fill_halves(tensor, row); }, meter);
+            tensor, 2, [&](std::byte* row) { fill_halves(tensor.cols, row, random_); }, meter);
       case fb::Type::int8:
         tensor.scales.assign(tensor.rows, 0.0866f / 127);
         return fill_rows(
             tensor, 1, [&](std::byte* row) { fill_bytes(row, tensor.cols); }, meter);
+      case fb::Type::q5:
+      case fb::Type::q6:
+        return fill_planes(tensor, meter);
       default:
         tensor.scales = {1.2f / std::sqrt(static_cast<float>(tensor.cols))};
         return fill_ternary(tensor, meter);
@@ -220,13 +234,39 @@ class DummyWriter {
     std::replace(out, out + count, std::byte{0x80}, std::byte{0x81});  // int8 rows keep to -127 .. 127
   }
 
-  void fill_halves(const fb::TensorT& tensor, std::byte* out) {
-    for (uint32_t i = 0; i < tensor.cols; i += sizeof(uint64_t)) {
-      const uint64_t bits = random_.next();
-      for (uint32_t j = 0; j < std::min<uint32_t>(sizeof bits, tensor.cols - i); ++j) {
+  void fill_halves(uint32_t cols, std::byte* out, Random& random) const {
+    for (uint32_t i = 0; i < cols; i += sizeof(uint64_t)) {
+      const uint64_t bits = random.next();
+      for (uint32_t j = 0; j < std::min<uint32_t>(sizeof bits, cols - i); ++j) {
         const uint16_t half = halves_[bits >> 8 * j & 255];
         std::memcpy(out + (i + j) * sizeof half, &half, sizeof half);
       }
+    }
+  }
+
+  // Of the embedding, which is made anew for it.
+  void fill_planes(fb::TensorT& tensor, ProgressMeter& meter) {
+    constexpr uint32_t kRows = 64, kParts = 16;
+    const Planes planes = planes_of(tensor.type);
+    const uint32_t cols = tensor.cols;
+    const bool screen = tensor.name == kScreenName;
+    tensor.scales.resize(tensor.rows);
+    tensor.bounds.resize(screen ? tensor.rows : 0);
+    std::vector<uint16_t> halves(size_t{kRows} * kParts * cols);
+    for (uint32_t begin = 0; begin < tensor.rows; begin += kRows * kParts) {
+      const uint32_t count = std::min(kRows * kParts, tensor.rows - begin);
+      for (uint32_t row = 0; row < count; ++row) {
+        fill_halves(cols, reinterpret_cast<std::byte*>(&halves[size_t{row} * cols]), embedding_);
+      }
+      std::vector<std::byte> packed(planes_bytes(planes, count, cols));
+      parallel_for((count + kRows - 1) / kRows, [&](size_t part) {
+        const size_t row = part * kRows;
+        quantize_planes(planes, &halves[row * cols], std::min<size_t>(kRows, count - row), cols,
+                        reinterpret_cast<uint8_t*>(packed.data()) + planes_bytes(planes, row, cols),
+                        &tensor.scales[begin + row], screen ? &tensor.bounds[begin + row] : nullptr);
+      });
+      writer_.write(packed);
+      meter.advance(packed.size());
     }
   }
 
@@ -255,8 +295,10 @@ class DummyWriter {
 
   const Shape& shape_;
   const DummyOptions& options_;
+  const HeadType head_;
   ContainerWriter writer_;
   Random random_;
+  Random embedding_ = random_;  // as it was before the embedding
   const std::array<uint8_t, 256> bytes_ = byte_table(options_.packing);
   const std::array<uint16_t, 256> halves_ = half_table();
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,7 +13,7 @@ namespace bitnet {
 
 struct DummyOptions {
   Packing packing = Packing::i2;
-  HeadType head = HeadType::f16;
+  std::optional<HeadType> head = {};  // not given: F16, for large vocabularies with a screen
   uint64_t seed = 1;
   Progress progress = {};
 };

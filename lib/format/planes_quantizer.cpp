@@ -51,10 +51,8 @@ float bound_of(double error, double norm, size_t cols) {
   return std::nextafter(static_cast<float>(bound * (1 + 1e-9)), std::numeric_limits<float>::infinity());
 }
 
-}  // namespace
-
-void quantize_planes(Planes planes, const uint16_t* halves, size_t rows, size_t cols, uint8_t* out, float* scales,
-                     float* bounds) {
+// One row of tiles.
+void quantize_tiles(Planes planes, const uint16_t* halves, size_t rows, size_t cols, uint8_t* out, float* scales) {
   const size_t padded = tiles_per_row(cols) * kTileCols, groups = padded / kGroupCols;
   const float middle = static_cast<float>(middle_code(planes));
   std::vector<float> w(padded), group_scales(groups);
@@ -67,7 +65,6 @@ void quantize_planes(Planes planes, const uint16_t* halves, size_t rows, size_t 
       largest = std::max(largest, std::fabs(group_scales[g]));
     }
     const float scale = largest > 0 ? largest / 127 : 1;
-    double error = 0, norm = 0;
     for (size_t g = 0; g < groups; ++g) {
       uint8_t* tile = out + g / 4 * tile_bytes(planes);
       const float code = std::nearbyint(group_scales[g] / scale);
@@ -76,15 +73,39 @@ void quantize_planes(Planes planes, const uint16_t* halves, size_t rows, size_t 
       for (size_t c = g * kGroupCols; c < (g + 1) * kGroupCols; ++c) {
         const float q = code == 0 ? 0 : nearest(w[c] / unit, middle);
         write_code(planes, tile, r, c % kTileCols, static_cast<int>(q) + middle_code(planes));
-        const double value = static_cast<double>(scale) * code * q;  // exact: 24 + 7 + 6 bits
-        error += (w[c] - value) * (w[c] - value);
-        norm += value * value;
       }
     }
-    if (r >= rows) continue;
-    scales[r] = scale;
-    bounds[r] = bound_of(std::sqrt(error), std::sqrt(norm), cols);
+    if (r < rows) scales[r] = scale;
   }
+}
+
+}  // namespace
+
+void quantize_planes(Planes planes, const uint16_t* halves, size_t rows, size_t cols, uint8_t* out, float* scales,
+                     float* bounds) {
+  for (size_t begin = 0; begin < rows; begin += kTileRows) {
+    const size_t count = std::min(kTileRows, rows - begin);
+    uint8_t* const tiles = out + planes_bytes(planes, begin, cols);
+    quantize_tiles(planes, halves + begin * cols, count, cols, tiles, scales + begin);
+    if (bounds == nullptr) continue;
+    for (size_t r = begin; r < begin + count; ++r) {
+      bounds[r] = screen_bound(planes, tiles, r - begin, scales[r], halves + r * cols, cols);
+    }
+  }
+}
+
+float screen_bound(Planes planes, const uint8_t* tiles, size_t row, float scale, const uint16_t* halves, size_t cols) {
+  double error = 0, norm = 0;
+  for (size_t c = 0; c < cols; ++c) {
+    const uint8_t* tile = tiles + c / kTileCols * tile_bytes(planes);
+    const auto group_scale = static_cast<int8_t>(tile[c % kTileCols / kGroupCols * kTileRows + row]);
+    const int q = read_code(planes, tile, row, c % kTileCols) - middle_code(planes);
+    const double value = static_cast<double>(scale) * group_scale * q;  // exact: 24 + 7 + 6 bits
+    const double deviation = static_cast<double>(half_to_float(halves[c])) - value;
+    error += deviation * deviation;
+    norm += value * value;
+  }
+  return bound_of(std::sqrt(error), std::sqrt(norm), cols);
 }
 
 }  // namespace bitnet

@@ -9,12 +9,15 @@
 
 namespace bitnet {
 
-// One row of tiles from `rows` (at most kTileRows) rows of `cols` finite halves. out: planes_bytes(planes, 1, cols)
-// zeros. Fills in a scale and a bound for each row.
-//
-// The bound says how far the screened logit s of a row, as head_q5 and head_q6 compute it, can be from its exact logit,
-// as head_f16 does: |s - exact| <= bound * |x|, for any finite x in a range that the screen's user checks (no overflow,
-// no underflow). With w the row, v what it was rounded to, y what the kernel rounds x to, n the columns, u = 2^-24:
+// Rows of `cols` finite halves. out: planes_bytes(planes, rows, cols) zeros. Fills in a scale and, unless bounds is
+// null, a bound for each row.
+void quantize_planes(Planes planes, const uint16_t* halves, size_t rows, size_t cols, uint8_t* out, float* scales,
+                     float* bounds);
+
+// The bound of row `row` of a row of tiles, which has this scale and was rounded from these halves. It says how far the
+// screened logit s of a row, as head_q5 and head_q6 compute it, can be from its exact logit, as head_f16 does: |s -
+// exact| <= bound * |x|, for any finite x in a range that the screen's user checks (no overflow, no underflow). With w
+// the row, v what it was rounded to, y what the kernel rounds x to, n the columns, u = 2^-24:
 //
 //   w x - v y  =  (w - v) x + v (x - y), so that by Cauchy and Schwarz  |w x - v y| <= |w - v| |x| + |v| |x - y|.
 //
@@ -24,7 +27,6 @@ namespace bitnet {
 // |v| |y|. |w| <= |v| + |w - v|, and twice d covers the products of these small factors. Together
 //
 //   bound = |w - v| (1 + 2 d) + |v| (sqrt(n) / 60000 + 4 d),  rounded up.
-void quantize_planes(Planes planes, const uint16_t* halves, size_t rows, size_t cols, uint8_t* out, float* scales,
-                     float* bounds);
+float screen_bound(Planes planes, const uint8_t* tiles, size_t row, float scale, const uint16_t* halves, size_t cols);
 
 }  // namespace bitnet

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/parallel.h"
+#include "format/planes_quantizer.h"
 
 namespace bitnet {
 namespace {
@@ -61,7 +62,27 @@ std::string find_bad_tile(const Tensor& tensor) {
   return "";
 }
 
-std::string find_problem(const Tensor& tensor) {
+const Tensor& head_of(const Container& container) {
+  const Tensor* const head = container.find(kHeadName);
+  return head != nullptr ? *head : *container.find(kEmbeddingName);
+}
+
+// A bound that is too small would let the screen pass over a token that the head puts first.
+std::string find_small_bound(const Tensor& screen, const Tensor& head) {
+  const Planes planes = planes_of(screen.type);
+  const auto* tiles = reinterpret_cast<const uint8_t*>(screen.data.data());
+  const auto* halves = reinterpret_cast<const uint16_t*>(head.data.data());
+  for (size_t row = 0; row < screen.rows; ++row, halves += head.stride) {
+    const uint8_t* of_row = tiles + planes_bytes(planes, row / kTileRows * kTileRows, screen.cols);
+    const float needed = screen_bound(planes, of_row, row % kTileRows, screen.scales[row], halves, screen.cols);
+    if (!(screen.bounds[row] >= needed)) {
+      return "the bound of row " + std::to_string(row) + " is smaller than the row's distance from the head";
+    }
+  }
+  return "";
+}
+
+std::string find_problem(const Container& container, const Tensor& tensor) {
   if (hash(tensor.data) != tensor.checksum) return "wrong checksum";
   switch (tensor.type) {
     case fb::Type::f32:
@@ -72,7 +93,8 @@ std::string find_problem(const Tensor& tensor) {
       return "";  // any byte is a number; the scales were checked on opening
     case fb::Type::q5:
     case fb::Type::q6:
-      return find_bad_tile(tensor);
+      if (std::string problem = find_bad_tile(tensor); !problem.empty() || tensor.name != kScreenName) return problem;
+      return find_small_bound(tensor, head_of(container));
     default:
       return find_bad_code(tensor);
   }
@@ -99,7 +121,7 @@ VerifyReport verify(const std::string& path, const Progress& progress) {
   ProgressMeter meter(progress, container->tensor_bytes());
   parallel_for(report.tensors.size(), [&](size_t i) {
     const Tensor& tensor = container->tensors()[i];
-    report.tensors[i].problem = find_problem(tensor);
+    report.tensors[i].problem = find_problem(*container, tensor);
     if (container->is_mapped(tensor.data)) drop_pages(tensor.data);
     meter.advance(tensor.data.size());
   });

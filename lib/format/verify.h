@@ -15,7 +15,7 @@ struct TensorReport {
   fb::Type type;
   uint32_t rows, cols;
   uint64_t bytes;
-  std::string problem;  // empty: its checksum is right, its codes are valid, its numbers finite
+  std::string problem;  // empty: its checksum is right, its codes are valid, its numbers finite, bounds large enough
 };
 
 struct VerifyReport {

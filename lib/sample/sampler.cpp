@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/float_environment.h"
 
 namespace bitnet {
 namespace {
@@ -65,6 +66,7 @@ size_t Sampler::most_needed(size_t vocabulary, std::span<const Token> recent) {
 }
 
 Token Sampler::sample_candidates(std::span<const Token> recent) {
+  const DefaultFloatEnvironment environment;
   add_biases();
   penalize(latest(recent));
   const Candidate best = *std::min_element(candidates_.begin(), candidates_.end(), before);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cfenv>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -26,6 +27,16 @@ std::map<Token, int> draw_many(const SamplerOptions& options, const std::vector<
 TEST(Sampler, AllZeroIsGreedyAndTheLowerTokenWinsATie) {
   Sampler sampler({});
   EXPECT_EQ(sampler.sample(std::vector<float>{1, 3, 2, 3}, {}), 1);
+}
+
+TEST(Sampler, TheHostsRoundingModeIsPutAside) {
+  Sampler sampler({.logit_bias = {{1, 0x1p-30f}}});
+  ASSERT_EQ(std::fesetround(FE_UPWARD), 0);
+  const Token token = sampler.sample(std::vector<float>{1, 1}, {});
+  const int after = std::fegetround();
+  std::fesetround(FE_TONEAREST);
+  EXPECT_EQ(token, 0) << "1 + 2^-30 is 1 to nearest, and the lower token wins a tie";
+  EXPECT_EQ(after, FE_UPWARD);
 }
 
 TEST(Sampler, DrawsInProportionToTheProbabilities) {

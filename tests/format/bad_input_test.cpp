@@ -146,6 +146,14 @@ TEST_F(BitnetFile, ScreensThatCannotBeTrustedAreRefused) {
   EXPECT_TRUE(refuses(reseal(screened, [&](fb::ModelT& m) { tensor(m, kEmbeddingName).bounds = {1}; }),
                       BITNET_ERROR_FORMAT, "bounds"));
 
+  write_file(folder / "loose.bitnet", reseal(screened, [](fb::ModelT& m) { tensor(m, kScreenName).bounds[1] *= 2; }));
+  EXPECT_TRUE(verify(folder / "loose.bitnet").sound());
+  write_file(folder / "tight.bitnet",
+             reseal(screened, [](fb::ModelT& m) { tensor(m, kScreenName).bounds[1] *= 0.999f; }));
+  const VerifyReport report = verify(folder / "tight.bitnet");
+  EXPECT_FALSE(report.sound());
+  EXPECT_NE(report.tensors.back().problem.find("bound of row 1 "), std::string::npos) << report.tensors.back().problem;
+
   convert(folder / "plain.bitnet", folder / "q6.bitnet", {.head = HeadType::q6});
   EXPECT_TRUE(
       refuses(reseal(read_file(folder / "q6.bitnet"), [&](fb::ModelT& m) { tensor(m, kHeadName).name = kScreenName; }),

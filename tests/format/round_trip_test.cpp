@@ -2,6 +2,7 @@
 // What goes into a file comes out of it: every GGUF type, packing, head and codec.
 #include <gtest/gtest.h>
 
+#include <cfenv>
 #include <cmath>
 #include <cstring>
 
@@ -418,10 +419,26 @@ TEST(Convert, RenamesAndCancels) {
   EXPECT_EQ(folder.files(), 2u);
 }
 
+TEST(Convert, TheHostsRoundingModeIsPutAside) {
+  const TemporaryFolder folder;
+  write_dummy(folder / "in.bitnet", "tiny");
+  for (const HeadType head : {HeadType::int8, HeadType::q6, HeadType::screened}) {
+    convert(folder / "in.bitnet", folder / "nearest.bitnet", {.head = head});
+    ASSERT_EQ(std::fesetround(FE_UPWARD), 0);
+    convert(folder / "in.bitnet", folder / "upward.bitnet", {.head = head});
+    std::fesetround(FE_TONEAREST);
+    EXPECT_TRUE(read_file(folder / "nearest.bitnet") == read_file(folder / "upward.bitnet"));
+  }
+}
+
 TEST(Dummy, IsSoundAndAlwaysTheSame) {
   const TemporaryFolder folder;
-  for (const Packing packing : {Packing::i2, Packing::t5}) {
-    const DummyOptions options{.packing = packing, .head = HeadType::int8, .seed = 7};
+  const std::pair<Packing, HeadType> forms[] = {{Packing::i2, HeadType::int8},
+                                                {Packing::t5, HeadType::f16},
+                                                {Packing::i2, HeadType::q6},
+                                                {Packing::t5, HeadType::screened}};
+  for (const auto& [packing, head] : forms) {
+    const DummyOptions options{.packing = packing, .head = head, .seed = 7};
     write_dummy(folder / "a.bitnet", "tiny", options);
     write_dummy(folder / "b.bitnet", "TINY", options);
     EXPECT_EQ(read_file(folder / "a.bitnet"), read_file(folder / "b.bitnet"));
@@ -429,6 +446,7 @@ TEST(Dummy, IsSoundAndAlwaysTheSame) {
     const Model model = load_model(open_container(folder / "a.bitnet"));
     EXPECT_EQ(model.hyper.vocabulary, 1000u);
     EXPECT_EQ(model.vocabulary.pieces.size(), 1000u);
+    EXPECT_EQ(model.screen.data != nullptr, head == HeadType::screened);
   }
   write_dummy(folder / "c.bitnet", "tiny", {.seed = 8});
   EXPECT_NE(open_container(folder / "a.bitnet")->fingerprint(), open_container(folder / "c.bitnet")->fingerprint());
