@@ -435,6 +435,95 @@ func TestContextThatIsTooSmall(t *testing.T) {
 	}
 }
 
+func TestInt8Cache(t *testing.T) {
+	model := open(t, modelPath)
+	s := newSession(t, model, bitnet.SessionOptions{})
+	small := newSession(t, model, bitnet.SessionOptions{KV: bitnet.KVInt8})
+	var logits [2][]float32
+	for i, each := range []*bitnet.Session{s, small} {
+		check(t, each.Eval(background, []bitnet.Token{1, 2, 3}, bitnet.LogitsLast))
+		var err error
+		logits[i], err = each.Logits(0)
+		check(t, err)
+	}
+	if reflect.DeepEqual(logits[0], logits[1]) {
+		t.Error("the logits of an f16 cache")
+	}
+	state, err := small.MarshalBinary()
+	check(t, err)
+	if err := s.UnmarshalBinary(state); !errors.Is(err, bitnet.ErrMismatch) {
+		t.Error(err)
+	}
+	var bytes []uint64
+	for _, kind := range []bitnet.KV{bitnet.KVDefault, bitnet.KVF16, bitnet.KVInt8} {
+		memory, err := model.SessionMemory(&bitnet.SessionOptions{Threads: 1, Context: 20000, KV: kind})
+		check(t, err)
+		bytes = append(bytes, memory)
+	}
+	if bytes[0] != bytes[1] || bytes[2]*10 > bytes[1]*6 {
+		t.Error(bytes)
+	}
+}
+
+// processorTimes tells the nanoseconds that each thread of this process has computed.
+func processorTimes(t *testing.T) map[string]int {
+	times := map[string]int{}
+	files, err := filepath.Glob("/proc/self/task/*/schedstat")
+	check(t, err)
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil { // or the thread has ended meanwhile
+			times[file], err = strconv.Atoi(strings.Fields(string(text))[0])
+			check(t, err)
+		}
+	}
+	return times
+}
+
+func TestThreadsThatGenerate(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	model := open(t, modelPath)
+	for threads := 1; threads <= 2; threads++ {
+		others := processorTimes(t)
+		s, err := model.NewSession(&bitnet.SessionOptions{Context: 600, Threads: 2, GenerationThreads: threads})
+		check(t, err)
+		defer s.Close()
+		check(t, s.Eval(background, []bitnet.Token{1, 2, 3}, bitnet.LogitsLast))
+		before := processorTimes(t)
+		if len(before) == len(others) {
+			t.Skip("there is one CPU")
+		}
+		for i := 0; i < 500; i++ {
+			check(t, s.Eval(background, []bitnet.Token{3}, bitnet.LogitsLast))
+		}
+		took, most := processorTimes(t), 0
+		for file := range took {
+			took[file] -= before[file]
+			if took[file] > most {
+				most = took[file]
+			}
+		}
+		workers := 0
+		for file, time := range took {
+			if _, is := others[file]; !is && time > most/20 {
+				workers++
+			}
+		}
+		if workers != threads-1 {
+			t.Errorf("%d threads: %v", threads, took)
+		}
+	}
+}
+
+func TestOptionsOfSessionsOutOfRange(t *testing.T) {
+	model := open(t, modelPath)
+	for _, options := range []bitnet.SessionOptions{{Context: -1}, {Threads: -1}, {Batch: -1}, {GenerationThreads: -1}, {KV: 77}} {
+		if _, err := model.NewSession(&options); !errors.Is(err, bitnet.ErrArgument) {
+			t.Errorf("%+v: %v", options, err)
+		}
+	}
+}
+
 func TestGoroutinesShareAModel(t *testing.T) {
 	model := open(t, modelPath)
 	want := golden(t)

@@ -16,11 +16,22 @@ import (
 	"unsafe"
 )
 
+// A KV is how a session keeps the keys and values of its tokens.
+type KV int32
+
+const (
+	KVDefault KV = C.BITNET_KV_DEFAULT // KVF16
+	KVF16     KV = C.BITNET_KV_F16
+	KVInt8    KV = C.BITNET_KV_INT8 // 0.52 of the memory, quicker in long contexts, slightly other logits
+)
+
 // SessionOptions are those of NewSession.
 type SessionOptions struct {
-	Context int // tokens it can hold; 0: what the model was trained for
-	Threads int // that compute; 0: one per physical core
-	Batch   int // tokens of a prompt computed together; 0: 256
+	Context           int // tokens it can hold; 0: what the model was trained for
+	Threads           int // that compute; 0: one per physical core
+	Batch             int // tokens of a prompt computed together; 0: 256
+	KV                KV
+	GenerationThreads int // of Threads, those that compute a token by itself; 0: as many as turn out fastest
 }
 
 func (o *SessionOptions) c() (c C.bitnet_session_options, err error) {
@@ -34,7 +45,11 @@ func (o *SessionOptions) c() (c C.bitnet_session_options, err error) {
 	if c.threads, err = toCount("Threads", o.Threads); err != nil {
 		return c, err
 	}
-	c.batch, err = toCount("Batch", o.Batch)
+	if c.batch, err = toCount("Batch", o.Batch); err != nil {
+		return c, err
+	}
+	c.kv = C.bitnet_kv(o.KV)
+	c.generation_threads, err = toCount("GenerationThreads", o.GenerationThreads)
 	return c, err
 }
 

@@ -79,6 +79,7 @@ final class BitnetTests: XCTestCase {
       await status { _ = try Model(path: path, isa: "none") },
       await status { _ = try Model(path: path, verify: true, progress: { _, _ in false }) },
       await status { _ = try self.model.session(SessionOptions(threads: -1)) },
+      await status { _ = try self.model.session(SessionOptions(generationThreads: -1)) },
       await status { _ = try Sampler(SamplerOptions(temperature: -1)) },
       await status { try await self.session().eval([]) },
       await status { try await self.session().eval([4096]) },
@@ -91,7 +92,7 @@ final class BitnetTests: XCTestCase {
       statuses,
       [
         .format, .format, .argument, .unsupported, .cancelled, .argument, .argument, .argument, .argument, .argument,
-        .argument, .format, .context,
+        .argument, .argument, .format, .context,
       ])
   }
 
@@ -242,6 +243,18 @@ final class BitnetTests: XCTestCase {
       XCTAssertEqual(error.status, .argument)
       XCTAssert(error.message.contains("over"))
     }
+    let stranger = try Model(path: variable("BITNET_CHAT_MODEL")).session()
+    XCTAssertThrowsError(try stranger.load(session.save())) { XCTAssertEqual(($0 as? BitnetError)?.status, .mismatch) }
+  }
+
+  func testAnInt8Cache() async throws {
+    let session = try session()
+    let small = try model.session(SessionOptions(threads: 1, kv: .int8))
+    for each in [session, small] { try await each.eval([1, 2, 3]) }
+    XCTAssertNotEqual(try session.logits(), try small.logits())
+    XCTAssertThrowsError(try session.load(small.save())) { XCTAssertEqual(($0 as? BitnetError)?.status, .mismatch) }
+    let bytes = try [KV.f16, .int8].map { Double(try model.sessionMemory(SessionOptions(context: 20000, threads: 1, kv: $0))) }
+    XCTAssertLessThan(bytes[1], 0.6 * bytes[0])
   }
 
   func testTasksShareAModel() async throws {
@@ -265,6 +278,32 @@ final class BitnetTests: XCTestCase {
   }
 
   #if os(Linux)
+    /// The nanoseconds that each thread of this process has computed.
+    private func processorTimes() throws -> [String: Int] {
+      var times: [String: Int] = [:]
+      for task in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task") {
+        // A thread may have ended meanwhile.
+        let text = try? String(contentsOfFile: "/proc/self/task/\(task)/schedstat", encoding: .utf8)
+        times[task] = text.flatMap { Int($0.prefix { $0 != " " }) }
+      }
+      return times
+    }
+
+    func testAsManyThreadsGenerateAsAreAskedFor() async throws {
+      for threads in 1...2 {
+        let others = try processorTimes()
+        let session = try model.session(SessionOptions(context: 600, threads: 2, generationThreads: threads))
+        let workers = try processorTimes().keys.filter { others[$0] == nil }
+        try XCTSkipIf(workers.isEmpty, "there is one CPU")
+        try await session.eval([1, 2, 3])
+        let before = try processorTimes()
+        for _ in 0..<500 { try await session.eval([3]) }
+        let took = try processorTimes().merging(before) { $0 - $1 }
+        let most = took.values.max()!
+        XCTAssertEqual(workers.filter { took[$0]! > most / 20 }.count, threads - 1, "\(took)")
+      }
+    }
+
     func testOpeningAThousandTimesDoesNotGrow() async throws {
       func residentBytes() throws -> Int {
         Int(try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")[1])! * 4096
