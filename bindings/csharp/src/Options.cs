@@ -16,7 +16,8 @@ public enum Packing {
 
 /// <summary>How the output head is kept.</summary>
 public enum Head {
-    /// <summary>f16, or as the file is.</summary>
+    /// <summary>f16. Of a file that is converted: a GGUF file of 16384 tokens or more becomes screened, a .bitnet file
+    /// stays as it is.</summary>
     Default = 0,
     /// <summary>As published.</summary>
     F16 = 1,
