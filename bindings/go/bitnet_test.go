@@ -85,6 +85,11 @@ func TestGeneratesWhatCDoes(t *testing.T) {
 	if g.Finish() != bitnet.FinishMaxTokens || g.Next() || g.Err() != nil {
 		t.Error(g.Finish(), g.Err())
 	}
+	held, err := s.Tokens()
+	check(t, err)
+	if len(g.Tokens()) != 100 || !reflect.DeepEqual(held[len(held)-100:], g.Tokens()) {
+		t.Error(g.Tokens())
+	}
 }
 
 func TestOpensFromMemory(t *testing.T) {
@@ -405,8 +410,8 @@ func TestChat(t *testing.T) {
 		t.Error(text)
 	}
 	s := newSession(t, model, bitnet.SessionOptions{})
-	first := read(t, s.Chat(background, model, messages, &bitnet.GenerateOptions{MaxTokens: 5}))
-	if again := read(t, s.Chat(background, model, messages, &bitnet.GenerateOptions{MaxTokens: 5})); again != first {
+	first := read(t, s.Chat(background, messages, &bitnet.GenerateOptions{MaxTokens: 5}))
+	if again := read(t, s.Chat(background, messages, &bitnet.GenerateOptions{MaxTokens: 5})); again != first {
 		t.Errorf("%q, then %q", first, again)
 	}
 	if _, err := open(t, modelPath).ChatPrompt(messages, true); !errors.Is(err, bitnet.ErrUnsupported) {
@@ -742,6 +747,9 @@ func TestZeroValuesAreClosed(t *testing.T) {
 	if err := new(bitnet.Session).Eval(background, []bitnet.Token{1}, 0); err != bitnet.ErrClosed {
 		t.Error(err)
 	}
+	if err := new(bitnet.Session).Chat(background, nil, nil).Err(); err != bitnet.ErrClosed {
+		t.Error(err)
+	}
 	if _, err := new(bitnet.Decoder).Push(1); err != bitnet.ErrClosed {
 		t.Error(err)
 	}
@@ -758,6 +766,35 @@ func TestZeroValuesAreClosed(t *testing.T) {
 	}
 	if _, err := bitnet.OpenMemory(nil, nil); !errors.Is(err, bitnet.ErrFormat) {
 		t.Error(err)
+	}
+}
+
+// Nil where something must be is the caller's bug, which panics; nothing stays locked or running.
+func TestNilPanics(t *testing.T) {
+	s := session(t)
+	sampler, err := bitnet.NewSampler(nil)
+	check(t, err)
+	var nobody context.Context
+	for name, use := range map[string]func(){
+		"model":    func() { (*bitnet.Model)(nil).Info() },
+		"session":  func() { (*bitnet.Session)(nil).Position() },
+		"sample":   func() { sampler.Sample(nil) },
+		"batch":    func() { bitnet.EvalBatch(background, []bitnet.BatchItem{{Session: s}, {}}) },
+		"eval":     func() { s.Eval(nobody, []bitnet.Token{1}, 0) },
+		"generate": func() { s.Generate(nobody, prompt, nil) },
+	} {
+		func() {
+			defer func() {
+				if _, is := recover().(runtime.Error); !is {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			use()
+		}()
+	}
+	check(t, sampler.Reseed(1))
+	if text := write(t, s, bitnet.GenerateOptions{MaxTokens: 100}); text != golden(t) {
+		t.Errorf("%q", text)
 	}
 }
 

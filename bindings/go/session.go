@@ -60,7 +60,7 @@ type Session struct {
 	generation *C.bitnet_generation // the one that may go on
 	generating *Generation          // whose it is
 	watch      *watch               // of its context
-	base       *base
+	model      *Model
 	vocabulary int
 	number     uint64 // the order in which EvalBatch locks
 
@@ -91,14 +91,17 @@ func (m *Model) NewSession(options *SessionOptions) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSession(c, m.base, info.Vocabulary), nil
+	return newSession(c, m, info.Vocabulary), nil
 }
 
-func newSession(c *C.bitnet_session, b *base, vocabulary int) *Session {
-	s := &Session{c: c, base: b, vocabulary: vocabulary, number: sessions.Add(1)}
+func newSession(c *C.bitnet_session, m *Model, vocabulary int) *Session {
+	s := &Session{c: c, model: m, vocabulary: vocabulary, number: sessions.Add(1)}
 	runtime.SetFinalizer(s, (*Session).Close)
 	return s
 }
+
+// Model is what made the session.
+func (s *Session) Model() *Model { return s.model }
 
 // SessionMemory tells the bytes that a session takes besides the model.
 func (m *Model) SessionMemory(options *SessionOptions) (uint64, error) {
@@ -125,7 +128,7 @@ func (s *Session) Close() error {
 		s.endGeneration()
 		C.bitnet_session_free(s.c)
 		s.c = nil
-		s.base.release()
+		s.model.base.release()
 	}
 	return nil
 }
@@ -346,7 +349,8 @@ func (s *Session) Fork() (*Session, error) {
 	if err := s.use(func() C.bitnet_status { return C.bitnet_session_fork(s.c, &fork) }); err != nil {
 		return nil, err
 	}
-	return newSession(fork, s.base.acquire(), s.vocabulary), nil
+	s.model.base.acquire()
+	return newSession(fork, s.model, s.vocabulary), nil
 }
 
 // Save writes tokens and KV cache to a file.
