@@ -76,12 +76,21 @@ public struct SamplerOptions: Sendable {
   /// Added to tokens' logits; `-.infinity` forbids a token.
   public var logitBias: [Token: Float] = [:]
 
-  public init(seed: UInt64 = 0, temperature: Float = 0, topK: Int = 0, topP: Float = 0, minP: Float = 0) {
+  public init(
+    seed: UInt64 = 0, temperature: Float = 0, topK: Int = 0, topP: Float = 0, minP: Float = 0,
+    repetitionPenalty: Float = 0, frequencyPenalty: Float = 0, presencePenalty: Float = 0, penaltyWindow: Int = 0,
+    logitBias: [Token: Float] = [:]
+  ) {
     self.seed = seed
     self.temperature = temperature
     self.topK = topK
     self.topP = topP
     self.minP = minP
+    self.repetitionPenalty = repetitionPenalty
+    self.frequencyPenalty = frequencyPenalty
+    self.presencePenalty = presencePenalty
+    self.penaltyWindow = penaltyWindow
+    self.logitBias = logitBias
   }
 
   func withC<R>(_ body: (UnsafePointer<bitnet_sampler_options>) throws -> R) throws -> R {
@@ -121,10 +130,17 @@ public struct GenerateOptions: Sendable {
   /// Goes on after an end token.
   public var ignoreEnd = false
 
-  public init(maxTokens: Int = 0, sampler: SamplerOptions = SamplerOptions(), stop: [String] = []) {
+  public init(
+    maxTokens: Int = 0, sampler: SamplerOptions = SamplerOptions(), stop: [String] = [], whole: Bool = false,
+    specialPrompt: Bool = false, specialOutput: Bool = false, ignoreEnd: Bool = false
+  ) {
     self.maxTokens = maxTokens
     self.sampler = sampler
     self.stop = stop
+    self.whole = whole
+    self.specialPrompt = specialPrompt
+    self.specialOutput = specialOutput
+    self.ignoreEnd = ignoreEnd
   }
 
   private var flags: UInt32 {
