@@ -85,6 +85,11 @@ func TestGeneratesWhatCDoes(t *testing.T) {
 	if g.Finish() != bitnet.FinishMaxTokens || g.Next() || g.Err() != nil {
 		t.Error(g.Finish(), g.Err())
 	}
+	held, err := s.Tokens()
+	check(t, err)
+	if len(g.Tokens()) != 100 || !reflect.DeepEqual(held[len(held)-100:], g.Tokens()) {
+		t.Error(g.Tokens())
+	}
 }
 
 func TestOpensFromMemory(t *testing.T) {
@@ -405,8 +410,8 @@ func TestChat(t *testing.T) {
 		t.Error(text)
 	}
 	s := newSession(t, model, bitnet.SessionOptions{})
-	first := read(t, s.Chat(background, model, messages, &bitnet.GenerateOptions{MaxTokens: 5}))
-	if again := read(t, s.Chat(background, model, messages, &bitnet.GenerateOptions{MaxTokens: 5})); again != first {
+	first := read(t, s.Chat(background, messages, &bitnet.GenerateOptions{MaxTokens: 5}))
+	if again := read(t, s.Chat(background, messages, &bitnet.GenerateOptions{MaxTokens: 5})); again != first {
 		t.Errorf("%q, then %q", first, again)
 	}
 	if _, err := open(t, modelPath).ChatPrompt(messages, true); !errors.Is(err, bitnet.ErrUnsupported) {
@@ -432,6 +437,95 @@ func TestContextThatIsTooSmall(t *testing.T) {
 	g := newSession(t, open(t, modelPath), bitnet.SessionOptions{Context: 8}).Generate(background, prompt+prompt, nil)
 	if g.Next() || !errors.Is(g.Err(), bitnet.ErrContext) {
 		t.Error(g.Err())
+	}
+}
+
+func TestInt8Cache(t *testing.T) {
+	model := open(t, modelPath)
+	s := newSession(t, model, bitnet.SessionOptions{})
+	small := newSession(t, model, bitnet.SessionOptions{KV: bitnet.KVInt8})
+	var logits [2][]float32
+	for i, each := range []*bitnet.Session{s, small} {
+		check(t, each.Eval(background, []bitnet.Token{1, 2, 3}, bitnet.LogitsLast))
+		var err error
+		logits[i], err = each.Logits(0)
+		check(t, err)
+	}
+	if reflect.DeepEqual(logits[0], logits[1]) {
+		t.Error("the logits of an f16 cache")
+	}
+	state, err := small.MarshalBinary()
+	check(t, err)
+	if err := s.UnmarshalBinary(state); !errors.Is(err, bitnet.ErrMismatch) {
+		t.Error(err)
+	}
+	var bytes []uint64
+	for _, kind := range []bitnet.KV{bitnet.KVDefault, bitnet.KVF16, bitnet.KVInt8} {
+		memory, err := model.SessionMemory(&bitnet.SessionOptions{Threads: 1, Context: 20000, KV: kind})
+		check(t, err)
+		bytes = append(bytes, memory)
+	}
+	if bytes[0] != bytes[1] || bytes[2]*10 > bytes[1]*6 {
+		t.Error(bytes)
+	}
+}
+
+// processorTimes tells the nanoseconds that each thread of this process has computed.
+func processorTimes(t *testing.T) map[string]int {
+	times := map[string]int{}
+	files, err := filepath.Glob("/proc/self/task/*/schedstat")
+	check(t, err)
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil { // or the thread has ended meanwhile
+			times[file], err = strconv.Atoi(strings.Fields(string(text))[0])
+			check(t, err)
+		}
+	}
+	return times
+}
+
+func TestThreadsThatGenerate(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	model := open(t, modelPath)
+	for threads := 1; threads <= 2; threads++ {
+		others := processorTimes(t)
+		s, err := model.NewSession(&bitnet.SessionOptions{Context: 600, Threads: 2, GenerationThreads: threads})
+		check(t, err)
+		defer s.Close()
+		check(t, s.Eval(background, []bitnet.Token{1, 2, 3}, bitnet.LogitsLast))
+		before := processorTimes(t)
+		if len(before) == len(others) {
+			t.Skip("there is one CPU")
+		}
+		for i := 0; i < 500; i++ {
+			check(t, s.Eval(background, []bitnet.Token{3}, bitnet.LogitsLast))
+		}
+		took, most := processorTimes(t), 0
+		for file := range took {
+			took[file] -= before[file]
+			if took[file] > most {
+				most = took[file]
+			}
+		}
+		workers := 0
+		for file, time := range took {
+			if _, is := others[file]; !is && time > most/20 {
+				workers++
+			}
+		}
+		if workers != threads-1 {
+			t.Errorf("%d threads: %v", threads, took)
+		}
+	}
+}
+
+func TestOptionsOfSessionsOutOfRange(t *testing.T) {
+	model := open(t, modelPath)
+	for _, options := range []bitnet.SessionOptions{{Context: -1}, {Threads: -1}, {Batch: -1}, {GenerationThreads: -1}, {KV: 77}} {
+		if _, err := model.NewSession(&options); !errors.Is(err, bitnet.ErrArgument) {
+			t.Errorf("%+v: %v", options, err)
+		}
 	}
 }
 
@@ -653,6 +747,9 @@ func TestZeroValuesAreClosed(t *testing.T) {
 	if err := new(bitnet.Session).Eval(background, []bitnet.Token{1}, 0); err != bitnet.ErrClosed {
 		t.Error(err)
 	}
+	if err := new(bitnet.Session).Chat(background, nil, nil).Err(); err != bitnet.ErrClosed {
+		t.Error(err)
+	}
 	if _, err := new(bitnet.Decoder).Push(1); err != bitnet.ErrClosed {
 		t.Error(err)
 	}
@@ -669,6 +766,35 @@ func TestZeroValuesAreClosed(t *testing.T) {
 	}
 	if _, err := bitnet.OpenMemory(nil, nil); !errors.Is(err, bitnet.ErrFormat) {
 		t.Error(err)
+	}
+}
+
+// Nil where something must be is the caller's bug, which panics; nothing stays locked or running.
+func TestNilPanics(t *testing.T) {
+	s := session(t)
+	sampler, err := bitnet.NewSampler(nil)
+	check(t, err)
+	var nobody context.Context
+	for name, use := range map[string]func(){
+		"model":    func() { (*bitnet.Model)(nil).Info() },
+		"session":  func() { (*bitnet.Session)(nil).Position() },
+		"sample":   func() { sampler.Sample(nil) },
+		"batch":    func() { bitnet.EvalBatch(background, []bitnet.BatchItem{{Session: s}, {}}) },
+		"eval":     func() { s.Eval(nobody, []bitnet.Token{1}, 0) },
+		"generate": func() { s.Generate(nobody, prompt, nil) },
+	} {
+		func() {
+			defer func() {
+				if _, is := recover().(runtime.Error); !is {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			use()
+		}()
+	}
+	check(t, sampler.Reseed(1))
+	if text := write(t, s, bitnet.GenerateOptions{MaxTokens: 100}); text != golden(t) {
+		t.Errorf("%q", text)
 	}
 }
 

@@ -80,7 +80,7 @@ type Generation struct {
 	session *Session
 	err     error
 	text    string
-	token   Token
+	tokens  []Token
 	finish  Finish
 }
 
@@ -103,10 +103,13 @@ func (s *Session) GenerateTokens(ctx context.Context, prompt []Token, options *G
 
 // Chat generates the assistant's answer to a conversation, given whole each time, by the model's chat template. What the
 // session holds of it is kept.
-func (s *Session) Chat(ctx context.Context, model *Model, messages []Message, options *GenerateOptions) *Generation {
-	prompt, err := model.ChatPrompt(messages, true)
+func (s *Session) Chat(ctx context.Context, messages []Message, options *GenerateOptions) *Generation {
+	if s.model == nil {
+		return &Generation{err: ErrClosed}
+	}
+	prompt, err := s.model.ChatPrompt(messages, true)
 	if err != nil {
-		return &Generation{err: err, token: NoToken}
+		return &Generation{err: err}
 	}
 	chat := GenerateOptions{}
 	if options != nil {
@@ -118,24 +121,29 @@ func (s *Session) Chat(ctx context.Context, model *Model, messages []Message, op
 
 func (s *Session) generate(ctx context.Context, options *GenerateOptions,
 	start func(*C.bitnet_generate_options, **C.bitnet_generation) C.bitnet_status) *Generation {
-	g := &Generation{session: s, token: NoToken}
+	g := &Generation{session: s}
 	if options == nil {
 		options = &GenerateOptions{}
 	}
 	var memory scratch
 	defer memory.free()
 	o, err := options.c(&memory)
-	if err == nil {
-		err = s.change(func() C.bitnet_status {
-			var generation *C.bitnet_generation
-			status := start(o, &generation)
-			if status == C.BITNET_OK {
-				s.generation, s.generating, s.watch = generation, g, newWatch(ctx)
-			}
-			return status
-		})
+	if err != nil {
+		g.err = err
+		return g
 	}
-	g.err = err
+	w := newWatch(ctx)
+	g.err = s.change(func() C.bitnet_status {
+		var generation *C.bitnet_generation
+		status := start(o, &generation)
+		if status == C.BITNET_OK {
+			s.generation, s.generating, s.watch = generation, g, w
+		}
+		return status
+	})
+	if g.err != nil {
+		w.end()
+	}
 	return g
 }
 
@@ -172,7 +180,7 @@ func (g *Generation) step() error {
 	g.text = C.GoStringN(piece.text, C.int(piece.length))
 	g.finish = Finish(piece.finish)
 	if g.finish == FinishNot {
-		g.token = Token(piece.token)
+		g.tokens = append(g.tokens, Token(piece.token))
 	} else {
 		s.endGeneration()
 	}
@@ -182,8 +190,8 @@ func (g *Generation) step() error {
 // Text is the piece that Next went on to: whole characters, never empty.
 func (g *Generation) Text() string { return g.text }
 
-// Token is the token drawn last.
-func (g *Generation) Token() Token { return g.token }
+// Tokens are those drawn so far. They must not be changed.
+func (g *Generation) Tokens() []Token { return g.tokens }
 
 // Finish is why the text ended.
 func (g *Generation) Finish() Finish { return g.finish }

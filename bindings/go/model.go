@@ -39,10 +39,7 @@ type base struct {
 	handle   cgo.Handle
 }
 
-func (b *base) acquire() *base {
-	b.users.Add(1)
-	return b
-}
+func (b *base) acquire() { b.users.Add(1) }
 
 func (b *base) release() {
 	if b.users.Add(-1) == 0 {

@@ -16,11 +16,22 @@ import (
 	"unsafe"
 )
 
+// A KV is how a session keeps the keys and values of its tokens.
+type KV int32
+
+const (
+	KVDefault KV = C.BITNET_KV_DEFAULT // KVF16
+	KVF16     KV = C.BITNET_KV_F16
+	KVInt8    KV = C.BITNET_KV_INT8 // 0.52 of the memory, quicker in long contexts, slightly other logits
+)
+
 // SessionOptions are those of NewSession.
 type SessionOptions struct {
-	Context int // tokens it can hold; 0: what the model was trained for
-	Threads int // that compute; 0: one per physical core
-	Batch   int // tokens of a prompt computed together; 0: 256
+	Context           int // tokens it can hold; 0: what the model was trained for
+	Threads           int // that compute; 0: one per physical core
+	Batch             int // tokens of a prompt computed together; 0: 256
+	KV                KV
+	GenerationThreads int // of Threads, those that compute a token by itself; 0: as many as turn out fastest
 }
 
 func (o *SessionOptions) c() (c C.bitnet_session_options, err error) {
@@ -34,7 +45,11 @@ func (o *SessionOptions) c() (c C.bitnet_session_options, err error) {
 	if c.threads, err = toCount("Threads", o.Threads); err != nil {
 		return c, err
 	}
-	c.batch, err = toCount("Batch", o.Batch)
+	if c.batch, err = toCount("Batch", o.Batch); err != nil {
+		return c, err
+	}
+	c.kv = C.bitnet_kv(o.KV)
+	c.generation_threads, err = toCount("GenerationThreads", o.GenerationThreads)
 	return c, err
 }
 
@@ -45,7 +60,7 @@ type Session struct {
 	generation *C.bitnet_generation // the one that may go on
 	generating *Generation          // whose it is
 	watch      *watch               // of its context
-	base       *base
+	model      *Model
 	vocabulary int
 	number     uint64 // the order in which EvalBatch locks
 
@@ -76,14 +91,17 @@ func (m *Model) NewSession(options *SessionOptions) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSession(c, m.base, info.Vocabulary), nil
+	return newSession(c, m, info.Vocabulary), nil
 }
 
-func newSession(c *C.bitnet_session, b *base, vocabulary int) *Session {
-	s := &Session{c: c, base: b, vocabulary: vocabulary, number: sessions.Add(1)}
+func newSession(c *C.bitnet_session, m *Model, vocabulary int) *Session {
+	s := &Session{c: c, model: m, vocabulary: vocabulary, number: sessions.Add(1)}
 	runtime.SetFinalizer(s, (*Session).Close)
 	return s
 }
+
+// Model is what made the session.
+func (s *Session) Model() *Model { return s.model }
 
 // SessionMemory tells the bytes that a session takes besides the model.
 func (m *Model) SessionMemory(options *SessionOptions) (uint64, error) {
@@ -110,7 +128,7 @@ func (s *Session) Close() error {
 		s.endGeneration()
 		C.bitnet_session_free(s.c)
 		s.c = nil
-		s.base.release()
+		s.model.base.release()
 	}
 	return nil
 }
@@ -331,7 +349,8 @@ func (s *Session) Fork() (*Session, error) {
 	if err := s.use(func() C.bitnet_status { return C.bitnet_session_fork(s.c, &fork) }); err != nil {
 		return nil, err
 	}
-	return newSession(fork, s.base.acquire(), s.vocabulary), nil
+	s.model.base.acquire()
+	return newSession(fork, s.model, s.vocabulary), nil
 }
 
 // Save writes tokens and KV cache to a file.

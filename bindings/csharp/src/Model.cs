@@ -151,7 +151,7 @@ public sealed class ModelInfo {
     public string Isa { get; }
     /// <summary>"i2", "t5" or "mixed".</summary>
     public string Packing { get; }
-    /// <summary>"f16" or "int8".</summary>
+    /// <summary>"f16", "int8", "q6" or "screened".</summary>
     public string Head { get; }
     /// <summary>The number of weights, embedding included, a tied head not counted again.</summary>
     public long Parameters { get; }

@@ -10,7 +10,7 @@ from typing import Any, Union
 
 from . import _native
 from ._files import HEADS, LAYOUTS, PACKINGS, Head, Layout, Listener, Log, Packing, Path, Progress, choose
-from ._session import Session, Tokens, session_options
+from ._session import Kv, Session, Tokens, session_options
 
 Message = Union[Mapping[str, str], "tuple[str, str]"]
 
@@ -137,14 +137,23 @@ class Model:
             conversation.add(role.encode(), content.encode())
         return self._native.chat_format(conversation, reply).decode(errors="replace")
 
-    def session(self, *, context: int = 0, threads: int = 0, batch: int = 0) -> Session:
-        """An empty session for `context` tokens (0: what the model was trained for) that computes with `threads`
-        threads (0: one per physical core), `batch` tokens of a prompt together."""
-        return Session(self, context=context, threads=threads, batch=batch)
+    def session(self, *, context: int = 0, threads: int = 0, batch: int = 0, kv: Kv | None = None,
+                generation_threads: int = 0) -> Session:
+        """An empty session.
 
-    def session_memory(self, *, context: int = 0, threads: int = 0, batch: int = 0) -> int:
+        context             tokens it can hold; 0: what the model was trained for
+        threads             that compute, the calling one included; 0: one per physical core
+        batch               tokens of a prompt that are computed together; 0: 256
+        kv                  how keys and values are kept: "f16", the default, or "int8", in 0.52 of the memory and quicker in
+                            long contexts, with slightly other logits
+        generation_threads  of `threads`, those that compute a token by itself; 0: as many as turn out fastest
+        """
+        return Session(self, context=context, threads=threads, batch=batch, kv=kv, generation_threads=generation_threads)
+
+    def session_memory(self, *, context: int = 0, threads: int = 0, batch: int = 0, kv: Kv | None = None,
+                       generation_threads: int = 0) -> int:
         """The bytes that such a session takes besides the model."""
-        return self._native.session_memory(session_options(context, threads, batch))
+        return self._native.session_memory(session_options(context, threads, batch, kv, generation_threads))
 
 
 class Decoder:

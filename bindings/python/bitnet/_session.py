@@ -21,6 +21,8 @@ if typing.TYPE_CHECKING:
 
 Tokens = Union[Sequence[int], "numpy.ndarray[Any, numpy.dtype[numpy.int32]]"]
 Which = Literal["last", "all", "none"]
+Kv = Literal["f16", "int8"]
+KINDS = {None: _native.BITNET_KV_DEFAULT, "f16": _native.BITNET_KV_F16, "int8": _native.BITNET_KV_INT8}
 WHICH = {"last": _native.BITNET_LOGITS_LAST, "all": _native.BITNET_LOGITS_ALL, "none": _native.BITNET_LOGITS_NONE}
 
 
@@ -110,18 +112,23 @@ class _LogitsView:
                                     "data": (native.address(), True)}
 
 
-def session_options(context: int, threads: int, batch: int) -> Any:
+def session_options(context: int, threads: int, batch: int, kv: Kv | None, generation_threads: int) -> Any:
     options = _native.SessionOptions()
     options.context, options.threads, options.batch = context, threads, batch
+    options.kv = choose(KINDS, kv, "kv")
+    options.generation_threads = generation_threads
     return options
 
 
 class Session:
-    """One sequence of tokens with its KV cache, its threads and its last logits. A context manager."""
+    """One sequence of tokens with its KV cache, its threads and its last logits. A context manager. Made by Model.session,
+    which says what the options are."""
 
-    def __init__(self, model: Model, *, context: int = 0, threads: int = 0, batch: int = 0):
+    def __init__(self, model: Model, *, context: int = 0, threads: int = 0, batch: int = 0, kv: Kv | None = None,
+                 generation_threads: int = 0):
         self._model = model
-        self._native = _native.Session(model._native, session_options(context, threads, batch))
+        options = session_options(context, threads, batch, kv, generation_threads)
+        self._native = _native.Session(model._native, options)
 
     @property
     def model(self) -> Model:

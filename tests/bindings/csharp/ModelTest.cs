@@ -61,6 +61,12 @@ public class ModelTest : Fixture {
         using (var model = Model.Open(ChatModelPath, options)) {
             Assert.AreEqual("t5 int8", model.Info.Packing + " " + model.Info.Head);
         }
+        foreach (Head head in Enum.GetValues(typeof(Head))) {
+            using (var model = Model.Open(ChatModelPath, new OpenOptions { GgufHead = head })) {
+                string name = head == Head.Default ? "f16" : head.ToString().ToLowerInvariant();
+                Assert.AreEqual(name, model.Info.Head);
+            }
+        }
         StringAssert.Contains("nonsense", Fails(Status.Unsupported, () => Model.Open(
             ModelPath, new OpenOptions { Isa = "nonsense" })).Message);
         Fails(Status.Argument, () => Model.Open(ChatModelPath, new OpenOptions { GgufPacking = (Packing)77 }));

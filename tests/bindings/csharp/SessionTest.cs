@@ -226,7 +226,55 @@ public class SessionTest : Fixture {
         }
         Assert.Greater(Austen.SessionMemory(new SessionOptions { Context = 512 }),
                        Austen.SessionMemory(new SessionOptions { Context = 8 }));
-        Assert.Throws<ArgumentOutOfRangeException>(() => NewSession(-1));
+        var negative = new[] {
+            new SessionOptions { Context = -1 }, new SessionOptions { Threads = -1 }, new SessionOptions { Batch = -1 },
+            new SessionOptions { GenerationThreads = -1 }
+        };
+        foreach (SessionOptions options in negative) {
+            Assert.Throws<ArgumentOutOfRangeException>(() => Austen.CreateSession(options));
+        }
+    }
+
+    [Test]
+    public void AnInt8CacheIsAnother() {
+        var options = new SessionOptions { Threads = 1, Kv = Kv.Int8 };
+        using (Session session = NewSession(), small = Austen.CreateSession(options)) {
+            session.Eval(new[] { 1, 2, 3 });
+            small.Eval(new[] { 1, 2, 3 });
+            CollectionAssert.AreNotEqual(session.GetLogits(), small.GetLogits());
+            StringAssert.Contains("int8", Fails(Status.Mismatch, () => session.Load(small.Save())).Message);
+        }
+        Func<Kv, long> memory =
+            kv => Austen.SessionMemory(new SessionOptions { Threads = 1, Context = 20000, Kv = kv });
+        Assert.AreEqual(memory(Kv.F16), memory(Kv.Default));
+        Assert.Less(memory(Kv.Int8), 0.6 * memory(Kv.F16));
+        Fails(Status.Argument, () => Austen.CreateSession(new SessionOptions { Kv = (Kv)77 }));
+    }
+
+    // The nanoseconds that each thread of this process has computed.
+    private static Dictionary<string, long> ProcessorTimes() {
+        return Directory.GetDirectories("/proc/self/task")
+            .Select(task => Path.Combine(task, "schedstat"))
+            .Where(File.Exists)  // a thread may have ended meanwhile
+            .ToDictionary(file => file, file => long.Parse(File.ReadAllText(file).Split(' ')[0]));
+    }
+
+    [TestCase(1)]
+    [TestCase(2)]
+    public void AsManyThreadsGenerateAsAreAskedFor(int threads) {
+        ICollection<string> others = ProcessorTimes().Keys;
+        var options = new SessionOptions { Context = 600, Threads = 2, GenerationThreads = threads };
+        using (Session session = Austen.CreateSession(options)) {
+            string[] workers = ProcessorTimes().Keys.Except(others).ToArray();
+            if (workers.Length == 0) Assert.Ignore("there is one CPU");
+            session.Eval(new[] { 1, 2, 3 });
+            Dictionary<string, long> before = ProcessorTimes();
+            for (int i = 0; i < 500; i++) session.Eval(new[] { 3 });
+            Dictionary<string, long> after = ProcessorTimes();
+            Func<string, long> took = task => after[task] - before[task];
+            long most = before.Keys.Intersect(after.Keys).Max(took);
+            Assert.AreEqual(threads - 1, workers.Count(task => took(task) > most / 20));
+        }
     }
 
     [Test]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Sessions: evaluation, sampling, generation, state, threads, cancellation, wrong use."""
 import os
+import pathlib
 import signal
 import threading
 import time
@@ -196,6 +197,43 @@ def test_too_long_a_prompt(model):
             next(session.generate(PROMPT * 3))
         assert session.context == 8
     assert model.session_memory(context=512) > model.session_memory(context=8) > 0
+    for option in "context", "threads", "batch", "generation_threads":
+        with pytest.raises(OverflowError):
+            model.session(**{option: -1})
+
+
+def test_an_int8_cache(model, session):
+    with model.session(threads=1, kv="int8") as small:
+        session.eval([1, 2, 3])
+        small.eval([1, 2, 3])
+        assert not (small.logits() == session.logits()).all()
+        with pytest.raises(bitnet.MismatchError, match="int8"):
+            session.load_bytes(small.save_bytes())
+    default, f16, int8 = (model.session_memory(threads=1, context=20000, kv=kv) for kv in (None, "f16", "int8"))
+    assert default == f16 > int8 / 0.6
+    with pytest.raises(ValueError, match="'int4'"):
+        model.session(kv="int4")
+
+
+def processor_times():
+    """The nanoseconds that each thread of this process has computed."""
+    return {task.name: int((task / "schedstat").read_text().split()[0])
+            for task in pathlib.Path("/proc/self/task").iterdir()}
+
+
+@pytest.mark.parametrize("generation_threads", [1, 2])
+def test_threads_that_generate(model, generation_threads):
+    others = processor_times().keys()
+    with model.session(context=600, threads=2, generation_threads=generation_threads) as session:
+        workers = processor_times().keys() - others
+        if not workers:
+            pytest.skip("there is one CPU")
+        session.eval([1, 2, 3])
+        before = processor_times()
+        for _ in range(500):
+            session.eval([3])
+        took = {task: time - before[task] for task, time in processor_times().items()}
+    assert sum(took[task] > max(took.values()) / 20 for task in workers) == generation_threads - 1
 
 
 def test_threads_share_a_model(model, golden):

@@ -9,16 +9,19 @@ import static io.github.libbitnet.tests.Fixtures.assertStatus;
 import static io.github.libbitnet.tests.Fixtures.golden;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import io.github.libbitnet.Batch;
 import io.github.libbitnet.Cancel;
 import io.github.libbitnet.Finish;
 import io.github.libbitnet.GenerateOptions;
 import io.github.libbitnet.Generation;
+import io.github.libbitnet.Kv;
 import io.github.libbitnet.LogitsOf;
 import io.github.libbitnet.Model;
 import io.github.libbitnet.Sampler;
@@ -29,12 +32,18 @@ import io.github.libbitnet.Status;
 import io.github.libbitnet.TextOption;
 import io.github.libbitnet.tests.Fixtures.InAMoment;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.Paths;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.NoSuchElementException;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -261,7 +270,53 @@ class SessionTest {
       assertEquals(8, one.context());
     }
     assertTrue(model.sessionMemory(new SessionOptions().context(512)) > model.sessionMemory(small));
-    assertThrows(IllegalArgumentException.class, () -> new SessionOptions().threads(-1));
+    List<Executable> negative = Arrays.asList(() -> new SessionOptions().context(-1), () -> new SessionOptions().threads(-1),
+        () -> new SessionOptions().batch(-1), () -> new SessionOptions().generationThreads(-1));
+    for (Executable use : negative) assertThrows(IllegalArgumentException.class, use);
+  }
+
+  @Test
+  void anInt8Cache() {
+    try (Session small = model.session(new SessionOptions().threads(1).kv(Kv.INT8))) {
+      session.eval(1, 2, 3);
+      small.eval(1, 2, 3);
+      assertFalse(Arrays.equals(session.logits(), small.logits()));
+      assertSays("int8", assertStatus(Status.MISMATCH, () -> session.loadBytes(small.saveBytes())));
+    }
+    SessionOptions options = new SessionOptions().threads(1).context(20000);
+    long byDefault = model.sessionMemory(options);
+    long f16 = model.sessionMemory(options.kv(Kv.F16));
+    assertEquals(f16, byDefault);
+    assertTrue(model.sessionMemory(options.kv(Kv.INT8)) < 0.6 * f16);
+  }
+
+  /** The nanoseconds that each thread of this process has computed. */
+  private static Map<String, Long> processorTimes() throws IOException {
+    Map<String, Long> times = new HashMap<>();
+    for (String task : Paths.get("/proc/self/task").toFile().list()) {
+      Path file = Paths.get("/proc/self/task", task, "schedstat");
+      // A thread may have ended meanwhile.
+      if (Files.exists(file)) times.put(task, Long.parseLong(Files.readString(file).split(" ")[0]));
+    }
+    return times;
+  }
+
+  @Test
+  void threadsThatGenerate() throws IOException {
+    for (int threads = 1; threads <= 2; threads++) {
+      Set<String> others = processorTimes().keySet();
+      try (Session one = model.session(new SessionOptions().context(600).threads(2).generationThreads(threads))) {
+        Set<String> workers = new HashSet<>(processorTimes().keySet());
+        workers.removeAll(others);
+        assumeFalse(workers.isEmpty(), "there is one CPU");
+        one.eval(1, 2, 3);
+        Map<String, Long> took = processorTimes();
+        for (int i = 0; i < 500; i++) one.eval(3);
+        processorTimes().forEach((task, time) -> took.merge(task, -time, Long::sum));
+        long most = -Collections.min(took.values());
+        assertEquals(threads - 1, workers.stream().filter(task -> -took.get(task) > most / 20).count());
+      }
+    }
   }
 
   @Test
@@ -381,7 +436,7 @@ class SessionTest {
     List<Executable> nulls = Arrays.asList(() -> session.eval((int[]) null), () -> session.generate(null),
         () -> session.generate((int[]) null, tokens(1)), () -> session.chat(null), () -> session.eval(new int[] {1}, null),
         () -> session.loadBytes(null), () -> session.load(null), () -> new Batch().add(null, 1), () -> new Sampler(null),
-        () -> new Sampler(new SamplerOptions()).sample((Session) null));
+        () -> new Sampler(new SamplerOptions()).sample((Session) null), () -> new SessionOptions().kv(null));
     for (Executable use : nulls) assertThrows(NullPointerException.class, use);
     for (int[] wrong : new int[][] {{}, {-1}, {4096}}) assertStatus(Status.ARGUMENT, () -> session.eval(wrong));
     assertThrows(IllegalArgumentException.class, () -> session.rewind(-1));

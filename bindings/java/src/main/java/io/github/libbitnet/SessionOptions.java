@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 package io.github.libbitnet;
 
+import java.util.Objects;
+
 /** How a session computes; 0 everywhere is the default. */
 public final class SessionOptions {
   private int context;
   private int threads;
   private int batch;
+  private Kv kv = Kv.DEFAULT;
+  private int generationThreads;
 
   /** Tokens it can hold; 0: what the model was trained for. */
   public SessionOptions context(int tokens) {
@@ -13,7 +17,7 @@ public final class SessionOptions {
     return this;
   }
 
-  /** Threads that compute, the calling one included; 0: one per core. */
+  /** Threads that compute, the calling one included; 0: one per physical core. */
   public SessionOptions threads(int count) {
     threads = Text.count(count, "threads");
     return this;
@@ -25,11 +29,25 @@ public final class SessionOptions {
     return this;
   }
 
+  /** How keys and values are kept. */
+  public SessionOptions kv(Kv kv) {
+    this.kv = Objects.requireNonNull(kv);
+    return this;
+  }
+
+  /** Of the threads, those that compute a token by itself; 0: as many as turn out fastest. */
+  public SessionOptions generationThreads(int count) {
+    generationThreads = Text.count(count, "generationThreads");
+    return this;
+  }
+
   NativeSessionOptions toNative() {
     NativeSessionOptions options = new NativeSessionOptions();
     options.setContext(context);
     options.setThreads(threads);
     options.setBatch(batch);
+    options.setKv(kv.value);
+    options.setGeneration_threads(generationThreads);
     return options;
   }
 }
