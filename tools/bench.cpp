@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "options.h"
 #include "terminal.h"
+#include "token_weights.h"
 #include "weights_memory.h"
 
 namespace bitnet::program {
@@ -24,7 +25,7 @@ struct Options {
   bitnet_kv kv = BITNET_KV_DEFAULT;
   std::vector<uint32_t> prompt = {512}, generate = {128}, depth = {0}, threads;
   uint32_t repetitions = 5;
-  bool logits = false;
+  bool logits = false, limits = false;
   std::string output = "table";
 };
 
@@ -39,17 +40,49 @@ struct Test {
   }
 };
 
+// What one repetition found.
+struct Measurement {
+  double rate;     // tokens per second
+  double reading;  // bytes per second at which the same weights were only read, right after; 0: not measured
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
 struct Result {
   std::string path;
   bitnet_model_info info;
   std::string model, isa, packing, head, kv;  // copied: the info's text lives only as long as its model
   std::optional<WeightsMemory> memory;
   Test test;
-  std::vector<double> rates;  // tokens per second, sorted
+  uint64_t token_bytes;  // of weights that a token of generation reads
+  std::vector<Measurement> measurements;
 
-  double median() const {
-    const size_t middle = rates.size() / 2;
-    return rates.size() % 2 ? rates[middle] : (rates[middle - 1] + rates[middle]) / 2;
+  template <typename Value>
+  double median_of(const Value& value) const {
+    std::vector<double> values;
+    for (const Measurement& m : measurements) values.push_back(value(m));
+    return median(std::move(values));
+  }
+  double rate() const {
+    return median_of([](const Measurement& m) { return m.rate; });
+  }
+  double reading() const {
+    return median_of([](const Measurement& m) { return m.reading; });
+  }
+  // Of the reading rate right after, so that a machine whose memory has other users drifts little in between.
+  double share() const {
+    return median_of([&](const Measurement& m) { return m.rate * static_cast<double>(token_bytes) / m.reading; });
+  }
+  double bytes_per_second() const { return rate() * static_cast<double>(token_bytes); }
+  std::vector<double> sorted_rates() const {
+    std::vector<double> rates;
+    for (const Measurement& m : measurements) rates.push_back(m.rate);
+    std::sort(rates.begin(), rates.end());
+    return rates;
   }
 };
 
@@ -75,23 +108,30 @@ class Runner {
     greedy_.reset(sampler);
   }
 
-  std::vector<double> measure(const Test& test, uint32_t repetitions) {
+  // With `weights`, what reads them takes turns with generation.
+  std::vector<Measurement> measure(const Test& test, uint32_t repetitions, const TokenWeights* weights) {
     const std::string label =
         formatted("%s, %u %s", test.name().c_str(), test.threads, test.threads == 1 ? "thread" : "threads");
     fill(test.depth, label);
     ProgressBar bar(label, ProgressBar::Unit::tokens);
     const uint64_t total = uint64_t{repetitions + 1} * test.tokens;
-    std::vector<double> rates;
+    std::vector<Measurement> measurements;
     for (uint32_t i = 0; i <= repetitions; ++i) {
       const double rate =
           tokens_per_second(test, [&](uint32_t done) { bar.update(uint64_t{i} * test.tokens + done, total); });
-      if (i > 0) rates.push_back(rate);  // the first warms up: pages, caches, clock rates
+      const double reading = weights != nullptr && !test.prompt ? read(*weights, test.threads) : 0;
+      if (i > 0) measurements.push_back({rate, reading});  // the first warms up: pages, caches, clock rates
     }
-    std::sort(rates.begin(), rates.end());
-    return rates;
+    return measurements;
   }
 
  private:
+  static double read(const TokenWeights& weights, unsigned threads) {
+    std::vector<double> rates(5);
+    for (double& rate : rates) rate = weights.read(threads);
+    return median(std::move(rates));
+  }
+
   void fill(uint32_t depth, const std::string& label) {
     constexpr uint32_t kAtOnce = 256;
     ProgressBar bar(label + ": context", ProgressBar::Unit::tokens);
@@ -147,16 +187,19 @@ using Cells = std::vector<std::vector<std::string>>;
 
 Cells as_cells(const std::vector<Result>& results) {
   Cells cells = {{"model", "size", "params", "packing", "head", "kv", "memory", "isa", "threads", "test", "tokens/s",
-                  "min .. max"}};
+                  "min .. max", "GB/s", "of reading"}};
   for (const Result& result : results) {
+    const std::vector<double> rates = result.sorted_rates();
     cells.push_back(
         {result.model, bytes_text(result.info.file_bytes),
          formatted("%.2f %s",
                    static_cast<double>(result.info.parameters) / (result.info.parameters < 1000000000 ? 1e6 : 1e9),
                    result.info.parameters < 1000000000 ? "M" : "B"),
          result.packing, result.head, result.kv, result.memory ? result.memory->text() : "-", result.isa,
-         std::to_string(result.test.threads), result.test.name(), formatted("%.2f", result.median()),
-         formatted("%.2f .. %.2f", result.rates.front(), result.rates.back())});
+         std::to_string(result.test.threads), result.test.name(), formatted("%.2f", result.rate()),
+         formatted("%.2f .. %.2f", rates.front(), rates.back()),
+         result.test.prompt ? "-" : formatted("%.1f", result.bytes_per_second() / 1e9),
+         result.reading() > 0 ? formatted("%.0f %% of %.1f", 100 * result.share(), result.reading() / 1e9) : "-"});
   }
   return cells;
 }
@@ -199,18 +242,25 @@ std::string memory_csv(const std::optional<WeightsMemory>& memory) {
          std::to_string(memory->huge_bytes);
 }
 
+std::string reading_csv(const Result& result) {
+  if (result.test.prompt) return ",,";
+  const auto bytes = std::to_string(result.token_bytes);
+  return result.reading() > 0 ? bytes + formatted(",%.0f,%.4f", result.reading(), result.share()) : bytes + ",,";
+}
+
 std::string as_csv(const std::vector<Result>& results) {
   std::string text =
       "version,model,path,file_bytes,parameters,packing,head,kv,mapped,page_bytes,huge_bytes,isa,threads,test,tokens,"
-      "depth,repetitions,median,min,max\n";
+      "depth,repetitions,median,min,max,token_bytes,reading,share\n";
   for (const Result& result : results) {
+    const std::vector<double> rates = result.sorted_rates();
     text += std::string(bitnet_version_string()) + "," + quoted(result.model) + "," + quoted(result.path) +
-            formatted(",%llu,%llu,%s,%s,%s,%s,%s,%u,%s,%u,%u,%zu,%.4f,%.4f,%.4f\n",
+            formatted(",%llu,%llu,%s,%s,%s,%s,%s,%u,%s,%u,%u,%zu,%.4f,%.4f,%.4f,%s\n",
                       static_cast<unsigned long long>(result.info.file_bytes),
                       static_cast<unsigned long long>(result.info.parameters), result.packing.c_str(),
                       result.head.c_str(), result.kv.c_str(), memory_csv(result.memory).c_str(), result.isa.c_str(),
                       result.test.threads, result.test.name().c_str(), result.test.tokens, result.test.depth,
-                      result.rates.size(), result.median(), result.rates.front(), result.rates.back());
+                      rates.size(), result.rate(), rates.front(), rates.back(), reading_csv(result).c_str());
   }
   return text;
 }
@@ -220,9 +270,15 @@ Json memory_json(const std::optional<WeightsMemory>& memory) {
   return {{"mapped", memory->mapped}, {"page_bytes", memory->page_bytes}, {"huge_bytes", memory->huge_bytes}};
 }
 
+Json reading_json(const Result& result) {
+  if (result.reading() == 0) return nullptr;
+  return {{"bytes_per_second", result.reading()}, {"share", result.share()}};
+}
+
 std::string as_json(const std::vector<Result>& results) {
   Json list = Json::array();
   for (const Result& result : results) {
+    const std::vector<double> rates = result.sorted_rates();
     list.push_back({{"model", result.model},
                     {"path", result.path},
                     {"file_bytes", result.info.file_bytes},
@@ -237,10 +293,9 @@ std::string as_json(const std::vector<Result>& results) {
                     {"tokens", result.test.tokens},
                     {"depth", result.test.depth},
                     {"tokens_per_second",
-                     {{"median", result.median()},
-                      {"min", result.rates.front()},
-                      {"max", result.rates.back()},
-                      {"all", result.rates}}}});
+                     {{"median", result.rate()}, {"min", rates.front()}, {"max", rates.back()}, {"all", rates}}},
+                    {"token_bytes", result.test.prompt ? Json(nullptr) : Json(result.token_bytes)},
+                    {"reading", reading_json(result)}});
   }
   const Json json = {{"version", bitnet_version_string()}, {"cpu", bitnet_cpu_features()}, {"results", list}};
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -253,6 +308,7 @@ void bench_model(const Options& options, const std::vector<Test>& tests, std::ve
   const std::string name = *info.name ? info.name : path.substr(path.find_last_of('/') + 1);
   uint32_t context = 0;
   for (const Test& test : tests) context = std::max(context, test.depth + test.tokens);
+  const TokenWeights weights(*model, options.logits);
   std::unique_ptr<Runner> runner;
   uint32_t threads = 0;
   for (const Test& test : tests) {
@@ -262,10 +318,10 @@ void bench_model(const Options& options, const std::vector<Test>& tests, std::ve
       runner = std::make_unique<Runner>(model.get(), info.vocabulary, context,
                                         SessionOptions{threads, options.kv, threads}, options.logits);
     }
-    std::vector<double> rates = runner->measure(test, options.repetitions);
+    auto measurements = runner->measure(test, options.repetitions, options.limits ? &weights : nullptr);
     results.push_back({path, info, without_controls(name), info.isa, info.packing, info.head,
                        options.kv == BITNET_KV_INT8 ? "int8" : "f16", weights_memory(path, info.resident_bytes), test,
-                       std::move(rates)});
+                       weights.bytes(), std::move(measurements)});
   }
 }
 
@@ -326,6 +382,7 @@ void add_bench(CLI::App& program) {
       ->check(CLI::Range(1, 10000))
       ->option_text("N");
   command->add_flag("--logits", options->logits, "Generation: ask for all logits instead of the likeliest token");
+  command->add_flag("--limits", options->limits, "Generation: also read the same weights and do nothing else, in turn");
   command->add_option("-o,--output", options->output, "Form of the results (table)")
       ->check(CLI::IsMember({"table", "json", "csv", "md"}))
       ->option_text("table|json|csv|md");
@@ -336,10 +393,14 @@ void add_bench(CLI::App& program) {
       "the\n"
       "slowest and the fastest. `memory` says how the weights lay in it: mapped from the file, or copied, and in pages "
       "of\n"
-      "which size.\n\n"
+      "which size. `GB/s` counts the weights that a token of generation reads; with --limits, `of reading` is its "
+      "share "
+      "of\n"
+      "the rate at which as many threads read them and do nothing else.\n\n"
       "Examples:\n"
       "  bitnet bench -m model.bitnet -t 1,2,4\n"
       "  bitnet bench -m model.bitnet -p 16,512 -n 64 --depth 0,4096\n"
+      "  bitnet bench -m model.bitnet -p 0 -n 32 -t 1,2 --limits\n"
       "  bitnet bench -m i2.bitnet,t5.bitnet -p 0 -n 64 -o md");
   command->callback([options] { bench(*options); });
 }

@@ -205,6 +205,26 @@ class Commands(unittest.TestCase):
                                               "-o", "json"))["results"]
             self.assertEqual(results[0]["memory"]["mapped"], mapped)
 
+    def test_bench_against_reading_the_weights(self):
+        screened = FOLDER / "screened.bitnet"
+        self.succeed("convert", "--head", "screened", "--force", "-q", gguf(), screened)
+        for model, options, head in ((tiny(), [], "token_embd.weight"), (screened, [], "output.screen"),
+                                     (screened, ["--logits"], "token_embd.weight")):
+            tensors = json.loads(self.succeed("info", model, "--tensors", "--json"))["tensors"]
+            read = sum(t["bytes"] for t in tensors if t["type"] == "i2" or t["name"] == head)
+            self.assertIn(head, [t["name"] for t in tensors])
+            common = ["bench", "-m", model, "-p", "4", "-n", "3", "-t", "1,2", "-r", "3", *options, "--limits", "-o"]
+            for result in json.loads(self.succeed(*common, "json"))["results"]:
+                if result["test"] == "pp4":
+                    self.assertEqual((result["token_bytes"], result["reading"]), (None, None))
+                else:
+                    self.assertEqual(result["token_bytes"], read)
+                    self.assertGreater(result["reading"]["bytes_per_second"], 0)
+                    self.assertGreater(result["reading"]["share"], 0)
+            self.assertRegex(self.succeed(*common, "table").decode().splitlines()[-1], r"\d+ % of \d+\.\d$")
+            row = list(csv.DictReader(io.StringIO(self.succeed(*common, "csv").decode())))[-1]
+            self.assertEqual(row["token_bytes"], str(read))
+
     def test_bench_at_depths(self):
         results = json.loads(self.succeed("bench", "-m", tiny(), "-p", "4", "-n", "2", "-t", "1", "-r", "1",
                                           "--depth", "9,0,300", "--logits", "-o", "json"))["results"]
