@@ -63,6 +63,7 @@ BITNET_INLINE void store(void* p, V v) {
 //   widen(p)              int8 values as int16
 //   narrow(x, p)          int32 values that int8 can hold, as int8
 //   multiply_pairs(a, b)  a0 * b0 + a1 * b1 of neighbouring int16 lanes
+//   dot_pairs(s, a, b)    s + multiply_pairs(a, b)
 //   add_pairs(s, a, p)    s + multiply_pairs(a, the two int16 values at p in every lane)
 //   dot_add(s, d, q)      s + the products of the digits 0 .. 2 in d and the int8 values in q, several to a lane: where
 //                         Partial has 16-bit lanes, at most 2 * 2 * 127 of them a call
@@ -110,6 +111,9 @@ BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
 }
 BITNET_INLINE S32 total(Partial s) { return s; }
 BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return dot_add(s, d, q); }
+BITNET_INLINE S32 dot_pairs(S32 s, S16 a, S16 b) {
+  return (S32)_mm512_dpwssd_epi32((__m512i)s, (__m512i)a, (__m512i)b);
+}
 BITNET_INLINE S32 add_pairs(S32 s, S16 a, const uint32_t* p) {  // as one instruction: see times
   asm("vpdpwssd %2%{1to16%}, %1, %0" : "+v"(s) : "v"(a), "m"(*p));
   return s;
@@ -281,6 +285,7 @@ constexpr size_t kFewestI2[3] = {25, 10, 4}, kFewestT5[3] = {25, 10, 4};
 BITNET_INLINE F32 times(F32 x, const float* p) { return x * *p; }
 #endif
 #if !(defined(__AVX512BW__) && defined(__AVX512VNNI__))
+BITNET_INLINE S32 dot_pairs(S32 s, S16 a, S16 b) { return s + multiply_pairs(a, b); }
 BITNET_INLINE S32 add_pairs(S32 s, S16 a, const uint32_t* p) { return s + multiply_pairs(a, (S16)(U32{} + *p)); }
 #endif
 

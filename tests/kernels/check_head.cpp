@@ -15,6 +15,8 @@ std::vector<Shape> shapes() {
   for (size_t tokens = 1; tokens <= 9; ++tokens) shapes.push_back({7, 100, 128, tokens});
   shapes.push_back({5, 2560, 2560, 5});
   shapes.push_back({2, 8640, 8640, 1});
+  shapes.push_back({5, 8640, 8640, 7});
+  shapes.push_back({5, 70, 128, 35});
   return shapes;
 }
 
