@@ -239,6 +239,8 @@ class SessionTest {
     try (Session other = Fixtures.session(model); Session third = Fixtures.session(model); Session fork = session.fork()) {
       other.load(path);
       third.loadBytes(session.saveBytes());
+      fork.save(path.toString());
+      fork.load(path.toString());
       String rest = session.generate(" and", tokens(20)).readAll();
       for (Session copy : Arrays.asList(other, third, fork)) {
         assertEquals(rest, copy.generate(" and", tokens(20)).readAll());
@@ -435,8 +437,9 @@ class SessionTest {
   void wrongArgumentsAreExceptions() {
     List<Executable> nulls = Arrays.asList(() -> session.eval((int[]) null), () -> session.generate(null),
         () -> session.generate((int[]) null, tokens(1)), () -> session.chat(null), () -> session.eval(new int[] {1}, null),
-        () -> session.loadBytes(null), () -> session.load(null), () -> new Batch().add(null, 1), () -> new Sampler(null),
-        () -> new Sampler(new SamplerOptions()).sample((Session) null), () -> new SessionOptions().kv(null));
+        () -> session.loadBytes(null), () -> session.load((Path) null), () -> session.save((String) null),
+        () -> new Batch().add(null, 1), () -> new Sampler(null), () -> new SessionOptions().kv(null),
+        () -> new Sampler(new SamplerOptions()).sample((Session) null));
     for (Executable use : nulls) assertThrows(NullPointerException.class, use);
     for (int[] wrong : new int[][] {{}, {-1}, {4096}}) assertStatus(Status.ARGUMENT, () -> session.eval(wrong));
     assertThrows(IllegalArgumentException.class, () -> session.rewind(-1));
