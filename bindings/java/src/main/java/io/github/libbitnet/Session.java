@@ -105,13 +105,23 @@ public final class Session implements AutoCloseable {
   }
 
   /** Writes tokens and KV cache to a file. */
-  public void save(Path path) {
-    object.save(Text.encode(path.toString()));
+  public void save(String path) {
+    object.save(Text.encode(path));
   }
 
-  /** Reads what {@link #save} wrote, into a session of the same model, replacing what it holds. */
+  /** The same by a path of the default file system. */
+  public void save(Path path) {
+    save(path.toString());
+  }
+
+  /** Reads what {@link #save(String)} wrote, into a session of the same model, replacing what it holds. */
+  public void load(String path) {
+    object.load(Text.encode(path));
+  }
+
+  /** The same by a path of the default file system. */
   public void load(Path path) {
-    object.load(Text.encode(path.toString()));
+    load(path.toString());
   }
 
   /** Tokens and KV cache as bytes. */
