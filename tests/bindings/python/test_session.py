@@ -215,26 +215,24 @@ def test_an_int8_cache(model, session):
         model.session(kv="int4")
 
 
-def turns():
-    """How many times each thread of this process was given a CPU."""
-    return {task.name: int((task / "schedstat").read_text().split()[2])
+def processor_times():
+    """The nanoseconds that each thread of this process has computed."""
+    return {task.name: int((task / "schedstat").read_text().split()[0])
             for task in pathlib.Path("/proc/self/task").iterdir()}
 
 
-@pytest.mark.parametrize("generation_threads", [1, 2])
-def test_threads_that_generate(model, generation_threads):
-    others = turns().keys()
-    with model.session(context=600, threads=2, generation_threads=generation_threads) as session:
-        workers = turns().keys() - others
+def test_one_thread_generates(model):
+    others = processor_times().keys()
+    with model.session(context=600, threads=2, generation_threads=1) as session:
+        workers = processor_times().keys() - others
         if not workers:
             pytest.skip("there is one CPU")
         session.eval([1, 2, 3])
-        before = turns()
+        before = processor_times()
         for _ in range(500):
             session.eval([3])
-        after = turns()
-    # One that does not generate is not woken at all, but for the first token.
-    assert sum(after[task] - before[task] > 20 for task in workers) == generation_threads - 1
+        took = {task: time - before[task] for task, time in processor_times().items()}
+    assert max(took[task] for task in workers) < max(took.values()) / 2
 
 
 def test_threads_share_a_model(model, golden):
