@@ -41,7 +41,7 @@ struct TernaryProduct {
   size_t out_stride;
   void* scratch;  // kTernaryScratchBytes, aligned to 64, this thread's own
 };
-constexpr size_t kTernaryScratchBytes = size_t{1} << 21;
+constexpr size_t kTernaryScratchBytes = size_t{9} << 18;
 
 // Rows of a matrix of numbers (the head) times float vectors.
 struct HeadProduct {
