@@ -11,11 +11,12 @@ namespace bitnet {
 namespace {
 
 // What a thread takes of a ternary product at a time. Of few tokens, some rows: enough bytes to read straight on, few
-// enough to balance. Of many, some tokens and, if those go round, all rows, as the kernels' tables of sums cost the
-// same for any number of rows.
+// enough to balance. Of many, some tokens, in whole tiles of the kernels' tables of sums, and, if those go round, all
+// rows: tables cost the same for any number of rows, and unpacked weights for any number of tokens.
 constexpr uint32_t kFewRows = 128;
 constexpr uint32_t kManyTokens = 12;
-constexpr uint32_t kTokensAtATime = 64;
+constexpr uint32_t kTileTokens = 32;
+constexpr uint32_t kTilesAtATime = 4;
 // Queries that share the keys and values of a tile: enough that converting these costs little, few enough that the
 // tile's states stay in a core's own cache.
 constexpr uint32_t kTileQueries = 128;
@@ -162,7 +163,10 @@ void ForwardPass::norm_quantize(RowOf row, const float* weight, uint32_t n, Pack
 // Products of ternary matrices, all of the same columns, with the quantized activations of every row.
 void ForwardPass::multiply(std::initializer_list<Product> products) {
   const auto tokens = static_cast<uint32_t>(rows_.size());
-  const uint32_t parts = (tokens + kTokensAtATime - 1) / kTokensAtATime;  // of the tokens
+  const uint32_t tiles = (tokens + kTileTokens - 1) / kTileTokens;
+  uint32_t parts = (tiles + kTilesAtATime - 1) / kTilesAtATime;  // of the tokens, of about the same length
+  if (parts > threads_.width()) parts = static_cast<uint32_t>(round_up(parts, threads_.width()));
+  auto part_begin = [&](uint32_t part) { return std::min(tiles * part / parts * kTileTokens, tokens); };
   auto grain = [&](const TernaryMatrix& matrix) {
     if (tokens < kManyTokens) return kFewRows;
     const uint32_t row_parts = (threads_.width() + parts - 1) / parts;
@@ -178,7 +182,7 @@ void ForwardPass::multiply(std::initializer_list<Product> products) {
     for (; chunk >= chunks(product->matrix); product++) chunk -= chunks(product->matrix);
     const TernaryMatrix& m = product->matrix;
     const uint32_t begin = chunk / parts * grain(m);
-    const uint32_t token = chunk % parts * kTokensAtATime;
+    const uint32_t token = part_begin(chunk % parts);
     const TernaryProduct task = {
         .weights = m.data,
         .blocks = blocks_per_row(m.packing, m.cols),
@@ -188,7 +192,7 @@ void ForwardPass::multiply(std::initializer_list<Product> products) {
         .row_scales = m.row_scales,
         .activations = quantized_ + token * quantized_stride_,
         .steps = steps_ + token,
-        .tokens = std::min(kTokensAtATime, tokens - token),
+        .tokens = part_begin(chunk % parts + 1) - token,
         .out = product->out + size_t{token} * m.rows,
         .out_stride = m.rows,
         .scratch = scratch(worker),
