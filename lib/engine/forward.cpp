@@ -10,10 +10,12 @@
 namespace bitnet {
 namespace {
 
-// What a thread takes of a ternary product at a time. Of few tokens, some rows: enough bytes to read straight on, few
-// enough to balance. Of many, some tokens, in whole tiles of the kernels' tables of sums, and, if those go round, all
-// rows: tables cost the same for any number of rows, and unpacked weights for any number of tokens.
-constexpr uint32_t kFewRows = 128;
+// What a thread takes of a ternary product at a time. Of few tokens, some rows: as many bytes to read straight on as
+// leave each thread kTurns turns, for balance, within bounds. Of many, some tokens, in whole tiles of the kernels'
+// tables of sums, and, if those go round, all rows: tables cost the same for any number of rows, and unpacked weights
+// for any number of tokens.
+constexpr uint32_t kFewRows = 128, kMostFewRows = 256;
+constexpr uint32_t kTurns = 4;
 constexpr uint32_t kManyTokens = 12;
 constexpr uint32_t kTileTokens = 32;
 constexpr uint32_t kTilesAtATime = 4;
@@ -168,7 +170,10 @@ void ForwardPass::multiply(std::initializer_list<Product> products) {
   if (parts > threads_.width()) parts = static_cast<uint32_t>(round_up(parts, threads_.width()));
   auto part_begin = [&](uint32_t part) { return std::min(tiles * part / parts * kTileTokens, tokens); };
   auto grain = [&](const TernaryMatrix& matrix) {
-    if (tokens < kManyTokens) return kFewRows;
+    if (tokens < kManyTokens) {
+      const size_t rows = round_up(matrix.rows / (kTurns * threads_.width()), kGroupRows);
+      return std::clamp(static_cast<uint32_t>(rows), kFewRows, kMostFewRows);
+    }
     const uint32_t row_parts = (threads_.width() + parts - 1) / parts;
     const uint32_t rows = (matrix.rows + row_parts - 1) / row_parts;
     return std::max(kFewRows, static_cast<uint32_t>(round_up(rows, kGroupRows)));
