@@ -79,14 +79,15 @@ typedef enum bitnet_status BITNET_AS_INT {
   BITNET_END = 1,                /* not an error: the generation has ended */
   BITNET_ERROR_ARGUMENT = -1,    /* an argument or option is wrong: the caller's mistake */
   BITNET_ERROR_MEMORY = -2,      /* out of memory */
-  BITNET_ERROR_IO = -3,          /* the system refused to open, read or write a file */
-  BITNET_ERROR_FORMAT = -4,      /* a file is damaged, truncated or not what it claims to be */
-  BITNET_ERROR_UNSUPPORTED = -5, /* well-formed, but this version cannot do it (architecture, tensor type, ISA) */
-  BITNET_ERROR_CONTEXT = -6,     /* the tokens do not fit the session's context */
-  BITNET_ERROR_CANCELLED = -7,   /* a callback or bitnet_generation_cancel asked to stop */
-  BITNET_ERROR_BUFFER = -8,      /* the caller's buffer is too small; the size needed has been stored */
-  BITNET_ERROR_MISMATCH = -9,    /* a saved state belongs to another model or kind of session */
-  BITNET_ERROR_INTERNAL = -10    /* a mistake in the library: please report it */
+  BITNET_ERROR_NOT_FOUND = -3,   /* the file to read does not exist */
+  BITNET_ERROR_IO = -4,          /* the system refused to open, read or write a file for another reason */
+  BITNET_ERROR_FORMAT = -5,      /* a file is damaged, truncated or not what it claims to be */
+  BITNET_ERROR_UNSUPPORTED = -6, /* well-formed, but this version cannot do it (architecture, tensor type, ISA) */
+  BITNET_ERROR_CONTEXT = -7,     /* the tokens do not fit the session's context */
+  BITNET_ERROR_CANCELLED = -8,   /* a callback or bitnet_generation_cancel asked to stop */
+  BITNET_ERROR_BUFFER = -9,      /* the caller's buffer is too small; the size needed has been stored */
+  BITNET_ERROR_MISMATCH = -10,   /* a saved state belongs to another model or kind of session */
+  BITNET_ERROR_INTERNAL = -11    /* a mistake in the library: please report it */
 } bitnet_status;
 
 /* What a status means, in a few English words. Never NULL, static, any thread. */
@@ -166,7 +167,7 @@ typedef struct bitnet_open_options {
 
 /* Opens a `.bitnet` file, which is mapped and used as it lies, or a GGUF file (v2, v3) of a BitNet model, which is
  * repacked in memory. The file must not change while the model lives.
- * Errors: IO; FORMAT and UNSUPPORTED (naming tensor or key); MEMORY; CANCELLED; ARGUMENT. */
+ * Errors: NOT_FOUND; IO; FORMAT and UNSUPPORTED (naming tensor or key); MEMORY; CANCELLED; ARGUMENT. */
 BITNET_API bitnet_status bitnet_open(const char* path, const bitnet_open_options* options, bitnet_model** model);
 
 /* The same from memory: `data` is used as it lies, so it must start on a multiple of 64 bytes and stay unchanged and
@@ -323,9 +324,9 @@ BITNET_API bitnet_status bitnet_session_tokens(const bitnet_session* session, co
 BITNET_API bitnet_status bitnet_session_rewind(bitnet_session* session, uint32_t position);
 
 /* Writes tokens and KV cache to a file (compressed, checksummed; beside the final name, then renamed), and reads them
- * back into a session of the same model file, replacing what it holds. Loading errors: IO, FORMAT, MISMATCH (another
- * model, packing or kind of KV cache), CONTEXT (more tokens than this session can hold); the session is then unchanged.
- */
+ * back into a session of the same model file, replacing what it holds. Loading errors: NOT_FOUND, IO, FORMAT, MISMATCH
+ * (another model, packing or kind of KV cache), CONTEXT (more tokens than this session can hold); the session is then
+ * unchanged. */
 BITNET_API bitnet_status bitnet_session_save(const bitnet_session* session, const char* path);
 BITNET_API bitnet_status bitnet_session_load(bitnet_session* session, const char* path);
 

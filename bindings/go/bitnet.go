@@ -33,6 +33,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"runtime"
 	"runtime/cgo"
@@ -52,6 +53,7 @@ type Status int32
 const (
 	ErrArgument    Status = C.BITNET_ERROR_ARGUMENT    // an argument or option is wrong
 	ErrMemory      Status = C.BITNET_ERROR_MEMORY      // out of memory
+	ErrNotFound    Status = C.BITNET_ERROR_NOT_FOUND   // the file to read does not exist: fs.ErrNotExist
 	ErrIO          Status = C.BITNET_ERROR_IO          // the system refused to open, read or write a file
 	ErrFormat      Status = C.BITNET_ERROR_FORMAT      // a file is damaged, truncated or not what it claims to be
 	ErrUnsupported Status = C.BITNET_ERROR_UNSUPPORTED // well-formed, but this version cannot do it
@@ -63,6 +65,9 @@ const (
 
 // Error says what the status means, in a few words.
 func (s Status) Error() string { return C.GoString(C.bitnet_status_message(C.bitnet_status(s))) }
+
+// Is tells errors.Is that ErrNotFound is fs.ErrNotExist.
+func (s Status) Is(target error) bool { return s == ErrNotFound && target == fs.ErrNotExist }
 
 // ErrClosed is the error of using what has been closed.
 var ErrClosed = errors.New("bitnet: used after Close")

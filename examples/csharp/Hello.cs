@@ -4,6 +4,7 @@
 //     dotnet add package Bitnet
 //     dotnet run model.bitnet "It was a fine morning, and"
 using System;
+using System.IO;
 using Bitnet;
 
 internal static class Hello {
@@ -21,7 +22,7 @@ internal static class Hello {
                 Console.WriteLine();
             }
             return 0;
-        } catch (BitnetException error) {
+        } catch (Exception error) when (error is BitnetException || error is IOException) {
             Console.Error.WriteLine("Hello: " + error.Message);
             return 1;
         }

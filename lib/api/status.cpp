@@ -61,6 +61,8 @@ const char* bitnet_status_message(bitnet_status status) {
       return "wrong argument";
     case BITNET_ERROR_MEMORY:
       return "out of memory";
+    case BITNET_ERROR_NOT_FOUND:
+      return "the file does not exist";
     case BITNET_ERROR_IO:
       return "a file could not be read or written";
     case BITNET_ERROR_FORMAT:

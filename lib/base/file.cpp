@@ -47,7 +47,9 @@ std::string temporary_name(const std::string& path) {
 MappedFile::MappedFile(const std::string& path) {
   // O_NONBLOCK: a pipe of that name is refused below instead of waited for.
   const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.fd < 0) fail(BITNET_ERROR_IO, "cannot open the file: ", describe(errno));
+  if (file.fd < 0) {
+    fail(errno == ENOENT ? BITNET_ERROR_NOT_FOUND : BITNET_ERROR_IO, "cannot open the file: ", describe(errno));
+  }
   struct stat info;
   if (fstat(file.fd, &info) != 0) fail(BITNET_ERROR_IO, "cannot examine the file: ", describe(errno));
   require(S_ISREG(info.st_mode), BITNET_ERROR_IO, S_ISDIR(info.st_mode) ? "is a directory" : "is not a regular file",

@@ -212,7 +212,7 @@ TEST_F(Arguments, ProgressCanCancel) {
   const std::string out = temporary_folder() + "/cancelled.bitnet";
   EXPECT_EQ(bitnet_convert(model_path().c_str(), out.c_str(), &options), BITNET_ERROR_CANCELLED);
   bitnet_model* m = nullptr;
-  EXPECT_EQ(bitnet_open(out.c_str(), nullptr, &m), BITNET_ERROR_IO) << "nothing is left under the name";
+  EXPECT_EQ(bitnet_open(out.c_str(), nullptr, &m), BITNET_ERROR_NOT_FOUND) << "nothing is left under the name";
 }
 
 TEST_F(Arguments, EveryStatusHasItsMessage) {

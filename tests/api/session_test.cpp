@@ -290,7 +290,7 @@ TEST_F(StateTest, DamageIsFoundAndChangesNothing) {
   auto longer = state;
   longer.push_back(0);
   expect_refused(longer, "one byte more");
-  EXPECT_EQ(bitnet_session_load(session.get(), "/nonexistent/state"), BITNET_ERROR_IO);
+  EXPECT_EQ(bitnet_session_load(session.get(), "/nonexistent/state"), BITNET_ERROR_NOT_FOUND);
   EXPECT_EQ(bitnet_session_position(session.get()), 10u);
   EXPECT_TRUE(same_bits(next_logits(session), next_logits(reference)));
 }

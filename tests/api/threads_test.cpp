@@ -68,11 +68,11 @@ TEST(Threads, ForksOfOneSessionAtOnceTakeTurns) {
 
 TEST(Threads, EachThreadHasItsOwnError) {
   bitnet_model* model = nullptr;
-  EXPECT_EQ(bitnet_open("/nonexistent/one", nullptr, &model), BITNET_ERROR_IO);
+  EXPECT_EQ(bitnet_open("/nonexistent/one", nullptr, &model), BITNET_ERROR_NOT_FOUND);
   std::thread([] {
     EXPECT_STREQ(bitnet_last_error(), "");
     bitnet_model* m = nullptr;
-    EXPECT_EQ(bitnet_open("/nonexistent/two", nullptr, &m), BITNET_ERROR_IO);
+    EXPECT_EQ(bitnet_open("/nonexistent/two", nullptr, &m), BITNET_ERROR_NOT_FOUND);
     EXPECT_NE(std::string(bitnet_last_error()).find("two"), std::string::npos);
   }).join();
   EXPECT_NE(std::string(bitnet_last_error()).find("one"), std::string::npos);

@@ -69,12 +69,14 @@ testing::AssertionResult path_refused(const std::string& path, bitnet_status sta
 
 TEST(Path, ThatNamesNoModelIsRefused) {
   const TemporaryFolder folder;
-  EXPECT_TRUE(path_refused(folder / "missing", BITNET_ERROR_IO, "No such file"));
+  EXPECT_TRUE(path_refused(folder / "missing", BITNET_ERROR_NOT_FOUND, "No such file"));
+  EXPECT_TRUE(path_refused("", BITNET_ERROR_NOT_FOUND, "No such file"));
   EXPECT_TRUE(path_refused(folder / "", BITNET_ERROR_IO, "is a directory"));
   EXPECT_TRUE(path_refused("/dev/null", BITNET_ERROR_IO, "not a regular file"));
   write_file(folder / "empty", "");
   EXPECT_TRUE(path_refused(folder / "empty", BITNET_ERROR_FORMAT, "empty"));
   write_file(folder / "text", "Once upon a time");
+  EXPECT_TRUE(path_refused(folder / "text/model", BITNET_ERROR_IO, "Not a directory"));
   EXPECT_TRUE(path_refused(folder / "text", BITNET_ERROR_FORMAT, "neither a .bitnet nor a GGUF"));
 }
 

@@ -2,6 +2,7 @@
 // What the generated code of typemaps.i uses to bring data and errors across.
 using System;
 using System.Collections.Generic;
+using System.IO;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -82,10 +83,16 @@ internal sealed class Crossing {
     private static void OnError(int status, IntPtr message, long length) {
         try {
             FunctionsPINVOKE.SWIGPendingException.Set(
-                new BitnetException((Status)status, Encoding.UTF8.GetString(Copy(message, length))));
+                MakeException(status, Encoding.UTF8.GetString(Copy(message, length))));
         } catch (Exception exception) {
             FunctionsPINVOKE.SWIGPendingException.Set(exception);
         }
+    }
+
+    // What .NET has an exception of its own for is that.
+    private static Exception MakeException(int status, string message) {
+        if (status == (int)bitnet_status.BITNET_ERROR_NOT_FOUND) return new FileNotFoundException(message);
+        return new BitnetException((Status)status, message);
     }
 
     // No exception may pass through native code: the wrapper's caller finds it.

@@ -12,7 +12,7 @@ closed stays closed: using it is an ArgumentError. Closing twice, or not at all,
 """
 
 from ._errors import (ArgumentError, BitnetError, CancelledError, ContextError, FormatError, InternalError, IOFailure,
-                      MismatchError, OutOfMemory, UnsupportedError)
+                      MismatchError, NotFoundError, OutOfMemory, UnsupportedError)
 from ._files import convert, cpu_features, isa_names, verify, version
 from ._model import Decoder, Message, Model, ModelInfo
 from ._sampler import Sampler
@@ -21,6 +21,7 @@ from ._session import Cancel, Finish, Generation, Perf, Session, eval_batch
 __version__ = version()
 __all__ = [
     "ArgumentError", "BitnetError", "Cancel", "CancelledError", "ContextError", "Decoder", "Finish", "FormatError",
-    "Generation", "IOFailure", "InternalError", "Message", "MismatchError", "Model", "ModelInfo", "OutOfMemory", "Perf",
-    "Sampler", "Session", "UnsupportedError", "convert", "cpu_features", "eval_batch", "isa_names", "verify", "version",
+    "Generation", "IOFailure", "InternalError", "Message", "MismatchError", "Model", "ModelInfo", "NotFoundError",
+    "OutOfMemory", "Perf", "Sampler", "Session", "UnsupportedError", "convert", "cpu_features", "eval_batch", "isa_names",
+    "verify", "version",
 ]

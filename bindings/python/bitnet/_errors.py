@@ -22,6 +22,10 @@ class IOFailure(BitnetError, OSError):
     """The system refused to open, read or write a file."""
 
 
+class NotFoundError(IOFailure, FileNotFoundError):
+    """The file to read does not exist."""
+
+
 class FormatError(BitnetError, ValueError):
     """A file is damaged, truncated or not what it claims to be."""
 
@@ -49,6 +53,7 @@ class InternalError(BitnetError):
 _CLASSES = {
     _native.BITNET_ERROR_ARGUMENT: ArgumentError,
     _native.BITNET_ERROR_MEMORY: OutOfMemory,
+    _native.BITNET_ERROR_NOT_FOUND: NotFoundError,
     _native.BITNET_ERROR_IO: IOFailure,
     _native.BITNET_ERROR_FORMAT: FormatError,
     _native.BITNET_ERROR_UNSUPPORTED: UnsupportedError,

@@ -116,7 +116,11 @@ public class ModelTest : Fixture {
 
     [Test]
     public void MissingFilesAreErrors() {
-        StringAssert.Contains("nicht da ä", Fails(Status.IO, () => Model.Open("nicht da ä")).Message);
+        var missing = Assert.Throws<FileNotFoundException>(() => Model.Open("nicht da ä"));
+        StringAssert.Contains("nicht da ä", missing.Message);
+        Assert.Throws<FileNotFoundException>(() => Library.Verify("nicht da ä"));
+        Assert.Throws<FileNotFoundException>(() => Library.Convert("nicht da ä", Path.Combine(Folder, "new")));
+        StringAssert.Contains("is a directory", Fails(Status.IO, () => Model.Open(Folder)).Message);
         StringAssert.Contains("zero byte", Fails(Status.Argument, () => Model.Open("a\0b")).Message);
     }
 

@@ -189,7 +189,8 @@ public class SessionTest : Fixture {
                 Assert.AreEqual(1, all.Select(same => Text(same.Generate(" and", Max(20)))).Distinct().Count());
             }
             Fails(Status.Format, () => session.Load(new byte[8]));
-            Fails(Status.IO, () => session.Load(Path.Combine(Folder, "missing")));
+            Assert.Throws<FileNotFoundException>(() => session.Load(Path.Combine(Folder, "missing")));
+            Fails(Status.IO, () => session.Save(Path.Combine(Folder, "missing", "state")));
             using (Session stranger = Chatty.CreateSession()) {
                 stranger.Eval(new[] { 1 });
                 Fails(Status.Mismatch, () => session.Load(stranger.Save()));

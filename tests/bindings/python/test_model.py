@@ -83,8 +83,16 @@ def test_damaged_files_are_errors(tmp_path, text):
 
 
 def test_missing_files_are_os_errors(tmp_path):
-    with pytest.raises(OSError, match="nicht da ä"):
-        bitnet.Model(tmp_path / "nicht da ä")
+    missing = tmp_path / "nicht da ä"
+    with pytest.raises(FileNotFoundError, match="nicht da ä") as error:
+        bitnet.Model(missing)
+    assert isinstance(error.value, bitnet.NotFoundError)
+    for use in (lambda: bitnet.verify(missing), lambda: bitnet.convert(missing, tmp_path / "new")):
+        with pytest.raises(FileNotFoundError):
+            use()
+    with pytest.raises(bitnet.IOFailure, match="is a directory") as error:
+        bitnet.Model(tmp_path)
+    assert not isinstance(error.value, FileNotFoundError)
 
 
 @pytest.mark.parametrize("path", ["a\0b", b"a\0b"])

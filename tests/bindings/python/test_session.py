@@ -163,8 +163,10 @@ def test_state(model, session, tmp_path):
         assert len(set(rest)) == 1
     with pytest.raises(bitnet.FormatError):
         session.load_bytes(b"no state")
-    with pytest.raises(OSError):
+    with pytest.raises(FileNotFoundError):
         session.load(tmp_path / "missing")
+    with pytest.raises(bitnet.IOFailure):
+        session.save(tmp_path / "missing" / "state")
 
 
 def test_a_state_of_another_model_is_refused(session, chat_model):

@@ -10,20 +10,22 @@ public struct BitnetError: LocalizedError, Equatable {
     case argument = -1
     /// Out of memory.
     case memory = -2
-    /// The system refused to open, read or write a file.
-    case io = -3
+    /// The file to read does not exist.
+    case notFound = -3
+    /// The system refused to open, read or write a file for another reason.
+    case io = -4
     /// A file is damaged, truncated or not what it claims to be.
-    case format = -4
+    case format = -5
     /// Well-formed, but this version cannot do it.
-    case unsupported = -5
+    case unsupported = -6
     /// The tokens do not fit the session's context.
-    case context = -6
+    case context = -7
     /// A progress callback asked to stop.
-    case cancelled = -7
+    case cancelled = -8
     /// A saved state belongs to another model.
-    case mismatch = -9
+    case mismatch = -10
     /// A mistake in the library: please report it.
-    case `internal` = -10
+    case `internal` = -11
   }
 
   public let status: Status

@@ -82,7 +82,7 @@ final class BitnetTests: XCTestCase {
 
   func testErrorsSayWhatIsWrong() async throws {
     XCTAssertThrowsError(try Model(path: "état 🌍.bitnet")) { error in
-      XCTAssertEqual((error as? BitnetError)?.status, .io)
+      XCTAssertEqual((error as? BitnetError)?.status, .notFound)
       XCTAssert(error.localizedDescription.contains("état 🌍.bitnet"), error.localizedDescription)
     }
     let path = variable("BITNET_MODEL")

@@ -157,7 +157,11 @@ class ModelTest {
 
   @Test
   void missingFilesAreErrors(@TempDir Path folder) {
-    assertSays("nicht da ä", assertStatus(Status.IO, () -> Model.open(folder.resolve("nicht da ä"))));
+    Path missing = folder.resolve("nicht da ä");
+    assertSays("nicht da ä", assertStatus(Status.NOT_FOUND, () -> Model.open(missing)));
+    assertStatus(Status.NOT_FOUND, () -> Bitnet.verify(missing));
+    assertStatus(Status.NOT_FOUND, () -> Bitnet.convert(missing, folder.resolve("new"), new ConvertOptions()));
+    assertSays("is a directory", assertStatus(Status.IO, () -> Model.open(folder)));
     assertSays("zero byte", assertStatus(Status.ARGUMENT, () -> Model.open("a\0b")));
   }
 

@@ -248,7 +248,8 @@ class SessionTest {
       }
     }
     assertStatus(Status.FORMAT, () -> session.loadBytes(new byte[] {1, 2, 3}));
-    assertStatus(Status.IO, () -> session.load(folder.resolve("missing")));
+    assertStatus(Status.NOT_FOUND, () -> session.load(folder.resolve("missing")));
+    assertStatus(Status.IO, () -> session.save(folder.resolve("missing").resolve("state")));
     try (Model otherModel = Model.open(CHAT_MODEL); Session other = otherModel.session()) {
       other.eval(1);
       assertStatus(Status.MISMATCH, () -> session.loadBytes(other.saveBytes()));

@@ -7,7 +7,9 @@ public enum Status {
   ARGUMENT(NativeConstants.BITNET_ERROR_ARGUMENT),
   /** Out of memory. */
   MEMORY(NativeConstants.BITNET_ERROR_MEMORY),
-  /** The system refused to open, read or write a file. */
+  /** The file to read does not exist. */
+  NOT_FOUND(NativeConstants.BITNET_ERROR_NOT_FOUND),
+  /** The system refused to open, read or write a file for another reason. */
   IO(NativeConstants.BITNET_ERROR_IO),
   /** A file is damaged, truncated or not what it claims to be. */
   FORMAT(NativeConstants.BITNET_ERROR_FORMAT),
