@@ -2,12 +2,14 @@
 package io.github.libbitnet.tests
 
 import io.github.libbitnet.BitnetException
+import io.github.libbitnet.Finish
 import io.github.libbitnet.GenerateOptions
 import io.github.libbitnet.Message
 import io.github.libbitnet.Model
 import io.github.libbitnet.Session
 import io.github.libbitnet.SessionOptions
 import io.github.libbitnet.Status
+import io.github.libbitnet.asFlow
 import io.github.libbitnet.chatFlow
 import io.github.libbitnet.generateFlow
 import java.io.File
@@ -57,6 +59,14 @@ class FlowTest {
         val pieces = session.generateFlow(PROMPT, tokens(100)).toList()
         assertEquals(golden, pieces.joinToString(""))
         assertTrue(pieces.size > 50)
+    }
+
+    @Test
+    fun aGenerationAsAFlowSaysWhyItEnded() = runBlocking {
+        val generation = session.generate(PROMPT, tokens(5))
+        assertEquals(session().use { it.generate(PROMPT, tokens(5)).readAll() }, generation.asFlow().toList().joinToString(""))
+        assertEquals(Finish.MAX_TOKENS, generation.finish())
+        assertEquals(5, generation.tokens().size)
     }
 
     @Test
