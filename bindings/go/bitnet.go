@@ -168,6 +168,17 @@ const (
 	LogInfo    LogLevel = C.BITNET_LOG_INFO
 )
 
+// String is "warning" or "info".
+func (l LogLevel) String() string {
+	switch l {
+	case LogWarning:
+		return "warning"
+	case LogInfo:
+		return "info"
+	}
+	return fmt.Sprintf("LogLevel(%d)", int(l))
+}
+
 // listener is what C's callbacks reach through a cgo.Handle. What they panic or return as an error is kept until the
 // call is back: neither must pass through C.
 type listener struct {

@@ -4,6 +4,7 @@ package bitnet_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"os"
@@ -158,6 +159,12 @@ func TestErrors(t *testing.T) {
 		if errors.Is(err, fs.ErrNotExist) != (c.want == bitnet.ErrNotFound) {
 			t.Errorf("%q is fs.ErrNotExist or not: %v", c.path, err)
 		}
+	}
+}
+
+func TestNumbersHaveNames(t *testing.T) {
+	if text := fmt.Sprint(bitnet.FinishStop, bitnet.Finish(77), bitnet.LogInfo); text != "stop string Finish(77) info" {
+		t.Error(text)
 	}
 }
 

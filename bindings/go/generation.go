@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"context"
+	"fmt"
 	"unsafe"
 )
 
@@ -65,6 +66,23 @@ const (
 	FinishMaxTokens Finish = C.BITNET_FINISH_MAX_TOKENS
 	FinishContext   Finish = C.BITNET_FINISH_CONTEXT // the session is full
 )
+
+// String says it in a few words.
+func (f Finish) String() string {
+	switch f {
+	case FinishNot:
+		return "not finished"
+	case FinishEndToken:
+		return "end token"
+	case FinishStop:
+		return "stop string"
+	case FinishMaxTokens:
+		return "as many tokens as asked for"
+	case FinishContext:
+		return "context full"
+	}
+	return fmt.Sprintf("Finish(%d)", int32(f))
+}
 
 // A Generation is text being generated in a session, pulled piece by piece:
 //

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+using System.Collections.Generic;
 using System.Linq;
 using System.Threading;
 
@@ -9,11 +10,11 @@ public static class Library {
     /// <summary>The native library's version.</summary>
     public static string Version => Arguments.Text(Native.Functions.version());
 
-    /// <summary>The CPU's vector features that matter here, separated by spaces.</summary>
-    public static string CpuFeatures => Arguments.Text(Native.Functions.cpu_features());
+    /// <summary>The CPU's vector features that matter here.</summary>
+    public static IReadOnlyList<string> CpuFeatures => Arguments.Text(Native.Functions.cpu_features()).Split(' ');
 
     /// <summary>The kernel sets that this CPU can run, fastest first.</summary>
-    public static string[] IsaNames => Native.Functions.isa_names().Select(Arguments.Text).ToArray();
+    public static IReadOnlyList<string> IsaNames => Native.Functions.isa_names().Select(Arguments.Text).ToArray();
 
     /// <summary>Writes a GGUF or .bitnet file as .bitnet.</summary>
     public static void Convert(string input, string output, ConvertOptions options = null,

@@ -63,7 +63,7 @@ public sealed class Session : NativeObject {
     public int Context => (int)Native.context();
 
     /// <summary>The tokens evaluated so far.</summary>
-    public int[] Tokens => Native.tokens();
+    public int[] GetTokens() => Native.tokens();
 
     /// <summary>Goes on from the session's tokens and a prompt. Nothing is evaluated until the first piece of text is
     /// asked for.</summary>
@@ -125,14 +125,14 @@ public sealed class Session : NativeObject {
     /// <summary>Writes tokens and cache to a file.</summary>
     public void Save(string path) => Native.save(Arguments.Utf8(path, nameof(path)));
 
-    /// <summary>Reads back what was saved by a session of the same model, replacing what this one holds.</summary>
+    /// <summary>Reads back what <see cref="Save"/> wrote, by a session of the same model, replacing what this one holds.</summary>
     public void Load(string path) => Native.load(Arguments.Utf8(path, nameof(path)));
 
-    /// <summary>The same to memory.</summary>
-    public byte[] Save() => Native.save_memory();
+    /// <summary>Tokens and cache as bytes.</summary>
+    public byte[] SaveBytes() => Native.save_memory();
 
-    /// <summary>The same from memory.</summary>
-    public void Load(byte[] state) => Native.load_memory(Arguments.NotNull(state, nameof(state)));
+    /// <summary>Reads back what <see cref="SaveBytes"/> gave.</summary>
+    public void LoadBytes(byte[] state) => Native.load_memory(Arguments.NotNull(state, nameof(state)));
 
     /// <summary>Counters since the session was made or they were last reset.</summary>
     public Perf Perf {

@@ -14,15 +14,15 @@ class ArgumentError(BitnetError, ValueError):
     """An argument or option is wrong, or the object is closed."""
 
 
-class OutOfMemory(BitnetError, MemoryError):
+class OutOfMemoryError(BitnetError, MemoryError):
     """There is not enough memory."""
 
 
-class IOFailure(BitnetError, OSError):
+class FileError(BitnetError, OSError):
     """The system refused to open, read or write a file."""
 
 
-class NotFoundError(IOFailure, FileNotFoundError):
+class NotFoundError(FileError, FileNotFoundError):
     """The file to read does not exist."""
 
 
@@ -52,9 +52,9 @@ class InternalError(BitnetError):
 
 _CLASSES = {
     _native.BITNET_ERROR_ARGUMENT: ArgumentError,
-    _native.BITNET_ERROR_MEMORY: OutOfMemory,
+    _native.BITNET_ERROR_MEMORY: OutOfMemoryError,
     _native.BITNET_ERROR_NOT_FOUND: NotFoundError,
-    _native.BITNET_ERROR_IO: IOFailure,
+    _native.BITNET_ERROR_IO: FileError,
     _native.BITNET_ERROR_FORMAT: FormatError,
     _native.BITNET_ERROR_UNSUPPORTED: UnsupportedError,
     _native.BITNET_ERROR_CONTEXT: ContextError,

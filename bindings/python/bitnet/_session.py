@@ -144,7 +144,8 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __len__(self) -> int:
+    @property
+    def position(self) -> int:
         """The number of tokens evaluated so far."""
         return self._native.position()
 

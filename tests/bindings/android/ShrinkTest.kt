@@ -33,7 +33,7 @@ class ShrinkTest {
         val java = ProcessHandle.current().info().command().get()
         val app = ProcessBuilder(java, "-cp", "$jar", App::class.java.name).redirectErrorStream(true).redirectOutput(log).start()
         assertTrue(app.waitFor(60, TimeUnit.SECONDS))
-        assertEquals("progress\nIO: true\ntext: true\n", log.readText())
+        assertEquals("progress\nNOT_FOUND: true\ntext: true\n", log.readText())
         assertEquals(0, app.exitValue())
     }
 
@@ -65,7 +65,7 @@ object App {
             try {
                 Model.open("$model.missing")
             } catch (e: BitnetException) {
-                println("IO: ${model in e.message.orEmpty()}")
+                println("${e.status()}: ${model in e.message.orEmpty()}")
             }
             val text = opened.session().use { it.generate("It was", GenerateOptions().maxTokens(5)).readAll() }
             println("text: ${text.isNotEmpty()}")

@@ -54,7 +54,7 @@ public class SessionTest : Fixture {
             Assert.AreEqual(Golden, Text(generation));
             Assert.AreEqual(Finish.MaxTokens, generation.Finish);
             Assert.AreEqual(100, generation.Tokens.Count);
-            CollectionAssert.AreEqual(generation.Tokens, session.Tokens.Skip(session.Position - 100));
+            CollectionAssert.AreEqual(generation.Tokens, session.GetTokens().Skip(session.Position - 100));
             CollectionAssert.IsEmpty(generation);
         }
     }
@@ -130,7 +130,7 @@ public class SessionTest : Fixture {
             Assert.AreEqual(position + 1, session.Position);
             session.Rewind();
             Text(session.Generate(end, new GenerateOptions { MaxTokens = 1, SpecialPrompt = true }));
-            CollectionAssert.Contains(session.Tokens, Austen.Info.Eos.Value);
+            CollectionAssert.Contains(session.GetTokens(), Austen.Info.Eos.Value);
         }
     }
 
@@ -150,7 +150,7 @@ public class SessionTest : Fixture {
             CollectionAssert.AreEqual(last, session.GetLogits());
             Fails(Status.Argument, () => session.GetLogits(1));
             Assert.Throws<ArgumentOutOfRangeException>(() => session.GetLogits(-1));
-            CollectionAssert.AreEqual(tokens, session.Tokens);
+            CollectionAssert.AreEqual(tokens, session.GetTokens());
             session.Rewind(0);
             session.Eval(tokens, LogitsOf.None);
             Fails(Status.Argument, () => session.GetLogits());
@@ -182,18 +182,18 @@ public class SessionTest : Fixture {
             Text(session.Generate(Prompt, Max(10)));
             session.Save(path);
             other.Load(path);
-            third.Load(session.Save());
+            third.LoadBytes(session.SaveBytes());
             using (Session fork = session.Fork()) {
                 var all = new[] { session, other, third, fork };
-                foreach (Session same in all) CollectionAssert.AreEqual(session.Tokens, same.Tokens);
+                foreach (Session same in all) CollectionAssert.AreEqual(session.GetTokens(), same.GetTokens());
                 Assert.AreEqual(1, all.Select(same => Text(same.Generate(" and", Max(20)))).Distinct().Count());
             }
-            Fails(Status.Format, () => session.Load(new byte[8]));
+            Fails(Status.Format, () => session.LoadBytes(new byte[8]));
             Assert.Throws<FileNotFoundException>(() => session.Load(Path.Combine(Folder, "missing")));
             Fails(Status.IO, () => session.Save(Path.Combine(Folder, "missing", "state")));
             using (Session stranger = Chatty.CreateSession()) {
                 stranger.Eval(new[] { 1 });
-                Fails(Status.Mismatch, () => session.Load(stranger.Save()));
+                Fails(Status.Mismatch, () => session.LoadBytes(stranger.SaveBytes()));
             }
         }
     }
@@ -243,7 +243,7 @@ public class SessionTest : Fixture {
             session.Eval(new[] { 1, 2, 3 });
             small.Eval(new[] { 1, 2, 3 });
             CollectionAssert.AreNotEqual(session.GetLogits(), small.GetLogits());
-            StringAssert.Contains("int8", Fails(Status.Mismatch, () => session.Load(small.Save())).Message);
+            StringAssert.Contains("int8", Fails(Status.Mismatch, () => session.LoadBytes(small.SaveBytes())).Message);
         }
         Func<Kv, long> memory =
             kv => Austen.SessionMemory(new SessionOptions { Threads = 1, Context = 20000, Kv = kv });
@@ -349,7 +349,7 @@ public class SessionTest : Fixture {
             Session session = NewSession(2000);
             Generation generation = session.Generate(Prompt);
             Action[] actions = {
-                () => Text(generation), () => { for (int i = 0; i < 50; i++) session.Tokens.ToString(); },
+                () => Text(generation), () => { for (int i = 0; i < 50; i++) session.GetTokens().ToString(); },
                 generation.Dispose, session.Dispose
             };
             Parallel.ForEach(actions, action => {
@@ -413,9 +413,9 @@ public class SessionTest : Fixture {
         using (Session other = NewSession()) {
             other.Eval(new[] { 1 });
             var uses = new TestDelegate[] {
-                () => Text(generation), () => session.Eval(new[] { 1 }), () => session.Tokens.ToString(),
+                () => Text(generation), () => session.Eval(new[] { 1 }), () => session.GetTokens().ToString(),
                 () => session.Position.ToString(), () => session.Fork(), () => session.Generate("a"),
-                () => session.GetLogits(), () => session.Perf.ToString(), () => session.Save(),
+                () => session.GetLogits(), () => session.Perf.ToString(), () => session.SaveBytes(),
                 () => session.Rewind(), () => sampler.Reseed(1), () => sampler.Sample(other), () => batch.Eval()
             };
             foreach (TestDelegate use in uses) Assert.Throws<ObjectDisposedException>(use);

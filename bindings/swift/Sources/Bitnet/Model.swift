@@ -40,29 +40,25 @@ public struct TextOptions: OptionSet, Sendable {
 public final class Model: @unchecked Sendable {  // a bitnet_model may be used by any thread
   let pointer: OpaquePointer
   private let memory: UnsafeMutableRawPointer?
-
-  /// Tells how many of how many bytes are through, on the thread that opens. False cancels.
-  public typealias Progress = (_ done: UInt64, _ total: UInt64) -> Bool
+  private let logger: Logger?
 
   /// Opens a `.bitnet` file, which is mapped and used as it lies, or a GGUF file, which is repacked in memory.
-  ///
-  /// - Parameters:
-  ///   - isa: The kernel set; nil: the fastest.
-  ///   - verify: Checks every tensor's checksum, for which the whole file is read.
-  public init(path: String, isa: String? = nil, verify: Bool = false, progress: Progress? = nil) throws {
+  public init(path: String, _ options: OpenOptions = OpenOptions(), progress: Progress? = nil) throws {
     let path = try cString(path, "the path")
     memory = nil
-    pointer = try Self.open(isa, verify, progress) { options, model in
+    logger = options.log.map(Logger.init)
+    pointer = try Self.open(options, logger, progress) { options, model in
       path.withUnsafeBufferPointer { bitnet_open($0.baseAddress, options, model) }
     }
   }
 
   /// Opens what is in memory, of which it keeps a copy.
-  public init(data: Data, isa: String? = nil, verify: Bool = false, progress: Progress? = nil) throws {
+  public init(data: Data, _ options: OpenOptions = OpenOptions(), progress: Progress? = nil) throws {
     let memory = UnsafeMutableRawPointer.allocate(byteCount: max(data.count, 1), alignment: 64)
     data.copyBytes(to: memory.assumingMemoryBound(to: UInt8.self), count: data.count)
+    logger = options.log.map(Logger.init)
     do {
-      pointer = try Self.open(isa, verify, progress) { bitnet_open_memory(memory, data.count, $0, $1) }
+      pointer = try Self.open(options, logger, progress) { bitnet_open_memory(memory, data.count, $0, $1) }
     } catch {
       memory.deallocate()
       throw error
@@ -76,27 +72,34 @@ public final class Model: @unchecked Sendable {  // a bitnet_model may be used b
   }
 
   private static func open(
-    _ isa: String?, _ verify: Bool, _ progress: Progress?,
+    _ options: OpenOptions, _ logger: Logger?, _ progress: Progress?,
     _ call: (UnsafePointer<bitnet_open_options>, UnsafeMutablePointer<OpaquePointer?>) -> bitnet_status
   ) throws -> OpaquePointer {
-    var options = bitnet_open_options()
-    options.size = MemoryLayout<bitnet_open_options>.size
-    options.verify = verify ? 1 : 0
-    let isa = try isa.map { try cString($0, "isa") } ?? []
     var model: OpaquePointer?
-    try withoutActuallyEscaping(progress ?? { _, _ in true }) { progress in
-      try withUnsafePointer(to: progress) { progress in
-        options.progress = { user, done, total in
-          user!.assumingMemoryBound(to: Progress.self).pointee(done, total) ? 0 : 1
-        }
-        options.progress_user = UnsafeMutableRawPointer(mutating: progress)
-        try isa.withUnsafeBufferPointer { isa in
-          options.isa = isa.isEmpty ? nil : isa.baseAddress
-          try check(call(&options, &model))
-        }
+    try options.withC { options in
+      logger?.listen(&options)
+      try reporting(to: progress) {
+        options.progress = $0
+        options.progress_user = $1
+        try check(call(&options, &model))
       }
     }
     return model!
+  }
+
+  /// What C tells the log to as long as the model lives.
+  private final class Logger {
+    private let log: @Sendable (LogLevel, String) -> Void
+
+    init(log: @escaping @Sendable (LogLevel, String) -> Void) { self.log = log }
+
+    func listen(_ options: inout bitnet_open_options) {
+      options.log_user = Unmanaged.passUnretained(self).toOpaque()
+      options.log = { user, level, line in
+        let logger = Unmanaged<Logger>.fromOpaque(user!).takeUnretainedValue()
+        logger.log(level == BITNET_LOG_WARNING ? .warning : .info, String(cString: line!))
+      }
+    }
   }
 
   /// Names, sizes and special tokens.

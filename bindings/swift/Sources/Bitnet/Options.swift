@@ -4,6 +4,140 @@ import CBitnet
 /// A token of a model's vocabulary.
 public typealias Token = Int32
 
+/// How ternary weights are packed.
+public enum Packing: Sendable {
+  /// i2; of a `.bitnet` file that is converted: as it is.
+  case standard
+  /// 2 bits a weight.
+  case i2
+  /// 1.6 bits a weight, five in a byte; the same results.
+  case t5
+
+  var toC: bitnet_packing {
+    switch self {
+    case .standard: return BITNET_PACKING_DEFAULT
+    case .i2: return BITNET_PACKING_I2
+    case .t5: return BITNET_PACKING_T5
+    }
+  }
+}
+
+/// How the output head is kept.
+public enum Head: Sendable {
+  /// f16. Of a file that is converted: a GGUF file of 16384 tokens or more becomes screened, a `.bitnet` file stays as it is.
+  case standard
+  /// As published.
+  case f16
+  /// 8 bits a weight with a scale per row: half the bytes, slightly other logits.
+  case int8
+  /// 6 bits a weight with a scale for every 16: 0.41 of the bytes, slightly other logits.
+  case q6
+  /// f16 with a screen beside it: the same logits and tokens; greedy and top-k sampling read 0.34 of the bytes.
+  case screened
+
+  var toC: bitnet_head {
+    switch self {
+    case .standard: return BITNET_HEAD_DEFAULT
+    case .f16: return BITNET_HEAD_F16
+    case .int8: return BITNET_HEAD_INT8
+    case .q6: return BITNET_HEAD_Q6
+    case .screened: return BITNET_HEAD_SCREENED
+    }
+  }
+}
+
+/// On which CPU an I2_S tensor of a GGUF file was written, which the file does not say.
+public enum I2SLayout: Sendable {
+  case x86, arm
+
+  var toC: bitnet_i2s_layout {
+    switch self {
+    case .x86: return BITNET_I2S_X86
+    case .arm: return BITNET_I2S_ARM
+    }
+  }
+}
+
+/// How much a line of the log matters.
+public enum LogLevel: Sendable {
+  case warning, info
+}
+
+/// How a model is opened.
+public struct OpenOptions: Sendable {
+  /// The kernel set, one of `Library.isaNames`; nil: the fastest.
+  public var isa: String?
+  /// Checks every tensor's checksum, for which the whole file is read.
+  public var verify = false
+  /// Of a GGUF file, which is packed in memory while it is opened.
+  public var packing = Packing.standard
+  /// Of a GGUF file.
+  public var head = Head.standard
+  /// Of a GGUF file.
+  public var i2s = I2SLayout.x86
+  /// Told what the library chooses or notices, on any thread that uses the model, as long as it lives.
+  public var log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)?
+
+  public init(
+    isa: String? = nil, verify: Bool = false, packing: Packing = .standard, head: Head = .standard, i2s: I2SLayout = .x86,
+    log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)? = nil
+  ) {
+    self.isa = isa
+    self.verify = verify
+    self.packing = packing
+    self.head = head
+    self.i2s = i2s
+    self.log = log
+  }
+
+  func withC<R>(_ body: (inout bitnet_open_options) throws -> R) throws -> R {
+    var options = bitnet_open_options()
+    options.size = MemoryLayout<bitnet_open_options>.size
+    options.verify = verify ? 1 : 0
+    options.gguf_packing = packing.toC
+    options.gguf_head = head.toC
+    options.gguf_i2s = i2s.toC
+    let name = try isa.map { try cString($0, "isa") } ?? []
+    return try name.withUnsafeBufferPointer { name in
+      options.isa = name.isEmpty ? nil : name.baseAddress
+      return try body(&options)
+    }
+  }
+}
+
+/// How a file is converted.
+public struct ConvertOptions: Sendable {
+  public var packing = Packing.standard
+  public var head = Head.standard
+  /// Of a GGUF file that is read.
+  public var i2s = I2SLayout.x86
+  /// Makes weights ternary that are not; otherwise such a file is refused.
+  public var quantize = false
+  /// 1 to 19 compresses the tensors for download; such a file is unpacked into memory when it is opened. 0: not.
+  public var zstdLevel = 0
+
+  public init(
+    packing: Packing = .standard, head: Head = .standard, i2s: I2SLayout = .x86, quantize: Bool = false, zstdLevel: Int = 0
+  ) {
+    self.packing = packing
+    self.head = head
+    self.i2s = i2s
+    self.quantize = quantize
+    self.zstdLevel = zstdLevel
+  }
+
+  func toC() throws -> bitnet_convert_options {
+    var options = bitnet_convert_options()
+    options.size = MemoryLayout<bitnet_convert_options>.size
+    options.packing = packing.toC
+    options.head = head.toC
+    options.i2s = i2s.toC
+    options.quantize = quantize ? 1 : 0
+    options.zstd_level = Int32(clamping: try count(zstdLevel, "zstdLevel"))
+    return options
+  }
+}
+
 /// How a session keeps the keys and values of its tokens.
 public enum KV: Sendable {
   /// 16 bits a number.

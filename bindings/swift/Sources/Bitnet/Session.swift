@@ -15,6 +15,25 @@ public enum LogitsOf: Sendable {
   }
 }
 
+/// Counters of a session.
+public struct Perf: Sendable, Equatable {
+  /// Tokens evaluated several at a time, and the time that took.
+  public let promptTokens: Int, promptTime: Duration
+  /// Tokens evaluated one by one, and the time that took.
+  public let generatedTokens: Int, generatedTime: Duration
+  /// Tokens drawn, and the time that took.
+  public let sampledTokens: Int, sampleTime: Duration
+
+  init(_ perf: bitnet_perf) {
+    promptTokens = Int(perf.prompt_tokens)
+    promptTime = .nanoseconds(Int64(perf.prompt_ns))
+    generatedTokens = Int(perf.generated_tokens)
+    generatedTime = .nanoseconds(Int64(perf.generated_ns))
+    sampledTokens = Int(perf.sampled_tokens)
+    sampleTime = .nanoseconds(Int64(perf.sample_ns))
+  }
+}
+
 /// One sequence of tokens with its KV cache, its threads and its last logits. Made by `Model.session()`.
 ///
 /// May be used by any task: calls queue up. Long calls are `async`; cancelling their task stops them as soon as a layer is
@@ -54,7 +73,7 @@ public final class Session: @unchecked Sendable {  // the queue guards pointer a
   }
 
   /// Makes a call that takes long, which cancelling the task stops.
-  private func run<R: Sendable>(_ call: @escaping @Sendable () throws -> R) async throws -> R {
+  func run<R: Sendable>(_ call: @escaping @Sendable () throws -> R) async throws -> R {
     let cancellation = Cancellation()
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
@@ -67,12 +86,9 @@ public final class Session: @unchecked Sendable {  // the queue guards pointer a
 
   // -------------------------------------------------------------- generation
 
-  /// Goes on from the session's tokens and a prompt. Each piece is computed when it is asked for; the first one starts it.
-  /// Changing the session otherwise ends the text with an error.
-  public func generate(
-    _ prompt: String, _ options: GenerateOptions = GenerateOptions()
-  ) -> AsyncThrowingStream<String, Error> {
-    stream { session in
+  /// Goes on from the session's tokens and a prompt. Nothing is evaluated until the first piece is asked for.
+  public func generate(_ prompt: String, _ options: GenerateOptions = GenerateOptions()) -> Generation {
+    Generation(self) { session in
       var prompt = prompt
       return try prompt.withUTF8 { bytes in
         try bytes.withMemoryRebound(to: CChar.self) { bytes in
@@ -91,10 +107,8 @@ public final class Session: @unchecked Sendable {  // the queue guards pointer a
   }
 
   /// The same with a prompt of tokens, to which nothing is added.
-  public func generate(
-    tokens: [Token], _ options: GenerateOptions = GenerateOptions()
-  ) -> AsyncThrowingStream<String, Error> {
-    stream { session in
+  public func generate(tokens: [Token], _ options: GenerateOptions = GenerateOptions()) -> Generation {
+    Generation(self) { session in
       try options.withC { options in
         var generation: OpaquePointer?
         try tokens.withPointer {
@@ -106,60 +120,30 @@ public final class Session: @unchecked Sendable {  // the queue guards pointer a
   }
 
   /// The assistant's answer to a conversation, given whole each time; what the session holds of it is kept.
-  public func chat(
-    _ messages: [Message], _ options: GenerateOptions = GenerateOptions()
-  ) throws -> AsyncThrowingStream<String, Error> {
+  public func chat(_ messages: [Message], _ options: GenerateOptions = GenerateOptions()) throws -> Generation {
     var options = options
     options.whole = true
     options.specialPrompt = true
     return generate(try model.chatPrompt(messages), options)
   }
 
-  private func stream(
-    _ start: @escaping @Sendable (OpaquePointer) throws -> OpaquePointer
-  ) -> AsyncThrowingStream<String, Error> {
-    let text = Text(session: self, start: start)
-    return AsyncThrowingStream { try await text.next() }
-  }
-
-  /// A text being generated. Only its stream uses it, one call at a time, on the session's queue.
-  private final class Text: @unchecked Sendable {
-    let session: Session
-    let start: @Sendable (OpaquePointer) throws -> OpaquePointer
-    var number: Int?
-
-    init(session: Session, start: @escaping @Sendable (OpaquePointer) throws -> OpaquePointer) {
-      self.session = session
-      self.start = start
-    }
-
-    /// The next text that is not empty, or nil at the end.
-    func next() async throws -> String? {
-      try await session.run { [self] in
-        if number == nil { number = try session.begin(start) }
-        return try session.step(number!)
-      }
-    }
-  }
-
-  private func begin(_ start: (OpaquePointer) throws -> OpaquePointer) throws -> Int {
+  /// Starts what a `Generation` steps through; on the queue, as is each step.
+  func begin(_ start: (OpaquePointer) throws -> OpaquePointer) throws -> Int {
     endGeneration()
     generation = try start(pointer)
     generations += 1
     return generations
   }
 
-  private func step(_ number: Int) throws -> String? {
+  /// Draws one token. The piece's text is valid until the next call.
+  func step(_ number: Int) throws -> bitnet_piece {
     guard let generation, number == generations else {
       throw BitnetError(status: .argument, message: "the generation is over: its session has been used for something else")
     }
     var piece = bitnet_piece()
     piece.size = MemoryLayout<bitnet_piece>.size
-    repeat {
-      try check(bitnet_generation_next(generation, &piece))
-    } while piece.length == 0 && piece.finish == BITNET_FINISH_NOT
-    if piece.length == 0 { return nil }
-    return String(decoding: UnsafeRawBufferPointer(start: piece.text, count: piece.length), as: UTF8.self)
+    try check(bitnet_generation_next(generation, &piece))
+    return piece
   }
 
   // -------------------------------------------------------------- evaluation
@@ -247,4 +231,19 @@ public final class Session: @unchecked Sendable {  // the queue guards pointer a
       try change { try check(bitnet_session_load_memory($0, bytes, count)) }
     }
   }
+
+  // ---------------------------------------------------------------- counters
+
+  /// Counters since the session was made or they were last reset.
+  public var perf: Perf {
+    look { session in
+      var perf = bitnet_perf()
+      perf.size = MemoryLayout<bitnet_perf>.size
+      _ = bitnet_session_get_perf(session, &perf)  // cannot fail with these arguments
+      return Perf(perf)
+    }
+  }
+
+  /// Starts the counters over.
+  public func resetPerf() { look { bitnet_session_reset_perf($0) } }
 }

@@ -30,10 +30,20 @@ private func processorTime() -> Double {
   return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }
 
-private func whole(_ stream: AsyncThrowingStream<String, Error>) async throws -> String {
-  var text = ""
-  for try await piece in stream { text += piece }
-  return text
+private func whole(_ generation: Generation) async throws -> String { try await generation.reduce("", +) }
+
+/// Something that several threads change.
+private final class Guarded<Value>: @unchecked Sendable {  // the lock guards the value
+  private let lock = NSLock()
+  private var value: Value
+
+  init(_ value: Value) { self.value = value }
+
+  func use<R>(_ body: (inout Value) -> R) -> R {
+    lock.lock()
+    defer { lock.unlock() }
+    return body(&value)
+  }
 }
 
 final class BitnetTests: XCTestCase {
@@ -52,10 +62,32 @@ final class BitnetTests: XCTestCase {
   }
 
   func testGeneratesWhatCDoes() async throws {
+    let session = try session()
+    let generation = session.generate(prompt, limit(100))
+    XCTAssertNil(generation.finish)
     var pieces: [String] = []
-    for try await piece in try session().generate(prompt, limit(100)) { pieces.append(piece) }
+    for try await piece in generation { pieces.append(piece) }
     XCTAssertEqual(pieces.joined(), try golden())
     XCTAssertGreaterThan(pieces.count, 50)
+    XCTAssertEqual(generation.finish, .maxTokens)
+    XCTAssertEqual(generation.tokens, session.tokens.suffix(100))
+    for try await piece in generation { XCTFail("more: \(piece)") }
+  }
+
+  func testStreamsShareOneText() async throws {
+    let generation = try session().generate(prompt, limit(100))
+    var first = generation.stream.makeAsyncIterator()
+    let begin = try await first.next()
+    let rest = try await whole(generation)
+    XCTAssertEqual((begin ?? "") + rest, try golden())
+  }
+
+  func testSaysWhyATextEnded() async throws {
+    let stopped = try session().generate(prompt, limit(100, stop: ["\n\n"]))
+    let ended = try session().generate(prompt, limit(2, SamplerOptions(logitBias: [model.info.eos!: 1000])))
+    let full = try session(context: 12).generate(prompt)
+    for generation in [stopped, ended, full] { _ = try await whole(generation) }
+    XCTAssertEqual([stopped.finish, ended.finish, full.finish], [.stop, .endToken, .context])
   }
 
   func testGeneratesFromTokens() async throws {
@@ -67,7 +99,7 @@ final class BitnetTests: XCTestCase {
   func testOpensFromMemory() async throws {
     let data = try Data(contentsOf: URL(fileURLWithPath: variable("BITNET_MODEL")))
     var told: UInt64 = 0
-    let session = try Model(data: data, verify: true, progress: { _, total in told = total; return true }).session()
+    let session = try Model(data: data, OpenOptions(verify: true)) { _, total in told = total; return true }.session()
     let text = try await whole(session.generate(prompt, limit(100)))  // the model is kept by its session alone
     XCTAssertEqual(text, try golden())
     XCTAssertGreaterThan(told, 0)
@@ -80,6 +112,72 @@ final class BitnetTests: XCTestCase {
     XCTAssertEqual(try Model(path: path).info.name, "austen")
   }
 
+  func testOptionsOfOpening() throws {
+    let lines = Guarded<[String]>([])
+    let options = OpenOptions(isa: "scalar", log: { level, line in lines.use { $0.append("\(level) \(line)") } })
+    XCTAssertEqual(try Model(path: variable("BITNET_MODEL"), options).info.isa, "scalar")
+    let heard = lines.use { $0 }
+    XCTAssert(heard.contains { $0.hasPrefix("info ") && $0.contains("scalar") }, "\(heard)")
+    let gguf = try Model(path: variable("BITNET_CHAT_MODEL"), OpenOptions(packing: .t5, head: .int8))
+    XCTAssertEqual([gguf.info.packing, gguf.info.head], ["t5", "int8"])
+  }
+
+  func testWhatACallbackThrowsComesOut() async throws {
+    struct Mine: Error {}
+    let path = variable("BITNET_MODEL")
+    let throwing: Model.Progress = { _, _ in throw Mine() }
+    XCTAssertThrowsError(try Model(path: path, OpenOptions(verify: true), progress: throwing)) { XCTAssert($0 is Mine) }
+    XCTAssertThrowsError(try Library.verify(path: path, progress: throwing)) { XCTAssert($0 is Mine) }
+  }
+
+  func testConvertsAndVerifies() async throws {
+    let path = NSTemporaryDirectory() + "/neu ä \(UUID()).bitnet"
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    var done: UInt64 = 0
+    let form = ConvertOptions(packing: .t5, head: .q6)
+    try Library.convert(path: variable("BITNET_CHAT_MODEL"), to: path, form) { now, _ in done = now; return true }
+    XCTAssertGreaterThan(done, 0)
+    try Library.verify(path: path)
+    let info = try Model(path: path).info
+    XCTAssertEqual([info.packing, info.head], ["t5", "q6"])
+    try Data(contentsOf: URL(fileURLWithPath: path)).dropLast().write(to: URL(fileURLWithPath: path))
+    let statuses: [BitnetError.Status?] = [
+      await status { try Library.verify(path: path) },
+      await status { try Library.verify(path: path + ".missing") },
+      await status { try Library.convert(path: path + ".missing", to: path) },
+      await status { try Library.convert(path: path, to: path, ConvertOptions(zstdLevel: 20)) },
+      await status { try Library.convert(path: variable("BITNET_CHAT_MODEL"), to: path) { _, _ in false } },
+    ]
+    XCTAssertEqual(statuses, [.format, .notFound, .notFound, .argument, .cancelled])
+  }
+
+  func testTellsOfItself() {
+    XCTAssertEqual(Library.version.split(separator: ".").count, 3)
+    XCTAssert(Library.isaNames.contains("scalar"))
+    XCTAssertFalse(Library.cpuFeatures.isEmpty)
+  }
+
+  func testADecoderNeverSplitsACharacter() throws {
+    let text = "naïve — 🌍"
+    let decoder = try TokenDecoder(model)
+    let pieces = try model.tokenize(text).map { try decoder.push($0) }
+    XCTAssertFalse(pieces.contains { $0.contains("\u{FFFD}") })
+    XCTAssertEqual(pieces.joined() + (try decoder.finish()), text)
+    XCTAssertThrowsError(try decoder.push(4096)) { XCTAssertEqual(($0 as? BitnetError)?.status, .argument) }
+    let end = model.info.eos!
+    XCTAssertEqual(try TokenDecoder(model).push(end), "")
+    XCTAssertNotEqual(try TokenDecoder(model, .special).push(end), "")
+  }
+
+  func testCounts() async throws {
+    let session = try session()
+    _ = try await whole(session.generate(prompt, limit(5)))
+    XCTAssertEqual(session.perf.sampledTokens, 5)
+    XCTAssertGreaterThan(session.perf.promptTime, .zero)
+    session.resetPerf()
+    XCTAssertEqual(session.perf.sampledTokens, 0)
+  }
+
   func testErrorsSayWhatIsWrong() async throws {
     XCTAssertThrowsError(try Model(path: "état 🌍.bitnet")) { error in
       XCTAssertEqual((error as? BitnetError)?.status, .notFound)
@@ -87,11 +185,12 @@ final class BitnetTests: XCTestCase {
     }
     let path = variable("BITNET_MODEL")
     let statuses: [BitnetError.Status?] = [
+      await status { _ = try Model(path: NSTemporaryDirectory()) },
       await status { _ = try Model(data: Data([1, 2, 3])) },
       await status { _ = try Model(data: Data()) },
       await status { _ = try Model(path: path + "\0x") },
-      await status { _ = try Model(path: path, isa: "none") },
-      await status { _ = try Model(path: path, verify: true, progress: { _, _ in false }) },
+      await status { _ = try Model(path: path, OpenOptions(isa: "none")) },
+      await status { _ = try Model(path: path, OpenOptions(verify: true), progress: { _, _ in false }) },
       await status { _ = try self.model.session(SessionOptions(threads: -1)) },
       await status { _ = try self.model.session(SessionOptions(generationThreads: -1)) },
       await status { _ = try Sampler(SamplerOptions(temperature: -1)) },
@@ -105,8 +204,8 @@ final class BitnetTests: XCTestCase {
     XCTAssertEqual(
       statuses,
       [
-        .format, .format, .argument, .unsupported, .cancelled, .argument, .argument, .argument, .argument, .argument,
-        .argument, .argument, .format, .context,
+        .io, .format, .format, .argument, .unsupported, .cancelled, .argument, .argument, .argument, .argument,
+        .argument, .argument, .argument, .format, .context,
       ])
   }
 
@@ -260,6 +359,17 @@ final class BitnetTests: XCTestCase {
     XCTAssertEqual(text, try golden())
   }
 
+  func testCancellingBetweenPiecesIsAnError() async throws {
+    let session = try session()
+    let task = Task {
+      for try await _ in session.generate(prompt) { withUnsafeCurrentTask { $0?.cancel() } }
+    }
+    let result = await task.result
+    XCTAssertThrowsError(try result.get()) { XCTAssert($0 is CancellationError, "\($0)") }
+    let text = try await whole(session.generate("", limit(3)))
+    XCTAssertFalse(text.isEmpty)
+  }
+
   func testCancellingOneForkLeavesTheOther() async throws {
     let session = try session(context: 20000)
     let fork = try session.fork()
@@ -362,7 +472,8 @@ final class BitnetTests: XCTestCase {
       let before = try residentBytes()
       for _ in 0..<1000 { try await cycle() }
       let growth = try residentBytes() - before
-      XCTAssertLessThan(growth, 64 << 20)  // a thousand of these sessions take 1.7 GB
+      print("1,000 cycles: \(growth / 1024) KiB")
+      XCTAssertLessThan(growth, 4 << 20)
     }
   #endif
 }

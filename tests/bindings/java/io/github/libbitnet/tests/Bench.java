@@ -45,7 +45,8 @@ final class Bench {
     long wall = System.nanoTime() - start;
     Perf perf = session.perf();
     if (count == 0) throw new AssertionError("no text");
-    return (wall - perf.promptNs() - perf.generatedNs() - perf.sampleNs()) / (double) perf.sampledTokens();
+    long within = perf.promptTime().plus(perf.generatedTime()).plus(perf.sampleTime()).toNanos();
+    return (wall - within) / (double) perf.sampledTokens();
   }
 
   private static double cancel(Session session) {

@@ -160,7 +160,7 @@ class ModelTest {
     Path missing = folder.resolve("nicht da ä");
     assertSays("nicht da ä", assertStatus(Status.NOT_FOUND, () -> Model.open(missing)));
     assertStatus(Status.NOT_FOUND, () -> Bitnet.verify(missing));
-    assertStatus(Status.NOT_FOUND, () -> Bitnet.convert(missing, folder.resolve("new"), new ConvertOptions()));
+    assertStatus(Status.NOT_FOUND, () -> Bitnet.convert(missing, folder.resolve("new")));
     assertSays("is a directory", assertStatus(Status.IO, () -> Model.open(folder)));
     assertSays("zero byte", assertStatus(Status.ARGUMENT, () -> Model.open("a\0b")));
   }

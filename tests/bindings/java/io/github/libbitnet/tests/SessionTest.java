@@ -260,7 +260,7 @@ class SessionTest {
   void perf() {
     session.generate(PROMPT, tokens(5)).readAll();
     assertEquals(5, session.perf().sampledTokens());
-    assertTrue(session.perf().promptNs() > 0);
+    assertTrue(session.perf().promptTime().toNanos() > 0);
     session.resetPerf();
     assertEquals(0, session.perf().sampledTokens());
   }
@@ -435,7 +435,7 @@ class SessionTest {
 
   @Test
   void wrongArgumentsAreExceptions() {
-    List<Executable> nulls = Arrays.asList(() -> session.eval((int[]) null), () -> session.generate(null),
+    List<Executable> nulls = Arrays.asList(() -> session.eval((int[]) null), () -> session.generate((String) null),
         () -> session.generate((int[]) null, tokens(1)), () -> session.chat(null), () -> session.eval(new int[] {1}, null),
         () -> session.loadBytes(null), () -> session.load((Path) null), () -> session.save((String) null),
         () -> new Batch().add(null, 1), () -> new Sampler(null), () -> new SessionOptions().kv(null),

@@ -23,6 +23,12 @@ fun Session.generateFlow(prompt: String, options: GenerateOptions = GenerateOpti
 fun Session.chatFlow(messages: List<Message>, options: GenerateOptions = GenerateOptions()): Flow<String> =
     textOf { chat(messages, options) }
 
+/**
+ * The pieces from here on, computed in the same way: for those who also ask for [Generation.tokens], or by
+ * [Generation.finish] why the text ended. There is one text: what one collector takes, no other gets.
+ */
+fun Generation.asFlow(): Flow<String> = textOf { this }
+
 private fun textOf(start: () -> Generation): Flow<String> =
     flow {
         start().use { generation ->

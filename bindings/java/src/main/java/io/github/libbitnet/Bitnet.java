@@ -29,6 +29,11 @@ public final class Bitnet {
   }
 
   /** Writes a GGUF or {@code .bitnet} file as {@code .bitnet}; the output appears when it is complete. */
+  public static void convert(Path source, Path target) {
+    convert(source, target, new ConvertOptions());
+  }
+
+  /** The same with options. */
   public static void convert(Path source, Path target, ConvertOptions options) {
     byte[] input = Text.encode(source.toString());
     byte[] output = Text.encode(target.toString());

@@ -128,7 +128,12 @@ public final class Model implements AutoCloseable {
     return new Session(this, new NativeSession(object, options.toNative()));
   }
 
-  /** The bytes that such a session takes besides the model. */
+  /** The bytes that an empty session takes besides the model. */
+  public long sessionMemory() {
+    return sessionMemory(new SessionOptions());
+  }
+
+  /** The same with options. */
   public long sessionMemory(SessionOptions options) {
     return object.session_memory(options.toNative());
   }

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: MIT
 package io.github.libbitnet;
 
+import java.time.Duration;
+
 /** Counters of a session. */
 public final class Perf {
   private final long promptTokens;
-  private final long promptNs;
+  private final Duration promptTime;
   private final long generatedTokens;
-  private final long generatedNs;
+  private final Duration generatedTime;
   private final long sampledTokens;
-  private final long sampleNs;
+  private final Duration sampleTime;
 
   Perf(NativePerf perf) {
     promptTokens = perf.getPrompt_tokens();
-    promptNs = perf.getPrompt_ns();
+    promptTime = Duration.ofNanos(perf.getPrompt_ns());
     generatedTokens = perf.getGenerated_tokens();
-    generatedNs = perf.getGenerated_ns();
+    generatedTime = Duration.ofNanos(perf.getGenerated_ns());
     sampledTokens = perf.getSampled_tokens();
-    sampleNs = perf.getSample_ns();
+    sampleTime = Duration.ofNanos(perf.getSample_ns());
   }
 
   /** Tokens evaluated several at a time. */
@@ -24,9 +26,9 @@ public final class Perf {
     return promptTokens;
   }
 
-  /** Nanoseconds that took. */
-  public long promptNs() {
-    return promptNs;
+  /** The time that took. */
+  public Duration promptTime() {
+    return promptTime;
   }
 
   /** Tokens evaluated one by one. */
@@ -34,9 +36,9 @@ public final class Perf {
     return generatedTokens;
   }
 
-  /** Nanoseconds that took. */
-  public long generatedNs() {
-    return generatedNs;
+  /** The time that took. */
+  public Duration generatedTime() {
+    return generatedTime;
   }
 
   /** Tokens drawn. */
@@ -44,8 +46,8 @@ public final class Perf {
     return sampledTokens;
   }
 
-  /** Nanoseconds that took. */
-  public long sampleNs() {
-    return sampleNs;
+  /** The time that took. */
+  public Duration sampleTime() {
+    return sampleTime;
   }
 }

@@ -7,6 +7,11 @@ import java.util.Objects;
 public final class Sampler implements AutoCloseable {
   private final NativeSampler object;
 
+  /** One that chooses the most likely token. */
+  public Sampler() {
+    this(new SamplerOptions());
+  }
+
   /** A sampler of these options. */
   public Sampler(SamplerOptions options) {
     object = new NativeSampler(options.toNative());

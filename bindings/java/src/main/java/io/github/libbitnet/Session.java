@@ -52,7 +52,12 @@ public final class Session implements AutoCloseable {
     return new Generation(this, object.generate(Text.encode(prompt), options.toNative(0)));
   }
 
-  /** The same with a prompt of tokens, to which nothing is added. */
+  /** Goes on from the session's tokens and a prompt of tokens, to which nothing is added. */
+  public Generation generate(int[] prompt) {
+    return generate(prompt, new GenerateOptions());
+  }
+
+  /** The same with options. */
   public Generation generate(int[] prompt, GenerateOptions options) {
     return new Generation(this, object.generate_tokens(Objects.requireNonNull(prompt), options.toNative(0)));
   }
