@@ -2,7 +2,6 @@
 #include "engine/forward.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -10,12 +9,10 @@
 namespace bitnet {
 namespace {
 
-// What a thread takes of a ternary product at a time. Of few tokens, some rows: as many bytes to read straight on as
-// leave each thread kTurns turns, for balance, within bounds. Of many, some tokens, in whole tiles of the kernels'
-// tables of sums, and, if those go round, all rows: tables cost the same for any number of rows, and unpacked weights
-// for any number of tokens.
-constexpr uint32_t kFewRows = 128, kMostFewRows = 256;
-constexpr uint32_t kTurns = 4;
+// What a thread takes of a ternary product at a time. Of few tokens, some rows, few enough to balance. Of many, some
+// tokens, in whole tiles of the kernels' tables of sums, and, if those go round, all rows: tables cost the same for any
+// number of rows, and unpacked weights for any number of tokens.
+constexpr uint32_t kFewRows = 128;
 constexpr uint32_t kManyTokens = 12;
 constexpr uint32_t kTileTokens = 32;
 constexpr uint32_t kTilesAtATime = 4;
@@ -155,7 +152,7 @@ float* ForwardPass::activated(uint32_t t) {
 // rounded by one thread at one go, while the nearest caches hold it.
 void ForwardPass::norm_quantize(RowOf row, const float* weight, uint32_t n, Packing packing) {
   quantized_stride_ = padded_cols(packing, n);
-  each_row([&](uint32_t t, uint32_t worker) {
+  threads_.each(static_cast<uint32_t>(rows_.size()), [&](uint32_t t, uint32_t worker) {
     float* normed = floats(layout_.normed) + size_t{worker} * layout_.widest;
     kernels_.rms_norm((this->*row)(t), weight, hyper_.rms_epsilon, n, normed);
     steps_[t] = kernels_.quantize(packing, normed, n, quantized_ + t * quantized_stride_);
@@ -170,10 +167,7 @@ void ForwardPass::multiply(std::initializer_list<Product> products) {
   if (parts > threads_.width()) parts = static_cast<uint32_t>(round_up(parts, threads_.width()));
   auto part_begin = [&](uint32_t part) { return std::min(tiles * part / parts * kTileTokens, tokens); };
   auto grain = [&](const TernaryMatrix& matrix) {
-    if (tokens < kManyTokens) {
-      const size_t rows = round_up(matrix.rows / (kTurns * threads_.width()), kGroupRows);
-      return std::clamp(static_cast<uint32_t>(rows), kFewRows, kMostFewRows);
-    }
+    if (tokens < kManyTokens) return kFewRows;
     const uint32_t row_parts = (threads_.width() + parts - 1) / parts;
     const uint32_t rows = (matrix.rows + row_parts - 1) / row_parts;
     return std::max(kFewRows, static_cast<uint32_t>(round_up(rows, kGroupRows)));
@@ -182,7 +176,7 @@ void ForwardPass::multiply(std::initializer_list<Product> products) {
   uint32_t count = 0;
   for (const Product& product : products) count += chunks(product.matrix);
 
-  each(count, [&](uint32_t chunk, uint32_t worker) {
+  const auto multiply_chunk = [&](uint32_t chunk, uint32_t worker) {
     const Product* product = products.begin();
     for (; chunk >= chunks(product->matrix); product++) chunk -= chunks(product->matrix);
     const TernaryMatrix& m = product->matrix;
@@ -203,7 +197,12 @@ void ForwardPass::multiply(std::initializer_list<Product> products) {
         .scratch = scratch(worker),
     };
     (m.packing == Packing::i2 ? kernels_.ternary_i2 : kernels_.ternary_t5)(task);
-  });
+  };
+  if (tokens < kManyTokens) {  // which wait for memory
+    threads_.each_in_runs(count, multiply_chunk);
+  } else {
+    threads_.each(count, multiply_chunk);
+  }
 }
 
 void ForwardPass::cut_tiles() {
@@ -221,7 +220,7 @@ void ForwardPass::cut_tiles() {
 void ForwardPass::rotate_and_store(uint32_t layer) {
   const size_t dim = hyper_.head_dim;
   // A thread takes one head of several rows, because the keys of neighbouring positions share cache lines.
-  each(static_cast<uint32_t>(tiles_.size()) * hyper_.kv_heads, [&](uint32_t i, uint32_t worker) {
+  threads_.each(static_cast<uint32_t>(tiles_.size()) * hyper_.kv_heads, [&](uint32_t i, uint32_t worker) {
     const Tile tile = tiles_[i / hyper_.kv_heads];
     const uint32_t kv_head = i % hyper_.kv_heads;
     for (uint32_t t = tile.begin; t < tile.begin + tile.rows; t++) {
@@ -253,7 +252,7 @@ void ForwardPass::round_kv(KvType type, const float* x, std::byte* row) const {
 void ForwardPass::attend(uint32_t layer) {
   if (rows_.size() == 1) return attend_row(layer);
   const auto count = static_cast<uint32_t>(tiles_.size()) * hyper_.kv_heads;
-  each(count, [&](uint32_t i, uint32_t worker) {
+  threads_.each(count, [&](uint32_t i, uint32_t worker) {
     const uint32_t from_end = count - 1 - i;  // later rows have more to do: first, so that threads finish together
     attend_tile(layer, tiles_[from_end / hyper_.kv_heads], from_end % hyper_.kv_heads, worker);
   });
@@ -286,7 +285,7 @@ void ForwardPass::attend_row(uint32_t layer) {
   const auto state = [&](uint32_t head, uint32_t split) {
     return floats(layout_.split_states) + (size_t{split} * hyper_.heads + head) * layout_.state;
   };
-  each(splits * hyper_.kv_heads, [&](uint32_t i, uint32_t worker) {  // in the order in which they lie
+  threads_.each(splits * hyper_.kv_heads, [&](uint32_t i, uint32_t worker) {  // in the order in which they lie
     const uint32_t kv_head = i / splits, split = i % splits;
     attend_split(layer, kv_head, {0, 1}, split * kKvSplit, state(kv_head * group(), split), worker);
   });
@@ -338,19 +337,6 @@ void ForwardPass::logits() {
     }
     if (tokens > 0) head_.logits(last, std::span(wanted, tokens));
   }
-}
-
-template <typename Function>
-void ForwardPass::each_row(const Function& function) {
-  each(static_cast<uint32_t>(rows_.size()), function);
-}
-
-template <typename Function>
-void ForwardPass::each(uint32_t count, const Function& function) {
-  std::atomic<uint32_t> next{0};
-  threads_.run(std::min(count, threads_.width()), [&](uint32_t worker) {
-    for (uint32_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) function(i, worker);
-  });
 }
 
 }  // namespace bitnet

@@ -72,14 +72,6 @@ class ForwardPass {
   void attend_split(uint32_t layer, uint32_t kv_head, Tile tile, uint32_t begin, float* states, uint32_t worker);
   void logits();
 
-  // Calls function(row, worker) for every row of the run.
-  template <typename Function>
-  void each_row(const Function& function);
-  // Calls function(i, worker) for i < count; free threads take the next i. No two calls at a time have the same worker,
-  // which is below the pool's width.
-  template <typename Function>
-  void each(uint32_t count, const Function& function);
-
   const Model& model_;
   const HyperParameters& hyper_;
   const Kernels& kernels_;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <span>
 
 namespace bitnet {
 namespace {
@@ -27,6 +28,13 @@ double norm_of(const float* x, size_t n) {
   double squares = 0;
   for (size_t i = 0; i < n; i++) squares += double{x[i]} * x[i];
   return std::sqrt(squares);
+}
+
+void fetch_row(const PlainMatrix& matrix, size_t row) {
+  constexpr size_t kCacheLine = 64;
+  const size_t bytes = matrix.stride * sizeof(f16);
+  const auto* begin = static_cast<const std::byte*>(matrix.data) + row * bytes;
+  for (size_t i = 0; i < bytes; i += kCacheLine) __builtin_prefetch(begin + i, 0, 2);
 }
 
 }  // namespace
@@ -74,17 +82,9 @@ void Head::multiply(const PlainMatrix& matrix, const float* x, uint32_t tokens, 
   });
 }
 
-template <typename Function>
-void Head::each(uint32_t count, const Function& function) {
-  std::atomic<uint32_t> next{0};
-  threads_.run(std::min(count, threads_.width()), [&](uint32_t worker) {
-    for (uint32_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) function(i, worker);
-  });
-}
-
 void Head::logits(const float* x, std::span<float* const> out) {
   const size_t rows = model_.head.rows;
-  each(chunks(), [&](uint32_t chunk, uint32_t worker) {
+  threads_.each_in_runs(chunks(), [&](uint32_t chunk, uint32_t worker) {
     const size_t begin = size_t{chunk} * kChunk, end = std::min<size_t>(begin + kChunk, rows);
     multiply(model_.head, x, static_cast<uint32_t>(out.size()), begin, end, worker);
     for (size_t i = 0; i < out.size(); i++) {
@@ -94,7 +94,7 @@ void Head::logits(const float* x, std::span<float* const> out) {
 }
 
 void Head::screen(const float* x) {
-  each(chunks(), [&](uint32_t chunk, uint32_t worker) {
+  threads_.each_in_runs(chunks(), [&](uint32_t chunk, uint32_t worker) {
     const size_t begin = size_t{chunk} * kChunk, end = std::min<size_t>(begin + kChunk, model_.head.rows);
     multiply(model_.screen, x, 1, begin, end, worker);
     // A scale near the largest float may make NaN; infinity, too, has the row rescored, and can be compared.
@@ -128,21 +128,25 @@ std::vector<Token> Head::largest_screened(size_t count) const {
   return tokens;
 }
 
+// The rows of a chunk that remain are asked for together, before the first is computed: they lie here and there.
 bool Head::rescore(const float* x, double norm, float threshold) {
   const uint32_t most = model_.head.rows / kMostRescored;
   std::atomic<uint32_t> rescored{0};
-  each(chunks(), [&](uint32_t chunk, uint32_t worker) {
-    const size_t begin = size_t{chunk} * kChunk, end = std::min<size_t>(begin + kChunk, model_.head.rows);
-    uint32_t here = 0;
-    for (size_t row = begin; row < end; row++) {
-      if (values_[row] + (norm * model_.screen.bounds[row] + kTrace) < threshold) {
-        values_[row] = -kInfinity;
-      } else if (++here + rescored.load(std::memory_order_relaxed) <= most) {
-        multiply(model_.head, x, 1, row, row + 1, worker);
-      }
+  threads_.each_in_runs(chunks(), [&](uint32_t chunk, uint32_t worker) {
+    const uint32_t begin = chunk * kChunk, end = std::min(begin + kChunk, model_.head.rows);
+    uint32_t rows[kChunk];
+    uint32_t count = 0;
+    for (uint32_t row = begin; row < end; row++) {
+      if (values_[row] + (norm * model_.screen.bounds[row] + kTrace) < threshold) continue;
+      rows[count++] = row;
+      fetch_row(model_.head, row);
     }
-    rescored.fetch_add(here, std::memory_order_relaxed);
-    maxima_[chunk] = *std::max_element(values_ + begin, values_ + end);
+    maxima_[chunk] = -kInfinity;
+    if (rescored.fetch_add(count, std::memory_order_relaxed) + count > most) return;
+    for (const uint32_t row : std::span(rows, count)) {
+      multiply(model_.head, x, 1, row, row + 1, worker);
+      maxima_[chunk] = std::max(maxima_[chunk], values_[row]);
+    }
   });
   return rescored.load() <= most;
 }
@@ -158,7 +162,7 @@ bool Head::largest(const float* x, size_t count, std::span<const Token> also, st
   const std::vector<Token> first = largest_screened(count);
   if (first.size() < count) return false;
   float threshold = kInfinity;
-  each(static_cast<uint32_t>(count), [&](uint32_t i, uint32_t worker) {
+  threads_.each_in_runs(static_cast<uint32_t>(count), [&](uint32_t i, uint32_t worker) {
     multiply(head, x, 1, static_cast<size_t>(first[i]), static_cast<size_t>(first[i]) + 1, worker);
   });
   for (const Token token : first) {
@@ -175,7 +179,7 @@ bool Head::largest(const float* x, size_t count, std::span<const Token> also, st
       if (values_[row] >= threshold) found.push_back({static_cast<Token>(row), values_[row]});
     }
   }
-  each(static_cast<uint32_t>(also.size()), [&](uint32_t i, uint32_t worker) {
+  threads_.each_in_runs(static_cast<uint32_t>(also.size()), [&](uint32_t i, uint32_t worker) {
     multiply(head, x, 1, static_cast<size_t>(also[i]), static_cast<size_t>(also[i]) + 1, worker);
   });
   for (const Token token : also) found.push_back({token, values_[token]});

@@ -52,12 +52,10 @@ class Head {
   uint32_t chunks() const;
   void multiply(const PlainMatrix& matrix, const float* x, uint32_t tokens, size_t row_begin, size_t row_end,
                 uint32_t worker);
-  template <typename Function>
-  void each(uint32_t count, const Function& function);
   void screen(const float* x);
   std::vector<Token> largest_screened(size_t count) const;
-  // Replaces the values of rows that can reach `threshold` by their exact logits, and those of the others by -infinity.
-  // Returns false if the former are too many.
+  // Replaces the values of rows that can reach `threshold` by their exact logits; the others' are below it. maxima_ are
+  // then of the former only. Returns false if these are too many.
   bool rescore(const float* x, double norm, float threshold);
 
   const Model& model_;

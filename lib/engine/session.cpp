@@ -12,7 +12,6 @@
 namespace bitnet {
 namespace {
 
-constexpr uint32_t kMaxThreads = 512;
 constexpr uint32_t kMaxBatch = 4096;
 constexpr uint32_t kMaxContext = 1 << 24;  // positions are exact as floats up to here
 constexpr uint32_t kDefaultBatch = 256;
@@ -21,12 +20,12 @@ constexpr ptrdiff_t kMostScreened = 2;
 
 SessionOptions with_defaults(SessionOptions options, const HyperParameters& hyper) {
   if (options.context == 0) options.context = hyper.context;
-  if (options.threads == 0) options.threads = std::min(usable_cores(), kMaxThreads);
+  if (options.threads == 0) options.threads = std::min(usable_cores(), ThreadPool::kMostThreads);
   if (options.batch == 0) options.batch = kDefaultBatch;
   require(options.context <= kMaxContext, BITNET_ERROR_ARGUMENT, "context of ", options.context,
           " tokens asked for; the most is ", kMaxContext);
-  require(options.threads <= kMaxThreads, BITNET_ERROR_ARGUMENT, options.threads, " threads asked for; the most is ",
-          kMaxThreads);
+  require(options.threads <= ThreadPool::kMostThreads, BITNET_ERROR_ARGUMENT, options.threads,
+          " threads asked for; the most is ", ThreadPool::kMostThreads);
   // Threads beyond the CPUs would wait for one another, and the work would be cut finer for nothing. How many CPUs
   // there are to a caller's own pool, the caller knows.
   if (options.parallel == nullptr) options.threads = std::min(options.threads, usable_cpus());

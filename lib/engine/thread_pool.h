@@ -2,6 +2,8 @@
 // Cuts work into pieces and runs them on the session's own threads, or on the caller's pool.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -14,7 +16,10 @@ namespace bitnet {
 
 class ThreadPool {
  public:
-  // `threads` counts the calling one: threads - 1 are started. With `parallel`, none are, and it runs the pieces.
+  static constexpr uint32_t kMostThreads = 512;
+
+  // `threads`, at most kMostThreads, counts the calling one: threads - 1 are started. With `parallel`, none are, and it
+  // runs the pieces.
   explicit ThreadPool(uint32_t threads, bitnet_parallel_fn parallel = nullptr, void* parallel_user = nullptr);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -33,6 +38,33 @@ class ThreadPool {
     run_task(
         count, [](void* data, uint32_t index) { (*static_cast<const Function*>(data))(index); },
         const_cast<Function*>(&function));
+  }
+
+  // Calls function(i, worker) for i < count; free threads take the next i. No two calls at a time have the same worker,
+  // which is below width().
+  template <typename Function>
+  void each(uint32_t count, const Function& function) {
+    std::atomic<uint32_t> next{0};
+    run(std::min(count, width()), [&](uint32_t worker) {
+      for (uint32_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) function(i, worker);
+    });
+  }
+
+  // The same, but each thread goes through a run of neighbours, and then through what is left of the others' runs. For
+  // pieces of memory that are read once: they come sooner straight on, and what is fetched beyond the end of one piece
+  // is what the same thread wants next.
+  template <typename Function>
+  void each_in_runs(uint32_t count, const Function& function) {
+    const uint32_t runs = std::min(count, width());
+    const auto begin = [&](uint32_t i) { return static_cast<uint32_t>(uint64_t{count} * i / runs); };
+    std::array<std::atomic<uint32_t>, kMostThreads> next;
+    for (uint32_t i = 0; i < runs; i++) next[i].store(begin(i), std::memory_order_relaxed);
+    run(runs, [&](uint32_t worker) {
+      for (uint32_t k = 0; k < runs; k++) {
+        const uint32_t taken = (worker + k) % runs, end = begin(taken + 1);
+        for (uint32_t i; (i = next[taken].fetch_add(1, std::memory_order_relaxed)) < end;) function(i, worker);
+      }
+    });
   }
 
  private:

@@ -25,6 +25,45 @@ TEST(ThreadPool, RunsEveryPieceOnce) {
   }
 }
 
+template <typename Each>
+void expect_every_piece_once(const Each& each) {
+  for (const uint32_t threads : {1u, 2u, 3u, 7u}) {
+    ThreadPool pool(threads);
+    for (uint32_t run = 0; run < 2000; run++) {
+      const uint32_t count = run % 23;
+      std::vector<std::atomic<int>> calls(23), busy(threads);
+      each(pool, count, [&](uint32_t i, uint32_t worker) {
+        EXPECT_EQ(busy[worker]++, 0);
+        calls[i]++;
+        busy[worker]--;
+      });
+      for (uint32_t i = 0; i < 23; i++) ASSERT_EQ(calls[i], i < count) << threads << " threads, run " << run;
+    }
+  }
+}
+
+TEST(ThreadPool, EachPieceInTurn) {
+  expect_every_piece_once([](ThreadPool& pool, uint32_t count, const auto& f) { pool.each(count, f); });
+}
+
+TEST(ThreadPool, EachPieceInRuns) {
+  expect_every_piece_once([](ThreadPool& pool, uint32_t count, const auto& f) { pool.each_in_runs(count, f); });
+}
+
+TEST(ThreadPool, RunsAreOfNeighboursAndWhatIsLeftOfThemIsTaken) {
+  auto backwards = [](void*, uint32_t count, void (*task)(void*, uint32_t), void* data) {
+    while (count-- > 0) task(data, count);
+  };
+  ThreadPool pool(3, backwards);
+  std::vector<uint32_t> pieces, workers;
+  pool.each_in_runs(10, [&](uint32_t i, uint32_t worker) {
+    pieces.push_back(i);
+    workers.push_back(worker);
+  });
+  EXPECT_EQ(pieces, (std::vector<uint32_t>{6, 7, 8, 9, 0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(workers, std::vector<uint32_t>(10, 2));
+}
+
 TEST(ThreadPool, WakesAfterSleep) {
   ThreadPool pool(3);
   for (int i = 0; i < 5; i++) {
