@@ -119,7 +119,7 @@ BITNET_INLINE S32 add_pairs(S32 s, S16 a, const uint32_t* p) {  // as one instru
   return s;
 }
 #if defined(__AVX512VBMI__)
-constexpr size_t kFewestI2 = 32, kFewestT5 = 20;
+constexpr size_t kFewestI2 = 32, kFewestT5 = 32;
 #else
 constexpr size_t kFewestI2[3] = {29, 29, 29}, kFewestT5[3] = {22, 13, 13};
 #endif

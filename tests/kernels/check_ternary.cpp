@@ -105,8 +105,10 @@ template <Packing p>
 void check_ternary(Check& c) {
   for (size_t tokens = 1; tokens <= 40; ++tokens) check_shape<p>(c, {9, 700, tokens, tokens % 2 == 1});
   for (size_t tokens : {64, 129}) check_shape<p>(c, {9, 700, tokens});
-  // More rows than a vector kernel's tile has; than its scratch holds sums of.
-  check_shape<p>(c, {300, 700, 30});
+  // More rows than a vector kernel's tile has; than have their digits separated at a time; than its scratch holds sums
+  // of.
+  check_shape<p>(c, {300, 700, 34});
+  check_shape<p>(c, {1501, 700, 19});
   check_shape<p>(c, {3000, 100, 130});
   for (size_t cols : {1, 63, 255, 256, 257, 320, 321, 640, 2560, 3200, 6912, 8640}) {
     for (size_t rows : {1, 2, 3, 4, 5, 18}) {
