@@ -17,6 +17,7 @@
 
 #define BITNET_INLINED __attribute__((always_inline))  // of lambdas
 #define BITNET_INLINE inline BITNET_INLINED
+#define BITNET_NOINLINE __attribute__((noinline))
 
 namespace bitnet {
 namespace {
@@ -56,6 +57,17 @@ BITNET_INLINE V load(const void* p) {
 template <typename V>
 BITNET_INLINE void store(void* p, V v) {
   __builtin_memcpy(p, &v, sizeof v);
+}
+// Has v computed, and in a register, before what follows.
+template <typename V>
+BITNET_INLINE void settle(V& v) {
+#if defined(__AVX512BW__)
+  asm volatile("" : "+v"(v));
+#elif defined(__x86_64__)
+  asm volatile("" : "+x"(v));
+#else
+  asm volatile("" : "+w"(v));
+#endif
 }
 
 // Each instruction set has these:
@@ -121,14 +133,14 @@ BITNET_INLINE S32 add_pairs(S32 s, S16 a, const uint32_t* p) {  // as one instru
 #if defined(__AVX512VBMI__)
 constexpr size_t kFewestI2 = 32, kFewestT5 = 32;
 #else
-constexpr size_t kFewestI2[3] = {29, 29, 29}, kFewestT5[3] = {22, 13, 13};
+constexpr size_t kFewestI2[3] = {29, 29, 29}, kFewestT5[3] = {22, 15, 15};
 #endif
 #else
 using Partial = S16;
 BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) { return s + (S16)_mm512_maddubs_epi16((__m512i)d, (__m512i)q); }
 BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
 BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return s + total(dot_add(Partial{}, d, q)); }
-constexpr size_t kFewestI2[3] = {22, 12, 12}, kFewestT5[3] = {21, 9, 9};
+constexpr size_t kFewestI2[3] = {24, 13, 13}, kFewestT5[3] = {20, 10, 7};
 #endif
 
 #elif defined(__AVX2__)
@@ -155,13 +167,13 @@ BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
 }
 BITNET_INLINE S32 total(Partial s) { return s; }
 BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return dot_add(s, d, q); }
-constexpr size_t kFewestI2[3] = {SIZE_MAX, SIZE_MAX, SIZE_MAX}, kFewestT5[3] = {24, 12, 12};
+constexpr size_t kFewestI2[3] = {28, 16, 16}, kFewestT5[3] = {22, 11, 11};
 #else
 using Partial = S16;
 BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) { return s + (S16)_mm256_maddubs_epi16((__m256i)d, (__m256i)q); }
 BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
 BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return s + total(dot_add(Partial{}, d, q)); }
-constexpr size_t kFewestI2[3] = {24, 10, 10}, kFewestT5[3] = {23, 8, 8};
+constexpr size_t kFewestI2[3] = {22, 9, 9}, kFewestT5[3] = {21, 10, 7};
 #endif
 
 #elif defined(__SSE2__)
@@ -215,13 +227,13 @@ BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
 using Partial = S16;
 #if defined(__SSE4_1__)
 BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) { return s + (S16)_mm_maddubs_epi16((__m128i)d, (__m128i)q); }
-constexpr size_t kFewestI2[3] = {25, 13, 5}, kFewestT5[3] = {25, 11, 3};
+constexpr size_t kFewestI2[3] = {25, 10, 5}, kFewestT5[3] = {25, 9, 3};
 #else
 BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
   const S16 even = (S16)d & 0xff, odd = (S16)((U16)d >> 8);
   return s + even * ((S16)((U16)q << 8) >> 8) + odd * ((S16)q >> 8);
 }
-constexpr size_t kFewestI2[3] = {25, 10, 3}, kFewestT5[3] = {25, 10, 3};
+constexpr size_t kFewestI2[3] = {25, 9, 3}, kFewestT5[3] = {25, 9, 3};
 #endif
 BITNET_INLINE S32 total(Partial s) { return multiply_pairs(s, S16{} + 1); }
 BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return s + total(dot_add(Partial{}, d, q)); }
@@ -261,7 +273,7 @@ BITNET_INLINE S32 multiply_twos(S32 s, U8 d, S8 q) { return (S32)vmmlaq_s32((int
 constexpr size_t kFewestI2[3] = {SIZE_MAX, SIZE_MAX, SIZE_MAX}, kFewestT5[3] = {SIZE_MAX, SIZE_MAX, SIZE_MAX};
 #else
 // As with AVX-512 VNNI: there, too, a load and an addition replace two dot products.
-constexpr size_t kFewestI2[3] = {29, 29, 29}, kFewestT5[3] = {22, 13, 13};
+constexpr size_t kFewestI2[3] = {29, 29, 29}, kFewestT5[3] = {22, 15, 15};
 #endif
 #else
 using Partial = S16;

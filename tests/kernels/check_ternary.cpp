@@ -104,7 +104,7 @@ void check_shape(Check& c, const Shape& s) {
 template <Packing p>
 void check_ternary(Check& c) {
   for (size_t tokens = 1; tokens <= 40; ++tokens) check_shape<p>(c, {9, 700, tokens, tokens % 2 == 1});
-  for (size_t tokens : {64, 129}) check_shape<p>(c, {9, 700, tokens});
+  for (size_t tokens : {64, 100, 129}) check_shape<p>(c, {9, 700, tokens});
   // More rows than a vector kernel's tile has; than have their digits separated at a time; than its scratch holds sums
   // of.
   check_shape<p>(c, {300, 700, 34});
@@ -120,7 +120,7 @@ void check_ternary(Check& c) {
   // The largest sums there are: no partial sum may overflow.
   for (Trits trits : {Trits::all_minus, Trits::all_plus, Trits::all_zero}) {
     for (Activations activations : {Activations::all_plus, Activations::all_minus, Activations::alternating}) {
-      for (size_t tokens : {1, 2, 8, 40}) check_shape<p>(c, {4, 8640, tokens, false, trits, activations});
+      for (size_t tokens : {1, 2, 8, 40, 100}) check_shape<p>(c, {4, 8640, tokens, false, trits, activations});
     }
   }
   for (size_t tokens : {1, 8, 33}) {
