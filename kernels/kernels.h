@@ -65,27 +65,41 @@ constexpr size_t kPlanesScratch = 3;
 //
 //   f16   keys    [block][head_dim][kKvBlock]: a vector holds one dimension of neighbouring positions
 //         values  [position][value_stride(head_dim)], filled up with zeros
-//   int8  a number is (code - kKvMiddle) * step, with a step for each position: a block is its codes, four to a lane of
-//         a vector, then its steps, floats [kKvBlock]
-//         keys    [block][quad j < key_quads(head_dim)][position][4]: dimensions j + i * key_quads(head_dim), i < 4
-//         values  [block][quad j < kValueQuads][value_stride(head_dim)][4]: positions j + i * kValueQuads
-enum class KvType : uint8_t { f16, int8 };
+//   int8, int16
+//         codes with a step for each position: a number is (code - kKvMiddle) * step or code * step. A block is its
+//         codes, n = codes_per_word(type) to a 32-bit word, then its steps, floats [kKvBlock]
+//         keys    [block][word j < key_words(type, head_dim)][position][n]: dimensions j + i * key_words, i < n
+//         values  [block][word j < value_words(type)][value_stride(head_dim)][n]: positions j + i * value_words, i < n
+enum class KvType : uint8_t { f16, int8, int16 };
 constexpr size_t kKvBlock = 64;
 constexpr size_t kKvSplit = 512;
-constexpr int kKvMiddle = 128;
-constexpr size_t kMostInt8HeadDim = 512;  // so that the sums of products fit 32 bits
+constexpr int kKvMiddle = 128;             // of the codes of int8, which are unsigned
+constexpr size_t kMostCodesHeadDim = 512;  // so that the sums of products fit 32 bits
+constexpr size_t code_bytes(KvType type) { return type == KvType::int8 ? 1 : 2; }
+constexpr size_t codes_per_word(KvType type) { return sizeof(uint32_t) / code_bytes(type); }
 constexpr size_t value_stride(size_t head_dim) { return (head_dim + 15) / 16 * 16; }
-constexpr size_t key_quads(size_t head_dim) { return (head_dim + 3) / 4; }
-constexpr size_t kValueQuads = kKvBlock / 4;
-// Where the steps of an int8 block begin, in bytes.
-constexpr size_t key_steps_at(size_t head_dim) { return key_quads(head_dim) * 4 * kKvBlock; }
-constexpr size_t value_steps_at(size_t head_dim) { return value_stride(head_dim) * kKvBlock; }
+constexpr size_t key_words(KvType type, size_t head_dim) {
+  return (head_dim + codes_per_word(type) - 1) / codes_per_word(type);
+}
+// Pairs of the factors in 16 bits that a row of products has.
+constexpr size_t key_pairs(KvType type, size_t head_dim) {
+  return key_words(type, head_dim) * codes_per_word(type) / 2;
+}
+constexpr size_t value_words(KvType type) { return kKvBlock / codes_per_word(type); }
+// Where the steps of a block of codes begin, in bytes.
+constexpr size_t key_steps_at(KvType type, size_t head_dim) {
+  return key_words(type, head_dim) * kKvBlock * sizeof(uint32_t);
+}
+constexpr size_t value_steps_at(KvType type, size_t head_dim) {
+  return value_words(type) * value_stride(head_dim) * sizeof(uint32_t);
+}
 constexpr size_t key_block_bytes(KvType type, size_t head_dim) {
-  return type == KvType::f16 ? head_dim * kKvBlock * sizeof(f16) : key_steps_at(head_dim) + kKvBlock * sizeof(float);
+  return type == KvType::f16 ? head_dim * kKvBlock * sizeof(f16)
+                             : key_steps_at(type, head_dim) + kKvBlock * sizeof(float);
 }
 constexpr size_t value_block_bytes(KvType type, size_t head_dim) {
   return type == KvType::f16 ? value_stride(head_dim) * kKvBlock * sizeof(f16)
-                             : value_steps_at(head_dim) + kKvBlock * sizeof(float);
+                             : value_steps_at(type, head_dim) + kKvBlock * sizeof(float);
 }
 
 // What a query has gathered from some positions: value_stride(head_dim) sums of weight * value, then the largest score,
@@ -98,7 +112,7 @@ struct Attention {
   size_t q_stride;
   size_t rows, group;  // >= 1
   const void* keys;    // of the split: whole blocks, but what they hold of positions that no row sees is not used
-  const void* values;  // f16: of the positions that the last row sees; int8: like the keys
+  const void* values;  // f16: of the positions that the last row sees; else like the keys
   size_t head_dim;
   size_t length;  // row r sees the first min(length + r, kKvSplit) positions of the split; >= 1
   float scale;
@@ -109,7 +123,7 @@ constexpr size_t attention_scratch_bytes(KvType type, size_t queries, size_t hea
   const size_t scores = queries * kKvBlock + (queries + 15) / 16 * 16;
   const size_t padded = (queries * head_dim + 15) / 16 * 16;
   const size_t block = kKvBlock * (head_dim + value_stride(head_dim) + 16);
-  const size_t pairs = queries * 2 * (key_quads(head_dim) + kValueQuads), scales = 4 * queries;
+  const size_t pairs = queries * (key_pairs(type, head_dim) + kKvBlock / 2), scales = 4 * queries;
   return (scores + (type == KvType::f16 ? padded + block : pairs + scales)) * sizeof(float);
 }
 
@@ -151,16 +165,23 @@ struct Kernels {
   //   sum = sum * factor + the sum of the block's weights, a float reduction over its positions
   //   each sum of values = itself * factor, to which weight * value is added position by position
   void (*attention_f16)(const Attention&);
-  // The same with these differences. The factors of both products are rounded to 16 bits: with step = max(largest |x|,
-  // 1e-30) / 32767, q = round to even(x * (1 / step)) or, if that is NaN, 0. The sum of q * (code - kKvMiddle) is
-  // exact.
+  // The same with these differences. The factors of both products are rounded to 16 bits: with a step,
+  // q = round to even(x * (1 / step)) or, if that is NaN, 0. The sum of q * (code - kKvMiddle) is exact.
   //   score = float(sum over dimensions of q * key) * (step of the query * step of the key), q from query * scale
   //   each sum of values = itself * factor + float(sum over positions of the block of q * value) * step, q from
   //   weight * step of the value, for positions that the row does not see from 0
+  // The step is max(largest |x|, 1e-30) / 32767.
   void (*attention_int8)(const Attention&);
+  // Likewise, but without a middle, and with steps for which the sums of products with any codes of quantize_kv_int16
+  // fit 32 bits: that of a query as there, that of weights max(sum of |x| / 65000, max(largest |x|, 1e-30) / 32767),
+  // the sum being a float reduction. With other codes the sums are modulo 2^32.
+  void (*attention_int16)(const Attention&);
   // A key or value as int8: with step = max(largest |x|, 1e-30) / 127, code = kKvMiddle + round to even(x * (1 / step))
   // or, if that is NaN, kKvMiddle. Returns the step.
-  float (*quantize_kv)(const float* x, size_t n, uint8_t* codes);
+  float (*quantize_kv_int8)(const float* x, size_t n, uint8_t* codes);
+  // As int16: with step = max(sqrt(sum of squares) / 46000, max(largest |x|, 1e-15) / 32767), the sum being a float
+  // reduction, code = round to even(x * (1 / step)) or, if that is NaN, 0. Returns the step.
+  float (*quantize_kv_int16)(const float* x, size_t n, int16_t* codes);
   // The state takes in that of the next positions: with largest = the larger of the two, factor = exp(its largest -
   // largest) and next_factor likewise, each sum = itself * factor + the next one's * next_factor.
   void (*attention_merge)(float* state, const float* next, size_t head_dim);

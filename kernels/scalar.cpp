@@ -262,37 +262,64 @@ void attend_f16(const Attention& a, size_t block, size_t count, const float* q, 
   }
 }
 
-float rounded_step(const float* x, size_t n) { return at_least(largest_magnitude(x, n), 1e-30f) / 32767.0f; }
+float step_by_largest(const float* x, size_t n, float least) {
+  return at_least(largest_magnitude(x, n), least) / 32767.0f;
+}
+float step_by_norm(const float* x, size_t n) {
+  Lanes squares;
+  for (size_t i = 0; i < n; ++i) squares.add(i, x[i] * x[i]);
+  return at_least(__builtin_sqrtf(squares.sum()) / 46000.0f, step_by_largest(x, n, 1e-15f));
+}
+float step_by_sum(const float* x, size_t n) {
+  Lanes magnitudes;
+  for (size_t i = 0; i < n; ++i) magnitudes.add(i, __builtin_fabsf(x[i]));
+  return at_least(magnitudes.sum() / 65000.0f, step_by_largest(x, n, 1e-30f));
+}
 
-void attend_int8(const Attention& a, size_t block, size_t count, const float* q, AttentionState state) {
+// Code i of a word, as a factor.
+template <KvType type>
+int32_t code_at(const uint8_t* words, size_t word, size_t i) {
+  if (type == KvType::int8) return words[word * sizeof(uint32_t) + i] - kKvMiddle;
+  int16_t code;
+  __builtin_memcpy(&code, words + word * sizeof(uint32_t) + i * sizeof code, sizeof code);
+  return code;
+}
+
+template <KvType type>
+void attend_codes(const Attention& a, size_t block, size_t count, const float* q, AttentionState state) {
   const size_t width = value_stride(a.head_dim);
-  const auto* keys = static_cast<const uint8_t*>(a.keys) + block * key_block_bytes(KvType::int8, a.head_dim);
-  const auto* values = static_cast<const uint8_t*>(a.values) + block * value_block_bytes(KvType::int8, a.head_dim);
+  const auto* keys = static_cast<const uint8_t*>(a.keys) + block * key_block_bytes(type, a.head_dim);
+  const auto* values = static_cast<const uint8_t*>(a.values) + block * value_block_bytes(type, a.head_dim);
   float key_steps[kKvBlock], value_steps[kKvBlock];
-  __builtin_memcpy(key_steps, keys + key_steps_at(a.head_dim), sizeof key_steps);
-  __builtin_memcpy(value_steps, values + value_steps_at(a.head_dim), sizeof value_steps);
+  __builtin_memcpy(key_steps, keys + key_steps_at(type, a.head_dim), sizeof key_steps);
+  __builtin_memcpy(value_steps, values + value_steps_at(type, a.head_dim), sizeof value_steps);
 
-  float scaled[kMostInt8HeadDim], weights[kKvBlock];
+  float scaled[kMostCodesHeadDim] = {}, weights[kKvBlock];
   for (size_t d = 0; d < a.head_dim; ++d) scaled[d] = q[d] * a.scale;
-  const float query_step = rounded_step(scaled, a.head_dim), inverse = 1.0f / query_step;
+  const float query_step =
+      type == KvType::int8 ? step_by_largest(scaled, a.head_dim, 1e-30f) : step_by_norm(scaled, a.head_dim);
+  const float inverse = 1.0f / query_step;
+  const size_t words = key_words(type, a.head_dim);
   for (size_t position = 0; position < count; ++position) {
-    int32_t sum = 0;
+    uint32_t sum = 0;
     for (size_t d = 0; d < a.head_dim; ++d) {
-      const size_t quad = d % key_quads(a.head_dim), within = d / key_quads(a.head_dim);
-      sum += round_to_int(scaled[d] * inverse) * (keys[(quad * kKvBlock + position) * 4 + within] - kKvMiddle);
+      const int32_t key = code_at<type>(keys, d % words * kKvBlock + position, d / words);
+      sum += static_cast<uint32_t>(round_to_int(scaled[d] * inverse) * key);
     }
-    weights[position] = static_cast<float>(sum) * (query_step * key_steps[position]);
+    weights[position] = static_cast<float>(static_cast<int32_t>(sum)) * (query_step * key_steps[position]);
   }
   const float factor = weigh(weights, count, state);
   for (size_t position = 0; position < count; ++position) weights[position] *= value_steps[position];
-  const float step = rounded_step(weights, count), inverse_weight = 1.0f / step;
+  const float step = type == KvType::int8 ? step_by_largest(weights, count, 1e-30f) : step_by_sum(weights, count);
+  const float inverse_weight = 1.0f / step;
   for (size_t d = 0; d < width; ++d) {
-    int32_t sum = 0;
+    uint32_t sum = 0;
     for (size_t position = 0; position < count; ++position) {
-      const size_t quad = position % kValueQuads, within = position / kValueQuads;
-      sum += round_to_int(weights[position] * inverse_weight) * (values[(quad * width + d) * 4 + within] - kKvMiddle);
+      const size_t word = position % value_words(type), within = position / value_words(type);
+      const int32_t value = code_at<type>(values, word * width + d, within);
+      sum += static_cast<uint32_t>(round_to_int(weights[position] * inverse_weight) * value);
     }
-    state.values[d] = state.values[d] * factor + static_cast<float>(sum) * step;
+    state.values[d] = state.values[d] * factor + static_cast<float>(static_cast<int32_t>(sum)) * step;
   }
 }
 
@@ -312,9 +339,15 @@ void attention(const Attention& a) {
   }
 }
 
-float quantize_kv(const float* x, size_t n, uint8_t* codes) {
+float quantize_kv_int8(const float* x, size_t n, uint8_t* codes) {
   const float step = at_least(largest_magnitude(x, n), 1e-30f) / 127.0f, inverse = 1.0f / step;
   for (size_t i = 0; i < n; ++i) codes[i] = static_cast<uint8_t>(kKvMiddle + round_to_int(x[i] * inverse));
+  return step;
+}
+
+float quantize_kv_int16(const float* x, size_t n, int16_t* codes) {
+  const float step = step_by_norm(x, n), inverse = 1.0f / step;
+  for (size_t i = 0; i < n; ++i) codes[i] = static_cast<int16_t>(round_to_int(x[i] * inverse));
   return step;
 }
 
@@ -371,8 +404,10 @@ const Kernels scalar_kernels = {
     head_planes<Planes::q6>,
     rope,
     attention<attend_f16>,
-    attention<attend_int8>,
-    quantize_kv,
+    attention<attend_codes<KvType::int8>>,
+    attention<attend_codes<KvType::int16>>,
+    quantize_kv_int8,
+    quantize_kv_int16,
     attention_merge,
     attention_finish,
     gate_relu2,

@@ -57,7 +57,8 @@ ForwardPass::Layout::Layout(const HyperParameters& hyper, uint32_t threads, uint
   states = take(threads, 2 * tile_queries * state * sizeof(float));
   scratch_bytes =
       round_up(std::max({kTernaryScratchBytes, attention_scratch_bytes(KvType::f16, tile_queries, hyper.head_dim),
-                         attention_scratch_bytes(KvType::int8, tile_queries, hyper.head_dim)}),
+                         attention_scratch_bytes(KvType::int8, tile_queries, hyper.head_dim),
+                         attention_scratch_bytes(KvType::int16, tile_queries, hyper.head_dim)}),
                64);
   scratch = take(threads, scratch_bytes);
   split_states = take(hyper.heads, (context + kKvSplit - 1) / kKvSplit * state * sizeof(float));
@@ -243,9 +244,11 @@ void ForwardPass::rotate_and_store(uint32_t layer) {
 
 // A key or value as a row of the cache.
 void ForwardPass::round_kv(KvType type, const float* x, std::byte* row) const {
-  if (type == KvType::f16) return kernels_.to_f16(x, hyper_.head_dim, reinterpret_cast<f16*>(row));
-  const float step = kernels_.quantize_kv(x, hyper_.head_dim, reinterpret_cast<uint8_t*>(row));
-  std::memcpy(row + hyper_.head_dim, &step, sizeof step);
+  const uint32_t n = hyper_.head_dim;
+  if (type == KvType::f16) return kernels_.to_f16(x, n, reinterpret_cast<f16*>(row));
+  const float step = type == KvType::int8 ? kernels_.quantize_kv_int8(x, n, reinterpret_cast<uint8_t*>(row))
+                                          : kernels_.quantize_kv_int16(x, n, reinterpret_cast<int16_t*>(row));
+  std::memcpy(row + n * code_bytes(type), &step, sizeof step);
 }
 
 // Each query head of each row over the keys and values up to its own position; query heads share them in groups.
@@ -301,8 +304,10 @@ void ForwardPass::attend_split(uint32_t layer, uint32_t kv_head, Tile tile, uint
   const size_t dim = hyper_.head_dim;
   const Row& first = rows_[tile.begin];
   const size_t cache_head = first.cache->head(layer, kv_head);
-  const bool f16 = first.cache->type() == KvType::f16;
-  (f16 ? kernels_.attention_f16 : kernels_.attention_int8)({
+  const KvType type = first.cache->type();
+  (type == KvType::f16    ? kernels_.attention_f16
+   : type == KvType::int8 ? kernels_.attention_int8
+                          : kernels_.attention_int16)({
       .q = q_ + size_t{tile.begin} * layout_.attention + size_t{kv_head} * group() * dim,
       .q_stride = layout_.attention,
       .rows = tile.rows,

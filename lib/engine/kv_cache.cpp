@@ -29,18 +29,20 @@ void KvCache::each_key_part(size_t position, const Copy& copy) const {
     for (size_t d = 0; d < dim_; d++) copy((d * kKvBlock + within) * sizeof(f16), d * sizeof(f16), sizeof(f16));
     return;
   }
-  const size_t quads = key_quads(dim_);
-  for (size_t d = 0; d < dim_; d++) copy((d % quads * kKvBlock + within) * 4 + d / quads, d, 1);
-  copy(key_steps_at(dim_) + within * sizeof(float), dim_, sizeof(float));
+  const size_t words = key_words(type_, dim_), size = code_bytes(type_);
+  for (size_t d = 0; d < dim_; d++) {
+    copy((d % words * kKvBlock + within) * sizeof(uint32_t) + d / words * size, d * size, size);
+  }
+  copy(key_steps_at(type_, dim_) + within * sizeof(float), dim_ * size, sizeof(float));
 }
 
 template <typename Copy>
 void KvCache::each_value_part(size_t position, const Copy& copy) const {
   const size_t within = position % kKvBlock, stride = value_stride(dim_);
   if (type_ == KvType::f16) return copy(within * stride * sizeof(f16), 0, dim_ * sizeof(f16));
-  const size_t quad = within % kValueQuads, byte = within / kValueQuads;
-  for (size_t d = 0; d < dim_; d++) copy((quad * stride + d) * 4 + byte, d, 1);
-  copy(value_steps_at(dim_) + within * sizeof(float), dim_, sizeof(float));
+  const size_t word = within % value_words(type_), place = within / value_words(type_), size = code_bytes(type_);
+  for (size_t d = 0; d < dim_; d++) copy((word * stride + d) * sizeof(uint32_t) + place * size, d * size, size);
+  copy(value_steps_at(type_, dim_) + within * sizeof(float), dim_ * size, sizeof(float));
 }
 
 void KvCache::store_key(size_t head, size_t position, const std::byte* row) {

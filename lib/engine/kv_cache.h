@@ -35,7 +35,7 @@ class KvCache {
   // their step.
   size_t row_bytes() const { return row_bytes(type_, dim_); }
   static size_t row_bytes(KvType type, size_t head_dim) {
-    return type == KvType::f16 ? head_dim * sizeof(f16) : head_dim + sizeof(float);
+    return type == KvType::f16 ? head_dim * sizeof(f16) : head_dim * code_bytes(type) + sizeof(float);
   }
   void store_key(size_t head, size_t position, const std::byte* row);
   void store_value(size_t head, size_t position, const std::byte* row);

@@ -8,6 +8,10 @@
 namespace bitnet {
 namespace {
 
+auto attention(const Kernels& k, KvType type) {
+  return type == KvType::f16 ? k.attention_f16 : type == KvType::int8 ? k.attention_int8 : k.attention_int16;
+}
+
 // Queries, keys and values of one split. What no row sees is NaN.
 struct Split {
   Split(Check& c, KvType type, size_t head_dim, size_t rows, size_t group, size_t length, Values kind)
@@ -24,7 +28,7 @@ struct Split {
     if (type == KvType::f16) {
       fill_f16(c, kind);
     } else {
-      fill_int8(c, kind);
+      fill_codes(c, kind);
     }
   }
 
@@ -41,9 +45,8 @@ struct Split {
   Guarded<float> states(const Kernels& k, float scale) const {
     Guarded<float> states(rows * group * attention_state_floats(head_dim));
     Guarded<std::byte> scratch((attention_scratch_bytes(type, rows * group, head_dim) + 63) / 64 * 64);
-    (type == KvType::f16 ? k.attention_f16
-                         : k.attention_int8)({q.data(), group * (head_dim + 3), rows, group, keys.data(), values.data(),
-                                              head_dim, length, scale, states.data(), scratch.data()});
+    attention(k, type)({q.data(), group * (head_dim + 3), rows, group, keys.data(), values.data(), head_dim, length,
+                        scale, states.data(), scratch.data()});
     if (!scratch.intact()) throw Check::Difference{"it wrote outside of its scratch"};
     return states;
   }
@@ -70,17 +73,17 @@ struct Split {
   }
 
   // Any code may stand anywhere.
-  void fill_int8(Check& c, Values kind) {
+  void fill_codes(Check& c, Values kind) {
     for (uint8_t& code : std::span(keys.data(), keys.size())) code = static_cast<uint8_t>(c.in.bits());
     for (uint8_t& code : std::span(values.data(), values.size())) code = static_cast<uint8_t>(c.in.bits());
     for (size_t position = 0; position < blocks() * kKvBlock; ++position) {
       const size_t block = position / kKvBlock, within = position % kKvBlock * sizeof(float);
       const float nan = std::numeric_limits<float>::quiet_NaN();
       const float x = position < seen() ? c.in.value(kind) : nan, y = position < seen() ? c.in.value(kind) : nan;
-      std::memcpy(keys.data() + block * key_block_bytes(type, head_dim) + key_steps_at(head_dim) + within, &x,
+      std::memcpy(keys.data() + block * key_block_bytes(type, head_dim) + key_steps_at(type, head_dim) + within, &x,
                   sizeof x);
-      std::memcpy(values.data() + block * value_block_bytes(type, head_dim) + value_steps_at(head_dim) + within, &y,
-                  sizeof y);
+      std::memcpy(values.data() + block * value_block_bytes(type, head_dim) + value_steps_at(type, head_dim) + within,
+                  &y, sizeof y);
     }
   }
 };
@@ -92,6 +95,12 @@ void check_split(Check& c, KvType type, size_t head_dim, size_t rows, size_t gro
   Split split(c, type, head_dim, rows, group, length, kind);
   split.seal();
   c.same(split.states(c.scalar, scale), split.states(c.table, scale));
+}
+
+// Every code the same, and every step.
+void fill_block(uint8_t* block, size_t steps_at, int16_t code, float step) {
+  for (size_t i = 0; i < steps_at; i += sizeof code) std::memcpy(block + i, &code, sizeof code);
+  for (size_t i = 0; i < kKvBlock; ++i) std::memcpy(block + steps_at + i * sizeof step, &step, sizeof step);
 }
 
 template <KvType type>
@@ -122,12 +131,12 @@ void check_attention_int8(Check& c) {
   check_attention<KvType::int8>(c);
   for (uint8_t code : {0, 255}) {
     c.at("codes %d", code);
-    Split split(c, KvType::int8, kMostInt8HeadDim, 2, 3, 200, Values::signed_zeros);
+    Split split(c, KvType::int8, kMostCodesHeadDim, 2, 3, 200, Values::signed_zeros);
     for (size_t block = 0; block < split.blocks(); ++block) {
       std::memset(split.keys.data() + block * key_block_bytes(KvType::int8, split.head_dim), code,
-                  key_steps_at(split.head_dim));
+                  key_steps_at(KvType::int8, split.head_dim));
       std::memset(split.values.data() + block * value_block_bytes(KvType::int8, split.head_dim), code,
-                  value_steps_at(split.head_dim));
+                  value_steps_at(KvType::int8, split.head_dim));
     }
     for (float sign : {-1.0f, 1.0f}) {
       split.set_queries(sign);
@@ -136,13 +145,36 @@ void check_attention_int8(Check& c) {
   }
 }
 
+// Likewise: all dimensions, or one, are as large as can be.
+void check_attention_int16(Check& c) {
+  check_attention<KvType::int16>(c);
+  for (size_t head_dim : {1, 3, 128, 512}) {
+    for (float sign : {-1.0f, 1.0f}) {
+      c.at("head_dim %zu, sign %g", head_dim, double(sign));
+      Split split(c, KvType::int16, head_dim, 2, 3, 200, Values::signed_zeros);
+      std::vector<float> row(head_dim, sign);
+      std::vector<int16_t> codes(head_dim);
+      const float step = c.scalar.quantize_kv_int16(row.data(), head_dim, codes.data());
+      for (size_t block = 0; block < split.blocks(); ++block) {
+        fill_block(split.keys.data() + block * key_block_bytes(KvType::int16, head_dim),
+                   key_steps_at(KvType::int16, head_dim), codes[0], step);
+        fill_block(split.values.data() + block * value_block_bytes(KvType::int16, head_dim),
+                   value_steps_at(KvType::int16, head_dim), 32767, 1.0f);
+      }
+      split.set_queries(1.0f);
+      c.same(split.states(c.scalar, 1.0f), split.states(c.table, 1.0f));
+    }
+  }
+}
+
+template <auto quantize, typename Code>
 void check_quantize_kv(Check& c) {
   for (Values kind : kAllValues) {
     for (size_t n : lengths()) {
       c.at("%zu values %d", n, int(kind));
       const Guarded<float> x = c.in.floats(n, kind);
-      Guarded<uint8_t> expected(n), actual(n);
-      c.same(c.scalar.quantize_kv(x.data(), n, expected.data()), c.table.quantize_kv(x.data(), n, actual.data()));
+      Guarded<Code> expected(n), actual(n);
+      c.same((c.scalar.*quantize)(x.data(), n, expected.data()), (c.table.*quantize)(x.data(), n, actual.data()));
       c.same(expected, actual);
     }
   }
@@ -189,19 +221,23 @@ void bench_attention(Bench& b) {
     Pages<float> q(queries * kDim), states(queries * attention_state_floats(kDim));
     const Attention a{q.data(), kGroup * kDim,       rows, kGroup,        keys.data(),   values.data(),
                       kDim,     kKvSplit - rows + 1, 0.1f, states.data(), scratch.data()};
-    b.measure(type == KvType::f16 ? "attention_f16" : "attention_int8",
+    b.measure(type == KvType::f16    ? "attention_f16"
+              : type == KvType::int8 ? "attention_int8"
+                                     : "attention_int16",
               formatted("%zu queries, %zu positions x %zu", queries, kKvSplit, kDim),
               {.float_macs = 2.0 * static_cast<double>(queries * kKvSplit * kDim), .bytes = kKeyBytes + kValueBytes},
-              [&] { (type == KvType::f16 ? b.table.attention_f16 : b.table.attention_int8)(a); });
+              [&] { attention(b.table, type)(a); });
   }
 }
 
+template <auto quantize, typename Code>
 void bench_quantize_kv(Bench& b) {
   constexpr size_t kDim = 128;
   Pages<float> x(kDim);
-  Pages<uint8_t> codes(kDim);
-  b.measure("quantize_kv", formatted("%zu", kDim), {.bytes = 5.0 * kDim},
-            [&] { b.table.quantize_kv(x.data(), kDim, codes.data()); });
+  Pages<Code> codes(kDim);
+  b.measure(sizeof(Code) == 1 ? "quantize_kv_int8" : "quantize_kv_int16", formatted("%zu", kDim),
+            {.bytes = static_cast<double>((sizeof(float) + sizeof(Code)) * kDim)},
+            [&] { (b.table.*quantize)(x.data(), kDim, codes.data()); });
 }
 
 void bench_attention_merge(Bench& b) {
@@ -221,7 +257,11 @@ void bench_attention_finish(Bench& b) {
 constexpr KernelCheck kChecks[] = {
     {"attention_f16", check_attention<KvType::f16>, bench_attention<KvType::f16>},
     {"attention_int8", check_attention_int8, bench_attention<KvType::int8>},
-    {"quantize_kv", check_quantize_kv, bench_quantize_kv},
+    {"attention_int16", check_attention_int16, bench_attention<KvType::int16>},
+    {"quantize_kv_int8", check_quantize_kv<&Kernels::quantize_kv_int8, uint8_t>,
+     bench_quantize_kv<&Kernels::quantize_kv_int8, uint8_t>},
+    {"quantize_kv_int16", check_quantize_kv<&Kernels::quantize_kv_int16, int16_t>,
+     bench_quantize_kv<&Kernels::quantize_kv_int16, int16_t>},
     {"attention_merge", check_attention_merge, bench_attention_merge},
     {"attention_finish", check_attention_finish, bench_attention_finish},
 };
