@@ -275,8 +275,10 @@ typedef void (*bitnet_parallel_fn)(void* user, uint32_t count, void (*task)(void
 typedef enum bitnet_kv BITNET_AS_INT {
   BITNET_KV_DEFAULT = 0, /* f16 */
   BITNET_KV_F16 = 1,
-  BITNET_KV_INT8 = 2 /* 8 bits a number, with a scale for each head and token: 0.52 of the memory and quicker at depth,
-                        slightly other logits; for heads of up to 512 dimensions */
+  BITNET_KV_INT8 = 2, /* 8 bits a number, with a scale for each head and token: 0.52 of the memory and quicker at depth,
+                         slightly other logits; for heads of up to 512 dimensions */
+  BITNET_KV_INT16 = 3 /* 16 bits a number, with such scales: about the memory of f16, rounded more finely; prompts are
+                         quicker at depth, slightly other logits; for heads of up to 512 dimensions */
 } bitnet_kv;
 
 typedef struct bitnet_session_options {
@@ -302,7 +304,8 @@ BITNET_API bitnet_status bitnet_session_memory(const bitnet_model* model, const 
 
 /* Makes an empty session. Takes all the memory that bitnet_session_memory tells, so that evaluation cannot run out of
  * it. Threads are started now and sleep when there is nothing to do.
- * Errors: ARGUMENT (counts out of range), UNSUPPORTED (an int8 KV cache for heads that are too long), MEMORY. */
+ * Errors: ARGUMENT (counts out of range), UNSUPPORTED (an int8 or int16 KV cache for heads that are too long),
+ * MEMORY. */
 BITNET_API bitnet_status bitnet_session_create(bitnet_model* model, const bitnet_session_options* options,
                                                bitnet_session** session);
 BITNET_API void bitnet_session_free(bitnet_session* session);

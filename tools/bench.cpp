@@ -319,9 +319,8 @@ void bench_model(const Options& options, const std::vector<Test>& tests, std::ve
                                         SessionOptions{threads, options.kv, threads}, options.logits);
     }
     auto measurements = runner->measure(test, options.repetitions, options.limits ? &weights : nullptr);
-    results.push_back({path, info, without_controls(name), info.isa, info.packing, info.head,
-                       options.kv == BITNET_KV_INT8 ? "int8" : "f16", weights_memory(path, info.resident_bytes), test,
-                       weights.bytes(), std::move(measurements)});
+    results.push_back({path, info, without_controls(name), info.isa, info.packing, info.head, kv_name(options.kv),
+                       weights_memory(path, info.resident_bytes), test, weights.bytes(), std::move(measurements)});
   }
 }
 

@@ -67,8 +67,22 @@ CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout) {
 }
 
 CLI::Option* add_kv_option(CLI::App& command, bitnet_kv& kv) {
-  return add_choice(command, "--kv", kv, "KV cache in 16 bits a number (f16, the default) or 8 (int8)",
-                    {{"f16", BITNET_KV_F16}, {"int8", BITNET_KV_INT8}});
+  return add_choice(command, "--kv", kv,
+                    "KV cache in 16 bits a number (f16, the default, or int16, with quicker prompts) or 8 (int8)",
+                    {{kv_name(BITNET_KV_F16), BITNET_KV_F16},
+                     {kv_name(BITNET_KV_INT8), BITNET_KV_INT8},
+                     {kv_name(BITNET_KV_INT16), BITNET_KV_INT16}});
+}
+
+const char* kv_name(bitnet_kv kv) {
+  switch (kv) {
+    case BITNET_KV_INT8:
+      return "int8";
+    case BITNET_KV_INT16:
+      return "int16";
+    default:
+      return "f16";
+  }
 }
 
 void add_model_options(CLI::App& command, ModelOptions& options, bool computes) {

@@ -452,32 +452,34 @@ func TestContextThatIsTooSmall(t *testing.T) {
 	}
 }
 
-func TestInt8Cache(t *testing.T) {
+func TestIntegerCaches(t *testing.T) {
 	model := open(t, modelPath)
-	s := newSession(t, model, bitnet.SessionOptions{})
-	small := newSession(t, model, bitnet.SessionOptions{KV: bitnet.KVInt8})
-	var logits [2][]float32
-	for i, each := range []*bitnet.Session{s, small} {
-		check(t, each.Eval(background, []bitnet.Token{1, 2, 3}, bitnet.LogitsLast))
-		var err error
-		logits[i], err = each.Logits(0)
+	logitsOf := func(s *bitnet.Session) []float32 {
+		check(t, s.Eval(background, []bitnet.Token{1, 2, 3}, bitnet.LogitsLast))
+		logits, err := s.Logits(0)
 		check(t, err)
+		return logits
 	}
-	if reflect.DeepEqual(logits[0], logits[1]) {
-		t.Error("the logits of an f16 cache")
-	}
-	state, err := small.MarshalBinary()
-	check(t, err)
-	if err := s.UnmarshalBinary(state); !errors.Is(err, bitnet.ErrMismatch) {
-		t.Error(err)
+	s := newSession(t, model, bitnet.SessionOptions{})
+	f16 := logitsOf(s)
+	for _, kind := range []bitnet.KV{bitnet.KVInt8, bitnet.KVInt16} {
+		other := newSession(t, model, bitnet.SessionOptions{KV: kind})
+		if reflect.DeepEqual(logitsOf(other), f16) {
+			t.Error(kind, "gives the logits of an f16 cache")
+		}
+		state, err := other.MarshalBinary()
+		check(t, err)
+		if err := s.UnmarshalBinary(state); !errors.Is(err, bitnet.ErrMismatch) {
+			t.Error(kind, err)
+		}
 	}
 	var bytes []uint64
-	for _, kind := range []bitnet.KV{bitnet.KVDefault, bitnet.KVF16, bitnet.KVInt8} {
+	for _, kind := range []bitnet.KV{bitnet.KVDefault, bitnet.KVF16, bitnet.KVInt8, bitnet.KVInt16} {
 		memory, err := model.SessionMemory(&bitnet.SessionOptions{Threads: 1, Context: 20000, KV: kind})
 		check(t, err)
 		bytes = append(bytes, memory)
 	}
-	if bytes[0] != bytes[1] || bytes[2]*10 > bytes[1]*6 {
+	if bytes[0] != bytes[1] || bytes[2]*10 > bytes[1]*6 || bytes[3] <= bytes[1] || bytes[3]*10 > bytes[1]*11 {
 		t.Error(bytes)
 	}
 }

@@ -13,6 +13,8 @@ KvType make_kv(bitnet_kv kv) {
       return KvType::f16;
     case BITNET_KV_INT8:
       return KvType::int8;
+    case BITNET_KV_INT16:
+      return KvType::int16;
   }
   fail(BITNET_ERROR_ARGUMENT, "KV cache of kind ", static_cast<int>(kv), " does not exist");
 }

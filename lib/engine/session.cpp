@@ -33,9 +33,9 @@ SessionOptions with_defaults(SessionOptions options, const HyperParameters& hype
   require(options.batch <= kMaxBatch, BITNET_ERROR_ARGUMENT, "batch of ", options.batch,
           " tokens asked for; the most is ", kMaxBatch);
   options.batch = std::min(options.batch, options.context);
-  require(options.kv == KvType::f16 || hyper.head_dim <= kMostCodesHeadDim, BITNET_ERROR_UNSUPPORTED,
-          "an int8 KV cache is for heads of at most ", kMostCodesHeadDim, " dimensions; this model's have ",
-          hyper.head_dim, "; use f16");
+  require(options.kv == KvType::f16 || hyper.head_dim <= kMostCodesHeadDim, BITNET_ERROR_UNSUPPORTED, "an ",
+          kv_name(options.kv), " KV cache is for heads of at most ", kMostCodesHeadDim,
+          " dimensions; this model's have ", hyper.head_dim, "; use f16");
   return options;
 }
 
@@ -44,6 +44,17 @@ uint64_t nanoseconds_since(std::chrono::steady_clock::time_point start) {
 }
 
 }  // namespace
+
+const char* kv_name(KvType type) {
+  switch (type) {
+    case KvType::int8:
+      return "int8";
+    case KvType::int16:
+      return "int16";
+    default:
+      return "f16";
+  }
+}
 
 Session::Compute::Compute(const Runtime& runtime, const SessionOptions& options)
     : most_threads(options.threads),

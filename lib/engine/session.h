@@ -21,6 +21,9 @@
 
 namespace bitnet {
 
+// As in the program's options: f16, int8, int16.
+const char* kv_name(KvType type);
+
 struct SessionOptions {
   uint32_t context = 0;
   uint32_t threads = 0;

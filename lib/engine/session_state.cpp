@@ -40,8 +40,6 @@ uint64_t checksum(const StateHeader& header, std::span<const std::byte> payload)
   return hasher.digest();
 }
 
-const char* name(KvType type) { return type == KvType::f16 ? "f16" : "int8"; }
-
 class Compressor {
  public:
   explicit Compressor(std::vector<std::byte>& out) : context_(ZSTD_createCCtx()), out_(out) {
@@ -102,15 +100,15 @@ void Session::load(std::span<const std::byte> state) {
   require(header.version == kVersion, BITNET_ERROR_UNSUPPORTED, "saved session of version ", header.version,
           "; this library reads version ", kVersion);
   const auto kv = static_cast<KvType>(header.kv);
-  require(header.kv == header.kv % 256 && (kv == KvType::f16 || kv == KvType::int8), BITNET_ERROR_UNSUPPORTED,
+  require(header.kv <= static_cast<uint16_t>(KvType::int16), BITNET_ERROR_UNSUPPORTED,
           "saved session with a KV cache of kind ", header.kv, ", which this library does not know");
   require(header.checksum == checksum(header, payload), BITNET_ERROR_FORMAT,
           "the saved session is damaged: its checksum does not match");
   require(
       header.model == runtime_->model().fingerprint, BITNET_ERROR_MISMATCH,
       "the saved session belongs to another model, or another packing of this one; open the file it was saved with");
-  require(kv == cache_.type(), BITNET_ERROR_MISMATCH, "the saved session's KV cache is ", name(kv), ", this one's ",
-          name(cache_.type()), "; make one with the same kind");
+  require(kv == cache_.type(), BITNET_ERROR_MISMATCH, "the saved session's KV cache is ", kv_name(kv), ", this one's ",
+          kv_name(cache_.type()), "; make one with the same kind");
   require(header.tokens <= context(), BITNET_ERROR_CONTEXT, "the saved session holds ", header.tokens,
           " tokens, this one has room for ", context(), "; make one with a larger context");
 

@@ -96,30 +96,32 @@ INSTANTIATE_TEST_SUITE_P(Heads, Determinism,
                                                                    : "screened";
                          });
 
-TEST(Determinism, AnInt8CacheGivesTheSameBitsEverywhere) {
-  const auto int8 = [](const Model& model, uint32_t threads, const Split& split, uint32_t batch) {
-    return run(model, threads, split, batch, BITNET_KV_INT8);
-  };
-  const auto reference = int8(open(model_path(), "scalar"), 1, {kTokens}, 0);
-  for (size_t i = 0; bitnet_isa_name(i) != nullptr; i++) {
-    const Model model = open(model_path(), bitnet_isa_name(i));
-    for (const Split& split : kSplits) {
-      EXPECT_TRUE(same_bits(int8(model, 3, split, 16), reference)) << bitnet_isa_name(i);
+TEST(Determinism, AnIntegerCacheGivesTheSameBitsEverywhere) {
+  for (const bitnet_kv kv : {BITNET_KV_INT8, BITNET_KV_INT16}) {
+    const auto reference = run(open(model_path(), "scalar"), 1, {kTokens}, 0, kv);
+    for (size_t i = 0; bitnet_isa_name(i) != nullptr; i++) {
+      const Model model = open(model_path(), bitnet_isa_name(i));
+      for (const Split& split : kSplits) {
+        EXPECT_TRUE(same_bits(run(model, 3, split, 16, kv), reference)) << bitnet_isa_name(i) << ", kv " << kv;
+      }
     }
   }
 }
 
-// Rounding keys and values to 8 bits costs little: less than a tenth of how far logits are spread.
-TEST(Determinism, AnInt8CacheIsNearAnF16One) {
+// Rounding keys and values to integers costs little: less than a tenth of how far logits are spread.
+TEST(Determinism, AnIntegerCacheIsNearAnF16One) {
   const Model model = open(model_path());
-  const auto f16 = run(model, 2, {kTokens}), int8 = run(model, 2, {kTokens}, 0, BITNET_KV_INT8);
-  double error = 0, spread = 0;
-  for (size_t i = 0; i < f16.size(); i++) {
-    error += (int8[i] - f16[i]) * (int8[i] - f16[i]);
-    spread += f16[i] * f16[i];
+  const auto f16 = run(model, 2, {kTokens});
+  for (const bitnet_kv kv : {BITNET_KV_INT8, BITNET_KV_INT16}) {
+    const auto rounded = run(model, 2, {kTokens}, 0, kv);
+    double error = 0, spread = 0;
+    for (size_t i = 0; i < f16.size(); i++) {
+      error += (rounded[i] - f16[i]) * (rounded[i] - f16[i]);
+      spread += f16[i] * f16[i];
+    }
+    EXPECT_GT(error, 0) << kv;
+    EXPECT_LT(std::sqrt(error / spread), 0.1) << kv;
   }
-  EXPECT_GT(error, 0);
-  EXPECT_LT(std::sqrt(error / spread), 0.1);
 }
 
 TEST(Determinism, AScreenChangesNoLogitAndNoToken) {
@@ -210,16 +212,18 @@ TEST(Determinism, ALongSequenceIsTheSameHoweverItIsSplit) {
   };
   check(BITNET_KV_F16, {1, 2, 5});
   check(BITNET_KV_INT8, {5});
+  check(BITNET_KV_INT16, {5});
 }
 
 TEST(Determinism, ABatchOfSessionsGivesWhatEachGivesAlone) {
   const Model model = open(model_path());
   const Tokens tokens = random_tokens(60);
   const std::vector<std::span<const bitnet_token>> pieces = {
-      std::span(tokens).first(20), std::span(tokens).subspan(20, 1), std::span(tokens).subspan(21, 39)};
+      std::span(tokens).first(20), std::span(tokens).subspan(20, 1), std::span(tokens).subspan(21, 39),
+      std::span(tokens).subspan(10, 30)};
   std::vector<Session> sessions;
   std::vector<bitnet_batch_item> items;
-  const bitnet_kv kinds[] = {BITNET_KV_F16, BITNET_KV_F16, BITNET_KV_INT8};
+  const bitnet_kv kinds[] = {BITNET_KV_F16, BITNET_KV_F16, BITNET_KV_INT8, BITNET_KV_INT16};
   for (const auto piece : pieces) {
     sessions.push_back(make_session(model, {.size = sizeof(bitnet_session_options),
                                             .context = 64,

@@ -109,10 +109,13 @@ TEST(Memory, TheForetoldNeedIsWhatASessionTakes) {
   ASSERT_OK(bitnet_session_memory(model.get(), &options, &large));
   // KV cache: 3 layers, 2 heads of 80, keys and values in float16.
   EXPECT_GE(large - small, uint64_t{16384 - 512} * 3 * 2 * 80 * 2 * 2);
+  uint64_t int8 = 0, int16 = 0;
   options.kv = BITNET_KV_INT8;
-  uint64_t int8 = 0;
   ASSERT_OK(bitnet_session_memory(model.get(), &options, &int8));
+  options.kv = BITNET_KV_INT16;
+  ASSERT_OK(bitnet_session_memory(model.get(), &options, &int16));
   EXPECT_EQ(large - int8, uint64_t{16384} * 3 * 2 * (80 - sizeof(float)) * 2) << "a byte a number less, but the steps";
+  EXPECT_EQ(int16 - large, uint64_t{16384} * 3 * 2 * sizeof(float) * 2) << "the steps";
 }
 
 }  // namespace

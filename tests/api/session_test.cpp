@@ -4,6 +4,7 @@
 #include <fstream>
 #include <thread>
 
+#include "format/sample_model.h"
 #include "test_model.h"
 
 namespace bitnet_test {
@@ -61,14 +62,16 @@ TEST_F(SessionTest, RewindForgetsWhatCameAfter) {
   EXPECT_EQ(bitnet_session_position(session.get()), 0u);
 }
 
-TEST_F(SessionTest, AnInt8CacheIsRewoundAsAnyOther) {
-  bitnet_session_options options = kSmall;
-  options.kv = BITNET_KV_INT8;
-  const Session session = make_session(model, options), reference = make_session(model, options);
-  for (const Session* each : {&session, &reference}) eval(*each, std::span(tokens).first(30));
-  eval(session, std::span(tokens).subspan(7, 30));
-  ASSERT_OK(bitnet_session_rewind(session.get(), 30));
-  EXPECT_TRUE(same_bits(next_logits(session), next_logits(reference)));
+TEST_F(SessionTest, AnIntegerCacheIsRewoundAsAnyOther) {
+  for (const bitnet_kv kv : {BITNET_KV_INT8, BITNET_KV_INT16}) {
+    bitnet_session_options options = kSmall;
+    options.kv = kv;
+    const Session session = make_session(model, options), reference = make_session(model, options);
+    for (const Session* each : {&session, &reference}) eval(*each, std::span(tokens).first(30));
+    eval(session, std::span(tokens).subspan(7, 30));
+    ASSERT_OK(bitnet_session_rewind(session.get(), 30));
+    EXPECT_TRUE(same_bits(next_logits(session), next_logits(reference))) << kv;
+  }
 }
 
 TEST_F(SessionTest, ForkGoesItsOwnWay) {
@@ -184,11 +187,35 @@ TEST_F(SessionTest, AbsurdCountsAreRefused) {
   }
   bitnet_session_options options = {.size = sizeof options, .context = UINT32_MAX};
   EXPECT_EQ(bitnet_session_create(model.get(), &options, &session), BITNET_ERROR_ARGUMENT);
-  options = {.size = sizeof options, .kv = static_cast<bitnet_kv>(3)};
+  options = {.size = sizeof options, .kv = static_cast<bitnet_kv>(4)};
   EXPECT_EQ(bitnet_session_create(model.get(), &options, &session), BITNET_ERROR_ARGUMENT);
   options = {.size = sizeof options, .batch = 5000};
   EXPECT_EQ(bitnet_session_create(model.get(), &options, &session), BITNET_ERROR_ARGUMENT);
   EXPECT_EQ(session, nullptr);
+}
+
+TEST(LongHeads, HaveNoIntegerCache) {
+  for (const uint32_t dimensions : {512, 640}) {
+    SampleModel shape = small_model();
+    shape.heads = 2;
+    shape.kv_heads = 1;
+    shape.hidden = 2 * dimensions;
+    const std::string path = temporary_folder() + "/long_heads.gguf";
+    std::ofstream(path, std::ios::binary) << shape.draw().gguf().build();
+    const Model model = open(path);
+    const auto create = [&](bitnet_kv kv) -> std::string {
+      bitnet_session_options options = kSmall;
+      options.kv = kv;
+      bitnet_session* session = nullptr;
+      const bitnet_status status = bitnet_session_create(model.get(), &options, &session);
+      bitnet_session_free(session);
+      return status == BITNET_OK ? "made" : status == BITNET_ERROR_UNSUPPORTED ? bitnet_last_error() : "failed";
+    };
+    EXPECT_EQ(create(BITNET_KV_F16), "made");
+    const std::string why = " KV cache is for heads of at most 512 dimensions; this model's have 640; use f16";
+    EXPECT_EQ(create(BITNET_KV_INT8), dimensions > 512 ? "an int8" + why : "made");
+    EXPECT_EQ(create(BITNET_KV_INT16), dimensions > 512 ? "an int16" + why : "made");
+  }
 }
 
 class StateTest : public SessionTest {
@@ -220,7 +247,7 @@ TEST_F(StateTest, LoadedSessionGoesOnAsTheSavedOne) {
 
 // Beyond a block of positions, and not at its end.
 TEST_F(StateTest, LongSessionsAreSavedAndForkedWhole) {
-  for (const bitnet_kv kv : {BITNET_KV_F16, BITNET_KV_INT8}) {
+  for (const bitnet_kv kv : {BITNET_KV_F16, BITNET_KV_INT8, BITNET_KV_INT16}) {
     const bitnet_session_options options = {.size = sizeof options, .context = 200, .kv = kv};
     const Tokens tokens = random_tokens(151, 7);
     const Session session = make_session(model, options), loaded = make_session(model, options);
@@ -237,18 +264,27 @@ TEST_F(StateTest, LongSessionsAreSavedAndForkedWhole) {
   }
 }
 
-TEST_F(StateTest, AStateOfTheOtherKindOfCacheIsRefused) {
-  bitnet_session_options options = kSmall;
-  options.kv = BITNET_KV_INT8;
-  const Session f16 = with(20), int8 = make_session(model, options);
-  eval(int8, std::span(tokens).first(10));
-  const auto state = save(f16), other = save(int8);
-  EXPECT_EQ(bitnet_session_load_memory(int8.get(), state.data(), state.size()), BITNET_ERROR_MISMATCH);
-  EXPECT_NE(std::string(bitnet_last_error()).find("KV cache is f16, this one's int8"), std::string::npos)
-      << bitnet_last_error();
-  EXPECT_EQ(bitnet_session_load_memory(f16.get(), other.data(), other.size()), BITNET_ERROR_MISMATCH);
-  EXPECT_EQ(bitnet_session_position(int8.get()), 10u);
-  EXPECT_EQ(bitnet_session_position(f16.get()), 20u);
+TEST_F(StateTest, AStateOfAnotherKindOfCacheIsRefused) {
+  const std::pair<bitnet_kv, std::string> kinds[] = {
+      {BITNET_KV_F16, "f16"}, {BITNET_KV_INT8, "int8"}, {BITNET_KV_INT16, "int16"}};
+  for (const auto& [from_kv, from_name] : kinds) {
+    for (const auto& [to_kv, to_name] : kinds) {
+      if (from_kv == to_kv) continue;
+      bitnet_session_options options = kSmall;
+      options.kv = from_kv;
+      const Session from = make_session(model, options);
+      options.kv = to_kv;
+      const Session to = make_session(model, options);
+      eval(from, std::span(tokens).first(20));
+      eval(to, std::span(tokens).first(10));
+      const auto state = save(from);
+      EXPECT_EQ(bitnet_session_load_memory(to.get(), state.data(), state.size()), BITNET_ERROR_MISMATCH);
+      EXPECT_NE(std::string(bitnet_last_error()).find("KV cache is " + from_name + ", this one's " + to_name + ";"),
+                std::string::npos)
+          << bitnet_last_error();
+      EXPECT_EQ(bitnet_session_position(to.get()), 10u);
+    }
+  }
 }
 
 TEST_F(StateTest, EmptySessionCanBeSaved) {

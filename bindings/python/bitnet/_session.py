@@ -21,8 +21,9 @@ if typing.TYPE_CHECKING:
 
 Tokens = Union[Sequence[int], "numpy.ndarray[Any, numpy.dtype[numpy.int32]]"]
 Which = Literal["last", "all", "none"]
-Kv = Literal["f16", "int8"]
-KINDS = {None: _native.BITNET_KV_DEFAULT, "f16": _native.BITNET_KV_F16, "int8": _native.BITNET_KV_INT8}
+Kv = Literal["f16", "int8", "int16"]
+KINDS = {None: _native.BITNET_KV_DEFAULT, "f16": _native.BITNET_KV_F16, "int8": _native.BITNET_KV_INT8,
+         "int16": _native.BITNET_KV_INT16}
 WHICH = {"last": _native.BITNET_LOGITS_LAST, "all": _native.BITNET_LOGITS_ALL, "none": _native.BITNET_LOGITS_NONE}
 
 

@@ -236,19 +236,26 @@ public class SessionTest : Fixture {
         }
     }
 
-    [Test]
-    public void AnInt8CacheIsAnother() {
-        var options = new SessionOptions { Threads = 1, Kv = Kv.Int8 };
-        using (Session session = NewSession(), small = Austen.CreateSession(options)) {
+    [TestCase(Kv.Int8, "int8")]
+    [TestCase(Kv.Int16, "int16")]
+    public void ACacheOfIntegersIsAnother(Kv kind, string name) {
+        var options = new SessionOptions { Threads = 1, Kv = kind };
+        using (Session session = NewSession(), other = Austen.CreateSession(options)) {
             session.Eval(new[] { 1, 2, 3 });
-            small.Eval(new[] { 1, 2, 3 });
-            CollectionAssert.AreNotEqual(session.GetLogits(), small.GetLogits());
-            StringAssert.Contains("int8", Fails(Status.Mismatch, () => session.LoadBytes(small.SaveBytes())).Message);
+            other.Eval(new[] { 1, 2, 3 });
+            CollectionAssert.AreNotEqual(session.GetLogits(), other.GetLogits());
+            StringAssert.Contains(name, Fails(Status.Mismatch, () => session.LoadBytes(other.SaveBytes())).Message);
         }
+    }
+
+    [Test]
+    public void KindsOfCacheTakeDifferentMemory() {
         Func<Kv, long> memory =
             kv => Austen.SessionMemory(new SessionOptions { Threads = 1, Context = 20000, Kv = kv });
         Assert.AreEqual(memory(Kv.F16), memory(Kv.Default));
         Assert.Less(memory(Kv.Int8), 0.6 * memory(Kv.F16));
+        Assert.Greater(memory(Kv.Int16), memory(Kv.F16));
+        Assert.Less(memory(Kv.Int16), 1.1 * memory(Kv.F16));
         Fails(Status.Argument, () => Austen.CreateSession(new SessionOptions { Kv = (Kv)77 }));
     }
 

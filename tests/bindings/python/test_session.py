@@ -204,15 +204,21 @@ def test_too_long_a_prompt(model):
             model.session(**{option: -1})
 
 
-def test_an_int8_cache(model, session):
-    with model.session(threads=1, kv="int8") as small:
+@pytest.mark.parametrize("kv", ["int8", "int16"])
+def test_an_integer_cache(model, session, kv):
+    with model.session(threads=1, kv=kv) as other:
         session.eval([1, 2, 3])
-        small.eval([1, 2, 3])
-        assert not (small.logits() == session.logits()).all()
-        with pytest.raises(bitnet.MismatchError, match="int8"):
-            session.load_bytes(small.save_bytes())
-    default, f16, int8 = (model.session_memory(threads=1, context=20000, kv=kv) for kv in (None, "f16", "int8"))
+        other.eval([1, 2, 3])
+        assert not (other.logits() == session.logits()).all()
+        with pytest.raises(bitnet.MismatchError, match=kv):
+            session.load_bytes(other.save_bytes())
+
+
+def test_memory_of_the_kinds_of_cache(model):
+    default, f16, int8, int16 = (model.session_memory(threads=1, context=20000, kv=kv)
+                                 for kv in (None, "f16", "int8", "int16"))
     assert default == f16 > int8 / 0.6
+    assert f16 < int16 < 1.1 * f16
     with pytest.raises(ValueError, match="'int4'"):
         model.session(kv="int4")
 

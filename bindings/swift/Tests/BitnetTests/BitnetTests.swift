@@ -315,14 +315,21 @@ final class BitnetTests: XCTestCase {
     XCTAssertThrowsError(try stranger.load(session.save())) { XCTAssertEqual(($0 as? BitnetError)?.status, .mismatch) }
   }
 
-  func testAnInt8Cache() async throws {
+  func testCachesOfIntegers() async throws {
     let session = try session()
-    let small = try model.session(SessionOptions(threads: 1, kv: .int8))
-    for each in [session, small] { try await each.eval([1, 2, 3]) }
-    XCTAssertNotEqual(try session.logits(), try small.logits())
-    XCTAssertThrowsError(try session.load(small.save())) { XCTAssertEqual(($0 as? BitnetError)?.status, .mismatch) }
-    let bytes = try [KV.f16, .int8].map { Double(try model.sessionMemory(SessionOptions(context: 20000, threads: 1, kv: $0))) }
+    try await session.eval([1, 2, 3])
+    for kv in [KV.int8, .int16] {
+      let other = try model.session(SessionOptions(threads: 1, kv: kv))
+      try await other.eval([1, 2, 3])
+      XCTAssertNotEqual(try session.logits(), try other.logits())
+      XCTAssertThrowsError(try session.load(other.save())) { XCTAssertEqual(($0 as? BitnetError)?.status, .mismatch) }
+    }
+    let bytes = try [KV.f16, .int8, .int16].map {
+      Double(try model.sessionMemory(SessionOptions(context: 20000, threads: 1, kv: $0)))
+    }
     XCTAssertLessThan(bytes[1], 0.6 * bytes[0])
+    XCTAssertGreaterThan(bytes[2], bytes[0])
+    XCTAssertLessThan(bytes[2], 1.1 * bytes[0])
   }
 
   func testChats() async throws {
