@@ -277,8 +277,8 @@ typedef enum bitnet_kv BITNET_AS_INT {
   BITNET_KV_F16 = 1,
   BITNET_KV_INT8 = 2, /* 8 bits a number, with a scale for each head and token: 0.52 of the memory and quicker at depth,
                          slightly other logits; for heads of up to 512 dimensions */
-  BITNET_KV_INT16 = 3 /* 16 bits a number, with such scales: about the memory of f16, rounded more finely; prompts are
-                         quicker at depth, slightly other logits; for heads of up to 512 dimensions */
+  BITNET_KV_INT16 = 3 /* 16 bits a number, with such scales: about the memory of f16, rounded more finely, and quicker
+                         at depth, slightly other logits; for heads of up to 512 dimensions */
 } bitnet_kv;
 
 typedef struct bitnet_session_options {

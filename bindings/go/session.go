@@ -23,7 +23,7 @@ const (
 	KVDefault KV = C.BITNET_KV_DEFAULT // KVF16
 	KVF16     KV = C.BITNET_KV_F16
 	KVInt8    KV = C.BITNET_KV_INT8  // 0.52 of the memory, quicker in long contexts, slightly other logits
-	KVInt16   KV = C.BITNET_KV_INT16 // the memory of KVF16, prompts quicker in long contexts, slightly other logits
+	KVInt16   KV = C.BITNET_KV_INT16 // the memory of KVF16, rounded more finely, quicker in long contexts
 )
 
 // SessionOptions are those of NewSession.

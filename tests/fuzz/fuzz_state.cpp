@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A saved session from a stranger. The checksum stops nearly everything, so half of the inputs get a
-// right one.
+// A saved session from a stranger, with each kind of KV cache. The checksum stops nearly everything, so half of the
+// inputs get a right one. A session that is loaded goes on, over whatever keys and values it got.
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -17,21 +17,23 @@ using bitnet::Error;
 using bitnet::Session;
 
 struct State {
-  std::unique_ptr<Session> session = bitnet_test::seed_session();
-  std::vector<std::byte> valid = session->save();
+  explicit State(bitnet::KvType kv) : session(bitnet_test::seed_session(kv)), valid(session->save()) {}
+  std::unique_ptr<Session> session;
+  std::vector<std::byte> valid;
 };
 
-State& state() {
-  static State* const s = new State;
-  return *s;
+State& state(size_t kind) {
+  static State* const states =
+      new State[3]{State(bitnet::KvType::f16), State(bitnet::KvType::int8), State(bitnet::KvType::int16)};
+  return states[kind % 3];
 }
 
 // Model and checksum as they must be, so that what comes after them is looked at.
-void make_plausible(std::vector<std::byte>& data) {
+void make_plausible(const std::vector<std::byte>& valid, std::vector<std::byte>& data) {
   constexpr size_t kModel = 16, kChecksum = 24, kHeader = 32;
   if (data.size() < kHeader) return;
-  std::memcpy(data.data(), state().valid.data(), 12);
-  std::memcpy(data.data() + kModel, state().valid.data() + kModel, 8);
+  std::memcpy(data.data(), valid.data(), 12);
+  std::memcpy(data.data() + kModel, valid.data() + kModel, 8);
   bitnet::Hasher hasher;
   hasher.add(std::span<const std::byte>(data).first(kChecksum));
   hasher.add(std::span<const std::byte>(data).subspan(kHeader));
@@ -43,17 +45,20 @@ void make_plausible(std::vector<std::byte>& data) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (size == 0) return 0;
-  const bool plausible = bytes[0] & 1;
   const auto* rest = reinterpret_cast<const std::byte*>(bytes + 1);
   std::vector<std::byte> data(rest, rest + size - 1);
-  if (plausible) make_plausible(data);
-  Session& session = *state().session;
-  session.load(state().valid);
+  const State& of = state(bytes[0] >> 1);
+  if (bytes[0] & 1) make_plausible(of.valid, data);
+  Session& session = *of.session;
+  session.load(of.valid);
   try {
     session.load(data);
-    if (session.position() > session.context()) std::abort();
   } catch (const Error&) {
     if (session.position() != 3) std::abort();  // a refused state changes nothing
+    return 0;
   }
+  if (session.position() > session.context()) std::abort();
+  const bitnet::Token next = 1;
+  if (session.position() < session.context()) session.eval({&next, 1}, BITNET_LOGITS_LAST);
   return 0;
 }

@@ -38,8 +38,13 @@ int main(int argc, char** argv) {
   std::filesystem::create_directories(gguf);
   std::filesystem::create_directories(container);
   std::filesystem::create_directories(folder / "state");
-  const auto state = bitnet_test::seed_session()->save();
-  write_file(folder / "state" / "0", '\1' + std::string(reinterpret_cast<const char*>(state.data()), state.size()));
+  for (const auto kv : {bitnet::KvType::f16, bitnet::KvType::int8, bitnet::KvType::int16}) {
+    const auto state = bitnet_test::seed_session(kv)->save();
+    const auto kind = static_cast<size_t>(kv);
+    write_file(
+        folder / "state" / std::to_string(kind),
+        static_cast<char>(1 + 2 * kind) + std::string(reinterpret_cast<const char*>(state.data()), state.size()));
+  }
   int number = 0;
   for (const Encoding weights : {Encoding::i2_s, Encoding::f32, Encoding::tq1_0, Encoding::tq2_0}) {
     const std::string name = std::to_string(number++), in = gguf / (name + ".gguf");

@@ -38,8 +38,8 @@ public enum Kv {
     F16 = 1,
     /// <summary>8 bits a number: 0.52 of the memory, quicker in long contexts, slightly other logits.</summary>
     Int8 = 2,
-    /// <summary>16 bits a number, as integers: the memory of F16, prompts quicker in long contexts, slightly other
-    /// logits.</summary>
+    /// <summary>16 bits a number, as integers: the memory of F16, rounded more finely, quicker in long contexts,
+    /// slightly other logits.</summary>
     Int16 = 3
 }
 

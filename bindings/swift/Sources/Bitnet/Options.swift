@@ -144,7 +144,7 @@ public enum KV: Sendable {
   case f16
   /// 8 bits a number: 0.52 of the memory, quicker in long contexts, slightly other logits.
   case int8
-  /// 16 bits a number, as integers: the memory of `f16`, prompts quicker in long contexts, slightly other logits.
+  /// 16 bits a number, as integers: the memory of `f16`, rounded more finely, quicker in long contexts.
   case int16
 
   var toC: bitnet_kv {

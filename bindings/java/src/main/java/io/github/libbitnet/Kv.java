@@ -9,7 +9,7 @@ public enum Kv {
   F16(NativeConstants.BITNET_KV_F16),
   /** 8 bits a number: 0.52 of the memory, quicker in long contexts, slightly other logits. */
   INT8(NativeConstants.BITNET_KV_INT8),
-  /** 16 bits a number, as integers: the memory of F16, prompts quicker in long contexts, slightly other logits. */
+  /** 16 bits a number, as integers: the memory of F16, rounded more finely, quicker in long contexts. */
   INT16(NativeConstants.BITNET_KV_INT16);
 
   final int value;
