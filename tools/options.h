@@ -17,7 +17,7 @@ CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing);
 CLI::Option* add_head_option(CLI::App& command, bitnet_head& head);
 CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout);
 CLI::Option* add_kv_option(CLI::App& command, bitnet_kv& kv);
-const char* kv_name(bitnet_kv kv);
+const char* kv_name(bitnet_kv kv);  // as the option has it
 
 struct ModelOptions {
   std::string path;
