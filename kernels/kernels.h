@@ -71,17 +71,17 @@ constexpr size_t kPlanesScratch = 3;
 //         keys    [block][word j < key_words(type, head_dim)][position][n]: dimensions j + i * key_words, i < n
 //         values  [block][word j < value_words(type)][value_stride(head_dim)][n]: positions j + i * value_words, i < n
 enum class KvType : uint8_t { f16, int8, int16 };
+constexpr uint32_t kMostHeadDim = 4096;  // of a model; sums of products with codes of so many dimensions fit 32 bits
 constexpr size_t kKvBlock = 64;
 constexpr size_t kKvSplit = 512;
-constexpr int kKvMiddle = 128;             // of the codes of int8, which are unsigned
-constexpr size_t kMostCodesHeadDim = 512;  // so that the sums of products fit 32 bits
+constexpr int kKvMiddle = 128;  // of the codes of int8, which are unsigned
 constexpr size_t code_bytes(KvType type) { return type == KvType::int8 ? 1 : 2; }
 constexpr size_t codes_per_word(KvType type) { return sizeof(uint32_t) / code_bytes(type); }
 constexpr size_t value_stride(size_t head_dim) { return (head_dim + 15) / 16 * 16; }
 constexpr size_t key_words(KvType type, size_t head_dim) {
   return (head_dim + codes_per_word(type) - 1) / codes_per_word(type);
 }
-// Pairs of the factors in 16 bits that a row of products has.
+// Pairs of the factors that a row of products has, if these are kept in 16 bits.
 constexpr size_t key_pairs(KvType type, size_t head_dim) {
   return key_words(type, head_dim) * codes_per_word(type) / 2;
 }
@@ -130,6 +130,10 @@ constexpr size_t attention_scratch_bytes(KvType type, size_t queries, size_t hea
 struct Kernels {
   const char* name;
 
+  // From so many tokens on, ternary products first make tables of the activations, or rearrange them, at the same cost
+  // for any number of rows. They should get many then; of fewer tokens, rows that stay in the second-level cache.
+  size_t prepared_i2, prepared_t5;
+
   // y[i] = (x[i] * (1 / sqrt(sum of squares / n + eps))) * weight[i]. y may be x.
   void (*rms_norm)(const float* x, const float* weight, float eps, size_t n, float* y);
 
@@ -165,16 +169,16 @@ struct Kernels {
   //   sum = sum * factor + the sum of the block's weights, a float reduction over its positions
   //   each sum of values = itself * factor, to which weight * value is added position by position
   void (*attention_f16)(const Attention&);
-  // The same with these differences. The factors of both products are rounded to 16 bits: with a step,
-  // q = round to even(x * (1 / step)) or, if that is NaN, 0. The sum of q * (code - kKvMiddle) is exact.
+  // The same with these differences. The factors of both products are rounded, queries to 8 bits and weights to 16:
+  // with a step, q = round to even(x * (1 / step)) or, if that is NaN, 0. The sum of q * (code - kKvMiddle) is exact.
   //   score = float(sum over dimensions of q * key) * (step of the query * step of the key), q from query * scale
   //   each sum of values = itself * factor + float(sum over positions of the block of q * value) * step, q from
   //   weight * step of the value, for positions that the row does not see from 0
-  // The step is max(largest |x|, 1e-30) / 32767.
+  // The step of a query is max(largest |x|, 1e-30) / 127, that of weights likewise / 32767.
   void (*attention_int8)(const Attention&);
-  // Likewise, but without a middle, and with steps for which the sums of products with any codes of quantize_kv_int16
-  // fit 32 bits: that of a query as there, that of weights max(sum of |x| / 65000, max(largest |x|, 1e-30) / 32767),
-  // the sum being a float reduction. With other codes the sums are modulo 2^32.
+  // Likewise, but with queries in 16 bits, too, without a middle, and with steps for which the sums of products with
+  // any codes of quantize_kv_int16 fit 32 bits: that of a query as there, that of weights max(sum of |x| / 65000,
+  // max(largest |x|, 1e-30) / 32767), the sum being a float reduction. With other codes the sums are modulo 2^32.
   void (*attention_int16)(const Attention&);
   // A key or value as int8: with step = max(largest |x|, 1e-30) / 127, code = kKvMiddle + round to even(x * (1 / step))
   // or, if that is NaN, kKvMiddle. Returns the step.

@@ -262,18 +262,18 @@ void attend_f16(const Attention& a, size_t block, size_t count, const float* q, 
   }
 }
 
-float step_by_largest(const float* x, size_t n, float least) {
-  return at_least(largest_magnitude(x, n), least) / 32767.0f;
+float step_by_largest(const float* x, size_t n, float least, float most) {
+  return at_least(largest_magnitude(x, n), least) / most;
 }
 float step_by_norm(const float* x, size_t n) {
   Lanes squares;
   for (size_t i = 0; i < n; ++i) squares.add(i, x[i] * x[i]);
-  return at_least(__builtin_sqrtf(squares.sum()) / 46000.0f, step_by_largest(x, n, 1e-15f));
+  return at_least(__builtin_sqrtf(squares.sum()) / 46000.0f, step_by_largest(x, n, 1e-15f, 32767.0f));
 }
 float step_by_sum(const float* x, size_t n) {
   Lanes magnitudes;
   for (size_t i = 0; i < n; ++i) magnitudes.add(i, __builtin_fabsf(x[i]));
-  return at_least(magnitudes.sum() / 65000.0f, step_by_largest(x, n, 1e-30f));
+  return at_least(magnitudes.sum() / 65000.0f, step_by_largest(x, n, 1e-30f, 32767.0f));
 }
 
 // Code i of a word, as a factor.
@@ -294,10 +294,10 @@ void attend_codes(const Attention& a, size_t block, size_t count, const float* q
   __builtin_memcpy(key_steps, keys + key_steps_at(type, a.head_dim), sizeof key_steps);
   __builtin_memcpy(value_steps, values + value_steps_at(type, a.head_dim), sizeof value_steps);
 
-  float scaled[kMostCodesHeadDim] = {}, weights[kKvBlock];
+  float scaled[kMostHeadDim] = {}, weights[kKvBlock];
   for (size_t d = 0; d < a.head_dim; ++d) scaled[d] = q[d] * a.scale;
   const float query_step =
-      type == KvType::int8 ? step_by_largest(scaled, a.head_dim, 1e-30f) : step_by_norm(scaled, a.head_dim);
+      type == KvType::int8 ? step_by_largest(scaled, a.head_dim, 1e-30f, 127.0f) : step_by_norm(scaled, a.head_dim);
   const float inverse = 1.0f / query_step;
   const size_t words = key_words(type, a.head_dim);
   for (size_t position = 0; position < count; ++position) {
@@ -310,7 +310,8 @@ void attend_codes(const Attention& a, size_t block, size_t count, const float* q
   }
   const float factor = weigh(weights, count, state);
   for (size_t position = 0; position < count; ++position) weights[position] *= value_steps[position];
-  const float step = type == KvType::int8 ? step_by_largest(weights, count, 1e-30f) : step_by_sum(weights, count);
+  const float step =
+      type == KvType::int8 ? step_by_largest(weights, count, 1e-30f, 32767.0f) : step_by_sum(weights, count);
   const float inverse_weight = 1.0f / step;
   for (size_t d = 0; d < width; ++d) {
     uint32_t sum = 0;
@@ -340,7 +341,7 @@ void attention(const Attention& a) {
 }
 
 float quantize_kv_int8(const float* x, size_t n, uint8_t* codes) {
-  const float step = at_least(largest_magnitude(x, n), 1e-30f) / 127.0f, inverse = 1.0f / step;
+  const float step = step_by_largest(x, n, 1e-30f, 127.0f), inverse = 1.0f / step;
   for (size_t i = 0; i < n; ++i) codes[i] = static_cast<uint8_t>(kKvMiddle + round_to_int(x[i] * inverse));
   return step;
 }
@@ -394,6 +395,8 @@ void to_f32(const f16* x, size_t n, float* y) {
 
 const Kernels scalar_kernels = {
     "scalar",
+    SIZE_MAX,  // it prepares nothing
+    SIZE_MAX,
     rms_norm,
     quantize,
     ternary<I2Digits>,

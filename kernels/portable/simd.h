@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -35,6 +36,15 @@ constexpr size_t kVectorBytes = 16;
 constexpr size_t kDotTokens = 4;
 #else
 constexpr size_t kDotTokens = 2;
+#endif
+
+// Whether an instruction multiplies any bytes and adds four products to a lane.
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+#define BITNET_QUADS
+constexpr bool kSignedQuads = false;
+#elif defined(__ARM_FEATURE_DOTPROD)
+#define BITNET_QUADS
+constexpr bool kSignedQuads = true;
 #endif
 
 template <typename T, size_t bytes>
@@ -75,13 +85,15 @@ BITNET_INLINE void settle(V& v) {
 //   widen(p)              int8 values as int16
 //   narrow(x, p)          int32 values that int8 can hold, as int8
 //   multiply_pairs(a, b)  a0 * b0 + a1 * b1 of neighbouring int16 lanes
-//   dot_pairs(s, a, b)    s + multiply_pairs(a, b)
-//   add_pairs(s, a, p)    s + multiply_pairs(a, the two int16 values at p in every lane)
+//   dot_pairs(s, a, b)    s + multiply_pairs(a, b), modulo 2^32, as a saved session may hold any codes
+//   add_pairs(s, a, p)    likewise s + multiply_pairs(a, the two int16 values at p in every lane)
 //   dot_add(s, d, q)      s + the products of the digits 0 .. 2 in d and the int8 values in q, several to a lane: where
 //                         Partial has 16-bit lanes, at most 2 * 2 * 127 of them a call
 //   total(s)              a Partial in 32-bit lanes
 //   bytes_to_float(p)     int8 values as floats
 //   dot_quads(s, d, q)    s + the products of the four values 0 .. 63 in each lane of d and the four int8 values in q
+//   add_quads(s, c, p)    where there is BITNET_QUADS: s + the products of the four bytes in each lane of c, signed if
+//                         kSignedQuads, and the four int8 values at p
 //   times(x, p)           x * *p, the one float at p
 //   half_to_float(p)      binary16 values as floats
 //   float_to_half(x, p)   and back, to nearest even
@@ -128,6 +140,10 @@ BITNET_INLINE S32 dot_pairs(S32 s, S16 a, S16 b) {
 }
 BITNET_INLINE S32 add_pairs(S32 s, S16 a, const uint32_t* p) {  // as one instruction: see times
   asm("vpdpwssd %2%{1to16%}, %1, %0" : "+v"(s) : "v"(a), "m"(*p));
+  return s;
+}
+BITNET_INLINE S32 add_quads(S32 s, U8 c, const uint32_t* p) {
+  asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(s) : "v"(c), "m"(*p));
   return s;
 }
 #if defined(__AVX512VBMI__)
@@ -297,8 +313,11 @@ constexpr size_t kFewestI2[3] = {25, 10, 4}, kFewestT5[3] = {25, 10, 4};
 BITNET_INLINE F32 times(F32 x, const float* p) { return x * *p; }
 #endif
 #if !(defined(__AVX512BW__) && defined(__AVX512VNNI__))
-BITNET_INLINE S32 dot_pairs(S32 s, S16 a, S16 b) { return s + multiply_pairs(a, b); }
-BITNET_INLINE S32 add_pairs(S32 s, S16 a, const uint32_t* p) { return s + multiply_pairs(a, (S16)(U32{} + *p)); }
+BITNET_INLINE S32 dot_pairs(S32 s, S16 a, S16 b) { return (S32)((U32)s + (U32)multiply_pairs(a, b)); }
+BITNET_INLINE S32 add_pairs(S32 s, S16 a, const uint32_t* p) { return dot_pairs(s, a, (S16)(U32{} + *p)); }
+#if defined(BITNET_QUADS)
+BITNET_INLINE S32 add_quads(S32 s, U8 c, const uint32_t* p) { return dot_add(s, c, (S8)(U32{} + *p)); }
+#endif
 #endif
 
 // How many of the thresholds 86 and 171 each byte reaches. The sign bits come flipped, as x86 compares signed bytes.

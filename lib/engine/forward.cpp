@@ -9,11 +9,11 @@
 namespace bitnet {
 namespace {
 
-// What a thread takes of a ternary product at a time. Of few tokens, some rows, few enough to balance. Of many, some
-// tokens, in whole tiles of the kernels' tables of sums, and, if those go round, all rows: tables cost the same for any
-// number of rows, and unpacked weights for any number of tokens.
+// What a thread takes of a ternary product at a time. Of few tokens, some rows, few enough to balance and to stay in a
+// core's own cache. Of so many that the kernels prepare them, some tokens, in whole tiles of the kernels' tables of
+// sums, and, if those go round, all rows: tables cost the same for any number of rows, and unpacked weights for any
+// number of tokens.
 constexpr uint32_t kFewRows = 128;
-constexpr uint32_t kManyTokens = 12;
 constexpr uint32_t kTileTokens = 32;
 constexpr uint32_t kTilesAtATime = 4;
 // Queries that share the keys and values of a tile: enough that converting these costs little, few enough that the
@@ -163,12 +163,15 @@ void ForwardPass::norm_quantize(RowOf row, const float* weight, uint32_t n, Pack
 // Products of ternary matrices, all of the same columns, with the quantized activations of every row.
 void ForwardPass::multiply(std::initializer_list<Product> products) {
   const auto tokens = static_cast<uint32_t>(rows_.size());
+  const auto few = [&](Packing packing) {
+    return tokens < (packing == Packing::i2 ? kernels_.prepared_i2 : kernels_.prepared_t5);
+  };
   const uint32_t tiles = (tokens + kTileTokens - 1) / kTileTokens;
   uint32_t parts = (tiles + kTilesAtATime - 1) / kTilesAtATime;  // of the tokens, of about the same length
   if (parts > threads_.width()) parts = static_cast<uint32_t>(round_up(parts, threads_.width()));
   auto part_begin = [&](uint32_t part) { return std::min(tiles * part / parts * kTileTokens, tokens); };
   auto grain = [&](const TernaryMatrix& matrix) {
-    if (tokens < kManyTokens) return kFewRows;
+    if (few(matrix.packing)) return kFewRows;
     const uint32_t row_parts = (threads_.width() + parts - 1) / parts;
     const uint32_t rows = (matrix.rows + row_parts - 1) / row_parts;
     return std::max(kFewRows, static_cast<uint32_t>(round_up(rows, kGroupRows)));
@@ -199,7 +202,7 @@ void ForwardPass::multiply(std::initializer_list<Product> products) {
     };
     (m.packing == Packing::i2 ? kernels_.ternary_i2 : kernels_.ternary_t5)(task);
   };
-  if (tokens < kManyTokens) {  // which wait for memory
+  if (few(products.begin()->matrix.packing)) {  // which may wait for memory
     threads_.each_in_runs(count, multiply_chunk);
   } else {
     threads_.each(count, multiply_chunk);

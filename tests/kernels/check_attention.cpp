@@ -126,44 +126,35 @@ void check_attention(Check& c) {
   for (float scale : {30.0f, 1e3f, 1e30f, 3e38f}) check_split(c, type, 80, 5, 4, 200, Values::ordinary, scale);
 }
 
-// With the largest sums that fit 32 bits.
-void check_attention_int8(Check& c) {
-  check_attention<KvType::int8>(c);
-  for (uint8_t code : {0, 255}) {
-    c.at("codes %d", code);
-    Split split(c, KvType::int8, kMostCodesHeadDim, 2, 3, 200, Values::signed_zeros);
+// All codes, and so all factors, as large as can be: the largest sums, which fit 32 bits.
+template <KvType type>
+void check_largest_sums(Check& c, size_t head_dim, int16_t key, float key_step, int16_t value) {
+  for (float sign : {-1.0f, 1.0f}) {
+    c.at("head_dim %zu, keys %d, values %d, sign %g", head_dim, key, value, double(sign));
+    Split split(c, type, head_dim, 2, 3, 200, Values::signed_zeros);
     for (size_t block = 0; block < split.blocks(); ++block) {
-      std::memset(split.keys.data() + block * key_block_bytes(KvType::int8, split.head_dim), code,
-                  key_steps_at(KvType::int8, split.head_dim));
-      std::memset(split.values.data() + block * value_block_bytes(KvType::int8, split.head_dim), code,
-                  value_steps_at(KvType::int8, split.head_dim));
+      fill_block(split.keys.data() + block * key_block_bytes(type, head_dim), key_steps_at(type, head_dim), key,
+                 key_step);
+      fill_block(split.values.data() + block * value_block_bytes(type, head_dim), value_steps_at(type, head_dim), value,
+                 1.0f);
     }
-    for (float sign : {-1.0f, 1.0f}) {
-      split.set_queries(sign);
-      c.same(split.states(c.scalar, 1.0f), split.states(c.table, 1.0f));
-    }
+    split.set_queries(sign);
+    c.same(split.states(c.scalar, 1.0f), split.states(c.table, 1.0f));
   }
 }
 
-// Likewise: all dimensions, or one, are as large as can be.
+void check_attention_int8(Check& c) {
+  check_attention<KvType::int8>(c);
+  for (int16_t codes : {0x0000, -1}) check_largest_sums<KvType::int8>(c, kMostHeadDim, codes, 1.0f, codes);
+}
+
 void check_attention_int16(Check& c) {
   check_attention<KvType::int16>(c);
-  for (size_t head_dim : {1, 3, 128, 512}) {
-    for (float sign : {-1.0f, 1.0f}) {
-      c.at("head_dim %zu, sign %g", head_dim, double(sign));
-      Split split(c, KvType::int16, head_dim, 2, 3, 200, Values::signed_zeros);
-      std::vector<float> row(head_dim, sign);
-      std::vector<int16_t> codes(head_dim);
-      const float step = c.scalar.quantize_kv_int16(row.data(), head_dim, codes.data());
-      for (size_t block = 0; block < split.blocks(); ++block) {
-        fill_block(split.keys.data() + block * key_block_bytes(KvType::int16, head_dim),
-                   key_steps_at(KvType::int16, head_dim), codes[0], step);
-        fill_block(split.values.data() + block * value_block_bytes(KvType::int16, head_dim),
-                   value_steps_at(KvType::int16, head_dim), 32767, 1.0f);
-      }
-      split.set_queries(1.0f);
-      c.same(split.states(c.scalar, 1.0f), split.states(c.table, 1.0f));
-    }
+  for (size_t head_dim : {1, 3, 128, 512, int{kMostHeadDim}}) {  // one dimension, and all
+    const std::vector<float> row(head_dim, 1.0f);
+    std::vector<int16_t> codes(head_dim);
+    const float step = c.scalar.quantize_kv_int16(row.data(), head_dim, codes.data());
+    for (int16_t value : {-32767, 32767}) check_largest_sums<KvType::int16>(c, head_dim, codes[0], step, value);
   }
 }
 

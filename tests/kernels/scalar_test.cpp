@@ -435,7 +435,7 @@ class CodedKeysAndValues {
 template <KvType type>
 void expect_softmax_of_codes() {
   Inputs in(9);
-  for (size_t dim : {1, 2, 6, 7, 80, 128, 512}) {
+  for (size_t dim : {1, 2, 6, 7, 80, 128, 512, int{kMostHeadDim}}) {
     for (size_t length : {1, 3, 64, 150}) {
       const Guarded<float> q = in.floats(dim);
       std::vector<float> keys(length * dim), values(length * dim);
@@ -444,7 +444,10 @@ void expect_softmax_of_codes() {
       const CodedKeysAndValues<type> kv(dim, keys, values);
       const float scale = 1 / std::sqrt(static_cast<float>(dim));
       const std::vector<float> out = kv.attend(q.data(), scale);
-      const std::vector<double> expected = softmax_of(q.data(), kv.key_numbers, kv.value_numbers, dim, scale);
+      std::vector<float> scaled(q.data(), q.data() + dim);
+      for (float& x : scaled) x *= scale;
+      const std::vector<float> query = CodedKeysAndValues<type>(dim, scaled, scaled).key_numbers;  // rounded like a key
+      const std::vector<double> expected = softmax_of(query.data(), kv.key_numbers, kv.value_numbers, dim, 1);
       for (size_t d = 0; d < dim; ++d) ASSERT_NEAR(out[d], expected[d], 1e-4) << dim << " x " << length;
     }
   }
