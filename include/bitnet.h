@@ -271,14 +271,13 @@ BITNET_API bitnet_status bitnet_chat_format(const bitnet_model* model, const bit
 typedef void (*bitnet_parallel_fn)(void* user, uint32_t count, void (*task)(void* task_data, uint32_t index),
                                    void* task_data);
 
-/* How a session keeps the keys and values of its tokens. */
+/* How a session keeps the keys and values of its tokens. Each rounds otherwise, so that logits differ slightly. */
 typedef enum bitnet_kv BITNET_AS_INT {
-  BITNET_KV_DEFAULT = 0, /* f16 */
-  BITNET_KV_F16 = 1,
-  BITNET_KV_INT8 = 2, /* 8 bits a number, with a scale for each head and token: 0.52 of the memory and quicker at depth,
-                         slightly other logits; for heads of up to 512 dimensions */
-  BITNET_KV_INT16 = 3 /* 16 bits a number, with such scales: about the memory of f16, rounded more finely, and quicker
-                         at depth, slightly other logits; for heads of up to 512 dimensions */
+  BITNET_KV_DEFAULT = 0, /* int16 */
+  BITNET_KV_F16 = 1,     /* half-precision floats, multiplied as floats: slower at depth */
+  BITNET_KV_INT8 = 2,    /* integers of 8 bits with a scale for each head and token: half the memory, quicker at depth,
+                            rounded more coarsely */
+  BITNET_KV_INT16 = 3    /* integers of 16 bits with such scales: about the memory of f16, half its rounding error */
 } bitnet_kv;
 
 typedef struct bitnet_session_options {

@@ -27,7 +27,7 @@ using Rows = std::vector<std::pair<std::string, std::string>>;
 struct Facts {
   bitnet_model_info info;
   uint64_t session_bytes;       // of a session with default options
-  uint64_t session_int8_bytes;  // of one with an int8 KV cache; 0 if the model can have none
+  uint64_t session_int8_bytes;  // of one with an int8 KV cache
   Rows metadata;
 };
 
@@ -37,7 +37,7 @@ Facts facts_of(const bitnet_model* model) {
   bitnet_session_options int8 = {};
   int8.size = sizeof int8;
   int8.kv = BITNET_KV_INT8;
-  if (bitnet_session_memory(model, &int8, &facts.session_int8_bytes) != BITNET_OK) facts.session_int8_bytes = 0;
+  check(bitnet_session_memory(model, &int8, &facts.session_int8_bytes));
   const char *key = nullptr, *value = nullptr;
   for (size_t i = 0;; ++i) {
     const bitnet_status status = bitnet_model_metadata(model, i, &key, &value);
@@ -77,8 +77,8 @@ Rows summary(const bitnet_model* model, const Facts& facts) {
       {"head", info.head},
       {"file", bytes_text(info.file_bytes)},
       {"memory", bytes_text(info.resident_bytes) + formatted(" for weights (%.2f bits each), ", bits) +
-                     bytes_text(facts.session_bytes) + formatted(" for a session of %u tokens", info.context) +
-                     (facts.session_int8_bytes ? ", " + bytes_text(facts.session_int8_bytes) + " with --kv int8" : "")},
+                     bytes_text(facts.session_bytes) + formatted(" for a session of %u tokens", info.context) + ", " +
+                     bytes_text(facts.session_int8_bytes) + " with --kv int8"},
       {"kernels", info.isa},
   };
 }

@@ -68,20 +68,20 @@ CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout) {
 
 CLI::Option* add_kv_option(CLI::App& command, bitnet_kv& kv) {
   return add_choice(command, "--kv", kv,
-                    "KV cache in 16 bits a number (f16, the default; int16: quicker at depth) or 8 (int8)",
-                    {{kv_name(BITNET_KV_F16), BITNET_KV_F16},
-                     {kv_name(BITNET_KV_INT8), BITNET_KV_INT8},
-                     {kv_name(BITNET_KV_INT16), BITNET_KV_INT16}});
+                    "KV cache in 16 bits a number (int16, the default; f16: slower at depth) or 8 (int8)",
+                    {{kv_name(BITNET_KV_INT16), BITNET_KV_INT16},
+                     {kv_name(BITNET_KV_F16), BITNET_KV_F16},
+                     {kv_name(BITNET_KV_INT8), BITNET_KV_INT8}});
 }
 
 const char* kv_name(bitnet_kv kv) {
   switch (kv) {
+    case BITNET_KV_F16:
+      return "f16";
     case BITNET_KV_INT8:
       return "int8";
-    case BITNET_KV_INT16:
-      return "int16";
     default:
-      return "f16";
+      return "int16";
   }
 }
 

@@ -16,14 +16,14 @@ import (
 	"unsafe"
 )
 
-// A KV is how a session keeps the keys and values of its tokens.
+// A KV is how a session keeps the keys and values of its tokens. Each rounds otherwise, so that logits differ slightly.
 type KV int32
 
 const (
-	KVDefault KV = C.BITNET_KV_DEFAULT // KVF16
-	KVF16     KV = C.BITNET_KV_F16
-	KVInt8    KV = C.BITNET_KV_INT8  // 0.52 of the memory, quicker in long contexts, slightly other logits
-	KVInt16   KV = C.BITNET_KV_INT16 // the memory of KVF16, rounded more finely, quicker in long contexts
+	KVDefault KV = C.BITNET_KV_DEFAULT // KVInt16
+	KVF16     KV = C.BITNET_KV_F16     // floats of 16 bits: slower in long contexts
+	KVInt8    KV = C.BITNET_KV_INT8    // integers of 8 bits: half the memory, quicker in long contexts, rounded more coarsely
+	KVInt16   KV = C.BITNET_KV_INT16   // integers of 16 bits: about the memory of KVF16, with half its rounding error
 )
 
 // SessionOptions are those of NewSession.

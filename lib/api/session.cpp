@@ -9,6 +9,7 @@ namespace {
 KvType make_kv(bitnet_kv kv) {
   switch (kv) {
     case BITNET_KV_DEFAULT:
+      return SessionOptions{}.kv;
     case BITNET_KV_F16:
       return KvType::f16;
     case BITNET_KV_INT8:

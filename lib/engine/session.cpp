@@ -33,9 +33,6 @@ SessionOptions with_defaults(SessionOptions options, const HyperParameters& hype
   require(options.batch <= kMaxBatch, BITNET_ERROR_ARGUMENT, "batch of ", options.batch,
           " tokens asked for; the most is ", kMaxBatch);
   options.batch = std::min(options.batch, options.context);
-  require(options.kv == KvType::f16 || hyper.head_dim <= kMostCodesHeadDim, BITNET_ERROR_UNSUPPORTED, "an ",
-          kv_name(options.kv), " KV cache is for heads of at most ", kMostCodesHeadDim,
-          " dimensions; this model's have ", hyper.head_dim, "; use f16");
   return options;
 }
 

@@ -29,7 +29,7 @@ struct SessionOptions {
   uint32_t threads = 0;
   uint32_t generation_threads = 0;  // 0: found while generating
   uint32_t batch = 0;
-  KvType kv = KvType::f16;
+  KvType kv = KvType::int16;
   bitnet_parallel_fn parallel = nullptr;
   void* parallel_user = nullptr;
   int (*abort)(void* user) = nullptr;

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#include "kernels.h"
 
 namespace bitnet {
 namespace {
@@ -30,7 +31,7 @@ void check_hyperparameters(const fb::HyperParametersT& hyper) {
   check_range("ffn", hyper.ffn, 16, 1 << 19);
   check_range("heads", hyper.heads, 1, 4096);
   check_range("kv_heads", hyper.kv_heads, 1, hyper.heads);
-  check_range("head_dim", hyper.head_dim, 2, 4096);
+  check_range("head_dim", hyper.head_dim, 2, kMostHeadDim);
   check_range("heads x head_dim", uint64_t{hyper.heads} * hyper.head_dim, 16, 1 << 17);
   check_range("vocabulary", hyper.vocabulary, 1, 1 << 22);
   check_range("context", hyper.context, 1, 1 << 24);

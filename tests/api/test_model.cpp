@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -80,6 +81,15 @@ testing::AssertionResult same_bits(std::span<const float> a, std::span<const flo
     }
   }
   return testing::AssertionSuccess();
+}
+
+double distance(std::span<const float> a, std::span<const float> b) {
+  double error = 0, spread = 0;
+  for (size_t i = 0; i < b.size(); i++) {
+    error += (a[i] - b[i]) * (a[i] - b[i]);
+    spread += b[i] * b[i];
+  }
+  return std::sqrt(error / spread);
 }
 
 }  // namespace bitnet_test

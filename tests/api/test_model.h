@@ -49,6 +49,9 @@ Tokens random_tokens(size_t count, uint32_t seed = 1);
 // Whether two rows of logits are the same bits.
 testing::AssertionResult same_bits(std::span<const float> a, std::span<const float> b);
 
+// How far logits are from as many others, by the root mean square, in units of how far those are spread.
+double distance(std::span<const float> a, std::span<const float> b);
+
 #define EXPECT_OK(call) EXPECT_EQ(call, BITNET_OK) << bitnet_last_error()
 #define ASSERT_OK(call) ASSERT_EQ(call, BITNET_OK) << bitnet_last_error()
 

@@ -23,7 +23,7 @@ inline SampleModel seed_model(Encoding weights, bool own_head) {
 }
 
 // A session of it with three tokens.
-inline std::unique_ptr<bitnet::Session> seed_session(bitnet::KvType kv = bitnet::KvType::f16) {
+inline std::unique_ptr<bitnet::Session> seed_session(bitnet::KvType kv) {
   static const std::string file = seed_model(Encoding::f32, false).gguf().build();
   alignas(64) static std::byte memory[1 << 16];
   std::memcpy(memory, file.data(), std::min(file.size(), sizeof memory));

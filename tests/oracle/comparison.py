@@ -51,11 +51,11 @@ def run(program, *arguments):
     subprocess.run([program, *map(str, arguments)], check=True, stdin=subprocess.DEVNULL)
 
 
-def program_logits(program, model, tokens):
-    """What `bitnet logits` writes: float32, one row for each token."""
+def program_logits(program, model, tokens, kv):
+    """What `bitnet logits` writes with a KV cache of this kind: float32, one row for each token."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "logits.npy"
-        run(program, "logits", "-m", model, "--tokens", " ".join(map(str, tokens)), "-o", out)
+        run(program, "logits", "-m", model, "--tokens", " ".join(map(str, tokens)), "--kv", kv, "-o", out)
         logits = np.load(out, allow_pickle=False)
     if logits.dtype != np.float32:
         raise ValueError(f"the logits are {logits.dtype}, expected float32")

@@ -182,7 +182,7 @@ class Commands(unittest.TestCase):
         self.assertEqual([(r["test"], r["threads"]) for r in results],
                          [("pp8", 1), ("pp4", 1), ("tg3", 1), ("pp8", 2), ("pp4", 2), ("tg3", 2)])
         for result in results:
-            self.assertEqual(result["kv"], "f16")
+            self.assertEqual(result["kv"], "int16")
             rates = result["tokens_per_second"]
             self.assertEqual(len(rates["all"]), 2)
             self.assertTrue(0 < rates["min"] <= rates["median"] <= rates["max"])
@@ -232,7 +232,7 @@ class Commands(unittest.TestCase):
                          [("pp4", 4, 0), ("tg2", 2, 0), ("pp4@9", 4, 9), ("tg2@9", 2, 9),
                           ("pp4@300", 4, 300), ("tg2@300", 2, 300)])
 
-    def test_a_kv_cache_of_integers_is_nearly_as_good_and_int8_is_smaller(self):
+    def test_the_kinds_of_kv_cache_are_nearly_as_good_and_int8_is_smaller(self):
         info = json.loads(self.succeed("info", "-m", tiny(), "--json"))
         self.assertLess(info["session_int8_bytes"], info["session_bytes"])
         path = FOLDER / "scored.txt"
@@ -242,7 +242,7 @@ class Commands(unittest.TestCase):
                   for kv in kinds}
         self.assertEqual(len(set(losses.values())), len(kinds))
         for kv in kinds:
-            self.assertAlmostEqual(losses[kv], losses["f16"], delta=0.05)
+            self.assertAlmostEqual(losses[kv], losses["int16"], delta=0.05)
             bench = json.loads(self.succeed("bench", "-m", tiny(), "-p", "4", "-n", "2", "-t", "1", "-r", "1", "--kv", kv,
                                             "-o", "json"))["results"]
             self.assertEqual({result["kv"] for result in bench}, {kv})

@@ -30,16 +30,16 @@ public enum Head {
     Screened = 4
 }
 
-/// <summary>How a session keeps the keys and values of its tokens.</summary>
+/// <summary>How a session keeps the keys and values of its tokens. Each rounds otherwise, so that logits differ
+/// slightly.</summary>
 public enum Kv {
-    /// <summary>f16.</summary>
+    /// <summary>Int16.</summary>
     Default = 0,
-    /// <summary>16 bits a number.</summary>
+    /// <summary>Floats of 16 bits: slower in long contexts.</summary>
     F16 = 1,
-    /// <summary>8 bits a number: 0.52 of the memory, quicker in long contexts, slightly other logits.</summary>
+    /// <summary>Integers of 8 bits: half the memory, quicker in long contexts, rounded more coarsely.</summary>
     Int8 = 2,
-    /// <summary>16 bits a number, as integers: the memory of F16, rounded more finely, quicker in long contexts,
-    /// slightly other logits.</summary>
+    /// <summary>Integers of 16 bits: about the memory of F16, with half its rounding error.</summary>
     Int16 = 3
 }
 

@@ -144,9 +144,9 @@ class Model:
         context             tokens it can hold; 0: what the model was trained for
         threads             that compute, the calling one included; 0: one per physical core
         batch               tokens of a prompt that are computed together; 0: 256
-        kv                  how keys and values are kept: "f16", the default, or, with slightly other logits, "int8", in
-                            0.52 of the memory and quicker in long contexts, or "int16", in the same memory, rounded more
-                            finely and quicker in long contexts
+        kv                  how keys and values are kept: "int16", the default, as integers of 16 bits; "f16", as floats,
+                            slower in long contexts; "int8", in half the memory, quicker in long contexts. Each rounds
+                            otherwise, so that logits differ slightly
         generation_threads  of `threads`, those that compute a token by itself; 0: as many as turn out fastest
         """
         return Session(self, context=context, threads=threads, batch=batch, kv=kv, generation_threads=generation_threads)

@@ -237,8 +237,8 @@ public class SessionTest : Fixture {
     }
 
     [TestCase(Kv.Int8, "int8")]
-    [TestCase(Kv.Int16, "int16")]
-    public void ACacheOfIntegersIsAnother(Kv kind, string name) {
+    [TestCase(Kv.F16, "f16")]
+    public void AnotherKindOfCache(Kv kind, string name) {
         var options = new SessionOptions { Threads = 1, Kv = kind };
         using (Session session = NewSession(), other = Austen.CreateSession(options)) {
             session.Eval(new[] { 1, 2, 3 });
@@ -252,7 +252,7 @@ public class SessionTest : Fixture {
     public void KindsOfCacheTakeDifferentMemory() {
         Func<Kv, long> memory =
             kv => Austen.SessionMemory(new SessionOptions { Threads = 1, Context = 20000, Kv = kv });
-        Assert.AreEqual(memory(Kv.F16), memory(Kv.Default));
+        Assert.AreEqual(memory(Kv.Int16), memory(Kv.Default));
         Assert.Less(memory(Kv.Int8), 0.6 * memory(Kv.F16));
         Assert.Greater(memory(Kv.Int16), memory(Kv.F16));
         Assert.Less(memory(Kv.Int16), 1.1 * memory(Kv.F16));

@@ -138,13 +138,13 @@ public struct ConvertOptions: Sendable {
   }
 }
 
-/// How a session keeps the keys and values of its tokens.
+/// How a session keeps the keys and values of its tokens. Each rounds otherwise, so that logits differ slightly.
 public enum KV: Sendable {
-  /// 16 bits a number.
+  /// Floats of 16 bits: slower in long contexts.
   case f16
-  /// 8 bits a number: 0.52 of the memory, quicker in long contexts, slightly other logits.
+  /// Integers of 8 bits: half the memory, quicker in long contexts, rounded more coarsely.
   case int8
-  /// 16 bits a number, as integers: the memory of `f16`, rounded more finely, quicker in long contexts.
+  /// Integers of 16 bits: about the memory of `f16`, with half its rounding error.
   case int16
 
   var toC: bitnet_kv {
@@ -165,11 +165,11 @@ public struct SessionOptions: Sendable {
   /// Tokens of a prompt that are computed together; 0: 256.
   public var batch = 0
   /// How keys and values are kept.
-  public var kv = KV.f16
+  public var kv = KV.int16
   /// Of the threads, those that compute a token by itself; 0: as many as turn out fastest.
   public var generationThreads = 0
 
-  public init(context: Int = 0, threads: Int = 0, batch: Int = 0, kv: KV = .f16, generationThreads: Int = 0) {
+  public init(context: Int = 0, threads: Int = 0, batch: Int = 0, kv: KV = .int16, generationThreads: Int = 0) {
     self.context = context
     self.threads = threads
     self.batch = batch

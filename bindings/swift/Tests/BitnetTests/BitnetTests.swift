@@ -315,10 +315,10 @@ final class BitnetTests: XCTestCase {
     XCTAssertThrowsError(try stranger.load(session.save())) { XCTAssertEqual(($0 as? BitnetError)?.status, .mismatch) }
   }
 
-  func testCachesOfIntegers() async throws {
+  func testKindsOfCache() async throws {
     let session = try session()
     try await session.eval([1, 2, 3])
-    for kv in [KV.int8, .int16] {
+    for kv in [KV.f16, .int8] {
       let other = try model.session(SessionOptions(threads: 1, kv: kv))
       try await other.eval([1, 2, 3])
       XCTAssertNotEqual(try session.logits(), try other.logits())
@@ -327,6 +327,7 @@ final class BitnetTests: XCTestCase {
     let bytes = try [KV.f16, .int8, .int16].map {
       Double(try model.sessionMemory(SessionOptions(context: 20000, threads: 1, kv: $0)))
     }
+    XCTAssertEqual(Double(try model.sessionMemory(SessionOptions(context: 20000, threads: 1))), bytes[2])
     XCTAssertLessThan(bytes[1], 0.6 * bytes[0])
     XCTAssertGreaterThan(bytes[2], bytes[0])
     XCTAssertLessThan(bytes[2], 1.1 * bytes[0])

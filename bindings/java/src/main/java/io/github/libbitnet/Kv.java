@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 package io.github.libbitnet;
 
-/** How a session keeps the keys and values of its tokens. */
+/** How a session keeps the keys and values of its tokens. Each rounds otherwise, so that logits differ slightly. */
 public enum Kv {
-  /** F16. */
+  /** INT16. */
   DEFAULT(NativeConstants.BITNET_KV_DEFAULT),
-  /** 16 bits a number. */
+  /** Floats of 16 bits: slower in long contexts. */
   F16(NativeConstants.BITNET_KV_F16),
-  /** 8 bits a number: 0.52 of the memory, quicker in long contexts, slightly other logits. */
+  /** Integers of 8 bits: half the memory, quicker in long contexts, rounded more coarsely. */
   INT8(NativeConstants.BITNET_KV_INT8),
-  /** 16 bits a number, as integers: the memory of F16, rounded more finely, quicker in long contexts. */
+  /** Integers of 16 bits: about the memory of F16, with half its rounding error. */
   INT16(NativeConstants.BITNET_KV_INT16);
 
   final int value;
