@@ -14,6 +14,7 @@ extern const Kernels avxvnni_kernels;     // and AVX-VNNI
 extern const Kernels avx512_kernels;      // AVX-512 F, BW, VL, DQ
 extern const Kernels avx512vnni_kernels;  // and VNNI
 extern const Kernels avx512vbmi_kernels;  // and VBMI
+extern const Kernels amx_kernels;         // and the int8 tiles of AMX
 extern const Kernels neon_kernels;        // Armv8-A baseline
 extern const Kernels dotprod_kernels;     // and the dot products of Armv8.2-A
 extern const Kernels i8mm_kernels;        // and the int8 matrix products of Armv8.6-A

@@ -16,7 +16,7 @@
 
 namespace bitnet {
 
-extern const Kernels avxvnni_evex_kernels;  // on x86-64
+extern const Kernels avxvnni_evex_kernels, amx_emulated_kernels;  // on x86-64
 
 std::string formatted(const char* format, ...) {
   char text[400];
@@ -76,6 +76,7 @@ std::vector<const Kernels*> all_tables() {
   const KernelList list = available_kernels();
   std::vector<const Kernels*> tables(list.tables, list.tables + list.count);
 #if defined(__x86_64__)
+  tables.insert(tables.end() - 1, &amx_emulated_kernels);
   if (find_kernels("avx512vnni") != nullptr) tables.insert(tables.end() - 1, &avxvnni_evex_kernels);
 #endif
   return tables;

@@ -67,6 +67,26 @@ BITNET_PEAK(dot_avx512vnni, BITNET_FOR("avx512vnni"), __m512i, s = _mm512_dpbusd
 BITNET_PEAK(float_sse2, , __m128, BITNET_FLOAT_STEP(_mm_mul_ps, _mm_add_ps))
 BITNET_PEAK(float_avx2, BITNET_FOR("avx2"), __m256, BITNET_FLOAT_STEP(_mm256_mul_ps, _mm256_add_ps))
 BITNET_PEAK(float_avx512, BITNET_FOR("avx512f"), __m512, BITNET_FLOAT_STEP(_mm512_mul_ps, _mm512_add_ps))
+
+// Products of tiles with sums of their own, as many as are in flight at a time. The table's being there means that tiles
+// may be used.
+BITNET_FOR("amx-tile,amx-int8") void dot_amx(size_t rounds) {
+  struct alignas(64) {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  } const shape;
+  asm volatile("ldtilecfg %0" : : "m"(shape));
+  for (size_t round = 0; round < rounds; ++round) {
+    static_assert(kAccumulators % 6 == 0);
+    for (size_t i = 0; i < kAccumulators; i += 6) {
+      asm volatile(
+          "tdpbusd %tmm6, %tmm7, %tmm0\n\ttdpbusd %tmm6, %tmm7, %tmm1\n\ttdpbusd %tmm6, %tmm7, %tmm2\n\t"
+          "tdpbusd %tmm6, %tmm7, %tmm3\n\ttdpbusd %tmm6, %tmm7, %tmm4\n\ttdpbusd %tmm6, %tmm7, %tmm5");
+    }
+  }
+  asm volatile("tilerelease");
+}
 #else
 #if defined(__clang__)
 #define BITNET_FOR(feature) __attribute__((target(feature)))
@@ -98,6 +118,7 @@ constexpr Instructions kInstructions[] = {
     {"avx512", dot_avx512, 64, float_avx512, 16},
     {"avx512vnni", dot_avx512vnni, 64, float_avx512, 16},
     {"avx512vbmi", dot_avx512vnni, 64, float_avx512, 16},
+    {"amx", dot_amx, 16 * 16 * 64, float_avx512, 16},
 #else
     {"neon", dot_neon, 16, float_neon, 4},
     {"dotprod", dot_dotprod, 16, float_neon, 4},
