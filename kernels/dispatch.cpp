@@ -47,8 +47,8 @@ bool has_avxvnni() {
   return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & kAvxVnni);
 }
 
-// Linux lets a process use tiles that has asked for them, once and for all its threads. It refuses if one has a stack for
-// signal handlers that cannot hold the 8 KiB of tiles, too.
+// Linux lets a process use tiles that has asked for them, once and for all its threads. It refuses if one has a stack
+// for signal handlers that cannot hold the 8 KiB of tiles, too.
 bool has_amx() {
   constexpr unsigned kTile = 1 << 24, kInt8 = 1 << 25;
   unsigned eax, ebx, ecx, edx;

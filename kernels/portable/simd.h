@@ -101,8 +101,7 @@ BITNET_INLINE void settle(V& v) {
 //                         where CPUs multiply int8 matrices: s + the dot products d0 q0, d0 q1, d1 q0, d1 q1 of the
 //                         halves of d, digits, and those of q, int8 values
 //   kFewestI2, kFewestT5  for so many tokens a tile of 32, 16 and 8 tokens of sum tables is faster than what comes
-//                         after it, smaller tiles and dot products, as measured with check_kernels --bench; with
-//                         AVX-512 VBMI: tables in registers are faster than dot products
+//                         after it, smaller tiles and dot products, as measured with check_kernels --bench
 #if defined(__AVX512BW__)
 
 BITNET_INLINE S16 widen(const int8_t* p) { return (S16)_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i*)p)); }
@@ -146,11 +145,6 @@ BITNET_INLINE S32 add_quads(S32 s, U8 c, const uint32_t* p) {
   asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(s) : "v"(c), "m"(*p));
   return s;
 }
-#if defined(__AVX512VBMI__)
-constexpr size_t kFewestI2 = 32, kFewestT5 = 32;
-#else
-constexpr size_t kFewestI2[3] = {29, 29, 29}, kFewestT5[3] = {22, 15, 15};
-#endif
 #else
 using Partial = S16;
 BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) { return s + (S16)_mm512_maddubs_epi16((__m512i)d, (__m512i)q); }
@@ -285,10 +279,8 @@ BITNET_INLINE S32 total(Partial s) { return s; }
 BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return dot_add(s, d, q); }
 #if defined(__ARM_FEATURE_MATMUL_INT8)
 BITNET_INLINE S32 multiply_twos(S32 s, U8 d, S8 q) { return (S32)vmmlaq_s32((int32x4_t)s, (int8x16_t)d, (int8x16_t)q); }
-// A table's load and addition replace no more than one such instruction: never.
-constexpr size_t kFewestI2[3] = {SIZE_MAX, SIZE_MAX, SIZE_MAX}, kFewestT5[3] = {SIZE_MAX, SIZE_MAX, SIZE_MAX};
 #else
-// As with AVX-512 VNNI: there, too, a load and an addition replace two dot products.
+// As measured with AVX-512 VNNI on Zen 4: there, too, a load and an addition replace two dot products.
 constexpr size_t kFewestI2[3] = {29, 29, 29}, kFewestT5[3] = {22, 15, 15};
 #endif
 #else

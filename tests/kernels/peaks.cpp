@@ -68,8 +68,8 @@ BITNET_PEAK(float_sse2, , __m128, BITNET_FLOAT_STEP(_mm_mul_ps, _mm_add_ps))
 BITNET_PEAK(float_avx2, BITNET_FOR("avx2"), __m256, BITNET_FLOAT_STEP(_mm256_mul_ps, _mm256_add_ps))
 BITNET_PEAK(float_avx512, BITNET_FOR("avx512f"), __m512, BITNET_FLOAT_STEP(_mm512_mul_ps, _mm512_add_ps))
 
-// Products of tiles with sums of their own, as many as are in flight at a time. The table's being there means that tiles
-// may be used.
+// Products of tiles with sums of their own, as many as are in flight at a time. The table's being there means that
+// tiles may be used.
 BITNET_FOR("amx-tile,amx-int8") void dot_amx(size_t rounds) {
   struct alignas(64) {
     uint8_t palette = 1, start_row = 0, reserved[14] = {};
