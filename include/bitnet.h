@@ -106,7 +106,10 @@ BITNET_API const char* bitnet_version_string(void); /* "0.1.0"; static */
 /* The CPU's vector features that matter here, separated by spaces; static. */
 BITNET_API const char* bitnet_cpu_features(void);
 
-/* The kernel sets that this CPU can run, fastest first: "avx512", ..., "scalar". NULL from index count on; static. */
+/* The kernel sets that this CPU can run, fastest first: "avx512", ..., "scalar". NULL from index count on; static.
+ * "amx": Linux lets a process use AMX that asks for it; the library does, where the CPU has it, when it first looks for
+ * kernels. Stacks for signal handlers must then hold getauxval(AT_MINSIGSTKSZ) bytes, or sigaltstack() refuses them; if
+ * one that a thread has is smaller, AMX is not used. */
 BITNET_API const char* bitnet_isa_name(size_t index);
 
 /* ------------------------------------------------------------------ models */
