@@ -23,10 +23,11 @@ class Check {
     std::string what;
   };
 
-  Check(const Kernels& table, uint32_t seed) : table(table), in(seed) {}
+  Check(const Kernels& table, uint32_t seed, bool brief) : table(table), brief(brief), in(seed) {}
 
   const Kernels& scalar = *find_kernels("scalar");
   const Kernels& table;
+  const bool brief;  // fewer cases, but each instruction
   Inputs in;
 
   // Says what is tried next, for the message if it goes wrong.
