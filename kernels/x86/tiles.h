@@ -10,16 +10,19 @@
 namespace bitnet {
 namespace {
 
+// What configures the registers: all of them whole.
+struct alignas(64) TileShape {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
 // The eight registers, of 16 rows of 64 bytes each, for as long as this lives; one at a time in a thread. Then they are
 // given back, so that neither switching threads nor an idle core's sleep has to save them.
 class Tiles {
  public:
   Tiles() {
-    struct alignas(64) {
-      uint8_t palette = 1, start_row = 0, reserved[14] = {};
-      uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-      uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-    } const shape;
+    const TileShape shape;
     asm volatile("ldtilecfg %0" : : "m"(shape));
   }
   ~Tiles() { asm volatile("tilerelease"); }

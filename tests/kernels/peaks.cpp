@@ -14,6 +14,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+
+#include "x86/tiles.h"
 #define BITNET_REGISTER "v"
 #else
 #include <arm_neon.h>
@@ -71,11 +73,7 @@ BITNET_PEAK(float_avx512, BITNET_FOR("avx512f"), __m512, BITNET_FLOAT_STEP(_mm51
 // Products of tiles with sums of their own, as many as are in flight at a time. The table's being there means that
 // tiles may be used.
 BITNET_FOR("amx-tile,amx-int8") void dot_amx(size_t rounds) {
-  struct alignas(64) {
-    uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-  } const shape;
+  const TileShape shape;
   asm volatile("ldtilecfg %0" : : "m"(shape));
   for (size_t round = 0; round < rounds; ++round) {
     static_assert(kAccumulators % 6 == 0);
