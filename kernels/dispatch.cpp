@@ -61,6 +61,21 @@ bool has_amx() {
 #endif
 }
 
+Kernels avx512vnni_with(const char* name, const TernaryKernels& ternary) {
+  Kernels table = avx512vnni_kernels;
+  table.name = name;
+  table.ternary = ternary;
+  return table;
+}
+const Kernels& avx512vbmi_kernels() {
+  static const Kernels table = avx512vnni_with("avx512vbmi", avx512vbmi_ternary);
+  return table;
+}
+const Kernels& amx_kernels() {
+  static const Kernels table = avx512vnni_with("amx", amx_ternary);
+  return table;
+}
+
 // __builtin_cpu_supports asks CPUID, and XGETBV whether the operating system saves the wide registers. It does not
 // know f16c and avxvnni by name everywhere; they work on the registers of AVX and AVX2.
 struct Cpu {
@@ -89,8 +104,8 @@ struct Cpu {
   bool runs_avx512 = runs_avx2 && avx512f && avx512bw && avx512vl && avx512dq;
   // Fastest first.
   static constexpr size_t kChoices = 9;
-  Choice choices[kChoices] = {{&amx_kernels, runs_avx512&& avx512vnni&& avx512vbmi&& amx},
-                              {&avx512vbmi_kernels, runs_avx512&& avx512vnni&& avx512vbmi},
+  Choice choices[kChoices] = {{&amx_kernels(), runs_avx512&& avx512vnni&& avx512vbmi&& amx},
+                              {&avx512vbmi_kernels(), runs_avx512&& avx512vnni&& avx512vbmi},
                               {&avx512vnni_kernels, runs_avx512&& avx512vnni},
                               {&avx512_kernels, runs_avx512},
                               {&avxvnni_kernels, runs_avx2&& avxvnni},

@@ -127,12 +127,22 @@ constexpr size_t attention_scratch_bytes(KvType type, size_t queries, size_t hea
   return (scores + (type == KvType::f16 ? padded + block : pairs + scales)) * sizeof(float);
 }
 
+// Products of ternary matrices of one packing.
+struct TernaryKernel {
+  // From so many tokens on, it first makes tables of the activations, or rearranges them, at the same cost for any
+  // number of rows. It should get many then; of fewer tokens, rows that stay in the second-level cache.
+  size_t prepared;
+  // The sums are exact for rows of up to 2^19 weights.
+  void (*multiply)(const TernaryProduct&);
+};
+struct TernaryKernels {
+  TernaryKernel i2, t5;
+  const TernaryKernel& of(Packing p) const { return p == Packing::i2 ? i2 : t5; }
+};
+
 struct Kernels {
   const char* name;
-
-  // From so many tokens on, ternary products first make tables of the activations, or rearrange them, at the same cost
-  // for any number of rows. They should get many then; of fewer tokens, rows that stay in the second-level cache.
-  size_t prepared_i2, prepared_t5;
+  TernaryKernels ternary;
 
   // y[i] = (x[i] * (1 / sqrt(sum of squares / n + eps))) * weight[i]. y may be x.
   void (*rms_norm)(const float* x, const float* weight, float eps, size_t n, float* y);
@@ -142,10 +152,6 @@ struct Kernels {
   // n) values in the order the kernels read: within each block, value g * j + i of the row (g = weights_per_byte, i <
   // g, j < 64) goes to position 64 * i + j. Filled up with zeros.
   float (*quantize)(Packing p, const float* x, size_t n, int8_t* q);
-
-  // The sums are exact for rows of up to 2^19 weights.
-  void (*ternary_i2)(const TernaryProduct&);
-  void (*ternary_t5)(const TernaryProduct&);
 
   void (*head_f16)(const HeadProduct&);  // each dot product is a float reduction as above
   // The activations of a token are rounded to 16 bits: with step = max(largest |x|, 1e-30) / 32767,

@@ -395,12 +395,9 @@ void to_f32(const f16* x, size_t n, float* y) {
 
 const Kernels scalar_kernels = {
     "scalar",
-    SIZE_MAX,  // it prepares nothing
-    SIZE_MAX,
+    {{SIZE_MAX, ternary<I2Digits>}, {SIZE_MAX, ternary<T5Digits>}},  // which prepare nothing
     rms_norm,
     quantize,
-    ternary<I2Digits>,
-    ternary<T5Digits>,
     head_f16,
     head_int8,
     head_planes<Planes::q5>,

@@ -13,10 +13,12 @@ extern const Kernels avx2_kernels;        // AVX2, F16C
 extern const Kernels avxvnni_kernels;     // and AVX-VNNI
 extern const Kernels avx512_kernels;      // AVX-512 F, BW, VL, DQ
 extern const Kernels avx512vnni_kernels;  // and VNNI
-extern const Kernels avx512vbmi_kernels;  // and VBMI
-extern const Kernels amx_kernels;         // and the int8 tiles of AMX
-extern const Kernels neon_kernels;        // Armv8-A baseline
-extern const Kernels dotprod_kernels;     // and the dot products of Armv8.2-A
-extern const Kernels i8mm_kernels;        // and the int8 matrix products of Armv8.6-A
+// Of avx512vnni with other ternary products:
+extern const TernaryKernels avx512vbmi_ternary;  // by VBMI
+extern const TernaryKernels amx_ternary;         // by the int8 tiles of AMX, and VBMI
+
+extern const Kernels neon_kernels;     // Armv8-A baseline
+extern const Kernels dotprod_kernels;  // and the dot products of Armv8.2-A
+extern const Kernels i8mm_kernels;     // and the int8 matrix products of Armv8.6-A
 
 }  // namespace bitnet

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
-#define BITNET_KERNELS amx_kernels
-#define BITNET_KERNELS_NAME "amx"
+#include "../tables.h"
 #include "../x86/tiles.h"
 #define BITNET_TILES
-#include "kernels.inc"
+#include "ternary_kernels.inc"
+
+namespace bitnet {
+const TernaryKernels amx_ternary = kTernaryKernels;
+}

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
-#define BITNET_KERNELS avx512vbmi_kernels
-#define BITNET_KERNELS_NAME "avx512vbmi"
-#include "kernels.inc"
+#include "../tables.h"
+#include "ternary_kernels.inc"
+
+namespace bitnet {
+const TernaryKernels avx512vbmi_ternary = kTernaryKernels;
+}

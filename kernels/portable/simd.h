@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// What kernels.inc needs of an instruction set beyond the vector extensions of GCC and Clang.
+// What the kernels need of an instruction set beyond the vector extensions of GCC and Clang.
 //
-// This file and kernels.inc are compiled once per instruction set. Everything is in an anonymous namespace and nothing
-// of the standard library is called: a function shared between the copies would be kept once by the linker, perhaps
-// the copy with instructions that the CPU lacks.
+// This file and those that build on it are compiled once per instruction set. Everything is in an anonymous namespace
+// and nothing of the standard library is called: a function shared between the copies would be kept once by the linker,
+// perhaps the copy with instructions that the CPU lacks.
 #pragma once
 
 #include <cstddef>
@@ -57,6 +57,7 @@ using S16 = Vector<int16_t, kVectorBytes>;
 using U32 = Vector<uint32_t, kVectorBytes>;
 using S32 = Vector<int32_t, kVectorBytes>;
 using F32 = Vector<float, kVectorBytes>;
+constexpr size_t kLanes = kVectorBytes / sizeof(float);
 
 template <typename V>
 BITNET_INLINE V load(const void* p) {
@@ -322,6 +323,28 @@ BITNET_INLINE U8 third_of(S8 flipped) {
 #else
   return (U8)(-(flipped > 85 - 128) - (flipped > 170 - 128));
 #endif
+}
+
+using Quad = Vector<int32_t, 16>;
+
+BITNET_INLINE Quad sum_of_quads(Quad x) { return x; }
+#if defined(__AVX2__)
+BITNET_INLINE Quad sum_of_quads(Vector<int32_t, 32> x) {
+  return __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7);
+}
+#endif
+#if defined(__AVX512BW__)
+BITNET_INLINE Quad sum_of_quads(Vector<int32_t, 64> x) {
+  return sum_of_quads(__builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7) +
+                      __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+#endif
+// The sum of the lanes of each.
+BITNET_INLINE Quad sums_of_lanes(S32 x0, S32 x1, S32 x2, S32 x3) {
+  const Quad a = sum_of_quads(x0), b = sum_of_quads(x1), c = sum_of_quads(x2), d = sum_of_quads(x3);
+  const Quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const Quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) + __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
 
 }  // namespace

@@ -163,9 +163,7 @@ void ForwardPass::norm_quantize(RowOf row, const float* weight, uint32_t n, Pack
 // Products of ternary matrices, all of the same columns, with the quantized activations of every row.
 void ForwardPass::multiply(std::initializer_list<Product> products) {
   const auto tokens = static_cast<uint32_t>(rows_.size());
-  const auto few = [&](Packing packing) {
-    return tokens < (packing == Packing::i2 ? kernels_.prepared_i2 : kernels_.prepared_t5);
-  };
+  const auto few = [&](Packing packing) { return tokens < kernels_.ternary.of(packing).prepared; };
   const uint32_t tiles = (tokens + kTileTokens - 1) / kTileTokens;
   uint32_t parts = (tiles + kTilesAtATime - 1) / kTilesAtATime;  // of the tokens, of about the same length
   if (parts > threads_.width()) parts = static_cast<uint32_t>(round_up(parts, threads_.width()));
@@ -200,7 +198,7 @@ void ForwardPass::multiply(std::initializer_list<Product> products) {
         .out_stride = m.rows,
         .scratch = scratch(worker),
     };
-    (m.packing == Packing::i2 ? kernels_.ternary_i2 : kernels_.ternary_t5)(task);
+    kernels_.ternary.of(m.packing).multiply(task);
   };
   if (few(products.begin()->matrix.packing)) {  // which may wait for memory
     threads_.each_in_runs(count, multiply_chunk);

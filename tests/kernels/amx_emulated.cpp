@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The products of the table amx with tiles that are arrays, for CPUs that have none: what is tested is all but the
-// instructions.
+// The ternary products of the table amx with tiles that are arrays, for CPUs that have none: what is tested is all but
+// the instructions.
 #include "kernels.h"
 #include "portable/simd.h"
 
 namespace bitnet {
-extern const Kernels amx_emulated_kernels;
+extern const TernaryKernels amx_emulated_ternary;
 
 namespace {
 
@@ -51,6 +51,8 @@ class Tiles {
 }  // namespace bitnet
 
 #define BITNET_TILES
-#define BITNET_KERNELS amx_emulated_kernels
-#define BITNET_KERNELS_NAME "amx-emulated"
-#include "portable/kernels.inc"
+#include "portable/ternary_kernels.inc"
+
+namespace bitnet {
+const TernaryKernels amx_emulated_ternary = kTernaryKernels;
+}

@@ -16,7 +16,9 @@
 
 namespace bitnet {
 
-extern const Kernels avxvnni_evex_kernels, amx_emulated_kernels;  // on x86-64
+// On x86-64.
+extern const Kernels avxvnni_evex_kernels;
+extern const TernaryKernels amx_emulated_ternary;
 
 std::string formatted(const char* format, ...) {
   char text[400];
@@ -58,29 +60,54 @@ std::vector<KernelCheck> all_kernels() {
   return all;
 }
 
-std::vector<KernelCheck> chosen_kernels(const Options& options) {
-  std::vector<KernelCheck> chosen = all_kernels();
-  std::erase_if(chosen, [&](const KernelCheck& kernel) {
-    const auto names_it = [&](const std::string& prefix) { return std::string_view(kernel.name).starts_with(prefix); };
-    return !options.kernels.empty() && std::none_of(options.kernels.begin(), options.kernels.end(), names_it);
-  });
-  return chosen;
-}
-
 [[noreturn]] void refuse(const std::string& message) {
   std::fprintf(stderr, "check_kernels: %s\n", message.c_str());
   std::exit(2);
 }
+
+#if defined(__x86_64__)
+const Kernels& amx_emulated_kernels() {
+  static const Kernels kernels = [] {
+    Kernels table = *find_kernels("scalar");
+    table.name = "amx-emulated";
+    table.ternary = amx_emulated_ternary;
+    return table;
+  }();
+  return kernels;
+}
+#endif
 
 // The tables of the library that this CPU can run, and those that only stand for one.
 std::vector<const Kernels*> all_tables() {
   const KernelList list = available_kernels();
   std::vector<const Kernels*> tables(list.tables, list.tables + list.count);
 #if defined(__x86_64__)
-  tables.insert(tables.end() - 1, &amx_emulated_kernels);
-  if (find_kernels("avx512vnni") != nullptr) tables.insert(tables.end() - 1, &avxvnni_evex_kernels);
+  tables.insert(tables.end() - 1, &amx_emulated_kernels());
+  const bool has_itself = find_kernels("avxvnni") != nullptr;
+  if (find_kernels("avx512vnni") != nullptr && !has_itself) tables.insert(tables.end() - 1, &avxvnni_evex_kernels);
 #endif
   return tables;
+}
+
+// Tables may differ in ternary products alone: the other kernels are scalar's or those of a table before it.
+bool shares_others(const Options& options, const Kernels& table) {
+  const Kernels* const scalar = find_kernels("scalar");
+  const auto has_same = [&](const Kernels* other) { return other != &table && other->rms_norm == table.rms_norm; };
+  const auto itself = std::find(options.tables.begin(), options.tables.end(), &table);
+  return has_same(scalar) || std::any_of(options.tables.begin(), itself, has_same);
+}
+
+// All or those that the options name, but each once.
+std::vector<KernelCheck> chosen_kernels(const Options& options, const Kernels& table) {
+  const bool shared = shares_others(options, table);
+  std::vector<KernelCheck> chosen = all_kernels();
+  std::erase_if(chosen, [&](const KernelCheck& kernel) {
+    const std::string_view name = kernel.name;
+    const auto names_it = [&](const std::string& prefix) { return name.starts_with(prefix); };
+    if (shared && !name.starts_with("ternary")) return true;
+    return !options.kernels.empty() && std::none_of(options.kernels.begin(), options.kernels.end(), names_it);
+  });
+  return chosen;
 }
 
 std::vector<const Kernels*> tables_named(const std::string& names) {
@@ -127,7 +154,8 @@ Options parsed(int argc, char** argv) {
       options.kernels.emplace_back(argument);
     }
   }
-  if (chosen_kernels(options).empty()) refuse("no such kernel; see --list");
+  const auto has_none = [&](const Kernels* table) { return chosen_kernels(options, *table).empty(); };
+  if (std::all_of(options.tables.begin(), options.tables.end(), has_none)) refuse("no such kernel; see --list");
   return options;
 }
 
@@ -200,20 +228,12 @@ bool passes(const KernelCheck& kernel, const Kernels& table, uint32_t seed, bool
   return what.empty() && check.cases > 0;
 }
 
-// Each entry of the table from the first kernel on is one.
+// Each entry of the table from the first kernel on is one, and so are the two of ternary products before.
 bool all_entries_are_checked() {
-  constexpr size_t kEntries = (sizeof(Kernels) - offsetof(Kernels, rms_norm)) / sizeof(void*);
+  constexpr size_t kEntries = 2 + (sizeof(Kernels) - offsetof(Kernels, rms_norm)) / sizeof(void*);
   const size_t checks = all_kernels().size();
   if (checks != kEntries) std::printf("FAILED: the table has %zu kernels, %zu are checked\n", kEntries, checks);
   return checks == kEntries;
-}
-
-// The table with emulated tiles has the other kernels of the oldest CPUs.
-bool is_of_interest([[maybe_unused]] const KernelCheck& kernel, [[maybe_unused]] const Kernels& table) {
-#if defined(__x86_64__)
-  if (&table == &amx_emulated_kernels) return std::string_view(kernel.name).starts_with("ternary");
-#endif
-  return true;
 }
 
 int check(const Options& options) {
@@ -221,8 +241,7 @@ int check(const Options& options) {
   catch_faults();
   size_t passed = 0, failed = all_entries_are_checked() ? 0 : 1;
   for (const Kernels* table : options.tables) {
-    for (const KernelCheck& kernel : chosen_kernels(options)) {
-      if (!is_of_interest(kernel, *table)) continue;
+    for (const KernelCheck& kernel : chosen_kernels(options, *table)) {
       ++(passes(kernel, *table, options.seed, options.brief) ? passed : failed);
     }
   }
@@ -326,7 +345,7 @@ void bench(const Options& options) {
   std::vector<Measurement> results;
   for (const Kernels* table : options.tables) {
     Bench bench(*table, results);
-    for (const KernelCheck& kernel : chosen_kernels(options)) kernel.bench(bench);
+    for (const KernelCheck& kernel : chosen_kernels(options, *table)) kernel.bench(bench);
   }
   Limits limits;
   (options.json ? print_json : print_tables)(results, limits);

@@ -42,10 +42,10 @@ TEST(Dispatch, TablesAreComplete) {
   const KernelList list = available_kernels();
   for (size_t i = 0; i < list.count; ++i) {
     const Kernels& k = *list.tables[i];
-    EXPECT_TRUE(k.rms_norm && k.quantize && k.ternary_i2 && k.ternary_t5 && k.head_f16 && k.head_int8 && k.head_q5 &&
-                k.head_q6 && k.rope && k.attention_f16 && k.attention_int8 && k.attention_int16 && k.quantize_kv_int8 &&
-                k.quantize_kv_int16 && k.attention_merge && k.attention_finish && k.gate_relu2 && k.gate_silu &&
-                k.add && k.to_f16 && k.to_f32 && k.exp_sum)
+    EXPECT_TRUE(k.rms_norm && k.quantize && k.ternary.i2.multiply && k.ternary.t5.multiply && k.head_f16 &&
+                k.head_int8 && k.head_q5 && k.head_q6 && k.rope && k.attention_f16 && k.attention_int8 &&
+                k.attention_int16 && k.quantize_kv_int8 && k.quantize_kv_int16 && k.attention_merge &&
+                k.attention_finish && k.gate_relu2 && k.gate_silu && k.add && k.to_f16 && k.to_f32 && k.exp_sum)
         << k.name;
   }
 }

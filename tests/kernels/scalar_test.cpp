@@ -200,7 +200,7 @@ TEST(Ternary, IsTheMatrixProduct) {
                                    out.data(),
                                    rows,
                                    nullptr};
-      (p == Packing::i2 ? scalar().ternary_i2 : scalar().ternary_t5)(product);
+      scalar().ternary.of(p).multiply(product);
 
       for (size_t t = 0; t < tokens; ++t) {
         for (size_t row = 0; row < rows; ++row) {
@@ -624,7 +624,7 @@ TEST(Promise, BitsAreTheSameOnEveryMachine) {
     std::vector<uint8_t> packed(packed_bytes(p, 4, n));
     pack_group(p, trits.data(), n, 4, n, packed.data());
     hash.add(packed);
-    (p == Packing::i2 ? k.ternary_i2 : k.ternary_t5)(
+    k.ternary.of(p).multiply(
         {packed.data(), blocks_per_row(p, n), 0, 4, w.data(), true, q.data(), step.data(), 1, sums.data(), 4, nullptr});
     hash.add(sums);
     std::vector<int16_t> scratch(n);
