@@ -61,18 +61,12 @@ bool has_amx() {
 #endif
 }
 
-Kernels avx512vnni_with(const char* name, const TernaryKernels& ternary) {
-  Kernels table = avx512vnni_kernels;
-  table.name = name;
-  table.ternary = ternary;
-  return table;
-}
 const Kernels& avx512vbmi_kernels() {
-  static const Kernels table = avx512vnni_with("avx512vbmi", avx512vbmi_ternary);
+  static const Kernels table = with_ternary(avx512vnni_kernels, "avx512vbmi", avx512vbmi_ternary);
   return table;
 }
 const Kernels& amx_kernels() {
-  static const Kernels table = avx512vnni_with("amx", amx_ternary);
+  static const Kernels table = with_ternary(avx512vnni_kernels, "amx", amx_ternary);
   return table;
 }
 
@@ -206,6 +200,13 @@ const Detected& detected() {
 }
 
 }  // namespace
+
+Kernels with_ternary(const Kernels& table, const char* name, const TernaryKernels& ternary) {
+  Kernels other = table;
+  other.name = name;
+  other.ternary = ternary;
+  return other;
+}
 
 KernelList available_kernels() { return {detected().tables, detected().count}; }
 

@@ -129,8 +129,9 @@ constexpr size_t attention_scratch_bytes(KvType type, size_t queries, size_t hea
 
 // Products of ternary matrices of one packing.
 struct TernaryKernel {
-  // From so many tokens on, it first makes tables of the activations, or rearranges them, at the same cost for any
-  // number of rows. It should get many then; of fewer tokens, rows that stay in the second-level cache.
+  // From so many tokens on, it first makes tables of the activations or rearranges them, at the same cost for any
+  // number of rows, or unpacks the weights, at the same cost for any number of tokens. It should get many of both then;
+  // of fewer tokens, rows that stay in the second-level cache.
   size_t prepared;
   // The sums are exact for rows of up to 2^19 weights.
   void (*multiply)(const TernaryProduct&);

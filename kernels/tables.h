@@ -21,4 +21,7 @@ extern const Kernels neon_kernels;     // Armv8-A baseline
 extern const Kernels dotprod_kernels;  // and the dot products of Armv8.2-A
 extern const Kernels i8mm_kernels;     // and the int8 matrix products of Armv8.6-A
 
+// A table with other ternary products, under a name of its own.
+Kernels with_ternary(const Kernels& table, const char* name, const TernaryKernels& ternary);
+
 }  // namespace bitnet

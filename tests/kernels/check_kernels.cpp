@@ -13,6 +13,7 @@
 
 #include "check.h"
 #include "peaks.h"
+#include "tables.h"
 
 namespace bitnet {
 
@@ -36,7 +37,8 @@ constexpr const char* kHelp =
     "\n"
     "Holds each kernel of each instruction set that this CPU has to the scalar one: bit for bit, on random and "
     "extreme\n"
-    "values and odd sizes, in buffers between inaccessible pages. KERNEL is a name or the beginning of one.\n"
+    "values and odd sizes, in buffers between inaccessible pages. What instruction sets share is checked once.\n"
+    "KERNEL is a name or the beginning of one.\n"
     "\n"
     "  --isa NAME[,NAME...]  only these instruction sets\n"
     "  --seed N              the random numbers of an earlier run, which it printed\n"
@@ -67,13 +69,8 @@ std::vector<KernelCheck> all_kernels() {
 
 #if defined(__x86_64__)
 const Kernels& amx_emulated_kernels() {
-  static const Kernels kernels = [] {
-    Kernels table = *find_kernels("scalar");
-    table.name = "amx-emulated";
-    table.ternary = amx_emulated_ternary;
-    return table;
-  }();
-  return kernels;
+  static const Kernels table = with_ternary(scalar_kernels, "amx-emulated", amx_emulated_ternary);
+  return table;
 }
 #endif
 
@@ -91,10 +88,9 @@ std::vector<const Kernels*> all_tables() {
 
 // Tables may differ in ternary products alone: the other kernels are scalar's or those of a table before it.
 bool shares_others(const Options& options, const Kernels& table) {
-  const Kernels* const scalar = find_kernels("scalar");
   const auto has_same = [&](const Kernels* other) { return other != &table && other->rms_norm == table.rms_norm; };
   const auto itself = std::find(options.tables.begin(), options.tables.end(), &table);
-  return has_same(scalar) || std::any_of(options.tables.begin(), itself, has_same);
+  return has_same(&scalar_kernels) || std::any_of(options.tables.begin(), itself, has_same);
 }
 
 // All or those that the options name, but each once.
