@@ -78,6 +78,24 @@ GenerateOptions::GenerateOptions() : bitnet_generate_options{} { size = sizeof(b
 bitnet_open_options OpenOptions::get(Listener* listener) const {
   bitnet_open_options options = *this;
   if (!isa_.empty()) options.isa = isa_.c_str();
+  if (!chat_template_.empty()) options.chat_template = chat_template_.c_str();
+  if (listener != nullptr) {
+    options.progress = forward_progress;
+    options.log = forward_log;
+    options.progress_user = options.log_user = listener;
+  }
+  return options;
+}
+
+void OpenOptions::set_chat_template(std::string_view given) { chat_template_ = c_string(given, "the chat template"); }
+
+void ConvertOptions::set_chat_template(std::string_view given) {
+  chat_template_ = c_string(given, "the chat template");
+}
+
+bitnet_convert_options ConvertOptions::get(Listener* listener) const {
+  bitnet_convert_options options = *this;
+  if (!chat_template_.empty()) options.chat_template = chat_template_.c_str();
   if (listener != nullptr) {
     options.progress = forward_progress;
     options.log = forward_log;
@@ -96,7 +114,13 @@ bitnet_sampler_options SamplerOptions::get() const {
 void GenerateOptions::add_stop(std::string_view text) { stops_.push_back(c_string(text, "a stop string")); }
 
 void Conversation::add(std::string_view role, std::string_view content) {
-  messages_.emplace_back(c_string(role, "a message's role"), c_string(content, "a message"));
+  messages_.emplace_back(c_string(role, "a message's role"), content);
+}
+
+std::vector<bitnet_message> Conversation::get() const {
+  std::vector<bitnet_message> messages;
+  for (const auto& [role, content] : messages_) messages.push_back({role.c_str(), content.data(), content.size()});
+  return messages;
 }
 
 // -------------------------------------------------------------------- model
@@ -153,17 +177,19 @@ std::string Model::detokenize(Tokens tokens, uint32_t flags) const {
 bool Model::is_control(bitnet_token token) const { return bitnet_token_is_control(model_.share().get(), token) != 0; }
 bool Model::is_end(bitnet_token token) const { return bitnet_token_is_end(model_.share().get(), token) != 0; }
 
-std::string Model::chat_format(const Conversation& conversation, bool prompt_reply) const {
+std::string Model::chat_format(const Conversation& conversation, uint32_t flags) const {
   const auto model = model_.share();
-  std::vector<bitnet_message> messages;
-  size_t guess = 256;
-  for (const auto& [role, content] : conversation.messages_) {
-    messages.push_back({role.c_str(), content.c_str()});
-    guess += 64 + content.size();
-  }
-  return fill_buffer<std::string>(guess, [&](char* out, size_t capacity, size_t* length) {
-    return bitnet_chat_format(model.get(), messages.data(), messages.size(), prompt_reply ? 1 : 0, out, capacity,
-                              length);
+  const auto messages = conversation.get();
+  return fill_buffer<std::string>(256, [&](char* out, size_t capacity, size_t* length) {
+    return bitnet_chat_format(model.get(), messages.data(), messages.size(), flags, out, capacity, length);
+  });
+}
+
+std::vector<bitnet_token> Model::chat_tokenize(const Conversation& conversation, uint32_t flags) const {
+  const auto model = model_.share();
+  const auto messages = conversation.get();
+  return fill_buffer<std::vector<bitnet_token>>(256, [&](bitnet_token* out, size_t capacity, size_t* count) {
+    return bitnet_chat_tokenize(model.get(), messages.data(), messages.size(), flags, out, capacity, count);
   });
 }
 
@@ -492,13 +518,8 @@ void Batch::eval(const Cancel* cancel) const {
 // ---------------------------------------------------------------- functions
 
 void convert(std::string_view input, std::string_view output, const ConvertOptions& options, Listener* listener) {
-  bitnet_convert_options c_options = options;
-  if (listener != nullptr) {
-    c_options.progress = forward_progress;
-    c_options.progress_user = listener;
-  }
-  check(bitnet_convert(c_string(input, "the input path").c_str(), c_string(output, "the output path").c_str(),
-                       &c_options));
+  const bitnet_convert_options c_options = options.get(listener);
+  check(bitnet_convert(c_string(input, "the input path").c_str(), c_string(output, "the output path").c_str(), &c_options));
 }
 
 void verify(std::string_view path, Listener* listener) {
@@ -507,6 +528,12 @@ void verify(std::string_view path, Listener* listener) {
 
 std::string version() { return bitnet_version_string(); }
 std::string cpu_features() { return bitnet_cpu_features(); }
+
+std::vector<std::string> chat_template_names() {
+  std::vector<std::string> names;
+  while (const char* name = bitnet_chat_template_name(names.size())) names.emplace_back(name);
+  return names;
+}
 
 std::vector<std::string> isa_names() {
   std::vector<std::string> names;

@@ -60,14 +60,20 @@ class Cancel {
 struct OpenOptions : bitnet_open_options {
   OpenOptions();
   void set_isa(std::string_view name) { isa_ = name; }
+  void set_chat_template(std::string_view given);
   bitnet_open_options get(Listener* listener) const;
 
  private:
-  std::string isa_;
+  std::string isa_, chat_template_;
 };
 
 struct ConvertOptions : bitnet_convert_options {
   ConvertOptions();
+  void set_chat_template(std::string_view given);
+  bitnet_convert_options get(Listener* listener) const;
+
+ private:
+  std::string chat_template_;
 };
 
 struct SessionOptions : bitnet_session_options {
@@ -108,10 +114,12 @@ struct GenerateOptions : bitnet_generate_options {
 
 class Conversation {
  public:
-  void add(std::string_view role, std::string_view content);
+  void add(std::string_view role, std::string_view content);  // the content may hold zero bytes
 
  private:
   friend class Model;
+  std::vector<bitnet_message> get() const;  // views of what is here
+
   std::vector<std::pair<std::string, std::string>> messages_;
 };
 
@@ -170,7 +178,8 @@ class Model {
   std::string detokenize(Tokens tokens, uint32_t flags) const;
   bool is_control(bitnet_token token) const;
   bool is_end(bitnet_token token) const;
-  std::string chat_format(const Conversation& conversation, bool prompt_reply) const;
+  std::string chat_format(const Conversation& conversation, uint32_t flags) const;
+  std::vector<bitnet_token> chat_tokenize(const Conversation& conversation, uint32_t flags) const;
   int64_t session_memory(const SessionOptions& options) const;
 
  private:
@@ -307,5 +316,6 @@ void verify(std::string_view path, Listener* listener);
 std::string version();
 std::string cpu_features();
 std::vector<std::string> isa_names();
+std::vector<std::string> chat_template_names();
 
 }  // namespace bitnet::binding

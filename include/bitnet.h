@@ -152,8 +152,21 @@ typedef enum bitnet_head BITNET_AS_INT {
                               top-k sampling read little more than the screen, 0.34 of the bytes */
 } bitnet_head;
 
-/* How an I2_S tensor of a GGUF file lies, which the file does not say: it is as the CPU that wrote it. */
-typedef enum bitnet_i2s_layout BITNET_AS_INT { BITNET_I2S_X86 = 0, BITNET_I2S_ARM = 1 } bitnet_i2s_layout;
+/* The order of the weights in the I2_S tensors of a GGUF file. The file does not say it: it depends on the CPU and the
+ * build of bitnet.cpp that wrote it. */
+typedef enum bitnet_i2s_layout BITNET_AS_INT {
+  BITNET_I2S_AUTO = 0, /* found out from the weights; x86 where they do not tell, with a warning in the log */
+  BITNET_I2S_X86 = 1,  /* blocks of 128 weights of a row, bytes of weights 32 apart */
+  BITNET_I2S_ARM = 2,  /* blocks of 64 weights of a row, bytes of weights 16 apart */
+  BITNET_I2S_ROWS = 3  /* bytes of one column of four rows: x86 built without ACT_PARALLEL */
+} bitnet_i2s_layout;
+
+/* What the feed-forward network does with its gate. */
+typedef enum bitnet_activation BITNET_AS_INT {
+  BITNET_ACTIVATION_DEFAULT = 0, /* as the file says or its architecture means; a file that leaves it open is refused */
+  BITNET_ACTIVATION_RELU2 = 1,   /* squared ReLU: BitNet b1.58 2B-4T */
+  BITNET_ACTIVATION_SILU = 2     /* 1bitLLM's bitnet_b1_58-large and -3B */
+} bitnet_activation;
 
 typedef struct bitnet_open_options {
   size_t size;                 /* sizeof(bitnet_open_options) */
@@ -166,6 +179,10 @@ typedef struct bitnet_open_options {
   void* progress_user;
   bitnet_log_fn log; /* NULL: nothing is said; used as long as the model lives */
   void* log_user;
+  const char* chat_template;    /* in place of the file's: the name of a known template (see bitnet_chat_template_name),
+                                   Jinja source (whatever contains "{{" or "{%"), or else the path of a file that holds
+                                   it. NULL: the file's own, or the right one where the file's is a known mistake */
+  bitnet_activation activation; /* for files that do not name it */
 } bitnet_open_options;
 
 /* Opens a `.bitnet` file, which is mapped and used as it lies, or a GGUF file (v2, v3) of a BitNet model, which is
@@ -204,6 +221,10 @@ typedef struct bitnet_model_info {
   bitnet_token bos; /* BITNET_NO_TOKEN where there is none */
   bitnet_token eos;
   int has_chat_template;
+  const char* chat_template;        /* Jinja source in use; "" if there is none */
+  const char* chat_template_source; /* "file"; "option"; the name of the known template that stands in for the file's,
+                                       which is a known mistake; "" if there is none */
+  const char* activation;           /* "relu2" or "silu" */
 } bitnet_model_info;
 
 /* Fills in *info, as many members as info->size covers. */
@@ -256,16 +277,36 @@ BITNET_API void bitnet_decoder_free(bitnet_decoder* decoder);
 
 typedef struct bitnet_message {
   const char* role;    /* "system", "user", "assistant", as the model's template knows them; zero-terminated */
-  const char* content; /* zero-terminated */
+  const char* content; /* UTF-8 */
+  size_t length;       /* of the content in bytes; 0: up to its terminating zero byte */
 } bitnet_message;
 
-/* Renders a conversation with the chat template in the model's file; with `prompt_reply`, up to where the assistant's
- * reply begins. Buffer handling as in bitnet_detokenize. Tokenize the result with BITNET_TEXT_SPECIAL; the template
- * itself writes the begin token. Note that `content` is copied as it is: a special token written there is recognised.
- * Thread-safe. Errors: UNSUPPORTED if the model has no template or the template uses a construct that this library does
- * not know (named in bitnet_last_error); ARGUMENT with the template's own message if it refuses the conversation. */
+enum {
+  BITNET_CHAT_REPLY = 1, /* end where the assistant's reply begins */
+  BITNET_CHAT_TRUST = 2  /* control tokens spelt out in contents ("<|eot_id|>") are those tokens. Never for text from
+                            strangers, who could then speak for others */
+};
+
+/* The tokens of a conversation as the model's chat template writes it, for bitnet_generation_start_tokens (with
+ * BITNET_GENERATE_WHOLE) or bitnet_eval. Control tokens are those that the template itself writes; what contents spell
+ * is plain text, also where the template trims or changes it. Added tokens that are not control tokens are recognised
+ * everywhere, as Hugging Face does. Nothing else is added: the template writes the begin token. Buffer handling as in
+ * bitnet_tokenize. Thread-safe. Errors: UNSUPPORTED if the model has no template or the template uses a construct that
+ * this library does not know (named in bitnet_last_error); ARGUMENT with the template's own message if it refuses the
+ * conversation. */
+BITNET_API bitnet_status bitnet_chat_tokenize(const bitnet_model* model, const bitnet_message* messages, size_t count,
+                                              uint32_t flags, bitnet_token* tokens, size_t capacity,
+                                              size_t* token_count);
+
+/* The same as text, to look at or to store. Buffer handling as in bitnet_detokenize. Text does not tell the template's
+ * control tokens from contents that spell one: to compute with it, use bitnet_chat_tokenize. BITNET_CHAT_TRUST changes
+ * nothing here. Errors: as bitnet_chat_tokenize. */
 BITNET_API bitnet_status bitnet_chat_format(const bitnet_model* model, const bitnet_message* messages, size_t count,
-                                            int prompt_reply, char* text, size_t capacity, size_t* length);
+                                            uint32_t flags, char* text, size_t capacity, size_t* length);
+
+/* The names of the known chat templates ("chatml", "llama3", ...), for bitnet_open_options. NULL from index count on;
+ * static. */
+BITNET_API const char* bitnet_chat_template_name(size_t index);
 
 /* ---------------------------------------------------------------- sessions */
 
@@ -285,7 +326,8 @@ typedef enum bitnet_kv BITNET_AS_INT {
 
 typedef struct bitnet_session_options {
   size_t size;      /* sizeof(bitnet_session_options) */
-  uint32_t context; /* tokens it can hold; 0: what the model was trained for. More is allowed, quality fades */
+  uint32_t context; /* tokens it can hold; 0: what the model was trained for, at most 8192. More is allowed; beyond what
+                       it was trained for, quality fades */
   uint32_t threads; /* that compute, the calling one included, at most 512; 0: one per physical core. No more than the
                        CPUs that the creating thread may run on, within its control group's share of CPU time */
   uint32_t batch;   /* tokens computed together in a prompt, at most 4096; 0: 256 */
@@ -508,6 +550,10 @@ typedef struct bitnet_convert_options {
                              for download; such a file is unpacked into memory when it is opened */
   bitnet_progress_fn progress;
   void* progress_user;
+  const char* chat_template;    /* to be stored in place of the input's; as in bitnet_open_options */
+  bitnet_activation activation; /* likewise */
+  bitnet_log_fn log;            /* NULL: nothing is said; used during the call */
+  void* log_user;
 } bitnet_convert_options;
 
 /* Writes a GGUF or `.bitnet` file as `.bitnet`. Works tensor by tensor, in less than 200 MiB besides the largest one.

@@ -261,7 +261,7 @@ std::string Chat::rendered() const {
     return text;
   }
   std::vector<bitnet_message> messages;
-  for (const Message& message : messages_) messages.push_back({message.role.c_str(), message.content.c_str()});
+  for (const Message& message : messages_) messages.push_back({message.role.c_str(), message.content.data(), message.content.size()});
   size_t length = 0;
   const bitnet_status status =
       bitnet_chat_format(model_.get(), messages.data(), messages.size(), 1, nullptr, 0, &length);

@@ -15,7 +15,7 @@ struct Options {
   std::string input, output;
   bitnet_packing packing = BITNET_PACKING_DEFAULT;
   bitnet_head head = BITNET_HEAD_DEFAULT;
-  bitnet_i2s_layout i2s = BITNET_I2S_X86;
+  bitnet_i2s_layout i2s = BITNET_I2S_AUTO;
   bool quantize = false, force = false, quiet = false;
   int zstd = 0;
 };

@@ -133,7 +133,10 @@ std::shared_ptr<const Container> open_tensors(const Options& options) {
               : options.model.head == BITNET_HEAD_Q6       ? HeadType::q6
               : options.model.head == BITNET_HEAD_SCREENED ? HeadType::screened
                                                            : HeadType::f16;
-  open.layout = options.model.i2s == BITNET_I2S_ARM ? I2sLayout::arm : I2sLayout::x86;
+  open.layout = options.model.i2s == BITNET_I2S_ARM    ? I2sLayout::arm
+                : options.model.i2s == BITNET_I2S_ROWS ? I2sLayout::rows
+                : options.model.i2s == BITNET_I2S_X86  ? I2sLayout::x86
+                                                       : I2sLayout::automatic;
   return open_container(model_path(options.model), open);
 }
 

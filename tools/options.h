@@ -26,7 +26,7 @@ struct ModelOptions {
   bool verbose = false;
   bitnet_packing packing = BITNET_PACKING_DEFAULT;
   bitnet_head head = BITNET_HEAD_DEFAULT;
-  bitnet_i2s_layout i2s = BITNET_I2S_X86;
+  bitnet_i2s_layout i2s = BITNET_I2S_AUTO;
 };
 
 // -m and how to read it. With `computes`, also what concerns running it: --isa.

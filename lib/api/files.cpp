@@ -19,7 +19,10 @@ bitnet_status bitnet_convert(const char* input, const char* output, const bitnet
     if (o.zstd_level != 0) result.zstd_level = o.zstd_level;
     result.layout = make_layout(o.i2s);
     result.quantize = o.quantize != 0 ? Quantize::absmean : Quantize::refuse;
+    result.activation = make_activation(o.activation);
+    if (o.chat_template != nullptr) result.chat_template = o.chat_template;
     result.progress = make_progress(o.progress, o.progress_user);
+    result.log = make_log(o.log, o.log_user);
     convert(input, output, result);
   });
 }

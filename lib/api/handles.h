@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "bitnet.h"
 #include "engine/generation.h"
@@ -136,6 +137,11 @@ inline bitnet_status write_text(std::string_view text, char* out, size_t capacit
 inline Progress make_progress(bitnet_progress_fn progress, void* user) {
   if (progress == nullptr) return nullptr;
   return [=](uint64_t done, uint64_t total) { return progress(user, done, total) == 0; };
+}
+
+inline Log make_log(bitnet_log_fn log, void* user) {
+  if (log == nullptr) return nullptr;
+  return [=](bitnet_log_level level, const std::string& message) { log(user, level, message.c_str()); };
 }
 
 SamplerOptions make_sampler_options(const bitnet_sampler_options* options);

@@ -14,15 +14,10 @@ OpenOptions make_open_options(const bitnet_open_options& o) {
       .head = make_head(o.gguf_head),
       .layout = make_layout(o.gguf_i2s),
       .quantize = Quantize::refuse,
+      .activation = make_activation(o.activation),
       .verify_checksums = o.verify != 0,
       .progress = make_progress(o.progress, o.progress_user),
-  };
-}
-
-Log make_log(const bitnet_open_options& o) {
-  if (o.log == nullptr) return nullptr;
-  return [log = o.log, user = o.log_user](bitnet_log_level level, const std::string& message) {
-    log(user, level, message.c_str());
+      .log = make_log(o.log, o.log_user),
   };
 }
 
@@ -57,7 +52,10 @@ bitnet_model* make_model(std::shared_ptr<const Container> container, const bitne
   handle->license = model.license;
   handle->architecture = model.hyper.architecture;
   handle->metadata = read_metadata(*model.container);
-  handle->runtime = std::make_shared<const Runtime>(std::move(model), o.isa != nullptr ? o.isa : "", make_log(o));
+  handle->runtime = std::make_shared<const Runtime>(
+      std::move(model), RuntimeOptions{.isa = o.isa != nullptr ? o.isa : "",
+                                       .chat_template = o.chat_template != nullptr ? o.chat_template : "",
+                                       .log = make_log(o.log, o.log_user)});
   return handle.release();
 }
 
@@ -148,6 +146,9 @@ bitnet_status bitnet_model_get_info(const bitnet_model* handle, bitnet_model_inf
         .bos = model.vocabulary.bos,
         .eos = model.vocabulary.eos,
         .has_chat_template = !model.vocabulary.chat_template.empty(),
+        .chat_template = "",
+        .chat_template_source = "",
+        .activation = h.activation == Activation::silu ? "silu" : "relu2",
     };
     write_info(info, out, "bitnet_model_info");
   });

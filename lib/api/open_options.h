@@ -2,6 +2,8 @@
 // The C API's enums as the format layer's.
 #pragma once
 
+#include <optional>
+
 #include "base/error.h"
 #include "bitnet.h"
 #include "format/container.h"
@@ -36,12 +38,28 @@ inline HeadType make_head(bitnet_head head) {
 
 inline I2sLayout make_layout(bitnet_i2s_layout layout) {
   switch (layout) {
+    case BITNET_I2S_AUTO:
+      return I2sLayout::automatic;
     case BITNET_I2S_X86:
       return I2sLayout::x86;
     case BITNET_I2S_ARM:
       return I2sLayout::arm;
+    case BITNET_I2S_ROWS:
+      return I2sLayout::rows;
   }
   fail(BITNET_ERROR_ARGUMENT, "I2_S layout ", static_cast<int>(layout), " does not exist");
+}
+
+inline std::optional<fb::Activation> make_activation(bitnet_activation activation) {
+  switch (activation) {
+    case BITNET_ACTIVATION_DEFAULT:
+      return std::nullopt;
+    case BITNET_ACTIVATION_RELU2:
+      return fb::Activation::relu2;
+    case BITNET_ACTIVATION_SILU:
+      return fb::Activation::silu;
+  }
+  fail(BITNET_ERROR_ARGUMENT, "activation ", static_cast<int>(activation), " does not exist");
 }
 
 }  // namespace bitnet

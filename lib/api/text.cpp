@@ -19,6 +19,30 @@ void check_token(const Tokenizer& tokenizer, Token token) {
           " is out of range: the vocabulary has ", tokenizer.size());
 }
 
+MarkedText render(const Runtime& runtime, const bitnet_message* messages, size_t count, uint32_t flags) {
+  check_flags(flags, BITNET_CHAT_REPLY | BITNET_CHAT_TRUST);
+  std::vector<ChatMessage> conversation;
+  for (const bitnet_message& message : read_array(messages, count, "messages")) {
+    require_pointer(message.role, "a message's role");
+    require_pointer(message.content, "a message's content");
+    const size_t length = message.length == 0 ? BITNET_NUL_TERMINATED : message.length;
+    conversation.push_back({message.role, read_text(message.content, length, "a message's content")});
+  }
+  const Tokenizer& tokenizer = runtime.tokenizer();
+  const Vocabulary& vocabulary = tokenizer.vocabulary();
+  std::string bos, eos, unknown, padding;
+  auto spelling = [&](Token token, std::string& text) -> std::optional<std::string_view> {
+    if (token == kNoToken) return std::nullopt;
+    return text = tokenizer.piece(token);
+  };
+  return runtime.chat_template().render(conversation,
+                                        {.add_generation_prompt = (flags & BITNET_CHAT_REPLY) != 0,
+                                         .bos_token = spelling(vocabulary.bos, bos),
+                                         .eos_token = spelling(vocabulary.eos, eos),
+                                         .unk_token = spelling(vocabulary.unknown, unknown),
+                                         .pad_token = spelling(vocabulary.padding, padding)});
+}
+
 }  // namespace
 
 bitnet_status bitnet_tokenize(const bitnet_model* model, const char* text, size_t length, uint32_t flags,
@@ -100,29 +124,18 @@ bitnet_status bitnet_decoder_finish(bitnet_decoder* decoder, const char** text, 
 
 void bitnet_decoder_free(bitnet_decoder* decoder) { delete decoder; }
 
-bitnet_status bitnet_chat_format(const bitnet_model* model, const bitnet_message* messages, size_t count,
-                                 int prompt_reply, char* text, size_t capacity, size_t* length) {
+const char* bitnet_chat_template_name(size_t) { return nullptr; }
+
+bitnet_status bitnet_chat_tokenize(const bitnet_model* model, const bitnet_message* messages, size_t count,
+                                   uint32_t flags, bitnet_token* tokens, size_t capacity, size_t* token_count) {
   return guard([&] {
-    const Runtime& runtime = get(model);
-    std::vector<ChatMessage> conversation;
-    for (const bitnet_message& message : read_array(messages, count, "messages")) {
-      require_pointer(message.role, "a message's role");
-      require_pointer(message.content, "a message's content");
-      conversation.push_back({message.role, message.content});
-    }
-    const Tokenizer& tokenizer = runtime.tokenizer();
-    const Vocabulary& vocabulary = tokenizer.vocabulary();
-    std::string bos, eos, unknown, padding;
-    auto spelling = [&](Token token, std::string& text) -> std::optional<std::string_view> {
-      if (token == kNoToken) return std::nullopt;
-      return text = tokenizer.piece(token);
-    };
-    const std::string rendered =
-        runtime.chat_template().render(conversation, {.add_generation_prompt = prompt_reply != 0,
-                                                      .bos_token = spelling(vocabulary.bos, bos),
-                                                      .eos_token = spelling(vocabulary.eos, eos),
-                                                      .unk_token = spelling(vocabulary.unknown, unknown),
-                                                      .pad_token = spelling(vocabulary.padding, padding)});
-    return write_text(rendered, text, capacity, length);
+    const MarkedText rendered = render(get(model), messages, count, flags);
+    const auto all = get(model).tokenizer().encode(rendered.text, {.special = true});
+    return write_array(std::span<const Token>(all), tokens, capacity, token_count);
   });
+}
+
+bitnet_status bitnet_chat_format(const bitnet_model* model, const bitnet_message* messages, size_t count,
+                                 uint32_t flags, char* text, size_t capacity, size_t* length) {
+  return guard([&] { return write_text(render(get(model), messages, count, flags).text, text, capacity, length); });
 }

@@ -22,8 +22,8 @@ const Kernels* choose_kernels(const std::string& asked) {
 
 }  // namespace
 
-Runtime::Runtime(Model model, const std::string& isa, Log log)
-    : model_(std::move(model)), kernels_(choose_kernels(isa)), log_(std::move(log)) {
+Runtime::Runtime(Model model, RuntimeOptions options)
+    : model_(std::move(model)), kernels_(choose_kernels(options.isa)), log_(std::move(options.log)) {
   for (const Layer& layer : model_.layers) {
     require(layer.q.packing == layer.k.packing && layer.q.packing == layer.v.packing &&
                 layer.gate.packing == layer.up.packing,

@@ -2,11 +2,11 @@
 // An open model with what all its sessions share: kernels, tokenizer, chat template, log.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 
+#include "base/log.h"
 #include "bitnet.h"
 #include "kernels.h"
 #include "model/model.h"
@@ -15,12 +15,16 @@
 
 namespace bitnet {
 
-using Log = std::function<void(bitnet_log_level, const std::string&)>;
+struct RuntimeOptions {
+  std::string isa = {};            // name of a kernel set; empty for $BITNET_ISA or else the fastest
+  std::string chat_template = {};  // as bitnet_open_options has it; empty for the model's own
+  Log log = {};
+};
 
 class Runtime {
  public:
-  // isa: name of a kernel set; empty for $BITNET_ISA or else the fastest. Throws Error if the CPU lacks it.
-  Runtime(Model model, const std::string& isa, Log log);
+  // Throws Error if the CPU lacks the kernel set.
+  Runtime(Model model, RuntimeOptions options);
 
   const Model& model() const { return model_; }
   const Kernels& kernels() const { return *kernels_; }

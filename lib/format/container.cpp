@@ -244,7 +244,7 @@ class MemorySink final : public Sink {
 
 void read_gguf(std::span<const std::byte> file, const OpenOptions& options, Container::Parts& parts) {
   const bool mapped = !parts.file.empty();
-  const auto source = open_gguf_source(file, {options.layout, options.quantize, mapped});
+  const auto source = open_gguf_source(file, {options.layout, options.quantize, mapped, options.activation, options.log});
   MemorySink sink;
   parts.metadata = pack_metadata(convert_model(*source, {options.packing, options.head}, sink, options.progress));
   parts.owned = std::move(sink.owned());

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 
 #include "base/buffer.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "format/layout.h"
 #include "model_generated.h"
@@ -30,8 +32,8 @@ enum class HeadType : uint8_t {
 // From some vocabulary on a screen pays: below it the head is a small part of a model.
 constexpr HeadType default_head(uint32_t vocabulary) { return vocabulary < 16384 ? HeadType::f16 : HeadType::screened; }
 
-// A GGUF file does not say which machine's I2_S it holds.
-enum class I2sLayout : uint8_t { x86, arm };
+// The order of weights in a GGUF file's I2_S tensors, which the file does not say (see bitnet_i2s_layout).
+enum class I2sLayout : uint8_t { automatic, x86, arm, rows };
 
 // What to make of ternary matrices that come as numbers other than -s, 0 and s.
 enum class Quantize : uint8_t {
@@ -43,11 +45,13 @@ struct OpenOptions {
   // How a GGUF file is converted in memory. A .bitnet file is what it is.
   Packing packing = Packing::i2;
   HeadType head = HeadType::f16;
-  I2sLayout layout = I2sLayout::x86;
+  I2sLayout layout = I2sLayout::automatic;
   Quantize quantize = Quantize::refuse;
 
+  std::optional<fb::Activation> activation = {};  // of a file that does not name it
   bool verify_checksums = false;  // of a .bitnet file's tensors; its metadata is always verified
   Progress progress = {};
+  Log log = {};
 };
 
 struct Tensor {

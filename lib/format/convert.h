@@ -17,9 +17,12 @@ struct ConvertOptions {
   std::optional<int> zstd_level = {};  // compress the tensors, for a smaller download that takes longer to open
   std::string name = {};               // of the model, instead of the source's own
 
-  I2sLayout layout = I2sLayout::x86;     // of a GGUF file
+  I2sLayout layout = I2sLayout::automatic;  // of a GGUF file
   Quantize quantize = Quantize::refuse;  // of a GGUF file
+  std::optional<fb::Activation> activation = {};  // of a file that does not name it
+  std::string chat_template = {};                 // as bitnet_open_options has it; empty for the source's own
   Progress progress = {};
+  Log log = {};
 };
 
 // Holds a few tens of MiB at a time, whatever the model's size. Until all is written nothing appears under `out`.

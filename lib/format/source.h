@@ -42,9 +42,11 @@ class Source {
 };
 
 struct GgufSourceOptions {
-  I2sLayout layout = I2sLayout::x86;
+  I2sLayout layout = I2sLayout::automatic;
   Quantize quantize = Quantize::refuse;
   bool mapped = false;  // the file is a mapping whose pages can be dropped
+  std::optional<fb::Activation> activation = {};
+  Log log = {};
 };
 std::unique_ptr<Source> open_gguf_source(std::span<const std::byte> file, const GgufSourceOptions& options);
 std::unique_ptr<Source> open_container_source(std::shared_ptr<const Container> container);

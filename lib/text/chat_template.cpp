@@ -17,7 +17,7 @@ ChatTemplate::ChatTemplate(std::string_view source) : program_(new Program{jinja
 ChatTemplate::~ChatTemplate() = default;
 
 // The variables that Hugging Face's apply_chat_template gives; no tools and no documents.
-std::string ChatTemplate::render(std::span<const ChatMessage> messages, const ChatVariables& variables) const {
+MarkedText ChatTemplate::render(std::span<const ChatMessage> messages, const ChatVariables& variables) const {
   jinja::List list;
   for (const ChatMessage& message : messages) {
     list.push_back(jinja::Dict{{"role", message.role}, {"content", message.content}});
@@ -33,7 +33,7 @@ std::string ChatTemplate::render(std::span<const ChatMessage> messages, const Ch
   define("eos_token", variables.eos_token);
   define("unk_token", variables.unk_token);
   define("pad_token", variables.pad_token);
-  return jinja::render(program_->block, std::move(dict));
+  return {jinja::render(program_->block, std::move(dict)), {}};
 }
 
 }  // namespace bitnet

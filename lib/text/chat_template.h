@@ -7,13 +7,12 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
+
+#include "text/marked_text.h"
 
 namespace bitnet {
 
-// The template sees the content as it is. Where the content comes from someone who must not write special tokens
-// ("<|eot_id|>"), it is for the caller to look for them first: the rendered text does not tell them apart.
 struct ChatMessage {
   std::string_view role;
   std::string_view content;
@@ -34,7 +33,7 @@ class ChatTemplate {
 
   // Any number of threads may render at once. BITNET_ERROR_ARGUMENT if the template rejects the conversation (its
   // raise_exception), BITNET_ERROR_FORMAT if it goes wrong, BITNET_ERROR_UNSUPPORTED if it takes too much work.
-  std::string render(std::span<const ChatMessage> messages, const ChatVariables& variables) const;
+  MarkedText render(std::span<const ChatMessage> messages, const ChatVariables& variables) const;
 
  private:
   struct Program;

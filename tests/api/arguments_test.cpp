@@ -197,7 +197,7 @@ TEST_F(Arguments, AnUnknownIsaIsRefusedByName) {
 }
 
 TEST_F(Arguments, AModelWithoutChatTemplateSaysSo) {
-  const bitnet_message message = {"user", "Hello"};
+  const bitnet_message message = {"user", "Hello", 0};
   size_t length = 0;
   EXPECT_EQ(bitnet_chat_format(model.get(), &message, 1, 1, nullptr, 0, &length), BITNET_ERROR_UNSUPPORTED);
   EXPECT_NE(std::string(bitnet_last_error()).find("chat template"), std::string::npos);

@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   bitnet::OpenOptions options;
   if (choice & 1) options.packing = bitnet::Packing::t5;
   if (choice & 2) options.head = bitnet::HeadType::int8;
-  if (choice & 4) options.layout = bitnet::I2sLayout::arm;
+  options.layout = static_cast<bitnet::I2sLayout>(choice >> 2 & 3);
   if (choice & 8) options.quantize = bitnet::Quantize::absmean;
   try {
     bitnet::load_model(bitnet::open_container(std::as_bytes(std::span(data, size - 1)), options));

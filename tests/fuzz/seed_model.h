@@ -28,7 +28,7 @@ inline std::unique_ptr<bitnet::Session> seed_session(bitnet::KvType kv) {
   alignas(64) static std::byte memory[1 << 16];
   std::memcpy(memory, file.data(), std::min(file.size(), sizeof memory));
   const auto container = bitnet::open_container(std::span<const std::byte>(memory).first(file.size()));
-  const auto runtime = std::make_shared<const bitnet::Runtime>(bitnet::load_model(container), "", nullptr);
+  const auto runtime = std::make_shared<const bitnet::Runtime>(bitnet::load_model(container), bitnet::RuntimeOptions{});
   auto session =
       std::make_unique<bitnet::Session>(runtime, bitnet::SessionOptions{.context = 32, .threads = 1, .kv = kv});
   const bitnet::Token tokens[] = {1, 2, 3};

@@ -15,7 +15,7 @@ namespace bitnet {
 namespace {
 
 std::string render(const std::string& source, const std::vector<ChatMessage>& messages = {}) {
-  return ChatTemplate(source).render(messages, {.bos_token = "<s>", .eos_token = "</s>"});
+  return ChatTemplate(source).render(messages, {.bos_token = "<s>", .eos_token = "</s>"}).text;
 }
 
 template <typename Body>
@@ -48,7 +48,7 @@ TEST(ChatTemplateOracle, RendersAsJinjaDoes) {
     ChatVariables variables{.add_generation_prompt = sample.at("add_generation_prompt"),
                             .bos_token = sample.at("bos_token").get_ref<const std::string&>(),
                             .eos_token = sample.at("eos_token").get_ref<const std::string&>()};
-    const auto run = [&] { return ChatTemplate(source).render(messages, variables); };
+    const auto run = [&] { return ChatTemplate(source).render(messages, variables).text; };
     if (sample.contains("error")) {
       EXPECT_NE(error_of(run).status(), BITNET_OK) << source << "\nJinja2: " << sample["error"];
     } else {
