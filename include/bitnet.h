@@ -4,8 +4,8 @@
  *
  * This header is the manual. The smallest use:
  *
- *     bitnet_model* model;
- *     bitnet_session* session;
+ *     bitnet_model* model = NULL;
+ *     bitnet_session* session = NULL;
  *     if (bitnet_open("model.bitnet", NULL, &model) != BITNET_OK) { puts(bitnet_last_error()); return 1; }
  *     if (bitnet_session_create(model, NULL, &session) == BITNET_OK)
  *       bitnet_generate(session, "Once upon a time", BITNET_NUL_TERMINATED, NULL, print_piece, NULL);
