@@ -310,7 +310,7 @@ void read_eos(const Metadata& in, fb::TokenizerT& out, int32_t otherwise) {
   constexpr std::string_view kKey = "tokenizer.ggml.eos_token_id";
   const size_t tokens = out.ends.size();
   const GgufValue* const value = in.find(kKey);
-  if (value == nullptr || value->kind != GgufKind::array || whole_number(*value)) {
+  if (value == nullptr || value->kind != GgufKind::array || whole_number(*value) || is_no_token(*value)) {
     out.eos = read_special(in, kKey, tokens, otherwise);
     return;
   }
