@@ -16,7 +16,8 @@ struct Options {
   bitnet_packing packing = BITNET_PACKING_DEFAULT;
   bitnet_head head = BITNET_HEAD_DEFAULT;
   bitnet_i2s_layout i2s = BITNET_I2S_AUTO;
-  bool quantize = false, force = false, quiet = false;
+  bitnet_activation activation = BITNET_ACTIVATION_DEFAULT;
+  bool quantize = false, force = false, quiet = false, verbose = false;
   int zstd = 0;
 };
 
@@ -29,10 +30,13 @@ void convert(const Options& options) {
   convert.packing = options.packing;
   convert.head = options.head;
   convert.i2s = options.i2s;
+  convert.activation = options.activation;
   convert.quantize = options.quantize;
   convert.zstd_level = options.zstd;
   convert.progress = ProgressBar::callback;
   convert.progress_user = &bar;
+  convert.log = options.quiet ? nullptr : log_line;
+  convert.log_user = options.verbose ? &bar : nullptr;
   check(bitnet_convert(options.input.c_str(), options.output.c_str(), &convert));
   bar.clear();
   if (options.quiet) return;
@@ -55,6 +59,7 @@ void add_convert(CLI::App& program) {
   add_packing_option(*command, options->packing);
   add_head_option(*command, options->head);
   add_i2s_option(*command, options->i2s);
+  add_activation_option(*command, options->activation);
   command
       ->add_flag("--zstd{9}", options->zstd,
                  "Compress for download, at a level from 1 to 19 (9); such a file opens slowly")
@@ -63,6 +68,7 @@ void add_convert(CLI::App& program) {
                     "Make weights ternary that are not yet (scale: mean |w|); otherwise they are refused");
   command->add_flag("--force", options->force, "Replace OUTPUT if it exists");
   command->add_flag("-q,--quiet", options->quiet, "Say nothing but errors");
+  command->add_flag("-v,--verbose", options->verbose, "Say what the library decides");
   command->footer(
       "OUTPUT appears under its name only when it is complete.\n\n"
       "Examples:\n"

@@ -73,6 +73,7 @@ Rows summary(const bitnet_model* model, const Facts& facts) {
       {"begin token", token_text(model, info.bos)},
       {"end token", token_text(model, info.eos)},
       {"chat template", info.has_chat_template ? "yes" : "no: it continues text"},
+      {"activation", info.activation},
       {"packing", info.packing},
       {"head", info.head},
       {"file", bytes_text(info.file_bytes)},
@@ -116,6 +117,7 @@ Json as_json(const Facts& facts) {
           {"bos", optional_token(info.bos)},
           {"eos", optional_token(info.eos)},
           {"chat_template", info.has_chat_template != 0},
+          {"activation", info.activation},
           {"packing", info.packing},
           {"head", info.head},
           {"isa", info.isa},
@@ -137,6 +139,9 @@ std::shared_ptr<const Container> open_tensors(const Options& options) {
                 : options.model.i2s == BITNET_I2S_ROWS ? I2sLayout::rows
                 : options.model.i2s == BITNET_I2S_X86  ? I2sLayout::x86
                                                        : I2sLayout::automatic;
+  open.activation = options.model.activation == BITNET_ACTIVATION_RELU2  ? std::optional(fb::Activation::relu2)
+                    : options.model.activation == BITNET_ACTIVATION_SILU ? std::optional(fb::Activation::silu)
+                                                                         : std::nullopt;
   return open_container(model_path(options.model), open);
 }
 

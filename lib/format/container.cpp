@@ -13,6 +13,7 @@
 #include "base/parallel.h"
 #include "format/converter.h"
 #include "format/header.h"
+#include "format/open_questions.h"
 #include "format/source.h"
 #include "format/zstd.h"
 
@@ -204,6 +205,9 @@ void read_bitnet(std::span<const std::byte> file, const OpenOptions& options, Co
   const FileHeader header = read_header(file);
   parts.metadata = read_metadata(file, header);
   verify_metadata(parts.metadata);
+  if (fb::ModelT settled; settle(*fb::GetModel(parts.metadata.data()), options.activation, options.log, settled)) {
+    parts.metadata = pack_metadata(settled);
+  }
   const fb::Model& model = *fb::GetModel(parts.metadata.data());
   place_tensors(file, model, options, parts);
   check_overlap(header, model);

@@ -41,6 +41,8 @@ ConverterOptions form_of(const Container& container) {
 uint64_t convert_bitnet(const std::string& in, const std::string& out, const ConvertOptions& options) {
   OpenOptions open;
   open.verify_checksums = true;
+  open.activation = options.activation;
+  open.log = options.log;
   const auto container = open_container(in, open);
   ConverterOptions form = form_of(*container);
   form.packing = options.packing.value_or(form.packing);
