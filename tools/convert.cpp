@@ -19,6 +19,7 @@ struct Options {
   bitnet_activation activation = BITNET_ACTIVATION_DEFAULT;
   bool quantize = false, force = false, quiet = false, verbose = false;
   int zstd = 0;
+  std::string chat_template;
 };
 
 void convert(const Options& options) {
@@ -33,6 +34,8 @@ void convert(const Options& options) {
   convert.activation = options.activation;
   convert.quantize = options.quantize;
   convert.zstd_level = options.zstd;
+  convert.chat_template = options.chat_template.empty() ? nullptr : options.chat_template.c_str();
+  convert.log = options.quiet ? nullptr : log_line;
   convert.progress = ProgressBar::callback;
   convert.progress_user = &bar;
   convert.log = options.quiet ? nullptr : log_line;
@@ -66,6 +69,7 @@ void add_convert(CLI::App& program) {
       ->option_text("[=LEVEL]");
   command->add_flag("--quantize", options->quantize,
                     "Make weights ternary that are not yet (scale: mean |w|); otherwise they are refused");
+  add_chat_template_options(*command, options->chat_template);
   command->add_flag("--force", options->force, "Replace OUTPUT if it exists");
   command->add_flag("-q,--quiet", options->quiet, "Say nothing but errors");
   command->add_flag("-v,--verbose", options->verbose, "Say what the library decides");
