@@ -127,16 +127,18 @@ void drop_pages(std::span<const std::byte> range) {
   if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
-OutputFile::OutputFile(const std::string& path) : path_(path), target_(resolve(path)) {
+OutputFile::OutputFile(const std::string& path) : path_(path) {
   require(!path.empty(), BITNET_ERROR_IO, "the name of the file to write is empty");
   struct stat old;
-  const bool exists = stat(target_.c_str(), &old) == 0;
+  // This also asks the system whether links may be followed here: not those of strangers in a folder like /tmp.
+  const bool exists = stat(path.c_str(), &old) == 0;
   if (exists) {
     require(S_ISREG(old.st_mode), BITNET_ERROR_IO, "cannot write ", path,
             S_ISDIR(old.st_mode) ? ": it is a directory" : ": it exists and is not a regular file");
   } else if (errno != ENOENT) {
     fail_errno("write", 0);
   }
+  target_ = resolve(path);
   const std::string directory = directory_of(target_);
   require(exists || !target_.ends_with('/'), BITNET_ERROR_IO, "cannot write ", path, ": a file's name does not end in /");
   do {

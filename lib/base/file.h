@@ -67,8 +67,8 @@ class OutputFile {
  private:
   [[noreturn]] void fail_errno(const char* action, uint64_t needed) const;
 
-  const std::string path_;    // as asked for
-  const std::string target_;  // what it points to
+  const std::string path_;  // as asked for
+  std::string target_;      // what it points to
   std::string temporary_;
   int fd_ = -1;
 };
