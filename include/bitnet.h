@@ -106,9 +106,12 @@ BITNET_API const char* bitnet_version_string(void); /* "0.1.0"; static */
 BITNET_API const char* bitnet_cpu_features(void);
 
 /* The kernel sets that this CPU can run, fastest first: "avx512", ..., "scalar". NULL from index count on; static.
- * "amx": Linux lets a process use AMX that asks for it; the library does, where the CPU has it, when it first looks for
- * kernels. Stacks for signal handlers must then hold getauxval(AT_MINSIGSTKSZ) bytes, or sigaltstack() refuses them; if
- * one that a thread has is smaller, AMX is not used. */
+ * "amx": on Linux a process must request AMX before it uses it. Listing names requests nothing. bitnet_open requests
+ * AMX if it is going to use this set: where the CPU has AMX, and neither `isa` nor BITNET_ISA names another set. The
+ * grant is for the whole process and cannot be given back. From then on a stack for signal handlers must hold
+ * getauxval(AT_MINSIGSTKSZ) bytes, or sigaltstack() refuses it. If a thread already has a smaller one, Linux refuses
+ * the request, and the next set is used. A host that cannot have this names another set: BITNET_ISA=avx512vnni in the
+ * environment, or `isa` in bitnet_open_options. */
 BITNET_API const char* bitnet_isa_name(size_t index);
 
 /* ------------------------------------------------------------------ models */
@@ -203,7 +206,7 @@ typedef struct bitnet_model_info {
   const char* license;
   const char* architecture; /* "bitnet-b1.58", "bitnet-25" or "bitnet" */
   const char* isa;          /* kernel set in use */
-  const char* packing;      /* "i2" or "t5"; "mixed" */
+  const char* packing;      /* "i2" or "t5" */
   const char* head;         /* "f16", "int8", "q6" or "screened" */
   uint64_t parameters;      /* number of weights, embedding included, a tied head not counted again */
   uint64_t ternary_parameters;
@@ -348,8 +351,7 @@ BITNET_API bitnet_status bitnet_session_memory(const bitnet_model* model, const 
 
 /* Makes an empty session. It allocates all the memory that bitnet_session_memory states, so that evaluation cannot run
  * out of it. It starts its threads now; they sleep when there is nothing to do.
- * Errors: ARGUMENT (counts out of range), UNSUPPORTED (an int8 or int16 KV cache for heads that are too long),
- * MEMORY. */
+ * Errors: ARGUMENT (counts out of range), MEMORY (the message says how much was needed). */
 BITNET_API bitnet_status bitnet_session_create(bitnet_model* model, const bitnet_session_options* options,
                                                bitnet_session** session);
 BITNET_API void bitnet_session_free(bitnet_session* session);
@@ -467,7 +469,8 @@ BITNET_API void bitnet_sampler_reseed(bitnet_sampler* sampler, uint64_t seed);
  * evaluated. Errors: ARGUMENT if the session has no logits. */
 BITNET_API bitnet_status bitnet_sample(bitnet_sampler* sampler, bitnet_session* session, bitnet_token* token);
 
-/* The same from `count` logits of your own. Penalties count the tokens in `recent`, the newest last. */
+/* The same from `count` logits of your own. Penalties count the tokens in `recent`, the newest last. Computes with
+ * $BITNET_ISA, or else with the fastest kernel set but AMX. Errors: UNSUPPORTED if that set is not available. */
 BITNET_API bitnet_status bitnet_sample_logits(bitnet_sampler* sampler, const float* logits, size_t count,
                                               const bitnet_token* recent, size_t recent_count, bitnet_token* token);
 

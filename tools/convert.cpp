@@ -24,6 +24,9 @@ struct Options {
 
 void convert(const Options& options) {
   require_writable(options.output, options.force);
+  // Now, since OUTPUT may be INPUT.
+  std::error_code ignored;
+  const uint64_t before = std::filesystem::file_size(options.input, ignored);
   const Stopwatch time;
   ProgressBar bar("converting");
   bitnet_convert_options convert = {};
@@ -45,7 +48,7 @@ void convert(const Options& options) {
   if (options.quiet) return;
 
   const double seconds = time.seconds();
-  const uint64_t before = std::filesystem::file_size(options.input), after = std::filesystem::file_size(options.output);
+  const uint64_t after = std::filesystem::file_size(options.output);
   write_out(formatted("%s: %s from %s (%.0f%%) in %s, %s/s\n", options.output.c_str(), bytes_text(after).c_str(),
                       bytes_text(before).c_str(), 100.0 * static_cast<double>(after) / static_cast<double>(before),
                       duration_text(seconds).c_str(),

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "commands.h"
+#include "engine/session.h"
 #include "format/container.h"
 #include "options.h"
 #include "terminal.h"
@@ -26,13 +27,15 @@ using Rows = std::vector<std::pair<std::string, std::string>>;
 
 struct Facts {
   bitnet_model_info info;
-  uint64_t session_bytes;       // of a session with default options
+  uint32_t session_context;     // of a session with default options
+  uint64_t session_bytes;       // likewise
   uint64_t session_int8_bytes;  // of one with an int8 KV cache
   Rows metadata;
 };
 
 Facts facts_of(const bitnet_model* model) {
-  Facts facts = {model_info(model), 0, 0, {}};
+  Facts facts = {model_info(model), 0, 0, 0, {}};
+  facts.session_context = default_context(facts.info.context);
   check(bitnet_session_memory(model, nullptr, &facts.session_bytes));
   bitnet_session_options int8 = {};
   int8.size = sizeof int8;
@@ -86,7 +89,7 @@ Rows summary(const bitnet_model* model, const Facts& facts) {
       {"head", info.head},
       {"file", bytes_text(info.file_bytes)},
       {"memory", bytes_text(info.resident_bytes) + formatted(" for weights (%.2f bits each), ", bits) +
-                     bytes_text(facts.session_bytes) + formatted(" for a session of %u tokens", info.context) + ", " +
+                     bytes_text(facts.session_bytes) + formatted(" for a session of %u tokens", facts.session_context) + ", " +
                      bytes_text(facts.session_int8_bytes) + " with --kv int8"},
       {"kernels", info.isa},
   };
@@ -133,6 +136,7 @@ Json as_json(const Facts& facts) {
           {"isa", info.isa},
           {"file_bytes", info.file_bytes},
           {"resident_bytes", info.resident_bytes},
+          {"session_context", facts.session_context},
           {"session_bytes", facts.session_bytes},
           {"session_int8_bytes", facts.session_int8_bytes},
           {"metadata", metadata}};

@@ -178,7 +178,11 @@ Session make_session(bitnet_model* model, uint32_t context, const SessionOptions
   options.abort = asked_to_stop;
   bitnet_session* session = nullptr;
   const InterruptsBlocked for_its_threads;
-  check(bitnet_session_create(model, &options, &session));
+  const bitnet_status status = bitnet_session_create(model, &options, &session);
+  if (status == BITNET_ERROR_MEMORY) {
+    throw Stop(kFailure, std::string(bitnet_last_error()) + " (here: -c N, --kv int8, -t N)");
+  }
+  check(status);
   return Session(session);
 }
 
