@@ -75,12 +75,13 @@ class Buffer {
 
 // A token, which item `index` of a parameter is.
 bool read_token(PyObject* item, const char* name, Py_ssize_t index, std::vector<bitnet_token>* tokens) {
-  if (!PyIndex_Check(item)) {
-    PyErr_Format(PyExc_TypeError, "%s[%zd] must be int, not %s", name, index, Py_TYPE(item)->tp_name);
+  PyObject* number = PyNumber_Index(item);
+  if (number == nullptr) {
+    if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+      PyErr_Format(PyExc_TypeError, "%s[%zd] must be int, not %s", name, index, Py_TYPE(item)->tp_name);
+    }
     return false;
   }
-  PyObject* number = PyNumber_Index(item);
-  if (number == nullptr) return false;
   int overflow = 0;
   const long value = PyLong_AsLongAndOverflow(number, &overflow);
   if (overflow != 0 || value != static_cast<bitnet_token>(value)) {

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Tuple, Union
 
 from . import _check, _native
@@ -73,9 +73,7 @@ def _message(message: Any, where: str) -> tuple[bytes, bytes]:
 def conversation(messages: Any) -> Any:
     if isinstance(messages, Mapping):
         raise TypeError("messages must be a list of messages, not a single one")
-    if _check.is_text(messages) or not isinstance(messages, Iterable):
-        _check.wrong_type("messages", "a list of messages", messages)
     native = _native.Conversation()
-    for i, message in enumerate(messages):
+    for i, message in enumerate(_check.items(messages, "messages", "a list of messages")):
         native.add(*_message(message, f"messages[{i}]"))
     return native

@@ -8,7 +8,7 @@ import math
 import numbers
 import operator
 import os
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from typing import Any, Callable, NoReturn, Type, TypeVar
 
 from ._errors import ArgumentError
@@ -31,17 +31,22 @@ def instance(value: Any, of: Type[T], what: str) -> T:
     return value
 
 
+def is_bool(value: Any) -> bool:
+    """Also NumPy's, which this must not import."""
+    return isinstance(value, bool) or type(value).__module__ == "numpy" and type(value).__name__ in ("bool", "bool_")
+
+
 def boolean(value: Any, what: str) -> bool:
     """None is False."""
     if value is None:
         return False
-    if isinstance(value, bool) or type(value).__module__ == "numpy" and type(value).__name__ in ("bool", "bool_"):
-        return bool(value)
-    wrong_type(what, "bool", value)
+    if not is_bool(value):
+        wrong_type(what, "bool", value)
+    return bool(value)
 
 
 def integer(value: Any, what: str, least: int, most: int) -> int:
-    if isinstance(value, bool):
+    if is_bool(value):
         wrong_type(what, "int", value)
     try:
         number = operator.index(value)
@@ -69,7 +74,7 @@ def real(value: Any, what: str) -> float:
     """None is 0."""
     if value is None:
         return 0.0
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if is_bool(value) or not isinstance(value, numbers.Real):
         wrong_type(what, "float", value)
     try:
         number = float(value)
@@ -90,13 +95,17 @@ def choice(choices: Mapping[Any, int], value: Any, what: str) -> int:
     return choices[value]
 
 
+def not_unicode(what: str, error: UnicodeEncodeError) -> ArgumentError:
+    return ArgumentError(f"{what} is no Unicode text: it has half a surrogate pair at {error.start}")
+
+
 def string(value: Any, what: str) -> bytes:
     if not isinstance(value, str):
         wrong_type(what, "str", value)
     try:
         return value.encode()
     except UnicodeEncodeError as error:
-        raise ArgumentError(f"{what} is no Unicode text: it has half a surrogate pair at {error.start}") from None
+        raise not_unicode(what, error) from None
 
 
 def is_text(value: Any) -> bool:
@@ -112,27 +121,32 @@ def text(value: Any, what: str) -> Any:
     return value
 
 
-def buffer(value: Any, what: str, wanted: str = "bytes or another buffer") -> Any:
+def buffer(value: Any, what: str, wanted: str = "bytes or another contiguous buffer") -> Any:
     """The native module looks at what is in it."""
     try:
-        memoryview(value).release()
+        with memoryview(value) as view:
+            good = view.c_contiguous and "O" not in view.format
     except (TypeError, ValueError, BufferError):
+        good = False
+    if not good:
         wrong_type(what, wanted, value)
     return value
 
 
-def tokens(value: Any, what: str) -> Any:
-    """Any ints in order; the native module looks at each of them."""
-    if is_text(value) or isinstance(value, (Mapping, Set)) or not hasattr(value, "__iter__"):
-        wrong_type(what, "a sequence of int", value)
-    return value
+def items(value: Any, what: str, wanted: str) -> Any:
+    """What can be iterated over, in an order, and is no text."""
+    if not is_text(value) and not isinstance(value, (Mapping, Set)):
+        try:
+            iter(value)
+            return value
+        except TypeError:
+            pass
+    wrong_type(what, wanted, value)
 
 
-def prompt(value: Any, what: str) -> Any:
-    """Tokens, where a text would do as well."""
-    if isinstance(value, (Mapping, Set)) or not hasattr(value, "__iter__"):
-        wrong_type(what, "str, bytes or a sequence of int", value)
-    return value
+def tokens(value: Any, what: str, wanted: str = "a sequence of int") -> Any:
+    """The native module looks at each of them."""
+    return items(value, what, wanted)
 
 
 def path(value: Any, what: str) -> bytes:
@@ -162,7 +176,10 @@ def chat_template(value: Any) -> bytes:
         raise ArgumentError(f"{what} is empty; None stands for the file's own")
     if "\0" in value:
         raise ArgumentError(f"{what} contains a zero byte")
-    return value.encode(errors="surrogateescape")
+    try:
+        return value.encode(errors="surrogateescape")  # as names of files have
+    except UnicodeEncodeError as error:
+        raise not_unicode(what, error) from None
 
 
 def callback(value: Any, what: str) -> Callable[..., Any] | None:
@@ -176,10 +193,8 @@ def texts(value: Any, what: str) -> list[bytes]:
     if value is None:
         return []
     if isinstance(value, str):
-        value = (value,)
-    elif isinstance(value, (bytes, bytearray, memoryview, Mapping)) or not isinstance(value, Iterable):
-        wrong_type(what, "str or an iterable of str", value)
-    return [string(item, f"{what}[{i}]") for i, item in enumerate(value)]
+        return [string(value, what)]
+    return [string(item, f"{what}[{i}]") for i, item in enumerate(items(value, what, "str or a list of str"))]
 
 
 def biases(value: Any, what: str) -> list[tuple[int, float]]:
@@ -197,10 +212,8 @@ def biases(value: Any, what: str) -> list[tuple[int, float]]:
 
 
 def pairs(value: Any, what: str, wanted: str) -> list[tuple[Any, Any]]:
-    if is_text(value) or isinstance(value, Mapping) or not isinstance(value, Iterable):
-        wrong_type(what, f"an iterable of {wanted}", value)
     result = []
-    for i, item in enumerate(value):
+    for i, item in enumerate(items(value, what, f"a list of {wanted}")):
         if not isinstance(item, (tuple, list)) or len(item) != 2:
             wrong_type(f"{what}[{i}]", wanted, item)
         result.append((item[0], item[1]))

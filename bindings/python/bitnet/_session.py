@@ -198,7 +198,7 @@ class Session(Closeable):
              "presence_penalty": presence_penalty, "penalty_window": penalty_window, "logit_bias": logit_bias}))
         if _check.is_text(prompt):
             return Generation(self, self._native.generate(_check.text(prompt, "prompt"), options))
-        return Generation(self, self._native.generate_tokens(_check.prompt(prompt, "prompt"), options))
+        return Generation(self, self._native.generate_tokens(_check.tokens(prompt, "prompt", "str, bytes or a sequence of int"), options))
 
     def chat(self, messages: Iterable[Message], *, trust: bool | None = False, max_tokens: int | None = 0,
              stop: str | Iterable[str] | None = (), special_output: bool | None = False, ignore_end: bool | None = False,
