@@ -20,9 +20,12 @@ bitnet_status bitnet_convert(const char* input, const char* output, const bitnet
     result.layout = make_layout(o.i2s);
     result.quantize = o.quantize != 0 ? Quantize::absmean : Quantize::refuse;
     result.activation = make_activation(o.activation);
-    if (o.chat_template != nullptr) result.chat_template = o.chat_template;
     result.progress = make_progress(o.progress, o.progress_user);
     result.log = make_log(o.log, o.log_user);
+    if (o.chat_template != nullptr && *o.chat_template != '\0') {
+      result.chat_template = read_chat_template(o.chat_template, result.log);
+      check_chat_template(o.chat_template, result.chat_template);
+    }
     convert(input, output, result);
   });
 }

@@ -122,6 +122,7 @@ bitnet_status bitnet_model_get_info(const bitnet_model* handle, bitnet_model_inf
     require_pointer(handle, "model");
     const Model& model = handle->runtime->model();
     const HyperParameters& h = model.hyper;
+    const ChatTemplateChoice& chat = handle->runtime->chat_template_choice();
     const uint64_t ternary = ternary_parameters(model);
     const bitnet_model_info info = {
         .size = sizeof info,
@@ -145,9 +146,9 @@ bitnet_status bitnet_model_get_info(const bitnet_model* handle, bitnet_model_inf
         .head_dim = h.head_dim,
         .bos = model.vocabulary.bos,
         .eos = model.vocabulary.eos,
-        .has_chat_template = !model.vocabulary.chat_template.empty(),
-        .chat_template = "",
-        .chat_template_source = "",
+        .has_chat_template = !chat.source.empty(),
+        .chat_template = chat.source.c_str(),
+        .chat_template_source = chat.origin.c_str(),
         .activation = h.activation == Activation::silu ? "silu" : "relu2",
     };
     write_info(info, out, "bitnet_model_info");

@@ -30,6 +30,8 @@ Runtime::Runtime(Model model, RuntimeOptions options)
             BITNET_ERROR_UNSUPPORTED, "matrices that multiply the same activations are packed differently");
   }
   this->log(BITNET_LOG_INFO, std::string("kernels: ") + kernels_->name);
+  chat_template_choice_ = choose_chat_template(options.chat_template, model_.vocabulary, log_);
+  if (!options.chat_template.empty()) check_chat_template(options.chat_template, chat_template_choice_.source);
 }
 
 const Tokenizer& Runtime::tokenizer() const {
@@ -40,10 +42,16 @@ const Tokenizer& Runtime::tokenizer() const {
 
 const ChatTemplate& Runtime::chat_template() const {
   const std::lock_guard lock(mutex_);
-  if (!chat_template_) {
-    require(!model_.vocabulary.chat_template.empty(), BITNET_ERROR_UNSUPPORTED,
-            "the model has no chat template; write the prompt out as text");
-    chat_template_ = std::make_unique<const ChatTemplate>(model_.vocabulary.chat_template);
+  if (chat_template_) return *chat_template_;
+  const std::string& source = chat_template_choice_.source;
+  require(!source.empty(), BITNET_ERROR_UNSUPPORTED,
+          "the model has no chat template; name one (bitnet_open_options.chat_template), or write the prompt out as "
+          "text");
+  try {
+    chat_template_ = std::make_unique<const ChatTemplate>(source);
+  } catch (const Error& error) {
+    fail(error.status(), "the file's chat template cannot be used: ", error.what(),
+         "; name another one (bitnet_open_options.chat_template)");
   }
   return *chat_template_;
 }

@@ -11,6 +11,7 @@
 #include "kernels.h"
 #include "model/model.h"
 #include "text/chat_template.h"
+#include "text/chat_template_choice.h"
 #include "text/tokenizer.h"
 
 namespace bitnet {
@@ -23,7 +24,7 @@ struct RuntimeOptions {
 
 class Runtime {
  public:
-  // Throws Error if the CPU lacks the kernel set.
+  // Throws Error if the CPU lacks the kernel set, or the chat template asked for cannot be had.
   Runtime(Model model, RuntimeOptions options);
 
   const Model& model() const { return model_; }
@@ -34,12 +35,16 @@ class Runtime {
 
   // Made when first asked for, since not every program that opens a model reads or writes text. Thread-safe.
   const Tokenizer& tokenizer() const;
+  // A template of the file that cannot be used is found out here: a model may be opened for other things.
   const ChatTemplate& chat_template() const;
+
+  const ChatTemplateChoice& chat_template_choice() const { return chat_template_choice_; }
 
  private:
   Model model_;
   const Kernels* kernels_;
   Log log_;
+  ChatTemplateChoice chat_template_choice_;
   mutable std::mutex mutex_;
   mutable std::unique_ptr<const Tokenizer> tokenizer_;
   mutable std::unique_ptr<const ChatTemplate> chat_template_;

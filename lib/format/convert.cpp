@@ -14,6 +14,7 @@ uint64_t write(const Source& source, const ConverterOptions& form, const std::st
   ContainerWriter writer(out, options.zstd_level);
   fb::ModelT model = convert_model(source, form, writer, options.progress);
   if (!options.name.empty()) model.name = options.name;
+  if (!options.chat_template.empty()) model.chat_template = options.chat_template;
   return writer.finish(model);
 }
 

@@ -20,7 +20,7 @@ struct ConvertOptions {
   I2sLayout layout = I2sLayout::automatic;  // of a GGUF file
   Quantize quantize = Quantize::refuse;  // of a GGUF file
   std::optional<fb::Activation> activation = {};  // of a file that does not name it
-  std::string chat_template = {};                 // as bitnet_open_options has it; empty for the source's own
+  std::string chat_template = {};                 // Jinja source; empty for the source's own
   Progress progress = {};
   Log log = {};
 };

@@ -31,8 +31,6 @@ AddedTokens::AddedTokens(const StringTable& texts, std::vector<Token> tokens)
 AddedTokens::Match AddedTokens::find(std::string_view text, size_t from) const {
   if (sorted_.empty()) return {};
   for (size_t at = from; at < text.size(); ++at) {
-    const uint8_t first = byte_at(text, at);
-    if (first_byte_[first] == first_byte_[first + 1]) continue;
     if (const Match match = longest_at(text, at); match.token != kNoToken) return match;
   }
   return {};
@@ -42,6 +40,7 @@ AddedTokens::Match AddedTokens::find(std::string_view text, size_t from) const {
 AddedTokens::Match AddedTokens::longest_at(std::string_view text, size_t at) const {
   Match best;
   const uint8_t first = byte_at(text, at);
+  if (first_byte_[first] == first_byte_[first + 1]) return best;
   auto begin = sorted_.begin() + first_byte_[first];
   auto end = sorted_.begin() + first_byte_[first + 1];
   for (size_t depth = 1; begin != end; ++depth) {

@@ -28,10 +28,10 @@ class AddedTokens {
   AddedTokens(const StringTable& texts, std::vector<Token> tokens);
 
   Match find(std::string_view text, size_t from) const;
-
- private:
+  // The longest that begins at this byte, if one does.
   Match longest_at(std::string_view text, size_t at) const;
 
+ private:
   StringTable texts_;
   std::vector<Token> sorted_;             // by text, then by number
   std::array<uint32_t, 257> first_byte_;  // where in sorted_ the texts that begin with each byte start

@@ -16,11 +16,23 @@ namespace {
 
 constexpr std::string_view kSpaceMark = "\u2581";  // SentencePiece writes a space so
 
+// Where this is a control token, it is an end. Elsewhere it is HTML: in Qwen's and Gemma's vocabularies, for example.
+constexpr std::string_view kEndOrMarkup = "</s>";
+
 // Tokens that end a text or a turn carry no mark of their own in a model file; they are known by name, and are control
 // tokens whatever the file says (llama.cpp does the same; converters often get their type wrong).
 constexpr std::string_view kEndNames[] = {
-    "</s>",    "<|eot_id|>",    "<|eom_id|>",      "<|end_of_text|>", "<|endoftext|>",       "<|im_end|>",
-    "<|end|>", "<end_of_turn>", "<|end_of_turn|>", "<EOT>",           "<|end▁of▁sentence|>", "<｜end▁of▁sentence｜>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end_of_text|>",
+    "<|endoftext|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<end_of_turn>",
+    "<|end_of_turn|>",
+    "<EOT>",
+    "<|end▁of▁sentence|>",
+    "<｜end▁of▁sentence｜>",
 };
 
 uint64_t hash_of(std::string_view text) { return XXH3_64bits(text.data(), text.size()); }
@@ -136,11 +148,14 @@ void Tokenizer::mark_end_of_generation() {
   for (size_t i = 0; i < size(); ++i) {
     const std::string_view name = vocabulary_.pieces[i];
     if (!name.starts_with('<')) continue;
-    if (std::find(std::begin(kEndNames), std::end(kEndNames), name) == std::end(kEndNames)) continue;
+    const bool markup = name == kEndOrMarkup && type_of(static_cast<Token>(i)) == TokenType::control;
+    if (!markup && std::find(std::begin(kEndNames), std::end(kEndNames), name) == std::end(kEndNames)) continue;
     types_[i] = static_cast<uint8_t>(TokenType::control);
     end_of_generation_.push_back(static_cast<Token>(i));
   }
-  if (vocabulary_.eos != kNoToken) end_of_generation_.push_back(vocabulary_.eos);
+  for (const Token token : {vocabulary_.eos, vocabulary_.end_of_turn, vocabulary_.end_of_message}) {
+    if (token != kNoToken) end_of_generation_.push_back(token);
+  }
   std::sort(end_of_generation_.begin(), end_of_generation_.end());
 }
 
@@ -226,21 +241,52 @@ bool Tokenizer::is_end_of_generation(Token token) const {
 }
 
 std::vector<Token> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
-  require(text.size() <= std::numeric_limits<int32_t>::max(), BITNET_ERROR_ARGUMENT, "a text of ", text.size(),
-          " bytes is more than can be tokenized at once; split it");
   std::vector<Token> out;
   if (options.bos_eos && vocabulary_.add_bos) out.push_back(vocabulary_.bos);
   const AddedTokens& added = options.special ? *all_added_ : *user_defined_;
+  encode_parts(
+      text, [&](size_t from) { return added.find(text, from); }, out);
+  if (options.bos_eos && vocabulary_.add_eos) out.push_back(vocabulary_.eos);
+  return out;
+}
+
+std::vector<Token> Tokenizer::encode(const MarkedText& marked) const {
+  const std::string_view text = marked.text;
+  std::vector<Token> out;
+  auto range = marked.foreign.begin();  // the first that does not end before `at`
+  const auto longest_at = [&](size_t at) {
+    while (range != marked.foreign.end() && range->end <= at) ++range;
+    const size_t foreign = range == marked.foreign.end() ? text.size() : range->begin;
+    const AddedTokens::Match anywhere = user_defined_->longest_at(text, at);
+    if (foreign <= at) return anywhere;
+    const AddedTokens::Match own = all_added_->longest_at(text.substr(0, foreign), at);
+    return own.size >= anywhere.size ? own : anywhere;
+  };
+  encode_parts(
+      text,
+      [&](size_t from) {
+        for (size_t at = from; at < text.size(); ++at) {
+          if (const AddedTokens::Match match = longest_at(at); match.token != kNoToken) return match;
+        }
+        return AddedTokens::Match();
+      },
+      out);
+  return out;
+}
+
+// `find(from)` gives the next added token; what lies between those is plain text.
+template <typename Find>
+void Tokenizer::encode_parts(std::string_view text, const Find& find, std::vector<Token>& out) const {
+  require(text.size() <= std::numeric_limits<int32_t>::max(), BITNET_ERROR_ARGUMENT, "a text of ", text.size(),
+          " bytes is more than can be tokenized at once; split it");
   PairMerger merger;
   for (size_t at = 0; at < text.size();) {
-    const AddedTokens::Match match = added.find(text, at);
+    const AddedTokens::Match match = find(at);
     encode_plain(text.substr(at, match.begin == text.npos ? text.npos : match.begin - at), merger, out);
     if (match.token == kNoToken) break;
     out.push_back(match.token);
     at = match.begin + match.size;
   }
-  if (options.bos_eos && vocabulary_.add_eos) out.push_back(vocabulary_.eos);
-  return out;
 }
 
 void Tokenizer::encode_plain(std::string_view text, PairMerger& merger, std::vector<Token>& out) const {

@@ -12,6 +12,7 @@
 
 #include "text/added_tokens.h"
 #include "text/index_table.h"
+#include "text/marked_text.h"
 #include "text/pair_merger.h"
 #include "text/pre_tokenizer.h"
 #include "text/vocabulary.h"
@@ -39,6 +40,11 @@ class Tokenizer {
   // User-defined tokens are found in the text first, the longest first, then, if asked for, control tokens; what lies
   // between them is encoded as the model's kind says. The text may hold any bytes.
   std::vector<Token> encode(std::string_view text, EncodeOptions options) const;
+
+  // A rendered conversation. Control tokens are found outside the foreign ranges only; a spelling that shares a byte
+  // with one is plain text. Nothing else depends on the ranges: where they spell no control token, this is
+  // encode(text, {.special = true}).
+  std::vector<Token> encode(const MarkedText& marked) const;
 
   // Appends the bytes that the tokens stand for: not necessarily UTF-8 (see StreamDecoder).
   void decode(std::span<const Token> tokens, DecodeOptions options, std::string& out) const;
@@ -69,6 +75,8 @@ class Tokenizer {
   Token find_ordinary(std::string_view text) const;
   std::optional<Joined> merge_rank(const Symbol& left, const Symbol& right) const;
   std::optional<Joined> join_score(const Symbol& left, const Symbol& right) const;
+  template <typename Find>
+  void encode_parts(std::string_view text, const Find& find, std::vector<Token>& out) const;
   void encode_plain(std::string_view text, PairMerger& merger, std::vector<Token>& out) const;
   void encode_byte_bpe(std::string_view text, PairMerger& merger, std::vector<Token>& out) const;
   void encode_sentencepiece(std::string_view text, PairMerger& merger, std::vector<Token>& out) const;
