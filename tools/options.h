@@ -12,6 +12,9 @@
 
 namespace bitnet::program {
 
+// What the library says, as messages: warnings always, the rest if `verbose` is not null.
+void log_line(void* verbose, bitnet_log_level level, const char* message);
+
 // Words for enumerators, on the command line.
 CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing);
 CLI::Option* add_head_option(CLI::App& command, bitnet_head& head);
@@ -19,9 +22,6 @@ CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout);
 CLI::Option* add_activation_option(CLI::App& command, bitnet_activation& activation);
 CLI::Option* add_kv_option(CLI::App& command, bitnet_kv& kv);
 const char* kv_name(bitnet_kv kv);  // as the option has it
-
-// For bitnet_log_fn: writes warnings, and the rest too if `verbose` is not null.
-void log_line(void* verbose, bitnet_log_level level, const char* message);
 
 struct ModelOptions {
   std::string path;
