@@ -63,6 +63,29 @@ class Commands(unittest.TestCase):
         self.assertRegex(table, rf"(?m)^parameters +{facts['parameters']:,}")
         self.assertRegex(table, rf"(?m)^layers +{facts['layers']}$")
 
+    def test_an_activation_that_is_asked_for_is_used_and_kept(self):
+        def activation(path, *options):
+            done = bitnet("info", path, "--json", "--tensors", *options)
+            self.assertEqual(done.returncode, SUCCESS, done.stderr)
+            return json.loads(done.stdout)["activation"]
+
+        self.assertEqual(activation(gguf()), "relu2")
+        self.assertEqual(activation(gguf(), "--activation", "silu"), "silu")
+        out = FOLDER / "silu.bitnet"
+        self.assertEqual(bitnet("convert", gguf(), out, "--activation", "silu").returncode, SUCCESS)
+        self.assertEqual(activation(out), "silu")
+        self.assertEqual(activation(out, "--activation", "relu2"), "relu2")
+        self.assertEqual(activation(tiny(), "--activation", "silu"), "silu")
+        wrong = bitnet("info", gguf(), "--activation", "gelu")
+        self.assertEqual(wrong.returncode, USAGE)
+        self.assertIn(b"relu2|silu", wrong.stderr)
+
+    def test_convert_says_what_it_decides(self):
+        out = FOLDER / "decided.bitnet"
+        quiet, verbose = (bitnet("convert", "--force", gguf(), out, *options) for options in ([], ["--verbose"]))
+        self.assertEqual(quiet.stderr, b"")
+        self.assertIn(b"does not name its activation", verbose.stderr)
+
     def test_info_shortens_long_values_unless_told_not_to(self):
         template = "{# " + "long " * 100 + "#}{{ messages[0]['content'] }}"
         model = gguf(template, 256)
