@@ -644,7 +644,7 @@ Value method_count(const Text& text, Arguments& arguments, Budget&) {
 Value has_affix(const Text& text, Arguments& arguments, bool at_start) {
   const Value affix = arguments.need(0, at_start ? "prefix" : "suffix");
   const Window window = window_of(text, arguments);
-  const List affixes = affix.list() ? *affix.list() : List{affix};
+  const List affixes = affix.is(ListKind::tuple) ? *affix.list() : List{affix};
   return std::any_of(affixes.begin(), affixes.end(), [&](const Value& one) {
     const std::string& sought = to_string(one, "what a string starts or ends with");
     return !window.outside && (at_start ? window.bytes.starts_with(sought) : window.bytes.ends_with(sought));
