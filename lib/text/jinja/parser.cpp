@@ -342,7 +342,7 @@ class Parser {
       block.kind = Block::Kind::condition_else;
     } else if (block.kind == Block::Kind::loop) {
       end_loop_body(block);
-      block.jumps.push_back(emit(Op::jump));
+      block.jumps.push_back(emit(Op::end_loop_else));
       land(block.begin);
       block.kind = Block::Kind::loop_else;
     } else {
@@ -379,10 +379,9 @@ class Parser {
   }
 
   void end_loop_body(Block& block) {
-    emit_jump_back(Op::continue_loop, block.next);
+    emit_jump_back(Op::repeat_loop, block.next);
     land(block.next);
     for (const size_t jump : block.breaks) land(jump);
-    emit(Op::end_loop);
   }
 
   void leave_iteration(bool break_it) {
@@ -566,6 +565,7 @@ class Parser {
         break;
       case Block::Kind::loop:
         end_loop_body(block);
+        emit(Op::end_loop);
         land(block.begin);
         break;
       case Block::Kind::loop_else:

@@ -68,8 +68,10 @@ enum class Op : uint8_t {
                     // next instruction has in its a how far back the code begins that a call of the loop runs
   next_loop,        // pushes the next item in a scope of its own; jumps if there is none
   continue_loop,    // jumps to next_loop
+  repeat_loop,      // the same at the end of the body
   break_loop,       // jumps to end_loop
   end_loop,
+  end_loop_else,    // jumps past the "else", unless no iteration came to its end (a break counts as none, as in Jinja)
   end_recursion,    // behind the recursive loop that begins at b: returns to whoever called it
   define_macro,     // macros[a], as the variable b
   push_macro,

@@ -58,6 +58,7 @@ class Machine {
     Object* object;
     Scope* scope;     // around the loop
     size_t captures;  // that are open around it
+    bool completed = false;  // an iteration came to its end
   };
   // A loop that only chooses what another goes through.
   struct Choice {
@@ -329,6 +330,10 @@ class Machine {
       case Op::next_loop:
         if (!next_loop()) jump();
         break;
+      case Op::repeat_loop:
+        loops_.back().completed = true;
+        jump();
+        break;
       case Op::continue_loop:
         unwind_to_loop();
         jump();
@@ -338,9 +343,10 @@ class Machine {
         jump();
         break;
       case Op::end_loop:
-        leave_to(loops_.back().scope);
-        loops_.back().object->items.clear();
-        loops_.pop_back();
+        end_loop();
+        break;
+      case Op::end_loop_else:
+        if (end_loop()) jump();
         break;
       case Op::end_recursion:
         end_recursion(static_cast<size_t>(instruction.b), next);
@@ -447,9 +453,9 @@ class Machine {
       case Comparison::ge:
         return compare(a, b) >= 0;
       case Comparison::in:
-        return contains(b, a);
       case Comparison::not_in:
-        return !contains(b, a);
+        charge_search(b, a, budget_);
+        return contains(b, a) == (comparison == Comparison::in);
     }
     fail(BITNET_ERROR_INTERNAL, "chat template: unknown comparison");
   }
@@ -549,14 +555,17 @@ class Machine {
     Named arguments = pop_arguments(program_.shapes[instruction.a]);
     const Value callee = pop();
     if (!callee.object()) {
-      const bool named = instruction.b >= 0;
-      if (named && callee.is_undefined()) {
-        fail(BITNET_ERROR_UNSUPPORTED, "chat template: the function \"",
-             program_.names[static_cast<size_t>(instruction.b)], "\" is not supported");
-      }
+      if (instruction.b >= 0 && callee.is_undefined()) refuse_function(program_.names[static_cast<size_t>(instruction.b)]);
       fail(BITNET_ERROR_FORMAT, "chat template: ", callee.type_name(), " is called");
     }
     call_object(*callee.object(), std::move(arguments), next);
+  }
+
+  [[noreturn]] static void refuse_function(const std::string& name) {
+    require(name != "strftime_now", BITNET_ERROR_UNSUPPORTED,
+            "chat template: it asks for today's date (strftime_now), and a text must not depend on the day; write the "
+            "date into the template");
+    fail(BITNET_ERROR_UNSUPPORTED, "chat template: the function \"", name, "\" is not supported");
   }
 
   void call_object(Object& object, Named arguments, size_t next) {
@@ -783,6 +792,15 @@ class Machine {
     if (loop_name_ < program_.names.size()) store(*scope_, loop_name_, loop.object);
     push(loop.object->items[loop.object->at]);
     return true;
+  }
+
+  // Whether an iteration came to its end.
+  bool end_loop() {
+    const Loop loop = loops_.back();
+    leave_to(loop.scope);
+    loop.object->items.clear();
+    loops_.pop_back();
+    return loop.completed;
   }
 
   // Drops the scopes and captures that were opened inside the loop.
