@@ -183,7 +183,8 @@ typedef struct bitnet_open_options {
   void* log_user;
   const char* chat_template;    /* in place of the file's: the name of a known template (see bitnet_chat_template_name),
                                    Jinja source (whatever contains "{{" or "{%"), or else the path of a file that holds
-                                   it. NULL: the file's own, or the right one where the file's is a known mistake */
+                                   it. Must be usable, or opening fails. NULL or "": the file's own, or the right one
+                                   where the file's is a known mistake */
   bitnet_activation activation; /* for files that do not name it */
 } bitnet_open_options;
 
@@ -477,7 +478,8 @@ BITNET_API bitnet_status bitnet_sample_logits(bitnet_sampler* sampler, const flo
 /* -------------------------------------------------------------- generation */
 
 enum {
-  BITNET_GENERATE_SPECIAL_PROMPT = 1, /* the prompt's text may name control tokens (rendered chat templates do) */
+  BITNET_GENERATE_SPECIAL_PROMPT = 1, /* the prompt's text may name control tokens. Never for text from strangers:
+                                         conversations come as tokens from bitnet_chat_tokenize */
   BITNET_GENERATE_SPECIAL_OUTPUT = 2, /* write control tokens out as text */
   BITNET_GENERATE_IGNORE_END = 4,     /* go on after an end token */
   BITNET_GENERATE_WHOLE = 8           /* the prompt is the whole text from position 0: what the session holds of it

@@ -81,7 +81,8 @@ void add_convert(CLI::App& program) {
       "Examples:\n"
       "  bitnet convert ggml-model-i2_s.gguf model.bitnet\n"
       "  bitnet convert --packing t5 --head int8 --zstd big.gguf small.bitnet\n"
-      "  bitnet convert --force small.bitnet fast.bitnet");
+      "  bitnet convert --force small.bitnet fast.bitnet\n"
+      "  bitnet convert --chat-template chatml model.gguf model.bitnet");
   command->callback([options] { convert(*options); });
 }
 

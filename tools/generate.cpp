@@ -85,7 +85,7 @@ void add_generate_options(CLI::App& command, GenerateOptions& options) {
   command.add_flag("--ignore-eos", options.ignore_end, "Go on after the model's end token")->group(ending);
   command
       .add_flag("--special", options.special,
-                "Prompt and messages may name control tokens (not for strangers' text); write them out too")
+                "Prompt and messages may name control tokens (no strangers' text!); write them out too")
       ->group(ending);
 }
 

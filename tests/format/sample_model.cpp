@@ -236,17 +236,21 @@ GgufBuilder SampleModel::gguf() const {
   out.f32(prefix + "rope.freq_base", 500000);
   out.string("tokenizer.ggml.model", "gpt2");
   out.string("tokenizer.ggml.pre", "llama-bpe");
-  std::vector<std::string> tokens;
-  for (uint32_t i = 0; i < vocabulary; ++i)
-    tokens.push_back(std::string("t").append(i == 2 ? "0t1" : std::to_string(i)));
-  out.strings("tokenizer.ggml.tokens", tokens);
-  std::vector<int32_t> types(vocabulary, 1);
-  types[3] = types[4] = 3;
-  out.numbers("tokenizer.ggml.token_type", 5, types);
-  out.strings("tokenizer.ggml.merges", {"t0 t1"});
-  out.u32("tokenizer.ggml.bos_token_id", 3);
-  out.u32("tokenizer.ggml.eos_token_id", 4);
-  out.string("tokenizer.chat_template", "{{ messages }}");
+  std::vector<std::string> pieces = tokens;
+  std::vector<int32_t> kinds = types;
+  if (tokens.empty()) {
+    for (uint32_t i = 0; i < vocabulary; ++i) {
+      pieces.push_back(std::string("t").append(i == 2 ? "0t1" : std::to_string(i)));
+    }
+    kinds.assign(vocabulary, 1);
+    kinds[3] = kinds[4] = 3;
+  }
+  out.strings("tokenizer.ggml.tokens", pieces);
+  out.numbers("tokenizer.ggml.token_type", 5, kinds);
+  out.strings("tokenizer.ggml.merges", tokens.empty() ? std::vector<std::string>{"t0 t1"} : std::vector<std::string>{});
+  out.u32("tokenizer.ggml.bos_token_id", bos);
+  out.u32("tokenizer.ggml.eos_token_id", eos);
+  if (!chat_template.empty()) out.string("tokenizer.chat_template", chat_template);
   const auto number = gguf_number(embedding_type);
   out.tensor("token_embd.weight", {hidden, vocabulary}, number, encode_values(embedding_type, embedding));
   if (own_head) out.tensor("output.weight", {hidden, vocabulary}, number, encode_values(embedding_type, head));

@@ -36,6 +36,10 @@ struct SampleModel {
   bool own_head = false;
   Encoding weights = Encoding::i2_s;
   Encoding embedding_type = Encoding::f16;
+  std::vector<std::string> tokens;  // empty: made up; otherwise `vocabulary` of them, and types, and no merges
+  std::vector<int32_t> types;
+  std::string chat_template = "{{ messages }}";
+  uint32_t bos = 3, eos = 4;
 
   std::map<std::string, Matrix> ternary;
   std::map<std::string, std::vector<float>> norms;
