@@ -189,7 +189,8 @@ typedef struct bitnet_open_options {
 } bitnet_open_options;
 
 /* Opens a `.bitnet` file, which is mapped and used as it lies, or a GGUF file (v2, v3) of a BitNet model, which is
- * repacked in memory. The file must not change while the model lives.
+ * repacked in memory. The file must not change while the model lives. Where the file system cannot map files, the file
+ * is read into memory, with a warning in the log.
  * Errors: NOT_FOUND; IO; FORMAT and UNSUPPORTED (naming tensor or key); MEMORY; CANCELLED; ARGUMENT. */
 BITNET_API bitnet_status bitnet_open(const char* path, const bitnet_open_options* options, bitnet_model** model);
 
@@ -350,7 +351,8 @@ BITNET_API bitnet_status bitnet_session_memory(const bitnet_model* model, const 
                                                uint64_t* bytes);
 
 /* Makes an empty session. Takes all the memory that bitnet_session_memory tells, so that evaluation cannot run out of
- * it. Threads are started now and sleep when there is nothing to do.
+ * it; where a control group of the process certainly does not allow that much, MEMORY. Threads are started now and
+ * sleep when there is nothing to do.
  * Errors: ARGUMENT (counts out of range), MEMORY (saying how much was needed). */
 BITNET_API bitnet_status bitnet_session_create(bitnet_model* model, const bitnet_session_options* options,
                                                bitnet_session** session);
@@ -372,7 +374,7 @@ BITNET_API bitnet_status bitnet_session_tokens(const bitnet_session* session, co
  * Errors: ARGUMENT if position is beyond the end. */
 BITNET_API bitnet_status bitnet_session_rewind(bitnet_session* session, uint32_t position);
 
-/* Writes tokens and KV cache to a file (compressed, checksummed; beside the final name, then renamed), and reads them
+/* Writes tokens and KV cache to a file (compressed, checksummed; beside the final place, then renamed), and reads them
  * back into a session of the same model file, replacing what it holds. Loading errors: NOT_FOUND, IO, FORMAT, MISMATCH
  * (another model, packing or kind of KV cache), CONTEXT (more tokens than this session can hold); the session is then
  * unchanged. */
@@ -560,7 +562,8 @@ typedef struct bitnet_convert_options {
 } bitnet_convert_options;
 
 /* Writes a GGUF or `.bitnet` file as `.bitnet`. Works tensor by tensor, in less than 200 MiB besides the largest one.
- * The output appears under its name only when it is complete, replacing what was there.
+ * The output appears under its name only when it is complete, replacing what was there; of a symbolic link, what it
+ * points to. It may be the input. The permissions of a file that is replaced are kept.
  * Errors: as bitnet_open; IO if the disk is full (nothing is left behind). */
 BITNET_API bitnet_status bitnet_convert(const char* input, const char* output, const bitnet_convert_options* options);
 

@@ -64,7 +64,7 @@ void add_convert(CLI::App& program) {
       ->option_text("[=LEVEL]");
   command->add_flag("--quantize", options->quantize,
                     "Make weights ternary that are not yet (scale: mean |w|); otherwise they are refused");
-  command->add_flag("--force", options->force, "Replace OUTPUT if it exists");
+  command->add_flag("--force", options->force, "Replace OUTPUT if it exists; of a link, what it points to");
   command->add_flag("-q,--quiet", options->quiet, "Say nothing but errors");
   command->footer(
       "OUTPUT appears under its name only when it is complete.\n\n"

@@ -107,7 +107,7 @@ public sealed class ConvertOptions {
 
 /// <summary>How <see cref="Model.CreateSession"/> makes a session. 0 is the default of each.</summary>
 public sealed class SessionOptions {
-    /// <summary>The number of tokens it can hold; by default what the model was trained for.</summary>
+    /// <summary>The number of tokens it can hold; by default what the model was trained for, at most 8192.</summary>
     public int Context { get; set; }
     /// <summary>The threads that compute, the calling one included; by default one per physical core.</summary>
     public int Threads { get; set; }

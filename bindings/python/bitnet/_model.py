@@ -141,7 +141,7 @@ class Model:
                 generation_threads: int = 0) -> Session:
         """An empty session.
 
-        context             tokens it can hold; 0: what the model was trained for
+        context             tokens it can hold; 0: what the model was trained for, at most 8192
         threads             that compute, the calling one included; 0: one per physical core
         batch               tokens of a prompt that are computed together; 0: 256
         kv                  how keys and values are kept: "int16", the default, as integers of 16 bits; "f16", as floats,

@@ -11,7 +11,7 @@ public final class SessionOptions {
   private Kv kv = Kv.DEFAULT;
   private int generationThreads;
 
-  /** Tokens it can hold; 0: what the model was trained for. */
+  /** Tokens it can hold; 0: what the model was trained for, at most 8192. */
   public SessionOptions context(int tokens) {
     context = Text.count(tokens, "context");
     return this;
