@@ -469,8 +469,8 @@ BITNET_API void bitnet_sampler_reseed(bitnet_sampler* sampler, uint64_t seed);
  * evaluated. Errors: ARGUMENT if the session has no logits. */
 BITNET_API bitnet_status bitnet_sample(bitnet_sampler* sampler, bitnet_session* session, bitnet_token* token);
 
-/* The same from logits of your own, `count` of them; recent tokens as given (last is newest). Computes with $BITNET_ISA,
- * or else the fastest kernel set but AMX. Errors: UNSUPPORTED if that set is not available. */
+/* The same from logits of your own, `count` of them; recent tokens as given (last is newest). Computes with
+ * $BITNET_ISA, or else the fastest kernel set but AMX. Errors: UNSUPPORTED if that set is not available. */
 BITNET_API bitnet_status bitnet_sample_logits(bitnet_sampler* sampler, const float* logits, size_t count,
                                               const bitnet_token* recent, size_t recent_count, bitnet_token* token);
 
