@@ -28,7 +28,7 @@ const (
 
 // SessionOptions are those of NewSession.
 type SessionOptions struct {
-	Context           int // tokens it can hold; 0: what the model was trained for
+	Context           int // tokens it can hold; 0: what the model was trained for, at most 8192
 	Threads           int // that compute; 0: one per physical core
 	Batch             int // tokens of a prompt computed together; 0: 256
 	KV                KV

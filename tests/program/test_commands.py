@@ -255,6 +255,24 @@ class Commands(unittest.TestCase):
                          [("pp4", 4, 0), ("tg2", 2, 0), ("pp4@9", 4, 9), ("tg2@9", 2, 9),
                           ("pp4@300", 4, 300), ("tg2@300", 2, 300)])
 
+    def test_info_counts_a_session_with_the_default_context(self):
+        for trained, context in ((512, 512), (1 << 20, 8192)):
+            info = json.loads(self.succeed("info", "-m", gguf(context=trained), "--json"))
+            self.assertEqual((info["context"], info["session_context"]), (trained, context))
+            self.assertIn(f"session of {context} tokens".encode(), self.succeed("info", "-m", gguf(context=trained)))
+
+    def test_conversion_onto_a_link_replaces_what_it_points_to(self):
+        model, link = FOLDER / "pointed-to.bitnet", FOLDER / "link.bitnet"
+        self.succeed("convert", gguf(), model)
+        link.symlink_to(model.name)
+        before = model.stat().st_size
+        self.assertEqual(bitnet("convert", gguf(), link).returncode, FAILURE)
+        said = self.succeed("convert", "--force", "--head", "int8", link, link).decode()
+        self.assertTrue(link.is_symlink())
+        self.assertLess(model.stat().st_size, before)
+        self.assertNotIn("(100%)", said)
+        self.succeed("verify", model)
+
     def test_the_kinds_of_kv_cache_are_nearly_as_good_and_int8_is_smaller(self):
         info = json.loads(self.succeed("info", "-m", tiny(), "--json"))
         self.assertLess(info["session_int8_bytes"], info["session_bytes"])

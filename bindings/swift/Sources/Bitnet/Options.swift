@@ -158,7 +158,7 @@ public enum KV: Sendable {
 
 /// How a session computes; 0 everywhere is the default.
 public struct SessionOptions: Sendable {
-  /// Tokens it can hold; 0: what the model was trained for.
+  /// Tokens it can hold; 0: what the model was trained for, at most 8192.
   public var context = 0
   /// Threads that compute; 0: one per physical core.
   public var threads = 0
