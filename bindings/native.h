@@ -156,9 +156,10 @@ class Locked {
 };
 #endif
 
-// The members of bitnet_model_info; its strings live as long as this.
+// The members of bitnet_model_info; its strings live until it is closed.
 struct ModelInfo : bitnet_model_info {
   explicit ModelInfo(std::shared_ptr<bitnet_model> model);
+  void close() { model_.reset(); }
 
  private:
   std::shared_ptr<bitnet_model> model_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "commands.h"
+#include "engine/session.h"
 #include "format/container.h"
 #include "options.h"
 #include "terminal.h"
@@ -26,13 +27,15 @@ using Rows = std::vector<std::pair<std::string, std::string>>;
 
 struct Facts {
   bitnet_model_info info;
-  uint64_t session_bytes;       // of a session with default options
+  uint32_t session_context;     // of a session with default options
+  uint64_t session_bytes;       // likewise
   uint64_t session_int8_bytes;  // of one with an int8 KV cache
   Rows metadata;
 };
 
 Facts facts_of(const bitnet_model* model) {
-  Facts facts = {model_info(model), 0, 0, {}};
+  Facts facts = {model_info(model), 0, 0, 0, {}};
+  facts.session_context = default_context(facts.info.context);
   check(bitnet_session_memory(model, nullptr, &facts.session_bytes));
   bitnet_session_options int8 = {};
   int8.size = sizeof int8;
@@ -50,6 +53,14 @@ Facts facts_of(const bitnet_model* model) {
 std::string token_text(const bitnet_model* model, bitnet_token token) {
   if (token == BITNET_NO_TOKEN) return "none";
   return formatted("%d  ", token) + detokenized(model, {token}, BITNET_TEXT_SPECIAL);
+}
+
+std::string chat_template_text(const bitnet_model_info& info) {
+  const std::string source = info.chat_template_source;
+  if (!info.has_chat_template) return "no: it continues text";
+  if (source == "file") return "yes, the file's own";
+  if (source == "option") return "yes, the one that was asked for";
+  return source + " (known), since the file's own is a known mistake";
 }
 
 Rows summary(const bitnet_model* model, const Facts& facts) {
@@ -72,12 +83,13 @@ Rows summary(const bitnet_model* model, const Facts& facts) {
       {"context", count_text(info.context)},
       {"begin token", token_text(model, info.bos)},
       {"end token", token_text(model, info.eos)},
-      {"chat template", info.has_chat_template ? "yes" : "no: it continues text"},
+      {"activation", info.activation},
+      {"chat template", chat_template_text(info)},
       {"packing", info.packing},
       {"head", info.head},
       {"file", bytes_text(info.file_bytes)},
       {"memory", bytes_text(info.resident_bytes) + formatted(" for weights (%.2f bits each), ", bits) +
-                     bytes_text(facts.session_bytes) + formatted(" for a session of %u tokens", info.context) + ", " +
+                     bytes_text(facts.session_bytes) + formatted(" for a session of %u tokens", facts.session_context) + ", " +
                      bytes_text(facts.session_int8_bytes) + " with --kv int8"},
       {"kernels", info.isa},
   };
@@ -116,11 +128,15 @@ Json as_json(const Facts& facts) {
           {"bos", optional_token(info.bos)},
           {"eos", optional_token(info.eos)},
           {"chat_template", info.has_chat_template != 0},
+          {"activation", info.activation},
+          {"chat_template_source", info.chat_template_source},
+          {"chat_template_text", info.chat_template},
           {"packing", info.packing},
           {"head", info.head},
           {"isa", info.isa},
           {"file_bytes", info.file_bytes},
           {"resident_bytes", info.resident_bytes},
+          {"session_context", facts.session_context},
           {"session_bytes", facts.session_bytes},
           {"session_int8_bytes", facts.session_int8_bytes},
           {"metadata", metadata}};
@@ -137,6 +153,9 @@ std::shared_ptr<const Container> open_tensors(const Options& options) {
                 : options.model.i2s == BITNET_I2S_ROWS ? I2sLayout::rows
                 : options.model.i2s == BITNET_I2S_X86  ? I2sLayout::x86
                                                        : I2sLayout::automatic;
+  open.activation = options.model.activation == BITNET_ACTIVATION_RELU2  ? std::optional(fb::Activation::relu2)
+                    : options.model.activation == BITNET_ACTIVATION_SILU ? std::optional(fb::Activation::silu)
+                                                                         : std::nullopt;
   return open_container(model_path(options.model), open);
 }
 
@@ -175,6 +194,11 @@ void info(const Options& options) {
     text += "\n" + coloured(Stream::out, Colour::bold, "metadata") + "\n" +
             table(facts.metadata, options.full ? SIZE_MAX / 2 : 60);
   }
+  if (options.full && facts.info.has_chat_template) {
+    text +=
+        "\n" + coloured(Stream::out, Colour::bold, "chat template") + "\n" + without_controls(facts.info.chat_template);
+    if (!text.ends_with('\n')) text += '\n';
+  }
   if (options.tensors) {
     text += "\n" + coloured(Stream::out, Colour::bold, "tensors") + "\n" + tensor_table(*open_tensors(options));
   }
@@ -189,7 +213,8 @@ void add_info(CLI::App& program) {
   add_model_options(*command, options->model, true);
   command->add_option("MODEL", options->model.path, "The same as -m MODEL")->option_text(" ");
   command->add_flag("--tensors", options->tensors, "List the tensors too");
-  command->add_flag("--full", options->full, "Metadata values in full, however long");
+  command->add_flag("--full", options->full, "Metadata values in full, however long, and the chat template");
+  add_chat_template_options(*command, options->model.chat_template);
   command->add_flag("--json", options->json, "As JSON (always in full)");
   command->footer(
       "Examples:\n"

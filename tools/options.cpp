@@ -30,11 +30,6 @@ CLI::Option* add_choice(CLI::App& command, const char* name, Enum& value, const 
   return command.add_option_function<std::string>(name, choose, description)->option_text(shown);
 }
 
-void log_line(void* verbose, bitnet_log_level level, const char* message) {
-  if (level == BITNET_LOG_WARNING) return write_message(std::string("warning: ") + message);
-  if (verbose) write_message(message);
-}
-
 // Where the models of an installed program lie, whatever prefix it was moved to. The build tree looks the same.
 std::filesystem::path shipped_models() {
   std::error_code ignored;
@@ -45,6 +40,11 @@ std::filesystem::path shipped_models() {
 int asked_to_stop(void*) { return interrupted(); }
 
 }  // namespace
+
+void log_line(void* verbose, bitnet_log_level level, const char* message) {
+  if (level == BITNET_LOG_WARNING) return write_message(std::string("warning: ") + message);
+  if (verbose) write_message(message);
+}
 
 CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing) {
   return add_choice(command, "--packing", packing, "Ternary weights in 2 bits (i2, the default) or 1.6 bits (t5)",
@@ -61,9 +61,15 @@ CLI::Option* add_head_option(CLI::App& command, bitnet_head& head) {
 }
 
 CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout) {
-  return add_choice(command, "--i2s", layout,
-                    "CPU that wrote the I2_S tensors of a GGUF file, which does not say it (x86)",
-                    {{"auto", BITNET_I2S_AUTO}, {"x86", BITNET_I2S_X86}, {"arm", BITNET_I2S_ARM}, {"rows", BITNET_I2S_ROWS}});
+  return add_choice(
+      command, "--i2s", layout, "CPU that wrote the I2_S tensors of a GGUF file, which does not say it (x86)",
+      {{"auto", BITNET_I2S_AUTO}, {"x86", BITNET_I2S_X86}, {"arm", BITNET_I2S_ARM}, {"rows", BITNET_I2S_ROWS}});
+}
+
+CLI::Option* add_activation_option(CLI::App& command, bitnet_activation& activation) {
+  return add_choice(command, "--activation", activation,
+                    "What the feed-forward network computes, for a model file that does not say it",
+                    {{"relu2", BITNET_ACTIVATION_RELU2}, {"silu", BITNET_ACTIVATION_SILU}});
 }
 
 CLI::Option* add_kv_option(CLI::App& command, bitnet_kv& kv) {
@@ -93,12 +99,29 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool computes) 
     command.add_option("--isa", options.isa, "Kernel set to use; `bitnet --version` lists them; default: $BITNET_ISA")
         ->option_text("NAME");
   }
+  add_activation_option(command, options.activation);
   command.add_flag("-q,--quiet", options.quiet, "Say nothing but results and errors");
   command.add_flag("-v,--verbose", options.verbose, "Say what the library chooses");
   constexpr const char* gguf = "Of GGUF files opened directly";
   add_packing_option(command, options.packing)->group(gguf);
   add_head_option(command, options.head)->group(gguf);
   add_i2s_option(command, options.i2s)->group(gguf);
+}
+
+void add_chat_template_options(CLI::App& command, std::string& chat_template) {
+  std::string names;
+  for (size_t i = 0; const char* name = bitnet_chat_template_name(i); ++i) names += std::string(i ? ", " : "") + name;
+  auto* any = command
+                  .add_option("--chat-template", chat_template,
+                              "Chat template in place of the model's: a file of Jinja, its text, or one of\n" + names)
+                  ->option_text("NAME|FILE|TEXT");
+  // A path that could be taken for a name gets a folder in front.
+  const auto set = [&chat_template](const std::string& path) {
+    chat_template = path.find('/') == path.npos ? "./" + path : path;
+  };
+  command.add_option_function<std::string>("--chat-template-file", set, "The same, always a file")
+      ->option_text("FILE")
+      ->excludes(any);
 }
 
 std::string model_path(const ModelOptions& options) {
@@ -122,8 +145,10 @@ Model open_model(const ModelOptions& options) {
   open.gguf_packing = options.packing;
   open.gguf_head = options.head;
   open.gguf_i2s = options.i2s;
+  open.activation = options.activation;
   open.progress = ProgressBar::callback;
   open.progress_user = &bar;
+  open.chat_template = options.chat_template.empty() ? nullptr : options.chat_template.c_str();
   open.log = options.quiet ? nullptr : log_line;
   open.log_user = options.verbose ? &bar : nullptr;
   bitnet_model* model = nullptr;
@@ -153,7 +178,11 @@ Session make_session(bitnet_model* model, uint32_t context, const SessionOptions
   options.abort = asked_to_stop;
   bitnet_session* session = nullptr;
   const InterruptsBlocked for_its_threads;
-  check(bitnet_session_create(model, &options, &session));
+  const bitnet_status status = bitnet_session_create(model, &options, &session);
+  if (status == BITNET_ERROR_MEMORY) {
+    throw Stop(kFailure, std::string(bitnet_last_error()) + " (here: -c N, --kv int8, -t N)");
+  }
+  check(status);
   return Session(session);
 }
 

@@ -36,6 +36,8 @@ int give_each(const std::vector<std::string>& texts) {
 
 }  // namespace
 
+extern "C" SWIGEXPORT const char* SWIGSTDCALL bitnet_csharp_version() { return bitnet_version_string(); }
+
 extern "C" SWIGEXPORT void SWIGSTDCALL bitnet_csharp_set_callbacks(decltype(give_error) error,
                                                                    decltype(give_result) result) {
   give_error = error;

@@ -4,6 +4,8 @@
 // what they stand for.
 
 %include <enumsimple.swg>
+// Constants are written out, so that the classes that use them load without the library.
+%javaconst(1);
 %apply int { unsigned int, uint32_t };
 %apply long long { unsigned long long, uint64_t };
 
@@ -110,6 +112,16 @@ bool find_java(JNIEnv* jenv) {
          (is_interrupted = jenv->GetMethodID(thread_class, "isInterrupted", "()Z")) != nullptr;
 }
 
+// Leaves an UnsatisfiedLinkError pending and returns false if the classes are of another version than this library.
+bool check_version(JNIEnv* jenv) {
+  jclass library = jenv->FindClass("io/github/libbitnet/NativeLibrary");
+  jmethodID check = library != nullptr ? jenv->GetStaticMethodID(library, "checkVersion", "([B)V") : nullptr;
+  jbyteArray text = check != nullptr ? to_bytes(jenv, version()) : nullptr;
+  if (text == nullptr) return false;
+  jenv->CallStaticVoidMethod(library, check, text);
+  return !jenv->ExceptionCheck();
+}
+
 // Copies of arrays, for what a wrapper is called with. A null array leaves a NullPointerException pending.
 template <typename T, typename Array, void (JNIEnv::*Get)(Array, jsize, jsize, T*)>
 bool read_array(JNIEnv* jenv, Array array, std::vector<T>* items) try {
@@ -131,7 +143,8 @@ bool read_array(JNIEnv* jenv, Array array, std::vector<T>* items) try {
 
 extern "C" JNIEXPORT jint JNICALL JNI_OnLoad(JavaVM* vm, void*) {
   JNIEnv* jenv = nullptr;
-  if (vm->GetEnv(reinterpret_cast<void**>(&jenv), JNI_VERSION_1_6) != JNI_OK || !find_java(jenv)) return JNI_ERR;
+  if (vm->GetEnv(reinterpret_cast<void**>(&jenv), JNI_VERSION_1_6) != JNI_OK) return JNI_ERR;
+  if (!check_version(jenv) || !find_java(jenv)) return JNI_ERR;
   machine = vm;
   interrupted = thread_is_interrupted;
   return JNI_VERSION_1_6;

@@ -88,13 +88,18 @@ public sealed class Generation : NativeObject, IEnumerable<string> {
         cancellationToken.ThrowIfCancellationRequested();
         another.ThrowIfCancellationRequested();
         try {
-            using (cancellationToken.Register(native.cancel))
-            using (another.Register(native.cancel)) return native.next();
+            using (cancellationToken.Register(Cancel))
+            using (another.Register(Cancel)) return session.Use(() => Use(native.next));
         } catch (BitnetException exception) when (exception.Status == Status.Cancelled) {
             cancellationToken.ThrowIfCancellationRequested();
             another.ThrowIfCancellationRequested();
             throw;
         }
+    }
+
+    /// <summary>How far it is, for people: at once, whatever the session is doing.</summary>
+    public override string ToString() {
+        return "Generation[" + tokens.Count + " tokens" + (Finish == null ? "" : ", " + Finish) + Ending;
     }
 
     internal override void Release() {

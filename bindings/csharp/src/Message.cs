@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
+using System;
 using System.Collections.Generic;
 
 namespace Bitnet {
 
 /// <summary>A turn of a conversation.</summary>
 public sealed class Message {
-    /// <summary>Of any role that the model's template knows.</summary>
+    /// <summary>Of any role that the model's template knows. The content may hold zero bytes.</summary>
     public Message(string role, string content) {
         Role = Arguments.NotNull(role, nameof(role));
-        Content = Arguments.NotNull(content, nameof(content));
+        Content = content ?? throw new ArgumentNullException(
+            nameof(content), "The content of a message of role \"" + role + "\" is null.");
     }
 
     /// <summary>Instructions to the model.</summary>
@@ -23,14 +25,25 @@ public sealed class Message {
     /// <summary>What is said.</summary>
     public string Content { get; }
 
+    /// <summary>Who says what.</summary>
+    public override string ToString() => Role + ": " + Content;
+
     internal static Native.Conversation ToNative(IEnumerable<Message> messages) {
+        Arguments.NotNull(messages, nameof(messages));
         var conversation = new Native.Conversation();
-        foreach (Message message in Arguments.NotNull(messages, nameof(messages))) {
-            Arguments.NotNull(message, nameof(messages));
-            conversation.add(Arguments.Utf8(message.Role, nameof(Role)),
-                             Arguments.Utf8(message.Content, nameof(Content)));
+        try {
+            int i = 0;
+            foreach (Message message in messages) {
+                string name = nameof(messages) + "[" + i++ + "]";
+                Arguments.NotNull(message, name);
+                conversation.add(Arguments.Utf8(message.Role, name + "." + nameof(Role)),
+                                 Arguments.Utf8(message.Content, name + "." + nameof(Content)));
+            }
+            return conversation;
+        } catch {
+            conversation.Dispose();
+            throw;
         }
-        return conversation;
     }
 }
 

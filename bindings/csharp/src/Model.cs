@@ -10,14 +10,19 @@ namespace Bitnet {
 public sealed class Model : NativeObject {
     private readonly Listener listener;  // which the model's log calls as long as it lives
     internal readonly Native.Model Native;
+    private readonly string description;
 
     private Model(Func<Native.OpenOptions, Native.Listener, Native.Model> open, OpenOptions options,
                   CancellationToken cancellationToken) {
+        NativeLibrary.Load();
         options = options ?? new OpenOptions();
         listener = new Listener(options.Progress, options.Log);
         using (Native.OpenOptions native = options.ToNative()) {
             Native = listener.Call(l => open(native, l), cancellationToken);
         }
+        ModelInfo info = Info;
+        Name = info.Name.Length > 0 ? info.Name : "unnamed";
+        description = Name + ", " + info.Architecture + ", " + info.Parameters + " parameters";
     }
 
     /// <summary>Opens a .bitnet file, which is mapped and used as it lies, or a GGUF file, which is repacked in
@@ -38,14 +43,14 @@ public sealed class Model : NativeObject {
     /// <summary>What is known of the model.</summary>
     public ModelInfo Info {
         get {
-            using (Native.ModelInfo info = Native.info()) return new ModelInfo(info);
+            using (Native.ModelInfo info = Use(Native.info)) return new ModelInfo(info);
         }
     }
 
     /// <summary>Free-form entries of the file.</summary>
     public IReadOnlyDictionary<string, string> Metadata {
         get {
-            byte[][] texts = Native.metadata();
+            byte[][] texts = Use(Native.metadata);
             var entries = new Dictionary<string, string>();
             for (int i = 0; i < texts.Length; i += 2) entries[Arguments.Text(texts[i])] = Arguments.Text(texts[i + 1]);
             return entries;
@@ -58,7 +63,8 @@ public sealed class Model : NativeObject {
     /// strangers.</param>
     /// <param name="bosEos">Add the begin and end tokens that the vocabulary asks for.</param>
     public int[] Tokenize(string text, bool special = false, bool bosEos = false) {
-        return Native.tokenize(Arguments.Utf8(text, nameof(text)), Flags(special, bosEos));
+        byte[] utf8 = Arguments.Utf8(text, nameof(text));
+        return Use(() => Native.tokenize(utf8, Flags(special, bosEos)));
     }
 
     /// <summary>The text of tokens. Half a character at a cut becomes U+FFFD; a <see cref="TokenDecoder"/> does
@@ -66,7 +72,8 @@ public sealed class Model : NativeObject {
     /// <param name="tokens">The tokens.</param>
     /// <param name="special">Write control tokens out; otherwise they are left out.</param>
     public string Detokenize(IEnumerable<int> tokens, bool special = false) {
-        return Arguments.Text(Native.detokenize(Arguments.Tokens(tokens, nameof(tokens)), Flags(special)));
+        int[] array = Arguments.Tokens(tokens, nameof(tokens));
+        return Arguments.Text(Use(() => Native.detokenize(array, Flags(special))));
     }
 
     internal static uint Flags(bool special, bool bosEos = false) {
@@ -75,38 +82,61 @@ public sealed class Model : NativeObject {
     }
 
     /// <summary>Whether no plain text is written by the token.</summary>
-    public bool IsControl(int token) => Native.is_control(token);
+    public bool IsControl(int token) => Use(() => Native.is_control(token));
 
     /// <summary>Whether the token ends a generation.</summary>
-    public bool IsEnd(int token) => Native.is_end(token);
+    public bool IsEnd(int token) => Use(() => Native.is_end(token));
 
-    /// <summary>A conversation by the model's chat template, as a prompt for
-    /// <see cref="GenerateOptions.SpecialPrompt"/>.</summary>
+    /// <summary>A conversation as the model's chat template writes it, to look at or to store. It does not tell the
+    /// template's control tokens from contents that spell one; <see cref="ChatTokenize"/> does.</summary>
     /// <param name="messages">The conversation.</param>
     /// <param name="promptReply">Up to where the assistant's reply begins.</param>
     public string ChatPrompt(IEnumerable<Message> messages, bool promptReply = true) {
         using (Native.Conversation conversation = Message.ToNative(messages)) {
-            return Arguments.Text(Native.chat_format(conversation, promptReply));
+            return Arguments.Text(Use(() => Native.chat_format(conversation, ChatFlags(promptReply, false))));
         }
+    }
+
+    /// <summary>The tokens of a conversation as the model's chat template writes it. Control tokens are those that the
+    /// template itself writes; contents that spell one are plain text.</summary>
+    /// <param name="messages">The conversation.</param>
+    /// <param name="promptReply">Up to where the assistant's reply begins.</param>
+    /// <param name="trust">Control tokens spelt out in contents are those tokens. Never for text from strangers, who
+    /// could then speak for others.</param>
+    public int[] ChatTokenize(IEnumerable<Message> messages, bool promptReply = true, bool trust = false) {
+        using (Native.Conversation conversation = Message.ToNative(messages)) {
+            return Use(() => Native.chat_tokenize(conversation, ChatFlags(promptReply, trust)));
+        }
+    }
+
+    private static uint ChatFlags(bool promptReply, bool trust) {
+        return (uint)((promptReply ? Bitnet.Native.Functions.BITNET_CHAT_REPLY : 0) |
+                      (trust ? Bitnet.Native.Functions.BITNET_CHAT_TRUST : 0));
     }
 
     /// <summary>What a session would take besides the model, in bytes.</summary>
     public long SessionMemory(SessionOptions options = null) {
         using (Native.SessionOptions native = (options ?? new SessionOptions()).ToNative()) {
-            return Native.session_memory(native);
+            return Use(() => Native.session_memory(native));
         }
     }
 
     /// <summary>An empty session.</summary>
     public Session CreateSession(SessionOptions options = null) {
         using (Native.SessionOptions native = (options ?? new SessionOptions()).ToNative()) {
-            return new Session(this, new Native.Session(Native, native));
+            return new Session(this, Use(() => new Native.Session(Native, native)));
         }
     }
 
     /// <summary>A streaming detokenizer.</summary>
     /// <param name="special">Write control tokens out; otherwise they are left out.</param>
     public TokenDecoder CreateDecoder(bool special = false) => new TokenDecoder(this, Flags(special));
+
+    /// <summary>What others call it, also once it is disposed of.</summary>
+    internal string Name { get; }
+
+    /// <summary>What it is, for people.</summary>
+    public override string ToString() => "Model[" + description + Ending;
 
     // Sessions that still use the model keep what they need.
     internal override void Release() {
@@ -139,6 +169,9 @@ public sealed class ModelInfo {
         Bos = info.bos < 0 ? (int?)null : info.bos;
         Eos = info.eos < 0 ? (int?)null : info.eos;
         HasChatTemplate = info.has_chat_template != 0;
+        ChatTemplate = Arguments.Text(info.chat_template);
+        ChatTemplateSource = Arguments.Text(info.chat_template_source);
+        Activation = Arguments.Text(info.activation);
     }
 
     /// <summary>The model's name.</summary>
@@ -183,22 +216,43 @@ public sealed class ModelInfo {
     public int? Eos { get; }
     /// <summary>Whether <see cref="Session.Chat"/> can be used.</summary>
     public bool HasChatTemplate { get; }
+    /// <summary>The Jinja source of the chat template in use; empty if there is none.</summary>
+    public string ChatTemplate { get; }
+    /// <summary>Where it is from: "file", "option", or the name of the known template that stands in for the file's,
+    /// which is a known mistake; empty if there is none.</summary>
+    public string ChatTemplateSource { get; }
+    /// <summary>"relu2" or "silu".</summary>
+    public string Activation { get; }
+
+    /// <summary>The most of it, for people.</summary>
+    public override string ToString() {
+        return "ModelInfo[Name=" + Name + ", License=" + License + ", Architecture=" + Architecture + ", Activation=" +
+               Activation + ", Isa=" + Isa + ", Packing=" + Packing + ", Head=" + Head + ", Parameters=" + Parameters +
+               ", Vocabulary=" + Vocabulary + ", Context=" + Context + ", Layers=" + Layers + ", Hidden=" + Hidden +
+               ", Ffn=" + Ffn + ", Heads=" + Heads + ", KvHeads=" + KvHeads + ", ChatTemplateSource=" +
+               ChatTemplateSource + "]";
+    }
 }
 
 /// <summary>Tokens to text as they come, never splitting a character. Made by <see cref="Model.CreateDecoder"/>.
 /// </summary>
 public sealed class TokenDecoder : NativeObject {
+    private readonly Model model;
     private readonly Native.Decoder native;
 
     internal TokenDecoder(Model model, uint flags) {
-        native = new Native.Decoder(model.Native, flags);
+        this.model = model;
+        native = model.Use(() => new Native.Decoder(model.Native, flags));
     }
 
     /// <summary>The text that a token completes, which may be empty.</summary>
-    public string Push(int token) => Arguments.Text(native.push(token));
+    public string Push(int token) => Arguments.Text(Use(() => native.push(token)));
 
     /// <summary>What is left, at most one U+FFFD. Starts over.</summary>
-    public string Finish() => Arguments.Text(native.finish());
+    public string Finish() => Arguments.Text(Use(native.finish));
+
+    /// <summary>What it is, for people.</summary>
+    public override string ToString() => "TokenDecoder[" + model.Name + Ending;
 
     internal override void Release() {
         native.close();

@@ -5,7 +5,8 @@ using System.Threading;
 namespace Bitnet {
 
 /// <summary>What holds memory outside of the runtime's care. Any thread may dispose of it, as often as it likes; used
-/// after that, it throws <see cref="ObjectDisposedException"/>. What is forgotten is collected.</summary>
+/// after that, it throws an <see cref="ObjectDisposedException"/> that names it. What is forgotten is collected.
+/// </summary>
 public abstract class NativeObject : IDisposable {
     private int disposed;
 
@@ -17,6 +18,33 @@ public abstract class NativeObject : IDisposable {
     }
 
     internal abstract void Release();
+
+    internal bool IsDisposed => Volatile.Read(ref disposed) != 0;
+
+    /// <summary>What ends the text of <see cref="object.ToString"/>.</summary>
+    internal string Ending => IsDisposed ? ", disposed]" : "]";
+
+    /// <summary>Makes a call with the native object, which another thread may dispose of meanwhile: then neither what
+    /// the runtime says of its handle nor what the library says names this.</summary>
+    internal T Use<T>(Func<T> call) {
+        if (IsDisposed) throw Disposed();
+        try {
+            return call();
+        } catch (ObjectDisposedException) when (IsDisposed) {
+            throw Disposed();
+        } catch (BitnetException exception) when (IsDisposed && exception.Status == Status.Argument) {
+            throw Disposed();
+        }
+    }
+
+    internal void Use(Action call) {
+        Use<object>(() => {
+            call();
+            return null;
+        });
+    }
+
+    private ObjectDisposedException Disposed() => new ObjectDisposedException(GetType().FullName);
 }
 
 }

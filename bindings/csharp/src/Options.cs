@@ -43,12 +43,27 @@ public enum Kv {
     Int16 = 3
 }
 
-/// <summary>How an I2_S tensor of a GGUF file lies, which the file does not say.</summary>
+/// <summary>The order of the weights in the I2_S tensors of a GGUF file. The file does not say it: it depends on the CPU
+/// and the build of bitnet.cpp that wrote it.</summary>
 public enum I2sLayout {
+    /// <summary>Found out from the weights; X86 where they do not tell, with a warning in the log.</summary>
+    Auto = 0,
     /// <summary>Written on an x86 CPU.</summary>
-    X86 = 0,
+    X86 = 1,
     /// <summary>Written on an Arm CPU.</summary>
-    Arm = 1
+    Arm = 2,
+    /// <summary>Written on an x86 CPU by a build without ACT_PARALLEL: a byte holds one column of four rows.</summary>
+    Rows = 3
+}
+
+/// <summary>What the feed-forward network does with its gate.</summary>
+public enum Activation {
+    /// <summary>As the file says or its architecture means; a file that leaves it open is refused.</summary>
+    Default = 0,
+    /// <summary>Squared ReLU: BitNet b1.58 2B-4T.</summary>
+    Relu2 = 1,
+    /// <summary>SiLU: 1bitLLM's bitnet_b1_58-large and -3B.</summary>
+    Silu = 2
 }
 
 /// <summary>How <see cref="Model.Open(string, OpenOptions, System.Threading.CancellationToken)"/> opens a model.
@@ -64,6 +79,12 @@ public sealed class OpenOptions {
     public Head GgufHead { get; set; }
     /// <summary>How the I2_S tensors of a GGUF file lie.</summary>
     public I2sLayout GgufI2s { get; set; }
+    /// <summary>In place of the file's chat template: the name of a known one (see
+    /// <see cref="Library.ChatTemplateNames"/>), Jinja source (whatever contains "{{" or "{%"), or else the path of a
+    /// file that holds it. Null: the file's own, or the right one where the file's is a known mistake.</summary>
+    public string ChatTemplate { get; set; }
+    /// <summary>For files that do not name it.</summary>
+    public Activation Activation { get; set; }
     /// <summary>Told now and then how far the work has come, on the calling thread.</summary>
     public IProgress<WorkProgress> Progress { get; set; }
     /// <summary>Told what the library chooses or notices, on any thread that uses the model.</summary>
@@ -72,11 +93,13 @@ public sealed class OpenOptions {
     internal Native.OpenOptions ToNative() {
         var native = new Native.OpenOptions {
             verify = Verify ? 1 : 0,
-            gguf_packing = (Native.bitnet_packing)GgufPacking,
-            gguf_head = (Native.bitnet_head)GgufHead,
-            gguf_i2s = (Native.bitnet_i2s_layout)GgufI2s
+            gguf_packing = (Native.bitnet_packing)Arguments.Defined(GgufPacking, nameof(GgufPacking)),
+            gguf_head = (Native.bitnet_head)Arguments.Defined(GgufHead, nameof(GgufHead)),
+            gguf_i2s = (Native.bitnet_i2s_layout)Arguments.Defined(GgufI2s, nameof(GgufI2s)),
+            activation = (Native.bitnet_activation)Arguments.Defined(Activation, nameof(Activation))
         };
         if (Isa != null) native.set_isa(Arguments.Utf8(Isa, nameof(Isa)));
+        if (ChatTemplate != null) native.set_chat_template(Arguments.Utf8(ChatTemplate, nameof(ChatTemplate)));
         return native;
     }
 }
@@ -93,21 +116,32 @@ public sealed class ConvertOptions {
     public bool Quantize { get; set; }
     /// <summary>1 to 19 compresses the tensors, for download; 0 leaves them to be used in place.</summary>
     public int ZstdLevel { get; set; }
+    /// <summary>Stored in place of the input's chat template; as <see cref="OpenOptions.ChatTemplate"/>.</summary>
+    public string ChatTemplate { get; set; }
+    /// <summary>Stored where the input does not name it.</summary>
+    public Activation Activation { get; set; }
     /// <summary>Told now and then how far the work has come, on the calling thread.</summary>
     public IProgress<WorkProgress> Progress { get; set; }
+    /// <summary>Told what the library chooses or notices.</summary>
+    public Action<LogLevel, string> Log { get; set; }
 
-    internal Native.ConvertOptions ToNative() => new Native.ConvertOptions {
-        packing = (Native.bitnet_packing)Packing,
-        head = (Native.bitnet_head)Head,
-        i2s = (Native.bitnet_i2s_layout)I2s,
-        quantize = Quantize ? 1 : 0,
-        zstd_level = ZstdLevel
-    };
+    internal Native.ConvertOptions ToNative() {
+        var native = new Native.ConvertOptions {
+            packing = (Native.bitnet_packing)Arguments.Defined(Packing, nameof(Packing)),
+            head = (Native.bitnet_head)Arguments.Defined(Head, nameof(Head)),
+            i2s = (Native.bitnet_i2s_layout)Arguments.Defined(I2s, nameof(I2s)),
+            quantize = Quantize ? 1 : 0,
+            zstd_level = ZstdLevel,
+            activation = (Native.bitnet_activation)Arguments.Defined(Activation, nameof(Activation))
+        };
+        if (ChatTemplate != null) native.set_chat_template(Arguments.Utf8(ChatTemplate, nameof(ChatTemplate)));
+        return native;
+    }
 }
 
 /// <summary>How <see cref="Model.CreateSession"/> makes a session. 0 is the default of each.</summary>
 public sealed class SessionOptions {
-    /// <summary>The number of tokens it can hold; by default what the model was trained for.</summary>
+    /// <summary>The number of tokens it can hold; by default what the model was trained for, at most 8192.</summary>
     public int Context { get; set; }
     /// <summary>The threads that compute, the calling one included; by default one per physical core.</summary>
     public int Threads { get; set; }
@@ -122,7 +156,7 @@ public sealed class SessionOptions {
         context = Arguments.Count(Context, nameof(Context)),
         threads = Arguments.Count(Threads, nameof(Threads)),
         batch = Arguments.Count(Batch, nameof(Batch)),
-        kv = (Native.bitnet_kv)Kv,
+        kv = (Native.bitnet_kv)Arguments.Defined(Kv, nameof(Kv)),
         generation_threads = Arguments.Count(GenerationThreads, nameof(GenerationThreads))
     };
 }
@@ -147,7 +181,7 @@ public sealed class SamplerOptions {
     public float PresencePenalty { get; set; }
     /// <summary>How many of the last tokens count as recent; 0: 64.</summary>
     public int PenaltyWindow { get; set; }
-    /// <summary>Added to the logits of tokens; negative infinity forbids one.</summary>
+    /// <summary>Added to the logits of tokens; negative infinity forbids one. Null: none.</summary>
     public IDictionary<int, float> LogitBias { get; set; } = new Dictionary<int, float>();
 
     internal Native.SamplerOptions ToNative() {
@@ -162,9 +196,8 @@ public sealed class SamplerOptions {
             presence_penalty = PresencePenalty,
             penalty_window = Arguments.Count(PenaltyWindow, nameof(PenaltyWindow))
         };
-        foreach (KeyValuePair<int, float> bias in Arguments.NotNull(LogitBias, nameof(LogitBias))) {
-            native.add_bias(bias.Key, bias.Value);
-        }
+        if (LogitBias == null) return native;
+        foreach (KeyValuePair<int, float> bias in LogitBias) native.add_bias(bias.Key, bias.Value);
         return native;
     }
 }
@@ -174,14 +207,17 @@ public sealed class SamplerOptions {
 public sealed class GenerateOptions {
     /// <summary>0: until an end token or the context is full.</summary>
     public int MaxTokens { get; set; }
-    /// <summary>How tokens are drawn.</summary>
+    /// <summary>How tokens are drawn. Null: the most likely one each time.</summary>
     public SamplerOptions Sampling { get; set; } = new SamplerOptions();
-    /// <summary>The text ends before the first of these, which is not given out.</summary>
+    /// <summary>The text ends before the first of these, which is not given out. Null: none.</summary>
     public ICollection<string> Stop { get; set; } = new List<string>();
     /// <summary>The prompt is the whole text from the start; what the session holds of it already is kept.</summary>
     public bool Whole { get; set; }
-    /// <summary>The prompt's text may name control tokens, as chat prompts do. Never for text from strangers.</summary>
+    /// <summary>The prompt's text may name control tokens. Never for text from strangers.</summary>
     public bool SpecialPrompt { get; set; }
+    /// <summary>Of <see cref="Session.Chat"/>: control tokens spelt out in contents are those tokens. Never for text from
+    /// strangers, who could then speak for others.</summary>
+    public bool Trust { get; set; }
     /// <summary>Write control tokens out as text.</summary>
     public bool SpecialOutput { get; set; }
     /// <summary>Go on after an end token.</summary>
@@ -195,11 +231,12 @@ public sealed class GenerateOptions {
                            (SpecialOutput ? Native.Functions.BITNET_GENERATE_SPECIAL_OUTPUT : 0) |
                            (IgnoreEnd ? Native.Functions.BITNET_GENERATE_IGNORE_END : 0) | moreFlags)
         };
-        using (Native.SamplerOptions sampling = Arguments.NotNull(Sampling, nameof(Sampling)).ToNative()) {
+        using (Native.SamplerOptions sampling = (Sampling ?? new SamplerOptions()).ToNative()) {
             native.set_sampler(sampling);
         }
-        foreach (string text in Arguments.NotNull(Stop, nameof(Stop))) {
-            native.add_stop(Arguments.Utf8(text, nameof(Stop)));
+        int i = 0;
+        foreach (string text in Stop ?? new string[0]) {
+            native.add_stop(Arguments.Utf8(text, nameof(Stop) + "[" + i++ + "]"));
         }
         return native;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using System.Runtime.InteropServices;
 using System.Threading;
 
@@ -41,60 +42,66 @@ public struct Perf {
     public long SampledTokens { get; }
     /// <summary>The time that took.</summary>
     public TimeSpan SampleTime { get; }
+
+    /// <summary>All of it, for people.</summary>
+    public override string ToString() {
+        return "Perf[Prompt=" + PromptTokens + " in " + PromptTime + ", Generated=" + GeneratedTokens + " in " +
+               GeneratedTime + ", Sampled=" + SampledTokens + " in " + SampleTime + "]";
+    }
 }
 
 /// <summary>One sequence of tokens with its cache, its threads and its last logits. Calls of several threads queue up;
 /// <see cref="NativeObject.Dispose"/> cancels the one that runs.</summary>
 public sealed class Session : NativeObject {
     internal readonly Native.Session Native;
+    private readonly uint context;
 
     internal Session(Model model, Native.Session native) {
         Model = model;
         Native = native;
+        context = native.context();
     }
 
     /// <summary>What made it.</summary>
     public Model Model { get; }
 
     /// <summary>The number of tokens evaluated so far.</summary>
-    public int Position => (int)Native.position();
+    public int Position => Use(() => (int)Native.position());
 
     /// <summary>The number of tokens that fit.</summary>
-    public int Context => (int)Native.context();
+    public int Context => Use(() => (int)Native.context());
 
     /// <summary>The tokens evaluated so far.</summary>
-    public int[] GetTokens() => Native.tokens();
+    public int[] GetTokens() => Use(Native.tokens);
 
     /// <summary>Goes on from the session's tokens and a prompt. Nothing is evaluated until the first piece of text is
     /// asked for.</summary>
     public Generation Generate(string prompt, GenerateOptions options = null,
                                CancellationToken cancellationToken = default(CancellationToken)) {
-        return Generate(prompt, options, 0, cancellationToken);
+        byte[] text = Arguments.Utf8(prompt, nameof(prompt));
+        using (Native.GenerateOptions native = (options ?? new GenerateOptions()).ToNative()) {
+            return new Generation(this, Use(() => Native.generate(text, native)), cancellationToken);
+        }
     }
 
     /// <summary>The same from a prompt of tokens, to which nothing is added.</summary>
     public Generation Generate(IEnumerable<int> prompt, GenerateOptions options = null,
                                CancellationToken cancellationToken = default(CancellationToken)) {
-        int[] tokens = Arguments.Tokens(prompt, nameof(prompt));
-        using (Native.GenerateOptions native = (options ?? new GenerateOptions()).ToNative()) {
-            return new Generation(this, Native.generate_tokens(tokens, native), cancellationToken);
-        }
+        return Generate(Arguments.Tokens(prompt, nameof(prompt)), options, 0, cancellationToken);
     }
 
     /// <summary>The assistant's answer to a conversation, given whole each time; what the session holds of it is kept.
-    /// </summary>
+    /// Control tokens are those of the model's template alone, whatever the contents spell (see
+    /// <see cref="GenerateOptions.Trust"/>).</summary>
     public Generation Chat(IEnumerable<Message> messages, GenerateOptions options = null,
                            CancellationToken cancellationToken = default(CancellationToken)) {
-        const int flags =
-            Bitnet.Native.Functions.BITNET_GENERATE_WHOLE | Bitnet.Native.Functions.BITNET_GENERATE_SPECIAL_PROMPT;
-        return Generate(Model.ChatPrompt(messages), options, flags, cancellationToken);
+        int[] prompt = Model.ChatTokenize(messages, promptReply: true, trust: options != null && options.Trust);
+        return Generate(prompt, options, Bitnet.Native.Functions.BITNET_GENERATE_WHOLE, cancellationToken);
     }
 
-    private Generation Generate(string prompt, GenerateOptions options, int flags,
-                                CancellationToken cancellationToken) {
-        byte[] text = Arguments.Utf8(prompt, nameof(prompt));
+    private Generation Generate(int[] prompt, GenerateOptions options, int flags, CancellationToken cancellationToken) {
         using (Native.GenerateOptions native = (options ?? new GenerateOptions()).ToNative(flags)) {
-            return new Generation(this, Native.generate(text, native), cancellationToken);
+            return new Generation(this, Use(() => Native.generate_tokens(prompt, native)), cancellationToken);
         }
     }
 
@@ -103,13 +110,15 @@ public sealed class Session : NativeObject {
     public void Eval(IEnumerable<int> tokens, LogitsOf logits = LogitsOf.Last,
                      CancellationToken cancellationToken = default(CancellationToken)) {
         int[] array = Arguments.Tokens(tokens, nameof(tokens));
-        Arguments.Cancellable(cancel => Native.eval(array, (Native.bitnet_logits_of)logits, cancel), cancellationToken);
+        var which = (Native.bitnet_logits_of)Arguments.Defined(logits, nameof(logits));
+        Arguments.Cancellable(cancel => Use(() => Native.eval(array, which, cancel)), cancellationToken);
     }
 
     /// <summary>The logits of the last evaluation; row counts its tokens if it was made with
     /// <see cref="LogitsOf.All"/>.</summary>
     public float[] GetLogits(int row = 0) {
-        using (Native.Logits view = Native.logits(Arguments.Count(row, nameof(row)))) {
+        uint index = Arguments.Count(row, nameof(row));
+        using (Native.Logits view = Use(() => Native.logits(index))) {
             var logits = new float[view.size()];
             Marshal.Copy(new IntPtr((long)view.address()), logits, 0, logits.Length);
             return logits;
@@ -117,32 +126,47 @@ public sealed class Session : NativeObject {
     }
 
     /// <summary>Forgets all tokens from a position on.</summary>
-    public void Rewind(int position = 0) => Native.rewind(Arguments.Count(position, nameof(position)));
+    public void Rewind(int position = 0) {
+        uint count = Arguments.Count(position, nameof(position));
+        Use(() => Native.rewind(count));
+    }
 
     /// <summary>A second session with the same tokens, cache and options. It shares the threads of the first.</summary>
-    public Session Fork() => new Session(Model, Native.fork());
+    public Session Fork() => new Session(Model, Use(Native.fork));
 
     /// <summary>Writes tokens and cache to a file.</summary>
-    public void Save(string path) => Native.save(Arguments.Utf8(path, nameof(path)));
+    public void Save(string path) {
+        byte[] file = Arguments.Utf8(path, nameof(path));
+        Use(() => Native.save(file));
+    }
 
     /// <summary>Reads back what <see cref="Save"/> wrote, by a session of the same model, replacing what this one holds.</summary>
-    public void Load(string path) => Native.load(Arguments.Utf8(path, nameof(path)));
+    public void Load(string path) {
+        byte[] file = Arguments.Utf8(path, nameof(path));
+        Use(() => Native.load(file));
+    }
 
     /// <summary>Tokens and cache as bytes.</summary>
-    public byte[] SaveBytes() => Native.save_memory();
+    public byte[] SaveBytes() => Use(Native.save_memory);
 
     /// <summary>Reads back what <see cref="SaveBytes"/> gave.</summary>
-    public void LoadBytes(byte[] state) => Native.load_memory(Arguments.NotNull(state, nameof(state)));
+    public void LoadBytes(byte[] state) {
+        Arguments.NotNull(state, nameof(state));
+        Use(() => Native.load_memory(state));
+    }
 
     /// <summary>Counters since the session was made or they were last reset.</summary>
     public Perf Perf {
         get {
-            using (Native.bitnet_perf perf = Native.perf()) return new Perf(perf);
+            using (Native.bitnet_perf perf = Use(Native.perf)) return new Perf(perf);
         }
     }
 
     /// <summary>Starts the counters over.</summary>
-    public void ResetPerf() => Native.reset_perf();
+    public void ResetPerf() => Use(Native.reset_perf);
+
+    /// <summary>What it is, for people: at once, whatever the session is doing.</summary>
+    public override string ToString() => "Session[" + Model.Name + ", context of " + context + Ending;
 
     internal override void Release() {
         Native.close();
@@ -157,18 +181,25 @@ public sealed class Batch {
     /// <summary>Adds a session's tokens.</summary>
     public void Add(Session session, IEnumerable<int> tokens, LogitsOf logits = LogitsOf.Last) {
         items.Add(Tuple.Create(Arguments.NotNull(session, nameof(session)),
-                               Arguments.Tokens(tokens, nameof(tokens)), logits));
+                               Arguments.Tokens(tokens, nameof(tokens)),
+                               Arguments.Defined(logits, nameof(logits))));
     }
 
     /// <summary><see cref="Session.Eval"/> for all of them, all or nothing.</summary>
     public void Eval(CancellationToken cancellationToken = default(CancellationToken)) {
         using (var batch = new Native.Batch()) {
             foreach (Tuple<Session, int[], LogitsOf> item in items) {
-                batch.add(item.Item1.Native, item.Item2, (Native.bitnet_logits_of)item.Item3);
+                item.Item1.Use(() => batch.add(item.Item1.Native, item.Item2, (Native.bitnet_logits_of)item.Item3));
             }
-            Arguments.Cancellable(batch.eval, cancellationToken);
+            // Each session says so itself if it is disposed of meanwhile.
+            Action<Native.Cancel> eval = items.Select(item => item.Item1).Aggregate(
+                (Action<Native.Cancel>)batch.eval, (call, session) => cancel => session.Use(() => call(cancel)));
+            Arguments.Cancellable(eval, cancellationToken);
         }
     }
+
+    /// <summary>How much it is, for people.</summary>
+    public override string ToString() => "Batch[" + items.Count + " sessions]";
 }
 
 }

@@ -48,6 +48,13 @@ public abstract class Fixture {
         return exception;
     }
 
+    /// <summary>It throws that an object of this type is disposed of.</summary>
+    protected static void Disposed<T>(TestDelegate call) {
+        var exception = Assert.Throws<ObjectDisposedException>(call);
+        Assert.AreEqual(typeof(T).FullName, exception.ObjectName);
+        StringAssert.Contains(typeof(T).FullName, exception.Message);
+    }
+
     protected static long ResidentBytes() {
         Collect();
         using (Process self = Process.GetCurrentProcess()) return self.WorkingSet64;

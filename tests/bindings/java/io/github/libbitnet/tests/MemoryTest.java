@@ -31,6 +31,7 @@ class MemoryTest {
   private static void cycle() {
     try (Model model = Model.open(MODEL);
         Session session = model.session(new SessionOptions().threads(1).context(64))) {
+      if (model.info().name().isEmpty() || model.metadata().isEmpty()) throw new AssertionError();
       session.generate("It", new GenerateOptions().maxTokens(1)).readAll();
     }
   }

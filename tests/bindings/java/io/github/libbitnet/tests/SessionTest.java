@@ -440,12 +440,19 @@ class SessionTest {
 
   @Test
   void wrongArgumentsAreExceptions() {
-    List<Executable> nulls = Arrays.asList(() -> session.eval((int[]) null), () -> session.generate((String) null),
-        () -> session.generate((int[]) null, tokens(1)), () -> session.chat(null), () -> session.eval(new int[] {1}, null),
-        () -> session.loadBytes(null), () -> session.load((Path) null), () -> session.save((String) null),
-        () -> new Batch().add(null, 1), () -> new Sampler(null), () -> new SessionOptions().kv(null),
-        () -> new Sampler(new SamplerOptions()).sample((Session) null));
-    for (Executable use : nulls) assertThrows(NullPointerException.class, use);
+    Map<String, List<Executable>> nulls = new HashMap<>();
+    nulls.put("tokens", Arrays.asList(() -> session.eval((int[]) null), () -> new Batch().add(session, (int[]) null)));
+    nulls.put("prompt", Arrays.asList(() -> session.generate((String) null), () -> session.generate((int[]) null)));
+    nulls.put("messages", Arrays.asList(() -> session.chat(null)));
+    nulls.put("logits", Arrays.asList(() -> session.eval(new int[] {1}, null), () -> new Sampler().sample((float[]) null)));
+    nulls.put("data", Arrays.asList(() -> session.loadBytes(null)));
+    nulls.put("path", Arrays.asList(() -> session.load((Path) null), () -> session.save((String) null)));
+    nulls.put("session", Arrays.asList(() -> new Batch().add(null, 1), () -> new Sampler(null).sample((Session) null)));
+    nulls.put("recent", Arrays.asList(() -> new Sampler().sample(new float[1], (int[]) null)));
+    nulls.put("text", Arrays.asList(() -> new GenerateOptions().stop(null)));
+    nulls.forEach((name, uses) -> {
+      for (Executable use : uses) assertEquals(name, assertThrows(NullPointerException.class, use).getMessage());
+    });
     for (int[] wrong : new int[][] {{}, {-1}, {4096}}) assertStatus(Status.ARGUMENT, () -> session.eval(wrong));
     assertThrows(IllegalArgumentException.class, () -> session.rewind(-1));
     assertStatus(Status.ARGUMENT, () -> session.rewind(1));

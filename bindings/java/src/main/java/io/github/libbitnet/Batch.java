@@ -13,9 +13,9 @@ public final class Batch {
     final LogitsOf logits;
 
     Item(Session session, int[] tokens, LogitsOf logits) {
-      this.session = Objects.requireNonNull(session);
-      this.tokens = tokens.clone();
-      this.logits = Objects.requireNonNull(logits);
+      this.session = Objects.requireNonNull(session, "session");
+      this.tokens = Objects.requireNonNull(tokens, "tokens").clone();
+      this.logits = Objects.requireNonNull(logits, "logits");
     }
   }
 
@@ -42,5 +42,10 @@ public final class Batch {
     NativeBatch batch = new NativeBatch();
     for (Item item : items) batch.add(item.session.object, item.tokens, item.logits.value);
     batch.eval(cancel == null ? null : cancel.object);
+  }
+
+  @Override
+  public String toString() {
+    return "Batch[" + items.size() + " sessions]";
   }
 }

@@ -13,19 +13,32 @@ public final class Bitnet {
 
   /** The library's version, "0.1.0". */
   public static String version() {
+    NativeLibrary.load();
     return Text.decode(Native.version());
   }
 
   /** The CPU's vector features that matter here. */
   public static List<String> cpuFeatures() {
+    NativeLibrary.load();
     return Collections.unmodifiableList(Arrays.asList(Text.decode(Native.cpu_features()).split(" ")));
   }
 
   /** The kernel sets that this CPU can run, fastest first. */
   public static List<String> isaNames() {
-    List<String> names = new ArrayList<>();
-    for (byte[] name : Native.isa_names()) names.add(Text.decode(name));
-    return Collections.unmodifiableList(names);
+    NativeLibrary.load();
+    return texts(Native.isa_names());
+  }
+
+  /** The names of the known chat templates, "chatml", "llama3", ..., for {@link OpenOptions#chatTemplate}. */
+  public static List<String> chatTemplateNames() {
+    NativeLibrary.load();
+    return texts(Native.chat_template_names());
+  }
+
+  private static List<String> texts(byte[][] utf8) {
+    List<String> texts = new ArrayList<>();
+    for (byte[] text : utf8) texts.add(Text.decode(text));
+    return Collections.unmodifiableList(texts);
   }
 
   /** Writes a GGUF or {@code .bitnet} file as {@code .bitnet}; the output appears when it is complete. */
@@ -33,12 +46,14 @@ public final class Bitnet {
     convert(source, target, new ConvertOptions());
   }
 
-  /** The same with options. */
+  /** The same with options, or null. */
   public static void convert(Path source, Path target, ConvertOptions options) {
-    byte[] input = Text.encode(source.toString());
-    byte[] output = Text.encode(target.toString());
-    Listener listener = options.listener();
-    listener.during(() -> Native.convert(input, output, options.toNative(), listener));
+    byte[] input = Text.encode(source, "source");
+    byte[] output = Text.encode(target, "target");
+    NativeLibrary.load();
+    ConvertOptions given = Text.or(options, new ConvertOptions());
+    Listener listener = given.listener();
+    listener.during(() -> Native.convert(input, output, given.toNative(), listener));
   }
 
   /** Reads a whole {@code .bitnet} file and checks every checksum, packed weight and scale. */
@@ -48,7 +63,8 @@ public final class Bitnet {
 
   /** The same with a progress callback, or null. */
   public static void verify(Path path, Progress progress) {
-    byte[] name = Text.encode(path.toString());
+    byte[] name = Text.encode(path, "path");
+    NativeLibrary.load();
     Listener listener = new Listener(progress, null);
     listener.during(() -> Native.verify(name, listener));
   }

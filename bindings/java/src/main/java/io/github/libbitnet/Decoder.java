@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 package io.github.libbitnet;
 
+import java.util.Objects;
+
 /** Tokens to text as they come, never splitting a character. */
 public final class Decoder implements AutoCloseable {
   private final NativeDecoder object;
-  @SuppressWarnings("unused") // keeps alive what the C++ model calls
-  private final Model model;
+  private final Model model; // keeps alive what the C++ model calls
+  private volatile boolean closed;
 
   /** A decoder for the model's vocabulary. */
   public Decoder(Model model, TextOption... options) {
-    this.model = model;
+    this.model = Objects.requireNonNull(model, "model");
     object = new NativeDecoder(model.object, TextOption.flags(options));
   }
 
@@ -25,6 +27,12 @@ public final class Decoder implements AutoCloseable {
 
   @Override
   public void close() {
+    closed = true;
     object.close();
+  }
+
+  @Override
+  public String toString() {
+    return "Decoder[" + model.name() + (closed ? ", closed]" : "]");
   }
 }

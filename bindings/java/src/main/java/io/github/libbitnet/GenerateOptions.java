@@ -9,6 +9,7 @@ import java.util.Objects;
 public final class GenerateOptions {
   private int maxTokens;
   private int flags;
+  private boolean trust;
   private SamplerOptions sampler = new SamplerOptions();
   private final List<String> stops = new ArrayList<>();
 
@@ -18,15 +19,15 @@ public final class GenerateOptions {
     return this;
   }
 
-  /** How tokens are drawn; the most likely one each time by default. */
+  /** How tokens are drawn. Null: the most likely one each time. */
   public GenerateOptions sampler(SamplerOptions options) {
-    sampler = Objects.requireNonNull(options);
+    sampler = Text.or(options, new SamplerOptions());
     return this;
   }
 
   /** The text ends before the first of these, which is not given out. Each call adds one. */
   public GenerateOptions stop(String text) {
-    stops.add(Objects.requireNonNull(text));
+    stops.add(Objects.requireNonNull(text, "text"));
     return this;
   }
 
@@ -35,9 +36,22 @@ public final class GenerateOptions {
     return flag(NativeConstants.BITNET_GENERATE_WHOLE, on);
   }
 
-  /** The prompt's text may name control tokens, as prompts of {@link Model#chatPrompt} do. Never for strangers' text. */
+  /** The prompt's text may name control tokens. Never for text from strangers. */
   public GenerateOptions specialPrompt(boolean on) {
     return flag(NativeConstants.BITNET_GENERATE_SPECIAL_PROMPT, on);
+  }
+
+  /**
+   * Of {@link Session#chat}: control tokens spelt out in contents are those tokens. Never for text from strangers, who could
+   * then speak for others.
+   */
+  public GenerateOptions trust(boolean on) {
+    trust = on;
+    return this;
+  }
+
+  boolean isTrusting() {
+    return trust;
   }
 
   /** Writes control tokens out as text. */
@@ -55,12 +69,16 @@ public final class GenerateOptions {
     return this;
   }
 
-  NativeGenerateOptions toNative(int moreFlags) {
+  static NativeGenerateOptions toNative(GenerateOptions options, int moreFlags) {
+    return Text.or(options, new GenerateOptions()).toNative(moreFlags);
+  }
+
+  private NativeGenerateOptions toNative(int moreFlags) {
     NativeGenerateOptions options = new NativeGenerateOptions();
     options.setMax_tokens(maxTokens);
     options.setFlags(flags | moreFlags);
     options.set_sampler(sampler.toNative());
-    for (String text : stops) options.add_stop(Text.encode(text));
+    for (String text : stops) options.add_stop(Text.encode(text, "stop"));
     return options;
   }
 }

@@ -106,6 +106,17 @@ public final class Generation implements Iterable<String>, AutoCloseable {
     object.cancel();
   }
 
+  /** How far it is, for people: at once, whatever the session is doing. */
+  @Override
+  public String toString() {
+    int drawn;
+    synchronized (this) {
+      drawn = count;
+    }
+    Finish reason = finish;
+    return "Generation[" + drawn + " tokens" + (reason == null ? "]" : ", " + reason + "]");
+  }
+
   /** Ends it here. The session keeps what has been evaluated. */
   @Override
   public void close() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 package io.github.libbitnet;
 
+import java.util.List;
 import java.util.Objects;
 
 /** A turn of a conversation. */
@@ -8,10 +9,10 @@ public final class Message {
   private final String role;
   private final String content;
 
-  /** A message of any role that the model's template knows. */
+  /** A message of any role that the model's template knows. The content may hold zero bytes. */
   public Message(String role, String content) {
-    this.role = Objects.requireNonNull(role);
-    this.content = Objects.requireNonNull(content);
+    this.role = Objects.requireNonNull(role, "role");
+    this.content = Objects.requireNonNull(content, () -> "the content of a message of role \"" + role + "\"");
   }
 
   /** What the assistant is told beforehand. */
@@ -37,6 +38,17 @@ public final class Message {
   /** The text. */
   public String content() {
     return content;
+  }
+
+  static NativeConversation toNative(List<Message> messages) {
+    NativeConversation conversation = new NativeConversation();
+    int i = 0;
+    for (Message message : Objects.requireNonNull(messages, "messages")) {
+      String name = "messages[" + i++ + "]";
+      Objects.requireNonNull(message, name);
+      conversation.add(Text.encode(message.role, name + ".role"), Text.encode(message.content, name + ".content"));
+    }
+    return conversation;
   }
 
   @Override

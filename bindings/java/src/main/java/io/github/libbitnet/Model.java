@@ -15,17 +15,25 @@ public final class Model implements AutoCloseable {
   final NativeModel object;
   // C++ calls it as long as the model lives, and sessions refer to their Model.
   private final Listener listener;
+  private final String name;
+  private final String description;
+  private volatile boolean closed;
 
   private Model(OpenOptions options, BiFunction<NativeOpenOptions, Listener, NativeModel> open) {
-    listener = options.listener();
+    NativeLibrary.load();
+    OpenOptions given = Text.or(options, new OpenOptions());
+    listener = given.listener();
     NativeModel[] opened = new NativeModel[1];
     try {
-      listener.during(() -> opened[0] = open.apply(options.toNative(), listener));
+      listener.during(() -> opened[0] = open.apply(given.toNative(), listener));
     } catch (Throwable e) {
       if (opened[0] != null) opened[0].close();
       throw e;
     }
     object = opened[0];
+    ModelInfo info = info();
+    name = info.name().isEmpty() ? "unnamed" : info.name();
+    description = name + ", " + info.architecture() + ", " + info.parameters() + " parameters";
   }
 
   /** Opens a {@code .bitnet} file, which is mapped and used as it lies, or a GGUF file, which is repacked in memory. */
@@ -33,20 +41,20 @@ public final class Model implements AutoCloseable {
     return open(path, new OpenOptions());
   }
 
-  /** The same with options. */
+  /** The same with options, or null. */
   public static Model open(String path, OpenOptions options) {
-    byte[] name = Text.encode(path);
+    byte[] name = Text.encode(path, "path");
     return new Model(options, (o, l) -> NativeModel.open(name, o, l));
   }
 
   /** The same by a path of the default file system. */
   public static Model open(Path path) {
-    return open(path.toString());
+    return open(path, null);
   }
 
-  /** The same by a path of the default file system, with options. */
+  /** The same by a path of the default file system, with options, or null. */
   public static Model open(Path path, OpenOptions options) {
-    return open(path.toString(), options);
+    return open(Objects.requireNonNull(path, "path").toString(), options);
   }
 
   /** Opens what is between a buffer's position and its limit, which is copied. */
@@ -54,7 +62,7 @@ public final class Model implements AutoCloseable {
     return open(data, new OpenOptions());
   }
 
-  /** The same with options. */
+  /** The same with options, or null. */
   public static Model open(ByteBuffer data, OpenOptions options) {
     ByteBuffer direct = Text.direct(data);
     return new Model(options, (o, l) -> NativeModel.open_memory(direct, o, l));
@@ -63,6 +71,7 @@ public final class Model implements AutoCloseable {
   /** Lets go of the model; sessions still using it keep it alive. */
   @Override
   public void close() {
+    closed = true;
     object.close();
   }
 
@@ -81,7 +90,7 @@ public final class Model implements AutoCloseable {
 
   /** The tokens of a text. */
   public int[] tokenize(String text, TextOption... options) {
-    return object.tokenize(Text.encode(text), TextOption.flags(options));
+    return object.tokenize(Text.encode(text, "text"), TextOption.flags(options));
   }
 
   /** The text of tokens. Characters cut in half become U+FFFD; a {@link Decoder} does streams. */
@@ -91,7 +100,7 @@ public final class Model implements AutoCloseable {
 
   /** The bytes of tokens, which need not be whole characters of UTF-8. */
   public byte[] detokenizeBytes(int[] tokens, TextOption... options) {
-    return object.detokenize(Objects.requireNonNull(tokens), TextOption.flags(options));
+    return object.detokenize(Objects.requireNonNull(tokens, "tokens"), TextOption.flags(options));
   }
 
   /** Whether no plain text is written by the token. */
@@ -104,18 +113,42 @@ public final class Model implements AutoCloseable {
     return object.is_end(token);
   }
 
-  /** A conversation as the model's chat template writes it, up to where the assistant's answer begins. */
+  /**
+   * A conversation as the model's chat template writes it, up to where the assistant's answer begins: to look at or to
+   * store. It does not tell the template's control tokens from contents that spell one; {@link #chatTokenize(List)} does.
+   */
   public String chatPrompt(List<Message> messages) {
     return chatPrompt(messages, true);
   }
 
   /** The same; without {@code reply}, up to the end of the last message. */
   public String chatPrompt(List<Message> messages, boolean reply) {
-    NativeConversation conversation = new NativeConversation();
-    for (Message message : messages) {
-      conversation.add(Text.encode(message.role()), Text.encode(message.content()));
-    }
-    return Text.decode(object.chat_format(conversation, reply));
+    return Text.decode(object.chat_format(Message.toNative(messages), chatFlags(reply, false)));
+  }
+
+  /**
+   * The tokens of a conversation as the model's chat template writes it, up to where the assistant's answer begins. Control
+   * tokens are those that the template itself writes; contents that spell one are plain text.
+   */
+  public int[] chatTokenize(List<Message> messages) {
+    return chatTokenize(messages, true);
+  }
+
+  /** The same; without {@code reply}, up to the end of the last message. */
+  public int[] chatTokenize(List<Message> messages, boolean reply) {
+    return chatTokenize(messages, reply, false);
+  }
+
+  /**
+   * The same; with {@code trust}, control tokens spelt out in contents are those tokens. Never for text from strangers, who
+   * could then speak for others.
+   */
+  public int[] chatTokenize(List<Message> messages, boolean reply, boolean trust) {
+    return object.chat_tokenize(Message.toNative(messages), chatFlags(reply, trust));
+  }
+
+  private static int chatFlags(boolean reply, boolean trust) {
+    return (reply ? NativeConstants.BITNET_CHAT_REPLY : 0) | (trust ? NativeConstants.BITNET_CHAT_TRUST : 0);
   }
 
   /** An empty session. */
@@ -123,9 +156,9 @@ public final class Model implements AutoCloseable {
     return session(new SessionOptions());
   }
 
-  /** The same with options. */
+  /** The same with options, or null. */
   public Session session(SessionOptions options) {
-    return new Session(this, new NativeSession(object, options.toNative()));
+    return new Session(this, new NativeSession(object, Text.or(options, new SessionOptions()).toNative()));
   }
 
   /** The bytes that an empty session takes besides the model. */
@@ -133,8 +166,19 @@ public final class Model implements AutoCloseable {
     return sessionMemory(new SessionOptions());
   }
 
-  /** The same with options. */
+  /** The same with options, or null. */
   public long sessionMemory(SessionOptions options) {
-    return object.session_memory(options.toNative());
+    return object.session_memory(Text.or(options, new SessionOptions()).toNative());
+  }
+
+  /** What others call it, also once it is closed. */
+  String name() {
+    return name;
+  }
+
+  /** What it is, for people, also once it is closed. */
+  @Override
+  public String toString() {
+    return "Model[" + description + (closed ? ", closed]" : "]");
   }
 }

@@ -26,6 +26,9 @@ public final class ModelInfo {
   private final OptionalInt bos;
   private final OptionalInt eos;
   private final boolean hasChatTemplate;
+  private final String chatTemplate;
+  private final String chatTemplateSource;
+  private final String activation;
 
   ModelInfo(NativeModelInfo info) {
     name = Text.decode(info.getName());
@@ -49,6 +52,10 @@ public final class ModelInfo {
     bos = token(info.getBos());
     eos = token(info.getEos());
     hasChatTemplate = info.getHas_chat_template() != 0;
+    chatTemplate = Text.decode(info.getChat_template());
+    chatTemplateSource = Text.decode(info.getChat_template_source());
+    activation = Text.decode(info.getActivation());
+    info.close(); // which otherwise kept a closed model's memory until the garbage collector came
   }
 
   private static OptionalInt token(int token) {
@@ -158,5 +165,33 @@ public final class ModelInfo {
   /** Whether {@link Session#chat} and {@link Model#chatPrompt} work. */
   public boolean hasChatTemplate() {
     return hasChatTemplate;
+  }
+
+  /** The Jinja source of the chat template in use; empty if there is none. */
+  public String chatTemplate() {
+    return chatTemplate;
+  }
+
+  /**
+   * Where it is from: "file", "option", or the name of the known template that stands in for the file's, which is a known
+   * mistake; empty if there is none.
+   */
+  public String chatTemplateSource() {
+    return chatTemplateSource;
+  }
+
+  /** "relu2" or "silu". */
+  public String activation() {
+    return activation;
+  }
+
+  /** The most of it, for people. */
+  @Override
+  public String toString() {
+    return "ModelInfo[name=" + name + ", license=" + license + ", architecture=" + architecture + ", activation="
+        + activation + ", isa=" + isa + ", packing=" + packing + ", head=" + head + ", parameters=" + parameters
+        + ", vocabulary=" + vocabulary + ", context=" + context + ", layers=" + layers + ", hidden=" + hidden
+        + ", ffn=" + ffn + ", heads=" + heads + ", kvHeads=" + kvHeads + ", chatTemplateSource=" + chatTemplateSource
+        + "]";
   }
 }

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: MIT
 package io.github.libbitnet;
 
-import java.util.Objects;
+import java.nio.file.Path;
 
 /** How a model is opened. */
 public final class OpenOptions {
-  private String isa = "";
+  private String isa;
   private boolean verify;
   private Packing packing = Packing.DEFAULT;
   private Head head = Head.DEFAULT;
-  private I2sLayout i2s = I2sLayout.X86;
+  private I2sLayout i2s = I2sLayout.AUTO;
+  private String chatTemplate;
+  private Activation activation = Activation.DEFAULT;
   private Progress progress;
   private Log log;
 
-  /** The kernel set, one of {@link Bitnet#isaNames()}; the fastest by default. */
+  /** The kernel set, one of {@link Bitnet#isaNames()}. Null: the fastest. */
   public OpenOptions isa(String name) {
-    isa = Objects.requireNonNull(name);
+    isa = name;
     return this;
   }
 
@@ -25,21 +27,42 @@ public final class OpenOptions {
     return this;
   }
 
-  /** Of a GGUF file, which is packed in memory while it is opened. */
+  /** Of a GGUF file, which is packed in memory while it is opened. Null: {@link Packing#DEFAULT}. */
   public OpenOptions packing(Packing packing) {
-    this.packing = Objects.requireNonNull(packing);
+    this.packing = Text.or(packing, Packing.DEFAULT);
     return this;
   }
 
-  /** Of a GGUF file. */
+  /** Of a GGUF file. Null: {@link Head#DEFAULT}. */
   public OpenOptions head(Head head) {
-    this.head = Objects.requireNonNull(head);
+    this.head = Text.or(head, Head.DEFAULT);
     return this;
   }
 
-  /** Of a GGUF file. */
+  /** Of a GGUF file. Null: {@link I2sLayout#AUTO}. */
   public OpenOptions i2s(I2sLayout layout) {
-    i2s = Objects.requireNonNull(layout);
+    i2s = Text.or(layout, I2sLayout.AUTO);
+    return this;
+  }
+
+  /**
+   * In place of the file's chat template: the name of a known template (see {@link Bitnet#chatTemplateNames()}),
+   * Jinja source (whatever contains "{{" or "{%"), or else the path of a file that holds it. Null: the file's own, or the
+   * right one where the file's is a known mistake.
+   */
+  public OpenOptions chatTemplate(String template) {
+    chatTemplate = template;
+    return this;
+  }
+
+  /** The same from a file of the default file system, in UTF-8. */
+  public OpenOptions chatTemplateFile(Path path) {
+    return chatTemplate(Text.templateFile(path));
+  }
+
+  /** For files that do not name it. Null: {@link Activation#DEFAULT}. */
+  public OpenOptions activation(Activation activation) {
+    this.activation = Text.or(activation, Activation.DEFAULT);
     return this;
   }
 
@@ -57,7 +80,9 @@ public final class OpenOptions {
 
   NativeOpenOptions toNative() {
     NativeOpenOptions options = new NativeOpenOptions();
-    options.set_isa(Text.encode(isa));
+    if (chatTemplate != null) options.set_chat_template(Text.encode(chatTemplate, "chatTemplate"));
+    options.setActivation(activation.value);
+    if (isa != null) options.set_isa(Text.encode(isa, "isa"));
     options.setVerify(verify ? 1 : 0);
     options.setGguf_packing(packing.value);
     options.setGguf_head(head.value);

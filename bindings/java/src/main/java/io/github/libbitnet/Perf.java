@@ -50,4 +50,10 @@ public final class Perf {
   public Duration sampleTime() {
     return sampleTime;
   }
+
+  @Override
+  public String toString() {
+    return "Perf[prompt=" + promptTokens + " in " + promptTime + ", generated=" + generatedTokens + " in " + generatedTime
+        + ", sampled=" + sampledTokens + " in " + sampleTime + "]";
+  }
 }

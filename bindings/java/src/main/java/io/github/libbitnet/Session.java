@@ -10,10 +10,13 @@ import java.util.Objects;
 public final class Session implements AutoCloseable {
   final NativeSession object;
   private final Model model;
+  private final int context;
+  private volatile boolean closed;
 
   Session(Model model, NativeSession object) {
     this.model = model;
     this.object = object;
+    context = object.context();
   }
 
   /** Whose session it is. */
@@ -24,6 +27,7 @@ public final class Session implements AutoCloseable {
   /** Cancels what another thread is doing with the session, then frees it. */
   @Override
   public void close() {
+    closed = true;
     object.close();
   }
 
@@ -47,9 +51,9 @@ public final class Session implements AutoCloseable {
     return generate(prompt, new GenerateOptions());
   }
 
-  /** The same with options. */
+  /** The same with options, or null. */
   public Generation generate(String prompt, GenerateOptions options) {
-    return new Generation(this, object.generate(Text.encode(prompt), options.toNative(0)));
+    return new Generation(this, object.generate(Text.encode(prompt, "prompt"), GenerateOptions.toNative(options, 0)));
   }
 
   /** Goes on from the session's tokens and a prompt of tokens, to which nothing is added. */
@@ -57,21 +61,28 @@ public final class Session implements AutoCloseable {
     return generate(prompt, new GenerateOptions());
   }
 
-  /** The same with options. */
+  /** The same with options, or null. */
   public Generation generate(int[] prompt, GenerateOptions options) {
-    return new Generation(this, object.generate_tokens(Objects.requireNonNull(prompt), options.toNative(0)));
+    return generate(prompt, options, 0);
   }
 
-  /** The assistant's answer to a conversation, given whole each time; what the session holds of it is kept. */
+  private Generation generate(int[] prompt, GenerateOptions options, int flags) {
+    Objects.requireNonNull(prompt, "prompt");
+    return new Generation(this, object.generate_tokens(prompt, GenerateOptions.toNative(options, flags)));
+  }
+
+  /**
+   * The assistant's answer to a conversation, given whole each time; what the session holds of it is kept. Control tokens
+   * are those of the model's template alone, whatever the contents spell (see {@link GenerateOptions#trust}).
+   */
   public Generation chat(List<Message> messages) {
     return chat(messages, new GenerateOptions());
   }
 
-  /** The same with options. */
+  /** The same with options, or null. */
   public Generation chat(List<Message> messages, GenerateOptions options) {
-    int flags = NativeConstants.BITNET_GENERATE_WHOLE | NativeConstants.BITNET_GENERATE_SPECIAL_PROMPT;
-    byte[] prompt = Text.encode(model.chatPrompt(messages));
-    return new Generation(this, object.generate(prompt, options.toNative(flags)));
+    boolean trust = options != null && options.isTrusting();
+    return generate(model.chatTokenize(messages, true, trust), options, NativeConstants.BITNET_GENERATE_WHOLE);
   }
 
   /** Appends tokens and computes their keys and values, and the logits of the last one. */
@@ -86,7 +97,9 @@ public final class Session implements AutoCloseable {
 
   /** The same with a way to cancel it, or null. If it fails the session is as before. */
   public void eval(int[] tokens, LogitsOf logits, Cancel cancel) {
-    object.eval(Objects.requireNonNull(tokens), logits.value, cancel == null ? null : cancel.object);
+    Objects.requireNonNull(tokens, "tokens");
+    Objects.requireNonNull(logits, "logits");
+    object.eval(tokens, logits.value, cancel == null ? null : cancel.object);
   }
 
   /** The logits of the token evaluated last: one for each of the vocabulary. */
@@ -111,22 +124,22 @@ public final class Session implements AutoCloseable {
 
   /** Writes tokens and KV cache to a file. */
   public void save(String path) {
-    object.save(Text.encode(path));
+    object.save(Text.encode(path, "path"));
   }
 
   /** The same by a path of the default file system. */
   public void save(Path path) {
-    save(path.toString());
+    save(Objects.requireNonNull(path, "path").toString());
   }
 
   /** Reads what {@link #save(String)} wrote, into a session of the same model, replacing what it holds. */
   public void load(String path) {
-    object.load(Text.encode(path));
+    object.load(Text.encode(path, "path"));
   }
 
   /** The same by a path of the default file system. */
   public void load(Path path) {
-    load(path.toString());
+    load(Objects.requireNonNull(path, "path").toString());
   }
 
   /** Tokens and KV cache as bytes. */
@@ -136,7 +149,7 @@ public final class Session implements AutoCloseable {
 
   /** Reads what {@link #saveBytes} gave. */
   public void loadBytes(byte[] data) {
-    object.load_memory(Text.direct(ByteBuffer.wrap(data)));
+    object.load_memory(Text.direct(ByteBuffer.wrap(Objects.requireNonNull(data, "data"))));
   }
 
   /** Counters since the session was made or they were last reset. */
@@ -147,5 +160,11 @@ public final class Session implements AutoCloseable {
   /** Starts the counters over. */
   public void resetPerf() {
     object.reset_perf();
+  }
+
+  /** What it is, for people: at once, whatever the session is doing. */
+  @Override
+  public String toString() {
+    return "Session[" + model.name() + ", context of " + context + (closed ? ", closed]" : "]");
   }
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 package io.github.libbitnet;
 
-import java.util.Objects;
-
 /** How a session computes; 0 everywhere is the default. */
 public final class SessionOptions {
   private int context;
@@ -11,7 +9,7 @@ public final class SessionOptions {
   private Kv kv = Kv.DEFAULT;
   private int generationThreads;
 
-  /** Tokens it can hold; 0: what the model was trained for. */
+  /** Tokens it can hold; 0: what the model was trained for, at most 8192. */
   public SessionOptions context(int tokens) {
     context = Text.count(tokens, "context");
     return this;
@@ -29,9 +27,9 @@ public final class SessionOptions {
     return this;
   }
 
-  /** How keys and values are kept. */
+  /** How keys and values are kept. Null: {@link Kv#DEFAULT}. */
   public SessionOptions kv(Kv kv) {
-    this.kv = Objects.requireNonNull(kv);
+    this.kv = Text.or(kv, Kv.DEFAULT);
     return this;
   }
 

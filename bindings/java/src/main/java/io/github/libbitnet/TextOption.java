@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 package io.github.libbitnet;
 
+import java.util.Objects;
+
 /** How text becomes tokens, and tokens text. */
 public enum TextOption {
   /**
@@ -19,7 +21,9 @@ public enum TextOption {
 
   static int flags(TextOption... options) {
     int flags = 0;
-    for (TextOption option : options) flags |= option.value;
+    for (TextOption option : Objects.requireNonNull(options, "options")) {
+      flags |= Objects.requireNonNull(option, "option").value;
+    }
     return flags;
   }
 }

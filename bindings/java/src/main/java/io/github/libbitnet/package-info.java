@@ -22,6 +22,8 @@
  * thread stays interrupted. {@link io.github.libbitnet.Cancel}, {@link io.github.libbitnet.Generation#cancel()} and
  * {@link io.github.libbitnet.Session#close()} do the same from any other thread.
  *
- * <p><b>Null</b> is a {@link java.lang.NullPointerException} wherever nothing else is said.
+ * <p><b>Null</b> as an option, or in place of options, is the default. Elsewhere it is a {@link
+ * java.lang.NullPointerException} that names the argument, where nothing else is said. Text must be valid UTF-16: half of a
+ * surrogate pair is an {@link java.lang.IllegalArgumentException}.
  */
 package io.github.libbitnet;

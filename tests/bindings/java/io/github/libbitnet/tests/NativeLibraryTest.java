@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+package io.github.libbitnet.tests;
+
+import static io.github.libbitnet.tests.Fixtures.MODEL;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import io.github.libbitnet.Bitnet;
+import io.github.libbitnet.Model;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.URISyntaxException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.Paths;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Where the native half is found, and what is said where it is not. */
+class NativeLibraryTest {
+  private static final String FILE = System.mapLibraryName("bitnet_java");
+  @TempDir Path folder;
+  private Path nowhere; // where nothing can be unpacked, not even by root
+
+  @BeforeEach
+  void makeNowhere() throws IOException {
+    nowhere = Files.createFile(folder.resolve("file")).resolve("below");
+  }
+
+  private static String location(Class<?> type) throws URISyntaxException {
+    return Paths.get(type.getProtectionDomain().getCodeSource().getLocation().toURI()).toString();
+  }
+
+  private static List<String> command(String... options) throws URISyntaxException {
+    List<String> command = new ArrayList<>();
+    command.add(Paths.get(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(Arrays.asList(options));
+    command.addAll(Arrays.asList("-XX:+DisplayVMOutputToStderr", "-cp", location(Model.class) + ":" + location(Probe.class),
+        Probe.class.getName(), MODEL.toString()));
+    return command;
+  }
+
+  private static Process start(List<String> command) throws IOException {
+    return new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+  }
+
+  private static List<String> lines(Process process) throws IOException, InterruptedException {
+    String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    process.waitFor();
+    return Arrays.asList(text.split("\n"));
+  }
+
+  private static void assertFine(List<String> lines) {
+    assertEquals(9, lines.size(), lines.toString());
+    assertTrue(lines.stream().allMatch("fine"::equals), lines.toString());
+  }
+
+  /** However the package is entered, and the second time as well, the error is the same and says all of this. */
+  private static void assertFails(List<String> lines, String... parts) {
+    assertEquals(9, lines.size(), lines.toString());
+    for (String line : lines) {
+      assertTrue(line.startsWith("java.lang.UnsatisfiedLinkError: cannot load " + FILE), line);
+      for (String part : parts) assertTrue(line.contains(part), "no \"" + part + "\" in: " + line);
+    }
+  }
+
+  private static String unpackTo(Path folder) {
+    return "-Dio.github.libbitnet.dir=" + folder;
+  }
+
+  private static String lookIn(Path folder) {
+    return "-Djava.library.path=" + folder;
+  }
+
+  private static long count(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.count();
+    }
+  }
+
+  /** The library of these classes with every occurrence of one text replaced by another one of the same length. */
+  private Path patched(String text, String other) throws IOException {
+    String name = "natives/linux-" + System.getProperty("os.arch").replace("amd64", "x86_64") + "/" + FILE;
+    byte[] bytes;
+    try (InputStream library = Model.class.getResourceAsStream(name)) {
+      bytes = library.readAllBytes();
+    }
+    String changed = new String(bytes, StandardCharsets.ISO_8859_1).replace("\0" + text + "\0", "\0" + other + "\0");
+    Path where = Files.createDirectory(folder.resolve("patched"));
+    Files.write(where.resolve(FILE), changed.getBytes(StandardCharsets.ISO_8859_1));
+    return where;
+  }
+
+  @Test
+  void severalProcessesUnpackAtOnceAndLeaveNothing() throws Exception {
+    Path fresh = folder.resolve("new").resolve("folder ä");
+    List<Process> processes = new ArrayList<>();
+    for (int i = 0; i < 4; i++) processes.add(start(command(unpackTo(fresh))));
+    for (Process process : processes) assertFine(lines(process));
+    assertEquals(0, count(fresh));
+  }
+
+  @Test
+  void aFolderThatCannotBeUnpackedToIsNamed() throws Exception {
+    assertFails(lines(start(command(unpackTo(nowhere)))), "to " + nowhere, "Not a directory", "-Dio.github.libbitnet.dir=");
+    assertFails(lines(start(command("-Djava.io.tmpdir=" + nowhere))), "to " + nowhere, "-Dio.github.libbitnet.dir=");
+  }
+
+  @Test
+  void noexecIsNamed() throws Exception {
+    Path mounted = Files.createDirectory(folder.resolve("noexec"));
+    List<String> inside = Arrays.asList("unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+        "mount -t tmpfs -o noexec none \"$0\" && \"$@\"", mounted.toString());
+    List<String> mount = new ArrayList<>(inside);
+    mount.add("true");
+    assumeTrue(start(mount).waitFor() == 0, "this system lets nobody mount a file system");
+    List<String> all = new ArrayList<>(inside);
+    all.addAll(command(unpackTo(mounted)));
+    assertFails(lines(start(all)), mounted + "/bitnet", FILE + " (unpacked from the jar)",
+        mounted + " is mounted noexec", "-Dio.github.libbitnet.dir=", "-Djava.library.path=");
+  }
+
+  @Test
+  void theLibraryPathComesFirst() throws Exception {
+    Path own = patched("no such text", "no such text");
+    assertFine(lines(start(command(unpackTo(nowhere), lookIn(own)))));
+  }
+
+  @Test
+  void aMissingSystemLibraryIsNamed() throws Exception {
+    Path broken = patched("libc.so.6", "libc.so.x");
+    assertFails(lines(start(command(unpackTo(nowhere), lookIn(broken)))), broken.resolve(FILE).toString(),
+        "the system lacks libc.so.x", "to " + nowhere);
+    assertFine(lines(start(command(unpackTo(folder), lookIn(broken)))));
+  }
+
+  @Test
+  void aLibraryOfAnotherVersionIsNotUsed() throws Exception {
+    Path other = patched(Bitnet.version(), Bitnet.version().replaceAll("\\d", "9"));
+    String said = "of version " + Bitnet.version().replaceAll("\\d", "9") + ", these classes of " + Bitnet.version();
+    assertFails(lines(start(command(unpackTo(nowhere), lookIn(other)))), other.resolve(FILE).toString(), said);
+    assertFine(lines(start(command(unpackTo(folder), lookIn(other)))));
+  }
+
+  @Test
+  void whatIsNoLibraryIsNamed() throws Exception {
+    Path bad = Files.createDirectory(folder.resolve("bad"));
+    Files.write(bad.resolve(FILE), "no library".getBytes(StandardCharsets.UTF_8));
+    assertFails(lines(start(command(unpackTo(nowhere), lookIn(bad)))), bad.resolve(FILE).toString(), "too short");
+  }
+}
