@@ -21,7 +21,7 @@ type GenerateOptions struct {
 	SpecialPrompt bool            // the prompt may name control tokens; never for text from strangers
 	SpecialOutput bool            // write control tokens out
 	IgnoreEnd     bool            // go on after an end token
-	TrustContents bool            // of Chat: contents may name control tokens, see ChatTrust
+	Trust         bool            // of Chat: contents may name control tokens, see ChatTrust
 }
 
 // c fills in C's options, with all that they point to in memory.
@@ -122,7 +122,7 @@ func (s *Session) GenerateTokens(ctx context.Context, prompt []Token, options *G
 }
 
 // Chat generates the assistant's answer to a conversation, given whole each time, by the model's chat template. What the
-// session holds of it is kept. Control tokens that contents spell out are plain text, unless options say TrustContents.
+// session holds of it is kept. Control tokens that contents spell out are plain text, unless options say Trust.
 func (s *Session) Chat(ctx context.Context, messages []Message, options *GenerateOptions) *Generation {
 	if s.model == nil {
 		return &Generation{err: sessionClosed}
@@ -132,7 +132,7 @@ func (s *Session) Chat(ctx context.Context, messages []Message, options *Generat
 		chat = *options
 	}
 	flags := ChatReply
-	if chat.TrustContents {
+	if chat.Trust {
 		flags |= ChatTrust
 	}
 	prompt, err := s.model.ChatTokenize(messages, flags)

@@ -50,6 +50,9 @@ func TestUsingWhatIsClosed(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if _, err := model.Info(); err.Error() != "bitnet: the model is closed" {
+		t.Error(err)
+	}
 	if model.IsEnd(1) || s.Position() != 0 || s.Context() != 0 {
 		t.Error("a closed object that knows something")
 	}
