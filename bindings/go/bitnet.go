@@ -34,7 +34,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"runtime"
 	"runtime/cgo"
 	"strings"
@@ -69,8 +68,21 @@ func (s Status) Error() string { return C.GoString(C.bitnet_status_message(C.bit
 // Is tells errors.Is that ErrNotFound is fs.ErrNotExist.
 func (s Status) Is(target error) bool { return s == ErrNotFound && target == fs.ErrNotExist }
 
-// ErrClosed is the error of using what has been closed.
+// ErrClosed is what errors.Is finds in the error of using what has been closed, which names it.
 var ErrClosed = errors.New("bitnet: used after Close")
+
+// closed is the error of using a closed object of this name.
+type closed string
+
+func (c closed) Error() string        { return "bitnet: the " + string(c) + " is closed" }
+func (c closed) Is(target error) bool { return target == ErrClosed }
+
+const (
+	modelClosed   = closed("model")
+	sessionClosed = closed("session")
+	samplerClosed = closed("sampler")
+	decoderClosed = closed("decoder")
+)
 
 // ErrOver is the error of a generation whose session has been used for something else.
 var ErrOver = errors.New("bitnet: the generation is over: its session has been used for something else")
@@ -119,6 +131,14 @@ func (s *scratch) text(text string, what string) (*C.char, error) {
 	pointer := C.CString(text)
 	*s = append(*s, unsafe.Pointer(pointer))
 	return pointer, nil
+}
+
+// optional is the same, but NULL for "".
+func (s *scratch) optional(text string, what string) (*C.char, error) {
+	if text == "" {
+		return nil, nil
+	}
+	return s.text(text, what)
 }
 
 func tokenPointer(tokens []Token) (*C.bitnet_token, C.size_t) {
@@ -238,9 +258,18 @@ func CPUFeatures() []string { return strings.Fields(C.GoString(C.bitnet_cpu_feat
 
 // ISANames names the kernel sets that this CPU can run, fastest first.
 func ISANames() []string {
+	return namesOf(func(index C.size_t) *C.char { return C.bitnet_isa_name(index) })
+}
+
+// ChatTemplateNames names the known chat templates, for the options of that name.
+func ChatTemplateNames() []string {
+	return namesOf(func(index C.size_t) *C.char { return C.bitnet_chat_template_name(index) })
+}
+
+func namesOf(at func(index C.size_t) *C.char) []string {
 	var names []string
 	for {
-		name := C.bitnet_isa_name(C.size_t(len(names)))
+		name := at(C.size_t(len(names)))
 		if name == nil {
 			return names
 		}
@@ -268,22 +297,36 @@ const (
 	HeadScreened Head = C.BITNET_HEAD_SCREENED // f16, and a screen that finds the likely tokens: the same results, faster
 )
 
-// An I2SLayout is how an I2_S tensor of a GGUF file lies, which the file does not say.
+// An I2SLayout is the order of the weights in the I2_S tensors of a GGUF file, which the file does not say.
 type I2SLayout int32
 
 const (
-	I2SX86 I2SLayout = C.BITNET_I2S_X86
-	I2SArm I2SLayout = C.BITNET_I2S_ARM
+	I2SAuto I2SLayout = C.BITNET_I2S_AUTO // found out from the weights
+	I2SX86  I2SLayout = C.BITNET_I2S_X86  // blocks of 128 weights of a row
+	I2SArm  I2SLayout = C.BITNET_I2S_ARM  // blocks of 64 weights of a row
+	I2SRows I2SLayout = C.BITNET_I2S_ROWS // one column of four rows: x86 built without ACT_PARALLEL
+)
+
+// An Activation is what the feed-forward network does with its gate.
+type Activation int32
+
+const (
+	ActivationDefault Activation = C.BITNET_ACTIVATION_DEFAULT // as the file says or its architecture means
+	ActivationReLU2   Activation = C.BITNET_ACTIVATION_RELU2   // squared ReLU: BitNet b1.58 2B-4T
+	ActivationSiLU    Activation = C.BITNET_ACTIVATION_SILU    // 1bitLLM's bitnet_b1_58-large and -3B
 )
 
 // ConvertOptions are those of Convert.
 type ConvertOptions struct {
-	Packing   Packing
-	Head      Head
-	I2S       I2SLayout
-	Quantize  bool // weights that are not ternary yet become so
-	ZstdLevel int  // 1 to 19 compresses the tensors for download
-	Progress  Progress
+	Packing      Packing
+	Head         Head
+	I2S          I2SLayout
+	Quantize     bool       // weights that are not ternary yet become so
+	ZstdLevel    int        // 1 to 19 compresses the tensors for download
+	ChatTemplate string     // to be stored in place of the input's; as in OpenOptions
+	Activation   Activation // to be stored; as in OpenOptions
+	Progress     Progress
+	Log          func(level LogLevel, message string) // during the call
 }
 
 // Convert writes a GGUF or .bitnet file as .bitnet.
@@ -301,12 +344,21 @@ func Convert(input, output string, options *ConvertOptions) error {
 	if err != nil {
 		return err
 	}
-	l := &listener{progress: options.Progress}
+	level, err := toCount("ZstdLevel", options.ZstdLevel, 19)
+	if err != nil {
+		return err
+	}
+	template, err := memory.optional(options.ChatTemplate, "ChatTemplate")
+	if err != nil {
+		return err
+	}
+	l := &listener{progress: options.Progress, log: options.Log}
 	handle := cgo.NewHandle(l)
 	defer handle.Delete()
 	c := C.bitnet_convert_options{
 		size: C.sizeof_bitnet_convert_options, packing: C.bitnet_packing(options.Packing),
-		head: C.bitnet_head(options.Head), i2s: C.bitnet_i2s_layout(options.I2S), zstd_level: C.int(options.ZstdLevel),
+		head: C.bitnet_head(options.Head), i2s: C.bitnet_i2s_layout(options.I2S), zstd_level: C.int(level),
+		chat_template: template, activation: C.bitnet_activation(options.Activation),
 	}
 	if options.Quantize {
 		c.quantize = 1
@@ -329,9 +381,9 @@ func Verify(path string, progress Progress) error {
 }
 
 // toCount is a number given as int in C's type.
-func toCount(name string, value int) (C.uint32_t, error) {
-	if value < 0 || uint64(value) > math.MaxUint32 {
-		return 0, &Error{ErrArgument, fmt.Sprintf("%s is %d", name, value)}
+func toCount(name string, value int, most uint32) (C.uint32_t, error) {
+	if value < 0 || uint64(value) > uint64(most) {
+		return 0, &Error{ErrArgument, fmt.Sprintf("%s is %d; it must be from 0 to %d", name, value, most)}
 	}
 	return C.uint32_t(value), nil
 }

@@ -179,6 +179,64 @@ func TestOptionsOfOpening(t *testing.T) {
 	}
 }
 
+func TestChatTemplates(t *testing.T) {
+	const source = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+	file := filepath.Join(t.TempDir(), "template ä")
+	check(t, os.WriteFile(file, []byte(source), 0o600))
+	if !strings.Contains(" "+strings.Join(bitnet.ChatTemplateNames(), " ")+" ", " chatml ") {
+		t.Error(bitnet.ChatTemplateNames())
+	}
+	for _, template := range []string{"chatml", source, file} {
+		model, err := bitnet.Open(os.Getenv("BITNET_CHAT_MODEL"), &bitnet.OpenOptions{ChatTemplate: template})
+		check(t, err)
+		text, err := model.ChatPrompt([]bitnet.Message{{Role: "user", Content: "Hi"}}, false)
+		if err != nil || text != "<|im_start|>user\nHi<|im_end|>\n" {
+			t.Errorf("%s: %q, %v", template, text, err)
+		}
+		info, err := model.Info()
+		check(t, err)
+		if info.ChatTemplateSource != "option" || !strings.Contains(info.ChatTemplate, "<|im_start|>") {
+			t.Errorf("%+v", info)
+		}
+		check(t, model.Close())
+	}
+	for template, want := range map[string]error{"no such file": bitnet.ErrArgument, "a\x00b": bitnet.ErrArgument} {
+		_, err := bitnet.Open(os.Getenv("BITNET_CHAT_MODEL"), &bitnet.OpenOptions{ChatTemplate: template})
+		if !errors.Is(err, want) {
+			t.Errorf("%q: %v", template, err)
+		}
+	}
+}
+
+func TestOptionsThatAreStored(t *testing.T) {
+	target := filepath.Join(t.TempDir(), "new")
+	lines := 0
+	check(t, bitnet.Convert(os.Getenv("BITNET_CHAT_MODEL"), target, &bitnet.ConvertOptions{
+		ChatTemplate: "chatml", Activation: bitnet.ActivationSiLU, I2S: bitnet.I2SAuto,
+		Log: func(level bitnet.LogLevel, message string) { lines++ },
+	}))
+	info, err := open(t, target).Info()
+	check(t, err)
+	if info.ChatTemplateSource != "file" || !strings.Contains(info.ChatTemplate, "<|im_start|>") || info.Activation != "silu" {
+		t.Errorf("%+v", info)
+	}
+	err = bitnet.Convert(target, target, &bitnet.ConvertOptions{ZstdLevel: 1<<32 + 3})
+	if !errors.Is(err, bitnet.ErrArgument) || !strings.Contains(err.Error(), "ZstdLevel") {
+		t.Error(err)
+	}
+}
+
+func TestActivation(t *testing.T) {
+	for activation, name := range map[bitnet.Activation]string{bitnet.ActivationReLU2: "relu2", bitnet.ActivationSiLU: "silu"} {
+		model, err := bitnet.Open(os.Getenv("BITNET_CHAT_MODEL"), &bitnet.OpenOptions{Activation: activation})
+		check(t, err)
+		if info, err := model.Info(); err != nil || info.Activation != name {
+			t.Error(info.Activation, err)
+		}
+		check(t, model.Close())
+	}
+}
+
 func TestProgressAndLog(t *testing.T) {
 	steps, lines := 0, 0
 	model, err := bitnet.Open(modelPath, &bitnet.OpenOptions{

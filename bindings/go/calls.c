@@ -35,7 +35,8 @@ bitnet_status bitnet_go_convert(const char* input, const char* output, const bit
                                 uintptr_t listener) {
   bitnet_convert_options with = *options;
   with.progress = progress;
-  with.progress_user = (void*)listener;
+  with.log = log_line;
+  with.progress_user = with.log_user = (void*)listener;
   return bitnet_convert(input, output, &with);
 }
 

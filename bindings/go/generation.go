@@ -8,6 +8,7 @@ import "C"
 import (
 	"context"
 	"fmt"
+	"math"
 	"unsafe"
 )
 
@@ -17,9 +18,10 @@ type GenerateOptions struct {
 	Sampler       *SamplerOptions // nil: the most likely token each time
 	Stop          []string        // the text ends before the first of these
 	Whole         bool            // the prompt is the whole text: what the session holds of it already is kept
-	SpecialPrompt bool            // the prompt may name control tokens (chat prompts do)
+	SpecialPrompt bool            // the prompt may name control tokens; never for text from strangers
 	SpecialOutput bool            // write control tokens out
 	IgnoreEnd     bool            // go on after an end token
+	Trust         bool            // of Chat: contents may name control tokens, see ChatTrust
 }
 
 // c fills in C's options, with all that they point to in memory.
@@ -27,7 +29,7 @@ func (o *GenerateOptions) c(memory *scratch) (*C.bitnet_generate_options, error)
 	c := (*C.bitnet_generate_options)(memory.array(1, unsafe.Sizeof(C.bitnet_generate_options{})))
 	c.size = C.sizeof_bitnet_generate_options
 	var err error
-	if c.max_tokens, err = toCount("MaxTokens", o.MaxTokens); err != nil {
+	if c.max_tokens, err = toCount("MaxTokens", o.MaxTokens, math.MaxUint32); err != nil {
 		return nil, err
 	}
 	for flag, set := range map[C.uint32_t]bool{
@@ -120,21 +122,25 @@ func (s *Session) GenerateTokens(ctx context.Context, prompt []Token, options *G
 }
 
 // Chat generates the assistant's answer to a conversation, given whole each time, by the model's chat template. What the
-// session holds of it is kept.
+// session holds of it is kept. Control tokens that contents spell out are plain text, unless options say Trust.
 func (s *Session) Chat(ctx context.Context, messages []Message, options *GenerateOptions) *Generation {
 	if s.model == nil {
-		return &Generation{err: ErrClosed}
-	}
-	prompt, err := s.model.ChatPrompt(messages, true)
-	if err != nil {
-		return &Generation{err: err}
+		return &Generation{err: sessionClosed}
 	}
 	chat := GenerateOptions{}
 	if options != nil {
 		chat = *options
 	}
-	chat.Whole, chat.SpecialPrompt = true, true
-	return s.Generate(ctx, prompt, &chat)
+	flags := ChatReply
+	if chat.Trust {
+		flags |= ChatTrust
+	}
+	prompt, err := s.model.ChatTokenize(messages, flags)
+	if err != nil {
+		return &Generation{err: err}
+	}
+	chat.Whole = true
+	return s.GenerateTokens(ctx, prompt, &chat)
 }
 
 func (s *Session) generate(ctx context.Context, options *GenerateOptions,

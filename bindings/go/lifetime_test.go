@@ -50,25 +50,28 @@ func TestUsingWhatIsClosed(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if _, err := model.Info(); err.Error() != "bitnet: the model is closed" {
+		t.Error(err)
+	}
 	if model.IsEnd(1) || s.Position() != 0 || s.Context() != 0 {
 		t.Error("a closed object that knows something")
 	}
 }
 
 func TestZeroValuesAreClosed(t *testing.T) {
-	if _, err := new(bitnet.Model).Info(); err != bitnet.ErrClosed {
+	if _, err := new(bitnet.Model).Info(); !errors.Is(err, bitnet.ErrClosed) {
 		t.Error(err)
 	}
-	if err := new(bitnet.Session).Eval(background, []bitnet.Token{1}, 0); err != bitnet.ErrClosed {
+	if err := new(bitnet.Session).Eval(background, []bitnet.Token{1}, 0); !errors.Is(err, bitnet.ErrClosed) {
 		t.Error(err)
 	}
-	if err := new(bitnet.Session).Chat(background, nil, nil).Err(); err != bitnet.ErrClosed {
+	if err := new(bitnet.Session).Chat(background, nil, nil).Err(); !errors.Is(err, bitnet.ErrClosed) {
 		t.Error(err)
 	}
-	if _, err := new(bitnet.Decoder).Push(1); err != bitnet.ErrClosed {
+	if _, err := new(bitnet.Decoder).Push(1); !errors.Is(err, bitnet.ErrClosed) {
 		t.Error(err)
 	}
-	if err := new(bitnet.Sampler).Reseed(1); err != bitnet.ErrClosed {
+	if err := new(bitnet.Sampler).Reseed(1); !errors.Is(err, bitnet.ErrClosed) {
 		t.Error(err)
 	}
 	for _, nothing := range []interface{ Close() error }{

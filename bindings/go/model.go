@@ -6,6 +6,7 @@ package bitnet
 import "C"
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/cgo"
 	"sync"
@@ -22,6 +23,10 @@ type OpenOptions struct {
 	GGUFI2S     I2SLayout
 	Progress    Progress
 	Log         func(level LogLevel, message string) // on any goroutine, as long as the model lives
+	// ChatTemplate is used in place of the file's: one of ChatTemplateNames, Jinja source (whatever contains "{{" or
+	// "{%"), or else the path of a file that holds it.
+	ChatTemplate string
+	Activation   Activation // for files that do not name it
 }
 
 // A Model is weights and vocabulary, shared by any number of sessions and goroutines.
@@ -67,7 +72,7 @@ func OpenMemory(data []byte, options *OpenOptions) (*Model, error) {
 	const alignment = 64
 	memory := C.aligned_alloc(alignment, C.size_t(len(data)/alignment+1)*alignment)
 	if memory == nil {
-		return nil, &Error{ErrMemory, "out of memory"}
+		return nil, &Error{ErrMemory, fmt.Sprintf("out of memory: %d bytes for a copy of the file", len(data))}
 	}
 	copy(unsafe.Slice((*byte)(memory), len(data)), data)
 	return open(options, memory, func(c *C.bitnet_open_options, l C.uintptr_t, model **C.bitnet_model) C.bitnet_status {
@@ -95,16 +100,17 @@ func open(options *OpenOptions, data unsafe.Pointer,
 	c := C.bitnet_open_options{
 		size: C.sizeof_bitnet_open_options, gguf_packing: C.bitnet_packing(options.GGUFPacking),
 		gguf_head: C.bitnet_head(options.GGUFHead), gguf_i2s: C.bitnet_i2s_layout(options.GGUFI2S),
+		activation: C.bitnet_activation(options.Activation),
 	}
 	if options.Verify {
 		c.verify = 1
 	}
-	if options.ISA != "" {
-		isa, err := memory.text(options.ISA, "ISA")
-		if err != nil {
-			return nil, err
-		}
-		c.isa = isa
+	var err error
+	if c.isa, err = memory.optional(options.ISA, "ISA"); err != nil {
+		return nil, err
+	}
+	if c.chat_template, err = memory.optional(options.ChatTemplate, "ChatTemplate"); err != nil {
+		return nil, err
 	}
 	var model *C.bitnet_model // in a variable of its own: C may see no Go memory with Go pointers
 	defer func() {
@@ -139,7 +145,7 @@ func (m *Model) use(function func(*C.bitnet_model) error) error {
 	m.mutex.RLock()
 	defer m.mutex.RUnlock()
 	if m.c == nil {
-		return ErrClosed
+		return modelClosed
 	}
 	return function(m.c)
 }
@@ -156,6 +162,9 @@ type Info struct {
 	Heads, KVHeads, HeadDim       int
 	BOS, EOS                      Token
 	HasChatTemplate               bool
+	ChatTemplate                  string // Jinja source in use
+	ChatTemplateSource            string // "file", "option", or the known template that stands in for the file's mistaken one
+	Activation                    string // "relu2" or "silu"
 }
 
 // Info tells what is known of the model.
@@ -174,6 +183,8 @@ func (m *Model) Info() (info Info, err error) {
 			Layers: int(c.layers), Hidden: int(c.hidden), FFN: int(c.ffn),
 			Heads: int(c.heads), KVHeads: int(c.kv_heads), HeadDim: int(c.head_dim),
 			BOS: Token(c.bos), EOS: Token(c.eos), HasChatTemplate: c.has_chat_template != 0,
+			ChatTemplate: C.GoString(c.chat_template), ChatTemplateSource: C.GoString(c.chat_template_source),
+			Activation: C.GoString(c.activation),
 		}
 		return nil
 	})
@@ -215,20 +226,31 @@ const (
 // Tokenize gives the tokens of a text, which may be any bytes.
 func (m *Model) Tokenize(text string, flags TextFlag) ([]Token, error) {
 	bytes := []byte(text)
-	tokens := make([]Token, len(text)/2+16)
+	return m.fillTokens(len(text)/2+16, func(model *C.bitnet_model, out *C.bitnet_token, capacity C.size_t,
+		count *C.size_t) C.bitnet_status {
+		data, length := bytePointer(bytes)
+		return C.bitnet_tokenize(model, data, length, C.uint32_t(flags), out, capacity, count)
+	})
+}
+
+// fillTokens calls fill with arrays until what it writes fits.
+func (m *Model) fillTokens(guess int, fill func(model *C.bitnet_model, out *C.bitnet_token, capacity C.size_t,
+	count *C.size_t) C.bitnet_status) ([]Token, error) {
+	tokens := make([]Token, guess)
 	err := m.use(func(model *C.bitnet_model) error {
 		var count C.size_t
 		for {
 			tooSmall := false
 			err := call(func() C.bitnet_status {
-				data, length := bytePointer(bytes)
 				out, capacity := tokenPointer(tokens)
-				status := C.bitnet_tokenize(model, data, length, C.uint32_t(flags), out, capacity, &count)
+				status := fill(model, out, capacity, &count)
 				tooSmall = status == C.BITNET_ERROR_BUFFER
 				return status
 			})
-			if !tooSmall {
+			if err == nil {
 				tokens = tokens[:count]
+			}
+			if !tooSmall {
 				return err
 			}
 			tokens = make([]Token, count)
@@ -275,34 +297,69 @@ func (m *Model) IsEnd(token Token) (is bool) {
 // A Message is one turn of a conversation.
 type Message struct {
 	Role    string // "system", "user", "assistant", as the model's template knows them
-	Content string
+	Content string // any text; control tokens that it spells out are text, too, unless it is trusted
 }
 
-// ChatPrompt writes a conversation as the model's chat template does, with reply up to where the assistant's answer
-// begins. Tokenize the result with Special.
+// A ChatFlag changes how a conversation is written.
+type ChatFlag uint32
+
+const (
+	// ChatReply ends where the assistant's answer begins.
+	ChatReply ChatFlag = C.BITNET_CHAT_REPLY
+	// ChatTrust makes control tokens of what contents spell out, such as "<|eot_id|>". Never for text from strangers, who
+	// could then speak for others.
+	ChatTrust ChatFlag = C.BITNET_CHAT_TRUST
+)
+
+// conversation gives C's array of the messages.
+func (s *scratch) conversation(messages []Message) (*C.bitnet_message, error) {
+	first := (*C.bitnet_message)(s.array(len(messages), unsafe.Sizeof(C.bitnet_message{})))
+	c := unsafe.Slice(first, len(messages)+1)
+	for i, message := range messages {
+		var err error
+		if c[i].role, err = s.text(message.Role, fmt.Sprintf("the role of message %d", i)); err != nil {
+			return nil, err
+		}
+		content := C.CString(message.Content)
+		*s = append(*s, unsafe.Pointer(content))
+		c[i].content, c[i].length = content, C.size_t(len(message.Content))
+	}
+	return first, nil
+}
+
+// ChatTokenize gives the tokens of a conversation as the model's chat template writes it, for Session.GenerateTokens with
+// Whole.
+func (m *Model) ChatTokenize(messages []Message, flags ChatFlag) ([]Token, error) {
+	var memory scratch
+	defer memory.free()
+	c, err := memory.conversation(messages)
+	if err != nil {
+		return nil, err
+	}
+	return m.fillTokens(256, func(model *C.bitnet_model, out *C.bitnet_token, capacity C.size_t,
+		count *C.size_t) C.bitnet_status {
+		return C.bitnet_chat_tokenize(model, c, C.size_t(len(messages)), C.uint32_t(flags), out, capacity, count)
+	})
+}
+
+// ChatPrompt is a conversation as the model's chat template writes it, with reply up to where the assistant's answer
+// begins: to look at or to store. Text does not tell the template's control tokens from contents that spell one: to
+// compute with it, use ChatTokenize.
 func (m *Model) ChatPrompt(messages []Message, reply bool) (string, error) {
 	var memory scratch
 	defer memory.free()
-	c := unsafe.Slice((*C.bitnet_message)(memory.array(len(messages), unsafe.Sizeof(C.bitnet_message{}))), len(messages)+1)
-	guess := 256
-	for i, message := range messages {
-		var err error
-		if c[i].role, err = memory.text(message.Role, "a message's role"); err != nil {
-			return "", err
-		}
-		if c[i].content, err = memory.text(message.Content, "a message"); err != nil {
-			return "", err
-		}
-		guess += 64 + len(message.Content)
+	c, err := memory.conversation(messages)
+	if err != nil {
+		return "", err
 	}
-	promptReply := C.int(0)
+	var flags ChatFlag
 	if reply {
-		promptReply = 1
+		flags = ChatReply
 	}
 	var text []byte
-	err := m.use(func(model *C.bitnet_model) (err error) {
-		text, err = fillBytes(guess, func(out *C.char, capacity C.size_t, length *C.size_t) C.bitnet_status {
-			return C.bitnet_chat_format(model, &c[0], C.size_t(len(messages)), promptReply, out, capacity, length)
+	err = m.use(func(model *C.bitnet_model) (err error) {
+		text, err = fillBytes(1024, func(out *C.char, capacity C.size_t, length *C.size_t) C.bitnet_status {
+			return C.bitnet_chat_format(model, c, C.size_t(len(messages)), C.uint32_t(flags), out, capacity, length)
 		})
 		return err
 	})
@@ -340,7 +397,7 @@ func (d *Decoder) take(next func(text **C.char, length *C.size_t) C.bitnet_statu
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	if d.c == nil {
-		return "", ErrClosed
+		return "", decoderClosed
 	}
 	var text *C.char
 	var length C.size_t

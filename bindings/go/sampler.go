@@ -6,6 +6,7 @@ package bitnet
 import "C"
 
 import (
+	"math"
 	"runtime"
 	"sync"
 	"unsafe"
@@ -32,10 +33,10 @@ func (o *SamplerOptions) c(c *C.bitnet_sampler_options, memory *scratch) (err er
 		top_p: C.float(o.TopP), min_p: C.float(o.MinP), repetition_penalty: C.float(o.RepetitionPenalty),
 		frequency_penalty: C.float(o.FrequencyPenalty), presence_penalty: C.float(o.PresencePenalty),
 	}
-	if c.top_k, err = toCount("TopK", o.TopK); err != nil {
+	if c.top_k, err = toCount("TopK", o.TopK, math.MaxUint32); err != nil {
 		return err
 	}
-	if c.penalty_window, err = toCount("PenaltyWindow", o.PenaltyWindow); err != nil {
+	if c.penalty_window, err = toCount("PenaltyWindow", o.PenaltyWindow, math.MaxUint32); err != nil {
 		return err
 	}
 	c.logit_bias_count = C.size_t(len(o.LogitBias))
@@ -87,7 +88,7 @@ func (s *Sampler) use(function func() C.bitnet_status) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	if s.c == nil {
-		return ErrClosed
+		return samplerClosed
 	}
 	return call(function)
 }

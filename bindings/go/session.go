@@ -8,6 +8,8 @@ import "C"
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"runtime"
 	"sort"
 	"sync"
@@ -40,17 +42,17 @@ func (o *SessionOptions) c() (c C.bitnet_session_options, err error) {
 	if o == nil {
 		return c, nil
 	}
-	if c.context, err = toCount("Context", o.Context); err != nil {
+	if c.context, err = toCount("Context", o.Context, math.MaxUint32); err != nil {
 		return c, err
 	}
-	if c.threads, err = toCount("Threads", o.Threads); err != nil {
+	if c.threads, err = toCount("Threads", o.Threads, math.MaxUint32); err != nil {
 		return c, err
 	}
-	if c.batch, err = toCount("Batch", o.Batch); err != nil {
+	if c.batch, err = toCount("Batch", o.Batch, math.MaxUint32); err != nil {
 		return c, err
 	}
 	c.kv = C.bitnet_kv(o.KV)
-	c.generation_threads, err = toCount("GenerationThreads", o.GenerationThreads)
+	c.generation_threads, err = toCount("GenerationThreads", o.GenerationThreads, math.MaxUint32)
 	return c, err
 }
 
@@ -148,7 +150,7 @@ func (s *Session) lock() error {
 	s.mutex.Lock()
 	if s.c == nil || s.closing.Load() {
 		s.mutex.Unlock()
-		return ErrClosed
+		return sessionClosed
 	}
 	return nil
 }
@@ -215,14 +217,14 @@ func (w *watch) run(locked []*Session, function func(cancel *C.int32_t) C.bitnet
 		closing = closing || s.closing.Load()
 	}
 	if closing {
-		return ErrClosed
+		return sessionClosed
 	}
 	err := call(func() C.bitnet_status { return function((*C.int32_t)(unsafe.Pointer(w.cancel))) })
 	if errors.Is(err, errCancelled) {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
-		return ErrClosed
+		return sessionClosed
 	}
 	return err
 }
@@ -261,6 +263,9 @@ type BatchItem struct {
 func EvalBatch(ctx context.Context, items []BatchItem) error {
 	order := make([]*Session, len(items))
 	for i, item := range items {
+		if item.Session == nil {
+			return &Error{ErrArgument, fmt.Sprintf("item %d of the batch has no session", i)}
+		}
 		order[i] = item.Session
 	}
 	sort.Slice(order, func(i, j int) bool { return order[i].number < order[j].number })
@@ -292,12 +297,16 @@ func EvalBatch(ctx context.Context, items []BatchItem) error {
 // Logits gives a copy of the logits of the last evaluation. Row counts its tokens if it was made with LogitsAll, and is 0
 // otherwise.
 func (s *Session) Logits(row int) ([]float32, error) {
+	index, err := toCount("row", row, math.MaxUint32)
+	if err != nil {
+		return nil, err
+	}
 	if err := s.lock(); err != nil {
 		return nil, err
 	}
 	defer s.mutex.Unlock()
 	var values *C.float
-	if err := call(func() C.bitnet_status { return C.bitnet_session_logits(s.c, C.size_t(row), &values) }); err != nil {
+	if err := call(func() C.bitnet_status { return C.bitnet_session_logits(s.c, C.size_t(index), &values) }); err != nil {
 		return nil, err
 	}
 	return append([]float32(nil), unsafe.Slice((*float32)(unsafe.Pointer(values)), s.vocabulary)...), nil
@@ -337,7 +346,7 @@ func (s *Session) Tokens() ([]Token, error) {
 
 // Rewind forgets all tokens from position on.
 func (s *Session) Rewind(position int) error {
-	c, err := toCount("position", position)
+	c, err := toCount("position", position, math.MaxUint32)
 	if err != nil {
 		return err
 	}
