@@ -113,18 +113,29 @@ class NativeLibraryTest {
     assertFails(lines(start(command("-Djava.io.tmpdir=" + nowhere))), "to " + nowhere, "-Dio.github.libbitnet.dir=");
   }
 
-  @Test
-  void noexecIsNamed() throws Exception {
-    Path mounted = Files.createDirectory(folder.resolve("noexec"));
+  /** What the probe prints that unpacks to a file system mounted with these options, where it leaves nothing. */
+  private static List<String> unpackedTo(Path mounted, String options) throws Exception {
     List<String> inside = Arrays.asList("unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
-        "mount -t tmpfs -o noexec none \"$0\" && \"$@\"", mounted.toString());
+        "mount -t tmpfs -o " + options + " none \"$0\" && \"$@\" && ls -A \"$0\"", mounted.toString());
     List<String> mount = new ArrayList<>(inside);
     mount.add("true");
     assumeTrue(start(mount).waitFor() == 0, "this system lets nobody mount a file system");
     List<String> all = new ArrayList<>(inside);
     all.addAll(command(unpackTo(mounted)));
-    assertFails(lines(start(all)), mounted + "/bitnet", FILE + " (unpacked from the jar)",
+    return lines(start(all));
+  }
+
+  @Test
+  void noexecIsNamed() throws Exception {
+    Path mounted = Files.createDirectory(folder.resolve("noexec"));
+    assertFails(unpackedTo(mounted, "noexec"), mounted + "/bitnet", FILE + " (unpacked from the jar)",
         mounted + " is mounted noexec", "-Dio.github.libbitnet.dir=", "-Djava.library.path=");
+  }
+
+  @Test
+  void aFullFileSystemIsNamed() throws Exception {
+    Path mounted = Files.createDirectory(folder.resolve("full"));
+    assertFails(unpackedTo(mounted, "size=64k"), "to " + mounted, "No space left on device", "-Dio.github.libbitnet.dir=");
   }
 
   @Test
