@@ -71,7 +71,9 @@ class Chat {
 
   void set_system(const std::string& text);
   void reply();
-  std::string rendered() const;
+  std::vector<bitnet_token> prompt() const;
+  std::vector<bitnet_token> continued() const;
+  std::vector<bitnet_token> templated() const;
   std::vector<bitnet_token> prompt_that_fits();
   bool forget_oldest();
 
@@ -251,24 +253,37 @@ void Chat::stats(const std::string&) {
 }
 
 // The conversation as the model reads it, up to where its reply begins.
-std::string Chat::rendered() const {
+std::vector<bitnet_token> Chat::prompt() const { return info_.has_chat_template ? templated() : continued(); }
+
+// Without a template: one text, which goes on.
+std::vector<bitnet_token> Chat::continued() const {
   std::string text;
-  if (!info_.has_chat_template) {
-    for (const Message& message : messages_) {
-      if (message.role == "user" && !text.empty()) text += '\n';
-      text += message.content;
-    }
-    return text;
+  for (const Message& message : messages_) {
+    if (message.role == "user" && !text.empty()) text += '\n';
+    text += message.content;
   }
+  auto tokens = tokenized(model_.get(), text, BITNET_TEXT_BOS_EOS);
+  if (!tokens.empty() && tokens.back() == info_.eos) tokens.pop_back();
+  return tokens;
+}
+
+std::vector<bitnet_token> Chat::templated() const {
   std::vector<bitnet_message> messages;
-  for (const Message& message : messages_) messages.push_back({message.role.c_str(), message.content.data(), message.content.size()});
-  size_t length = 0;
-  const bitnet_status status =
-      bitnet_chat_format(model_.get(), messages.data(), messages.size(), 1, nullptr, 0, &length);
-  if (status != BITNET_ERROR_BUFFER) check(status);
-  text.resize(length);
-  check(bitnet_chat_format(model_.get(), messages.data(), messages.size(), 1, text.data(), text.size(), &length));
-  return text;
+  for (const Message& message : messages_) {
+    messages.push_back({message.role.c_str(), message.content.c_str(), message.content.size()});
+  }
+  const uint32_t flags = BITNET_CHAT_REPLY | (options_.special ? uint32_t{BITNET_CHAT_TRUST} : 0);
+  std::vector<bitnet_token> tokens(bitnet_session_context(session_.get()));  // more would not fit anyway
+  size_t count = 0;
+  const auto tokenize = [&] {
+    return bitnet_chat_tokenize(model_.get(), messages.data(), messages.size(), flags, tokens.data(), tokens.size(),
+                                &count);
+  };
+  bitnet_status status = tokenize();
+  tokens.resize(count);
+  if (status == BITNET_ERROR_BUFFER) status = tokenize();
+  check(status);
+  return tokens;
 }
 
 // Drops the first message and its answer, unless it is the one to be answered.
@@ -287,9 +302,7 @@ std::vector<bitnet_token> Chat::prompt_that_fits() {
   const uint32_t context = bitnet_session_context(session_.get());
   const uint32_t room = std::min<uint32_t>(256, context / 4);
   for (bool forgot = false;; forgot = true) {
-    auto tokens =
-        tokenized(model_.get(), rendered(), info_.has_chat_template ? BITNET_TEXT_SPECIAL : BITNET_TEXT_BOS_EOS);
-    if (!info_.has_chat_template && !tokens.empty() && tokens.back() == info_.eos) tokens.pop_back();
+    auto tokens = prompt();
     if (tokens.size() + room <= context) {
       if (forgot) say("(The oldest messages were forgotten to make room.)");
       return tokens;

@@ -18,6 +18,7 @@ struct Options {
   bitnet_i2s_layout i2s = BITNET_I2S_AUTO;
   bool quantize = false, force = false, quiet = false;
   int zstd = 0;
+  std::string chat_template;
 };
 
 void convert(const Options& options) {
@@ -31,6 +32,8 @@ void convert(const Options& options) {
   convert.i2s = options.i2s;
   convert.quantize = options.quantize;
   convert.zstd_level = options.zstd;
+  convert.chat_template = options.chat_template.empty() ? nullptr : options.chat_template.c_str();
+  convert.log = options.quiet ? nullptr : log_line;
   convert.progress = ProgressBar::callback;
   convert.progress_user = &bar;
   check(bitnet_convert(options.input.c_str(), options.output.c_str(), &convert));
@@ -61,6 +64,7 @@ void add_convert(CLI::App& program) {
       ->option_text("[=LEVEL]");
   command->add_flag("--quantize", options->quantize,
                     "Make weights ternary that are not yet (scale: mean |w|); otherwise they are refused");
+  add_chat_template_options(*command, options->chat_template);
   command->add_flag("--force", options->force, "Replace OUTPUT if it exists");
   command->add_flag("-q,--quiet", options->quiet, "Say nothing but errors");
   command->footer(

@@ -41,6 +41,7 @@ void add_generate_options(CLI::App& command, GenerateOptions& options) {
   command.add_option("-c,--ctx-size", options.context, "Tokens that prompt and text may have together (as trained)")
       ->option_text("N");
   command.add_option("-s,--seed", options.seed, "Seed of the random choices (a new one each time)")->option_text("N");
+  add_chat_template_options(command, options.model.chat_template);
   command.add_flag("-e,--escape", options.escapes, "Read \\n, \\t and the like in TEXT given on the command line");
 
   constexpr const char* sampling = "Sampling";
@@ -82,7 +83,9 @@ void add_generate_options(CLI::App& command, GenerateOptions& options) {
       ->allow_extra_args(false)
       ->group(ending);
   command.add_flag("--ignore-eos", options.ignore_end, "Go on after the model's end token")->group(ending);
-  command.add_flag("--special", options.special, "The prompt may name control tokens; write them out too")
+  command
+      .add_flag("--special", options.special,
+                "Prompt and messages may name control tokens (not for strangers' text); write them out too")
       ->group(ending);
 }
 

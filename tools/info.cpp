@@ -52,6 +52,14 @@ std::string token_text(const bitnet_model* model, bitnet_token token) {
   return formatted("%d  ", token) + detokenized(model, {token}, BITNET_TEXT_SPECIAL);
 }
 
+std::string chat_template_text(const bitnet_model_info& info) {
+  const std::string source = info.chat_template_source;
+  if (!info.has_chat_template) return "no: it continues text";
+  if (source == "file") return "yes, the file's own";
+  if (source == "option") return "yes, the one that was asked for";
+  return source + " (known), since the file's own is a known mistake";
+}
+
 Rows summary(const bitnet_model* model, const Facts& facts) {
   const bitnet_model_info& info = facts.info;
   const double bits =
@@ -72,7 +80,7 @@ Rows summary(const bitnet_model* model, const Facts& facts) {
       {"context", count_text(info.context)},
       {"begin token", token_text(model, info.bos)},
       {"end token", token_text(model, info.eos)},
-      {"chat template", info.has_chat_template ? "yes" : "no: it continues text"},
+      {"chat template", chat_template_text(info)},
       {"packing", info.packing},
       {"head", info.head},
       {"file", bytes_text(info.file_bytes)},
@@ -116,6 +124,8 @@ Json as_json(const Facts& facts) {
           {"bos", optional_token(info.bos)},
           {"eos", optional_token(info.eos)},
           {"chat_template", info.has_chat_template != 0},
+          {"chat_template_source", info.chat_template_source},
+          {"chat_template_text", info.chat_template},
           {"packing", info.packing},
           {"head", info.head},
           {"isa", info.isa},
@@ -175,6 +185,11 @@ void info(const Options& options) {
     text += "\n" + coloured(Stream::out, Colour::bold, "metadata") + "\n" +
             table(facts.metadata, options.full ? SIZE_MAX / 2 : 60);
   }
+  if (options.full && facts.info.has_chat_template) {
+    text +=
+        "\n" + coloured(Stream::out, Colour::bold, "chat template") + "\n" + without_controls(facts.info.chat_template);
+    if (!text.ends_with('\n')) text += '\n';
+  }
   if (options.tensors) {
     text += "\n" + coloured(Stream::out, Colour::bold, "tensors") + "\n" + tensor_table(*open_tensors(options));
   }
@@ -189,7 +204,8 @@ void add_info(CLI::App& program) {
   add_model_options(*command, options->model, true);
   command->add_option("MODEL", options->model.path, "The same as -m MODEL")->option_text(" ");
   command->add_flag("--tensors", options->tensors, "List the tensors too");
-  command->add_flag("--full", options->full, "Metadata values in full, however long");
+  command->add_flag("--full", options->full, "Metadata values in full, however long, and the chat template");
+  add_chat_template_options(*command, options->model.chat_template);
   command->add_flag("--json", options->json, "As JSON (always in full)");
   command->footer(
       "Examples:\n"

@@ -30,11 +30,6 @@ CLI::Option* add_choice(CLI::App& command, const char* name, Enum& value, const 
   return command.add_option_function<std::string>(name, choose, description)->option_text(shown);
 }
 
-void log_line(void* verbose, bitnet_log_level level, const char* message) {
-  if (level == BITNET_LOG_WARNING) return write_message(std::string("warning: ") + message);
-  if (verbose) write_message(message);
-}
-
 // Where the models of an installed program lie, whatever prefix it was moved to. The build tree looks the same.
 std::filesystem::path shipped_models() {
   std::error_code ignored;
@@ -45,6 +40,11 @@ std::filesystem::path shipped_models() {
 int asked_to_stop(void*) { return interrupted(); }
 
 }  // namespace
+
+void log_line(void* verbose, bitnet_log_level level, const char* message) {
+  if (level == BITNET_LOG_WARNING) return write_message(std::string("warning: ") + message);
+  if (verbose) write_message(message);
+}
 
 CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing) {
   return add_choice(command, "--packing", packing, "Ternary weights in 2 bits (i2, the default) or 1.6 bits (t5)",
@@ -61,9 +61,9 @@ CLI::Option* add_head_option(CLI::App& command, bitnet_head& head) {
 }
 
 CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout) {
-  return add_choice(command, "--i2s", layout,
-                    "CPU that wrote the I2_S tensors of a GGUF file, which does not say it (x86)",
-                    {{"auto", BITNET_I2S_AUTO}, {"x86", BITNET_I2S_X86}, {"arm", BITNET_I2S_ARM}, {"rows", BITNET_I2S_ROWS}});
+  return add_choice(
+      command, "--i2s", layout, "CPU that wrote the I2_S tensors of a GGUF file, which does not say it (x86)",
+      {{"auto", BITNET_I2S_AUTO}, {"x86", BITNET_I2S_X86}, {"arm", BITNET_I2S_ARM}, {"rows", BITNET_I2S_ROWS}});
 }
 
 CLI::Option* add_kv_option(CLI::App& command, bitnet_kv& kv) {
@@ -101,6 +101,22 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool computes) 
   add_i2s_option(command, options.i2s)->group(gguf);
 }
 
+void add_chat_template_options(CLI::App& command, std::string& chat_template) {
+  std::string names;
+  for (size_t i = 0; const char* name = bitnet_chat_template_name(i); ++i) names += std::string(i ? ", " : "") + name;
+  auto* any = command
+                  .add_option("--chat-template", chat_template,
+                              "Chat template in place of the model's: a file of Jinja, its text, or one of\n" + names)
+                  ->option_text("NAME|FILE|TEXT");
+  // A path that could be taken for a name gets a folder in front.
+  const auto set = [&chat_template](const std::string& path) {
+    chat_template = path.find('/') == path.npos ? "./" + path : path;
+  };
+  command.add_option_function<std::string>("--chat-template-file", set, "The same, always a file")
+      ->option_text("FILE")
+      ->excludes(any);
+}
+
 std::string model_path(const ModelOptions& options) {
   if (!options.path.empty()) return options.path;
   if (const char* named = std::getenv("BITNET_MODEL"); named && *named) return named;
@@ -124,6 +140,7 @@ Model open_model(const ModelOptions& options) {
   open.gguf_i2s = options.i2s;
   open.progress = ProgressBar::callback;
   open.progress_user = &bar;
+  open.chat_template = options.chat_template.empty() ? nullptr : options.chat_template.c_str();
   open.log = options.quiet ? nullptr : log_line;
   open.log_user = options.verbose ? &bar : nullptr;
   bitnet_model* model = nullptr;

@@ -12,6 +12,9 @@
 
 namespace bitnet::program {
 
+// What the library says, as messages: warnings always, the rest if `verbose` is not null.
+void log_line(void* verbose, bitnet_log_level level, const char* message);
+
 // Words for enumerators, on the command line.
 CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing);
 CLI::Option* add_head_option(CLI::App& command, bitnet_head& head);
@@ -27,10 +30,14 @@ struct ModelOptions {
   bitnet_packing packing = BITNET_PACKING_DEFAULT;
   bitnet_head head = BITNET_HEAD_DEFAULT;
   bitnet_i2s_layout i2s = BITNET_I2S_AUTO;
+  std::string chat_template;  // as bitnet_open_options has it
 };
 
 // -m and how to read it. With `computes`, also what concerns running it: --isa.
 void add_model_options(CLI::App& command, ModelOptions& options, bool computes);
+
+// --chat-template and --chat-template-file.
+void add_chat_template_options(CLI::App& command, std::string& chat_template);
 
 // The file of -m, or of $BITNET_MODEL, or the model that ships with the program.
 std::string model_path(const ModelOptions& options);

@@ -44,17 +44,6 @@ Token check_special(const char* what, int32_t id, size_t tokens) {
   return id;
 }
 
-// Of GGUF's keys for end tokens other than EOS; as notes they come with every file that was made from one.
-Token noted_token(const fb::Model& model, std::string_view key, size_t tokens) {
-  if (model.notes() == nullptr) return kNoToken;
-  for (const fb::KeyValue* note : *model.notes()) {
-    if (view(note->key()) != key || note->kind() != fb::ValueKind::integer) continue;
-    const bool known = note->integer() >= 0 && static_cast<uint64_t>(note->integer()) < tokens;
-    return known ? static_cast<Token>(note->integer()) : kNoToken;
-  }
-  return kNoToken;
-}
-
 void check_pieces(const StringTable& pieces) {
   uint32_t begin = 0;
   for (size_t i = 0; i < pieces.size(); begin = pieces.ends[i++]) {
@@ -103,8 +92,6 @@ Vocabulary read_vocabulary(const fb::Model& model, size_t tokens) {
   out.eos = check_special("eos", in.eos(), tokens);
   out.unknown = check_special("unknown", in.unknown(), tokens);
   out.padding = check_special("padding", in.padding(), tokens);
-  out.end_of_turn = noted_token(model, "tokenizer.ggml.eot_token_id", tokens);
-  out.end_of_message = noted_token(model, "tokenizer.ggml.eom_token_id", tokens);
   out.add_bos = in.add_bos() && out.bos != kNoToken;
   out.add_eos = in.add_eos() && out.eos != kNoToken;
   out.add_space_prefix = in.add_space_prefix();

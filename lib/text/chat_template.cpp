@@ -1,12 +1,26 @@
 // SPDX-License-Identifier: MIT
 #include "text/chat_template.h"
 
+#include <algorithm>
+#include <iterator>
+#include <string>
 #include <utility>
 
 #include "text/jinja/renderer.h"
 #include "text/jinja/syntax.h"
 
 namespace bitnet {
+
+namespace {
+
+// Templates make control tokens of these ("<|" + role + "|>"); any other role is as foreign as a content.
+bool is_known_role(std::string_view role) {
+  constexpr std::string_view kRoles[] = {"assistant", "developer", "function", "ipython",
+                                         "model",     "system",    "tool",     "user"};
+  return std::find(std::begin(kRoles), std::end(kRoles), role) != std::end(kRoles);
+}
+
+}  // namespace
 
 struct ChatTemplate::Program {
   jinja::Block block;
@@ -20,7 +34,9 @@ ChatTemplate::~ChatTemplate() = default;
 MarkedText ChatTemplate::render(std::span<const ChatMessage> messages, const ChatVariables& variables) const {
   jinja::List list;
   for (const ChatMessage& message : messages) {
-    list.push_back(jinja::Dict{{"role", message.role}, {"content", message.content}});
+    const jinja::Text role(std::string(message.role), !is_known_role(message.role));
+    const jinja::Text content(std::string(message.content), true);
+    list.push_back(jinja::Dict{{"role", role}, {"content", content}});
   }
   jinja::Dict dict{{"messages", std::move(list)},
                    {"add_generation_prompt", variables.add_generation_prompt},
@@ -33,7 +49,7 @@ MarkedText ChatTemplate::render(std::span<const ChatMessage> messages, const Cha
   define("eos_token", variables.eos_token);
   define("unk_token", variables.unk_token);
   define("pad_token", variables.pad_token);
-  return {jinja::render(program_->block, std::move(dict)), {}};
+  return jinja::render(program_->block, std::move(dict));
 }
 
 }  // namespace bitnet

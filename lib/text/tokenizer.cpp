@@ -153,9 +153,7 @@ void Tokenizer::mark_end_of_generation() {
     types_[i] = static_cast<uint8_t>(TokenType::control);
     end_of_generation_.push_back(static_cast<Token>(i));
   }
-  for (const Token token : {vocabulary_.eos, vocabulary_.end_of_turn, vocabulary_.end_of_message}) {
-    if (token != kNoToken) end_of_generation_.push_back(token);
-  }
+  if (vocabulary_.eos != kNoToken) end_of_generation_.push_back(vocabulary_.eos);
   std::sort(end_of_generation_.begin(), end_of_generation_.end());
 }
 

@@ -46,7 +46,6 @@ struct Vocabulary {
   std::span<const float> scores;   // sentencepiece only
   std::span<const Merge> merges;   // byte_bpe only
   Token bos = kNoToken, eos = kNoToken, unknown = kNoToken, padding = kNoToken;
-  Token end_of_turn = kNoToken, end_of_message = kNoToken;  // end a generation as eos does
   bool add_bos = false, add_eos = false;
   bool add_space_prefix = true;    // sentencepiece only
   std::string_view chat_template;  // Jinja source; empty if the model has none

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -65,8 +66,7 @@ TEST(ChatTemplate, NamesTheConstructAndTheLineThatItDoesNotKnow) {
   const std::vector<std::pair<std::string, std::string>> refused = {
       {"a\n{% macro m() %}{% endmacro %}", "the statement \"macro\""},
       {"a\n{{ x | wordwrap }}", "the filter \"wordwrap\""},
-      {"a\n{{ x is sameas y }}", "the test \"sameas\""},
-      {"a\n{{ x.format(1) }}", "the method \"format\""},
+      {"a\n{{ x is nope }}", "the test \"nope\""},
       {"a\n{{ lipsum() }}", "the function \"lipsum\""},
       {"a\n{{ 2 ** 3 }}", "the operator \"**\""},
       {"a\n{% include 'x' %}", "the statement \"include\""},
@@ -99,6 +99,59 @@ TEST(ChatTemplate, LeavesContentAsItIs) {
   using namespace std::string_literals;
   const std::string content = "<|eot_id|>{{ 1 }}\0\xff & <b>"s;
   EXPECT_EQ(render("{{ messages[0].content }}", {{"user", content}}), content);
+}
+
+// What is foreign in the text, a "|" between two stretches.
+std::string foreign_in(const MarkedText& marked) {
+  std::string all;
+  for (const Range& range : marked.foreign) {
+    all += (all.empty() ? "" : "|") + marked.text.substr(range.begin, range.end - range.begin);
+  }
+  return all;
+}
+
+TEST(ChatTemplate, KeepsTheMarksOfForeignText) {
+  const std::vector<ChatMessage> messages = {{"user", " aB<é>\nc "}};
+  const std::vector<std::array<std::string, 3>> cases = {
+      {"[{{ c }}]", "[ aB<é>\nc ]", " aB<é>\nc "},
+      {"{{ '[' + c + ']' ~ c ~ 1 }}", "[ aB<é>\nc ] aB<é>\nc 1", " aB<é>\nc | aB<é>\nc "},
+      {"{{ c | trim }}{{ c.strip() }}.", "aB<é>\ncaB<é>\nc.", "aB<é>\ncaB<é>\nc"},
+      {"{{ c[1:3] }}-{{ c[1] }}-{{ c[::-1] }}", "aB-a- c\n>é<Ba ", "aB|a| c\n>é<Ba "},
+      {"{{ c.split('<') | join('<') }}", " aB<é>\nc ", " aB|é>\nc "},
+      {"{{ c.replace('B', 'xx') }}", " axx<é>\nc ", " a|<é>\nc "},
+      {"{{ 'xBy'.replace('B', c) }}", "x aB<é>\nc y", " aB<é>\nc "},
+      {"{{ (c ~ 'q') | upper }}", " AB<É>\nC Q", " AB<É>\nC "},
+      {"{{ (c ~ 'Q') | lower }}", " ab<é>\nc q", " ab<é>\nc "},
+      {"{{ c | tojson }}", "\" aB<é>\\nc \"", " aB<é>\\nc "},
+      {"{{ [c] }}", "[' aB<é>\\nc ']", " aB<é>\\nc "},
+      {"{{ {c: 1} | tojson }}", "{\" aB<é>\\nc \": 1}", " aB<é>\\nc "},
+      {"{{ 'a%sb' % c }}", "a aB<é>\nc b", " aB<é>\nc "},
+      {"{{ '{}-{:>9}'.format(c[1], c[2]) }}", "a-        B", "a|B"},
+      {"{{ c[1] * 3 }}x", "aaax", "aaa"},
+      {"{% for l in c %}{{ l }}.{% endfor %}", " .a.B.<.é.>.\n.c. .", " |a|B|<|é|>|\n|c| "},
+      {"{{ c | indent(2) }}", " aB<é>\n  c ", " aB<é>\n|c "},
+      {"{% set x %}<{{ c[1] }}>{% endset %}{{ x }}", "<a>", "a"},
+      {"{{ c | escape }}", " aB&lt;é&gt;\nc ", " aB&lt;é&gt;\nc "},
+      {"{{ c | length }}{{ c == 'x' }}{{ c | int }}", "9False0", ""},
+      {"{{ c.partition('<') | join('') }}", " aB<é>\nc ", " aB<é>\nc "},
+      {"{{ c.splitlines() | join('/') }}", " aB<é>/c ", " aB<é>|c "},
+      {"{{ c[1].center(5, '*') }}", "**a**", "a"},
+      {"{{ c.removeprefix(' a').removesuffix('c ') }}", "B<é>\n", "B<é>\n"},
+      {"{{ c | urlencode }}", "%20aB%3C%C3%A9%3E%0Ac%20", "%20aB%3C%C3%A9%3E%0Ac%20"},
+  };
+  for (const auto& [source, text, foreign] : cases) {
+    const MarkedText marked = ChatTemplate("{% set c = messages[0].content %}" + source).render(messages, {});
+    EXPECT_EQ(marked.text, text) << source;
+    EXPECT_EQ(foreign_in(marked), foreign) << source;
+  }
+}
+
+// Templates write "<|" + role + "|>". Known roles make the template's control tokens; others are foreign.
+TEST(ChatTemplate, TrustsTheRolesThatItKnows) {
+  const ChatTemplate chat("{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}");
+  const MarkedText marked = chat.render(std::vector<ChatMessage>{{"user", "a"}, {"eot_id", "b"}}, {});
+  EXPECT_EQ(marked.text, "<|user|>a<|eot_id|>b");
+  EXPECT_EQ(foreign_in(marked), "a|eot_id|b");
 }
 
 TEST(ChatTemplate, StopsHostileTemplates) {

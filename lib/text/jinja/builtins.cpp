@@ -1,160 +1,134 @@
 // SPDX-License-Identifier: MIT
-// Jinja's filters and tests (jinja2/filters.py, jinja2/tests.py) and Python's methods, as far as chat templates use
-// them. Changes of case are those of ASCII.
+// Jinja's filters and tests (jinja2/filters.py, jinja2/tests.py) and Python's methods.
 #include "text/jinja/builtins.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <locale>
+#include <optional>
+#include <sstream>
 
 #include "base/error.h"
+#include "text/jinja/case.h"
+#include "text/jinja/format.h"
+#include "text/jinja/strings.h"
 #include "text/jinja/unicode.h"
 
 namespace bitnet::jinja {
 namespace {
 
-bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-char to_lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
-char to_upper(char c) { return is_lower(c) ? static_cast<char>(c - 'a' + 'A') : c; }
+constexpr size_t kByName = std::numeric_limits<size_t>::max();  // the place of an argument that has a name only
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), to_lower);
-  return text;
-}
+// --- what several filters do ---
 
-std::string upper(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), to_upper);
-  return text;
-}
-
-std::string capitalize(std::string text) {
-  text = lower(std::move(text));
-  if (!text.empty()) text[0] = to_upper(text[0]);
-  return text;
-}
-
-// Python's str.title(): whatever is not a letter begins a word. Jinja's filter has its own idea of what does.
-bool begins_word(char before) { return !is_lower(before) && !is_upper(before); }
-bool begins_filter_word(char before) { return std::string_view(" \t\n\r\v\f-({[<").find(before) != std::string::npos; }
-
-std::string title(std::string text, bool (*begins)(char before)) {
-  char before = ' ';
-  for (char& c : text) {
-    c = begins(before) ? to_upper(c) : to_lower(c);
-    before = c;
+// "a.b" or 0 of a value: what map, selectattr, sort and others go by.
+Value attribute_of(Value value, const Value& path) {
+  if (path.integer()) return subscript(value, path);
+  std::string_view rest = to_string(path, "an attribute");
+  for (;;) {
+    const size_t dot = std::min(rest.find('.'), rest.size());
+    const std::string_view part = rest.substr(0, dot);
+    const std::optional<int64_t> place = read_integer(part, 10);
+    value = subscript(value, place && *place >= 0 ? Value(*place) : Value(part));
+    if (dot == rest.size()) return value;
+    rest.remove_prefix(dot + 1);
   }
-  return text;
 }
 
-enum class Side { left, right, both };
-
-std::string strip(std::string_view text, const Value& characters, Side side) {
-  const auto unwanted = [&](std::string_view character) {
-    if (characters.is_none()) return is_space_character(character);
-    return to_string(characters, "what is stripped").find(character) != std::string::npos;
-  };
-  if (side != Side::right) text = strip_left(text, unwanted);
-  if (side != Side::left) text = strip_right(text, unwanted);
-  return std::string(text);
+Value attribute_or_self(const Value& value, const Value& attribute) {
+  return attribute.is_none() ? value : attribute_of(value, attribute);
 }
 
-std::string replace(std::string_view text, std::string_view old, std::string_view with, int64_t most, Budget& budget) {
-  require(!old.empty(), BITNET_ERROR_UNSUPPORTED, "chat template: replace of an empty string");
-  std::string out;
-  size_t at = 0;
-  for (int64_t done = 0; most < 0 || done < most; ++done) {
-    const size_t found = text.find(old, at);
-    if (found == text.npos) break;
-    budget.charge(found - at + with.size());
-    out.append(text, at, found - at).append(with);
-    at = found + old.size();
-  }
-  return out.append(text, at);
+// The key to sort and compare by: letters without their case, unless that is asked for.
+Value folded(const Value& value, bool case_sensitive) {
+  return value.string() && !case_sensitive ? Value(lower(*value.string())) : value;
 }
 
-List split(std::string_view text, const Value& separator, int64_t most, Budget& budget) {
-  constexpr size_t kPart = 64;  // what a part takes beside its text
-  List parts;
-  if (separator.is_none()) {
-    for (;;) {
-      text = strip_left(text, is_space_character);
-      if (text.empty()) return parts;
-      if (most >= 0 && static_cast<int64_t>(parts.size()) == most) break;
-      budget.charge(kPart);
-      const std::string_view rest = strip_left(text, [](std::string_view c) { return !is_space_character(c); });
-      parts.emplace_back(text.substr(0, text.size() - rest.size()));
-      text = rest;
-    }
-    parts.emplace_back(text);
-    return parts;
-  }
-  const std::string& mark = to_string(separator, "what a string is split at");
-  require(!mark.empty(), BITNET_ERROR_FORMAT, "chat template: split at an empty string");
-  while (most < 0 || static_cast<int64_t>(parts.size()) < most) {
-    const size_t found = text.find(mark);
-    if (found == text.npos) break;
-    budget.charge(kPart);
-    parts.emplace_back(text.substr(0, found));
-    text.remove_prefix(found + mark.size());
-  }
-  parts.emplace_back(text);
-  return parts;
+// Items with the keys that they are sorted by, in that order.
+using Keyed = std::vector<std::pair<Value, Value>>;
+
+void sort_keyed(Keyed& items, bool reverse, Budget& budget) {
+  std::stable_sort(items.begin(), items.end(), [&](const auto& a, const auto& b) {
+    budget.charge(a.first.weight() + b.first.weight());
+    return reverse ? compare(b.first, a.first) < 0 : compare(a.first, b.first) < 0;
+  });
 }
 
-std::string join(const List& items, std::string_view separator, Budget& budget) {
-  std::string out;
-  for (size_t i = 0; i < items.size(); ++i) {
-    const std::string text = items[i].text();
-    budget.charge(text.size() + separator.size() + 1);
-    if (i > 0) out += separator;
-    out += text;
-  }
-  return out;
-}
+Value pair_of(Value a, Value b) { return Value(List{std::move(a), std::move(b)}, ListKind::tuple); }
 
-bool has_affix(const std::string& text, const Value& affix, bool at_start) {
-  if (affix.list()) {
-    return std::any_of(affix.list()->begin(), affix.list()->end(),
-                       [&](const Value& one) { return has_affix(text, one, at_start); });
-  }
-  const std::string& sought = to_string(affix, "what a string starts or ends with");
-  return at_start ? text.starts_with(sought) : text.ends_with(sought);
-}
-
-Value items_of(const Value& value) {
+List items_of(const Value& value) {
   if (value.is_undefined()) return List();
   require(value.dict() != nullptr, BITNET_ERROR_FORMAT, "chat template: items of ", value.type_name());
   List items;
-  for (const auto& [key, item] : *value.dict()) items.push_back(List{key, item});
+  for (const auto& [key, item] : *value.dict()) items.push_back(pair_of(key, item));
   return items;
 }
 
-Value to_int(const Value& value, const Value& otherwise) {
-  if (value.integer() || value.boolean()) return to_integer(value, "int");
-  if (const double* real = value.real()) {
-    constexpr double kLimit = 9223372036854775808.0;  // 2^63
-    return std::fabs(*real) < kLimit ? Value(static_cast<int64_t>(*real)) : otherwise;
-  }
-  if (!value.string()) return otherwise;
-  const std::string text = strip(*value.string(), None(), Side::both);
-  const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
-  int64_t integer = 0;
-  const auto read = std::from_chars(begin, text.data() + text.size(), integer);
-  return read.ec == std::errc() && read.ptr == text.data() + text.size() ? Value(integer) : otherwise;
+Value generator(List items) { return Value(std::move(items), ListKind::generator); }
+
+// --- numbers ---
+
+// Python's int() and float() of a text, without locale.
+std::optional<double> read_real(std::string_view text) {
+  const std::string plain = without_underscores(strip(text, is_space_character));
+  const bool form = !plain.empty() && plain.find_first_not_of("0123456789+-.eE") == plain.npos;
+  if (!form) return {};
+  std::istringstream stream(plain);
+  stream.imbue(std::locale::classic());
+  double value = 0;
+  if (!(stream >> value) || !stream.eof()) return {};
+  return value;
 }
 
-// "a.b" of a value: what map, selectattr and rejectattr go by.
-Value attribute_of(const Value& value, std::string_view path) {
-  const size_t dot = path.find('.');
-  const Value attribute = subscript(value, path.substr(0, dot));
-  return dot == path.npos ? attribute : attribute_of(attribute, path.substr(dot + 1));
+Value truncated(double value, const Value& otherwise) {
+  constexpr double kLimit = 9223372036854775808.0;  // 2^63
+  if (!std::isfinite(value)) return otherwise;
+  require(std::fabs(value) < kLimit, BITNET_ERROR_UNSUPPORTED, "chat template: a number does not fit in 64 bits");
+  return static_cast<int64_t>(value);
+}
+
+Value filter_int(const Value& value, Arguments& arguments, Budget&) {
+  const Value otherwise = arguments.get(0, "default", int64_t{0});
+  const int64_t base = to_integer(arguments.get(1, "base", int64_t{10}), "the base of int");
+  if (value.is_whole()) return to_integer(value, "int");
+  if (value.real()) return truncated(*value.real(), otherwise);
+  if (!value.string()) return otherwise;
+  const std::string_view text = strip(value.string()->bytes(), is_space_character);
+  if (const std::optional<int64_t> integer = read_integer(text, base)) return *integer;
+  const std::optional<double> real = read_real(text);
+  return real ? truncated(*real, otherwise) : otherwise;
+}
+
+Value filter_float(const Value& value, Arguments& arguments, Budget&) {
+  const Value otherwise = arguments.get(0, "default", 0.0);
+  if (value.is_number()) return to_real(value, "float");
+  const std::optional<double> real = value.string() ? read_real(value.string()->bytes()) : std::nullopt;
+  return real ? Value(*real) : otherwise;
+}
+
+Value filter_round(const Value& value, Arguments& arguments, Budget&) {
+  constexpr int64_t kFinest = 300;
+  const int64_t precision = to_integer(arguments.get(0, "precision", int64_t{0}), "the precision of round");
+  const Value given = arguments.get(1, "method", "common");
+  const std::string method = to_string(given, "the method of round");
+  require(precision >= 0 && precision <= kFinest, BITNET_ERROR_UNSUPPORTED,
+          "chat template: round to ", precision, " digits");
+  if (method == "common") {
+    if (value.is_whole()) return to_integer(value, "round");
+    const double number = to_real(value, "what is rounded");
+    if (!std::isfinite(number)) return number;
+    return *read_real(fixed(number, static_cast<int>(precision)));
+  }
+  require(method == "ceil" || method == "floor", BITNET_ERROR_FORMAT,
+          "chat template: round knows common, ceil and floor");
+  const double scale = std::pow(10, static_cast<double>(precision));
+  const double scaled = to_real(value, "what is rounded") * scale;
+  return (method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / scale;
 }
 
 // --- filters ---
-
-using Filter = Value (*)(const Value&, Arguments&, Budget&);
 
 Value filter_default(const Value& value, Arguments& arguments, Budget&) {
   const Value otherwise = arguments.get(0, "default_value", "");
@@ -176,221 +150,652 @@ Value filter_join(const Value& value, Arguments& arguments, Budget& budget) {
   const Value separator = arguments.get(0, "d", "");
   const Value attribute = arguments.get(1, "attribute", None());
   List items = iterate(value, budget);
-  if (!attribute.is_none()) {
-    for (Value& item : items) item = attribute_of(item, to_string(attribute, "join's attribute"));
-  }
-  return join(items, separator.text(), budget);
+  for (Value& item : items) item = attribute_or_self(item, attribute);
+  return join(items, separator.text(), false, budget);
 }
 
 Value filter_replace(const Value& value, Arguments& arguments, Budget& budget) {
   const Value old = arguments.need(0, "old"), with = arguments.need(1, "new");
   const Value count = arguments.get(2, "count", None());
-  return replace(value.text(), old.text(), with.text(), count.is_none() ? -1 : to_integer(count, "count"), budget);
+  return replace(value.text(), old.text().bytes(), with.text(),
+                 count.is_none() ? -1 : to_integer(count, "the count of replace"), budget);
 }
 
 Value filter_tojson(const Value& value, Arguments& arguments, Budget& budget) {
-  constexpr int64_t kWidest = 16;
-  const bool ascii = arguments.get(2, "ensure_ascii", false).truth();
-  require(!ascii, BITNET_ERROR_UNSUPPORTED, "chat template: tojson with ensure_ascii=true");
-  const Value given = arguments.get(0, "indent", None());
-  const int64_t indent = given.is_none() ? -1 : to_integer(given, "tojson's indent");
-  require(indent <= kWidest, BITNET_ERROR_UNSUPPORTED, "chat template: tojson with an indent above ", kWidest);
-  budget.charge(value.weight());
-  std::string json = to_json(value, static_cast<int>(std::max<int64_t>(indent, -1)));
-  budget.charge(json.size());
-  return json;
+  JsonStyle style;
+  const Value indent = arguments.get(1, "indent", None());
+  style.ascii = arguments.get(0, "ensure_ascii", false).truth();
+  const Value separators = arguments.get(2, "separators", None());
+  style.sort_keys = arguments.get(3, "sort_keys", false).truth();
+  style.has_indent = !indent.is_none();
+  if (indent.string()) {
+    style.indent = *indent.string();
+  } else if (style.has_indent) {
+    const int64_t width = to_integer(indent, "the indent of tojson");
+    constexpr int64_t kWidest = 1000;
+    require(width <= kWidest, BITNET_ERROR_UNSUPPORTED, "chat template: tojson with an indent above ", kWidest);
+    style.indent = Text(std::string(static_cast<size_t>(std::max<int64_t>(width, 0)), ' '));
+  }
+  style.item_separator = Text(style.has_indent ? "," : ", ");
+  style.key_separator = Text(": ");
+  if (!separators.is_none()) {
+    require(separators.list() && separators.list()->size() == 2, BITNET_ERROR_FORMAT,
+            "chat template: the separators of tojson are two strings");
+    style.item_separator = to_text((*separators.list())[0], "a separator of tojson");
+    style.key_separator = to_text((*separators.list())[1], "a separator of tojson");
+  }
+  return to_json(value, style, budget);
 }
 
 Value filter_reverse(const Value& value, Arguments&, Budget& budget) {
-  return slice(value, None(), None(), int64_t{-1}, budget);
+  if (value.string()) return slice(value, None(), None(), int64_t{-1}, budget);
+  List items = iterate(value, budget);
+  std::reverse(items.begin(), items.end());
+  return generator(std::move(items));
 }
 
 Value filter_map(const Value& value, Arguments& arguments, Budget& budget) {
-  const Value attribute = arguments.get(std::numeric_limits<size_t>::max(), "attribute", None());
+  const Value attribute = arguments.get(kByName, "attribute", None());
   List items = iterate(value, budget);
   if (!attribute.is_none()) {
-    const Value otherwise = arguments.get(std::numeric_limits<size_t>::max(), "default", Value());
+    const Value otherwise = arguments.get(kByName, "default", Value());
     for (Value& item : items) {
-      item = attribute_of(item, to_string(attribute, "map's attribute"));
+      item = attribute_of(item, attribute);
       if (item.is_undefined()) item = otherwise;
     }
-    return items;
+    return generator(std::move(items));
   }
-  const std::string name = to_string(arguments.need(0, "filter"), "map's filter");
-  require(is_filter(name), BITNET_ERROR_UNSUPPORTED, "chat template: the filter \"", name, "\" is not supported");
-  require(name != "map", BITNET_ERROR_UNSUPPORTED, "chat template: map of map");
-  for (Value& item : items) item = apply_filter(name, item, arguments.rest(1), budget);
-  arguments = Arguments("map", {});
-  return items;
+  const Value given = arguments.need(0, "filter");
+  const std::string& name = to_string(given, "the filter of map");
+  const Filter filter = find_filter(name);
+  require(filter != nullptr, BITNET_ERROR_UNSUPPORTED, "chat template: the filter \"", name, "\" is not supported");
+  require(filter != filter_map, BITNET_ERROR_UNSUPPORTED, "chat template: map of map is not supported");
+  const Arguments rest = arguments.rest(1);
+  for (Value& item : items) {
+    item = apply_filter(filter, item, rest, budget);
+    budget.charge(item.weight());
+  }
+  return generator(std::move(items));
 }
 
 // select, reject, selectattr and rejectattr: the items whose value, or attribute, passes a test, or does not.
 Value select(const Value& value, Arguments& arguments, Budget& budget, bool by_attribute, bool wanted) {
   const size_t first = by_attribute ? 1 : 0;
-  const std::string attribute = by_attribute ? to_string(arguments.need(0, "attribute"), "an attribute") : "";
-  const Value test = arguments.get(first, "test", None());
-  const std::string name = test.is_none() ? "" : to_string(test, "the name of a test");
-  require(name.empty() || is_test(name), BITNET_ERROR_UNSUPPORTED, "chat template: the test \"", name,
-          "\" is not supported");
+  const Value attribute = by_attribute ? arguments.need(0, "attribute") : Value(None());
+  const Value given = arguments.get(first, "test", None());
+  const std::string name = given.is_none() ? "" : to_string(given, "the name of a test");
+  const Test test = find_test(name);
+  require(name.empty() || test, BITNET_ERROR_UNSUPPORTED, "chat template: the test \"", name, "\" is not supported");
+  const Arguments rest = arguments.rest(first + 1);
   List chosen;
   for (const Value& item : iterate(value, budget)) {
-    const Value seen = by_attribute ? attribute_of(item, attribute) : item;
-    const bool passed = name.empty() ? seen.truth() : apply_test(name, seen, arguments.rest(first + 1), budget);
+    const Value seen = attribute_or_self(item, attribute);
+    const bool passed = test ? apply_test(test, seen, rest, budget) : seen.truth();
     if (passed == wanted) chosen.push_back(item);
   }
-  arguments = Arguments("select", {});
-  return chosen;
+  return generator(std::move(chosen));
+}
+
+Value filter_sort(const Value& value, Arguments& arguments, Budget& budget) {
+  const bool reverse = arguments.get(0, "reverse", false).truth();
+  const bool case_sensitive = arguments.get(1, "case_sensitive", false).truth();
+  const Value attribute = arguments.get(2, "attribute", None());
+  Keyed items;
+  for (Value& item : iterate(value, budget)) {
+    List keys;  // "a,b": by a, then by b
+    const std::string paths = attribute.string() ? attribute.string()->bytes() : "";
+    for (size_t at = 0; at <= paths.size() && attribute.string();) {
+      const size_t comma = std::min(paths.find(',', at), paths.size());
+      keys.push_back(folded(attribute_of(item, paths.substr(at, comma - at)), case_sensitive));
+      at = comma + 1;
+    }
+    if (keys.empty()) keys.push_back(folded(attribute_or_self(item, attribute), case_sensitive));
+    items.emplace_back(std::move(keys), std::move(item));
+  }
+  sort_keyed(items, reverse, budget);
+  List sorted;
+  for (auto& [key, item] : items) sorted.push_back(std::move(item));
+  return sorted;
+}
+
+Value filter_dictsort(const Value& value, Arguments& arguments, Budget& budget) {
+  const bool case_sensitive = arguments.get(0, "case_sensitive", false).truth();
+  const Value given = arguments.get(1, "by", "key");
+  const std::string& by = to_string(given, "what dictsort goes by");
+  const bool reverse = arguments.get(2, "reverse", false).truth();
+  require(by == "key" || by == "value", BITNET_ERROR_FORMAT, "chat template: dictsort goes by key or value");
+  Keyed items;
+  for (Value& item : items_of(value)) {
+    Value key = folded((*item.list())[by == "key" ? 0 : 1], case_sensitive);
+    items.emplace_back(std::move(key), std::move(item));
+  }
+  sort_keyed(items, reverse, budget);
+  List sorted;
+  for (auto& [key, item] : items) sorted.push_back(std::move(item));
+  return sorted;
+}
+
+Value filter_groupby(const Value& value, Arguments& arguments, Budget& budget) {
+  const Value attribute = arguments.need(0, "attribute");
+  const Value otherwise = arguments.get(1, "default", None());
+  const bool case_sensitive = arguments.get(2, "case_sensitive", false).truth();
+  Keyed items;
+  for (Value& item : iterate(value, budget)) {
+    Value key = attribute_of(item, attribute);
+    if (key.is_undefined()) key = otherwise;
+    items.emplace_back(folded(key, case_sensitive), std::move(item));
+  }
+  sort_keyed(items, false, budget);
+  List groups;
+  for (size_t begin = 0; begin < items.size();) {
+    List group;
+    size_t end = begin;
+    for (; end < items.size() && items[end].first == items[begin].first; ++end) group.push_back(items[end].second);
+    Value name = attribute_of(items[begin].second, attribute);  // as it is written in the first of the group
+    if (name.is_undefined()) name = otherwise;
+    groups.push_back(Value(List{std::move(name), std::move(group)}, ListKind::group));
+    begin = end;
+  }
+  return groups;
+}
+
+Value filter_unique(const Value& value, Arguments& arguments, Budget& budget) {
+  const bool case_sensitive = arguments.get(0, "case_sensitive", false).truth();
+  const Value attribute = arguments.get(1, "attribute", None());
+  List seen, chosen;
+  for (const Value& item : iterate(value, budget)) {
+    const Value key = folded(attribute_or_self(item, attribute), case_sensitive);
+    budget.charge(seen.size() + key.weight());
+    if (std::find(seen.begin(), seen.end(), key) != seen.end()) continue;
+    seen.push_back(key);
+    chosen.push_back(item);
+  }
+  return generator(std::move(chosen));
+}
+
+// min and max: the first of the least, or of the greatest.
+Value extreme(const Value& value, Arguments& arguments, Budget& budget, bool greatest) {
+  const bool case_sensitive = arguments.get(0, "case_sensitive", false).truth();
+  const Value attribute = arguments.get(1, "attribute", None());
+  Value best, best_key;
+  bool any = false;
+  for (const Value& item : iterate(value, budget)) {
+    const Value key = folded(attribute_or_self(item, attribute), case_sensitive);
+    budget.charge(key.weight());
+    const int order = any ? compare(key, best_key) : 0;
+    if (any && (greatest ? order <= 0 : order >= 0)) continue;
+    any = true;
+    best = item;
+    best_key = key;
+  }
+  return best;
+}
+
+Value filter_sum(const Value& value, Arguments& arguments, Budget& budget) {
+  const Value attribute = arguments.get(0, "attribute", None());
+  Value total = arguments.get(1, "start", int64_t{0});
+  require(!total.string(), BITNET_ERROR_FORMAT, "chat template: sum of strings; join them");
+  for (const Value& item : iterate(value, budget)) {
+    total = add(total, attribute_or_self(item, attribute));
+    budget.charge(total.weight());
+  }
+  return total;
+}
+
+Value filter_batch(const Value& value, Arguments& arguments, Budget& budget) {
+  const int64_t count = to_integer(arguments.need(0, "linecount"), "the size of a batch");
+  const Value fill = arguments.get(1, "fill_with", None());
+  require(count > 0, BITNET_ERROR_FORMAT, "chat template: a batch of ", count, " items");
+  List batches, batch;
+  const List items = iterate(value, budget);
+  for (size_t i = 0; i < items.size(); ++i) {
+    batch.push_back(items[i]);
+    if (static_cast<int64_t>(batch.size()) == count) batches.emplace_back(std::exchange(batch, {}));
+  }
+  if (!batch.empty()) {
+    while (!fill.is_none() && static_cast<int64_t>(batch.size()) < count) {
+      budget.charge(fill.weight());
+      batch.push_back(fill);
+    }
+    batches.emplace_back(std::move(batch));
+  }
+  return generator(std::move(batches));
+}
+
+Value filter_slice(const Value& value, Arguments& arguments, Budget& budget) {
+  const int64_t slices = to_integer(arguments.need(0, "slices"), "the number of slices");
+  const Value fill = arguments.get(1, "fill_with", None());
+  require(slices > 0, BITNET_ERROR_FORMAT, "chat template: ", slices, " slices");
+  const List items = iterate(value, budget);
+  const auto count = static_cast<size_t>(slices);
+  const size_t each = items.size() / count, longer = items.size() % count;
+  List made;
+  size_t at = 0;
+  for (size_t i = 0; i < count; ++i) {
+    budget.charge(sizeof(Value));
+    const size_t end = at + each + (i < longer ? 1 : 0);
+    List slice(items.begin() + static_cast<ptrdiff_t>(at), items.begin() + static_cast<ptrdiff_t>(end));
+    if (!fill.is_none() && i >= longer) slice.push_back(fill);
+    made.emplace_back(std::move(slice));
+    at = end;
+  }
+  return generator(std::move(made));
+}
+
+Value filter_format(const Value& value, Arguments& arguments, Budget& budget) {
+  List places;
+  Dict names;
+  for (const auto& [name, argument] : arguments.take_all()) {
+    if (name.empty()) {
+      places.push_back(argument);
+    } else {
+      assign(names, name, argument);
+    }
+  }
+  require(places.empty() || names.empty(), BITNET_ERROR_FORMAT,
+          "chat template: format takes values by place or by name, not both");
+  const Value values = names.empty() ? Value(std::move(places), ListKind::tuple) : Value(std::move(names));
+  return percent_format(value.text(), values, budget);
+}
+
+Value filter_indent(const Value& value, Arguments& arguments, Budget& budget) {
+  const Value width = arguments.get(0, "width", int64_t{4});
+  const bool first = arguments.get(1, "first", false).truth();
+  const bool blank = arguments.get(2, "blank", false).truth();
+  const Text indent =
+      width.string() ? *width.string() : *multiply(" ", to_integer(width, "the width of indent"), budget).string();
+  return indented(value.text(), indent, first, blank, budget);
+}
+
+Value filter_truncate(const Value& value, Arguments& arguments, Budget& budget) {
+  const int64_t most = to_integer(arguments.get(0, "length", int64_t{255}), "the length of truncate");
+  const bool cut_words = arguments.get(1, "killwords", false).truth();
+  const Value end = arguments.get(2, "end", "...");
+  const int64_t leeway = to_integer(arguments.get(3, "leeway", int64_t{5}), "the leeway of truncate");
+  const Text text = value.text();
+  const Text& mark = to_text(end, "the end of truncate");
+  const int64_t kept = most - count_characters(mark.bytes());
+  require(kept >= 0 && leeway >= 0 && leeway <= std::numeric_limits<int32_t>::max() &&
+              most <= std::numeric_limits<int32_t>::max(),
+          BITNET_ERROR_FORMAT, "chat template: truncate to ", most, " characters, with what stands for the rest");
+  if (count_characters(text.bytes()) <= most + leeway) return text;
+  Text out = *slice(text, None(), kept, None(), budget).string();
+  if (!cut_words) {
+    const std::string_view bytes = out.bytes();
+    out = out.part(bytes.substr(0, std::min(bytes.rfind(' '), bytes.size())));
+  }
+  out.append(mark);
+  return out;
+}
+
+Value filter_wordcount(const Value& value, Arguments&, Budget&) {
+  const Text text = value.text();
+  int64_t words = 0;
+  bool inside = false;
+  for (const char c : text.bytes()) {
+    const bool letter = is_ascii_word(c, "wordcount");
+    words += letter && !inside ? 1 : 0;
+    inside = letter;
+  }
+  return words;
+}
+
+Text url_quoted(const Text& text, bool query) {
+  constexpr std::string_view kSafe = "_.-~";
+  constexpr char kDigits[] = "0123456789ABCDEF";
+  Text out;
+  each_character(text, [&](std::string_view character, bool foreign) {
+    for (const char c : character) {
+      const auto byte = static_cast<unsigned char>(c);
+      const bool letter = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+      if (letter || kSafe.find(c) != kSafe.npos || (c == '/' && !query)) {
+        out.append({&c, 1}, foreign);
+      } else if (c == ' ' && query) {
+        out.append("+", foreign);
+      } else {
+        out.append(std::string{'%', kDigits[byte >> 4], kDigits[byte & 15]}, foreign);
+      }
+    }
+  });
+  return out;
+}
+
+Value filter_urlencode(const Value& value, Arguments&, Budget& budget) {
+  if (value.string() || !(value.list() || value.dict())) return url_quoted(value.text(), false);
+  const List items = value.dict() ? items_of(value) : iterate(value, budget);
+  Text out;
+  for (const Value& item : items) {
+    require(item.list() && item.list()->size() == 2, BITNET_ERROR_FORMAT,
+            "chat template: urlencode of a list that is not one of pairs");
+    if (!out.empty()) out.append("&");
+    out.append(url_quoted((*item.list())[0].text(), true));
+    out.append("=");
+    out.append(url_quoted((*item.list())[1].text(), true));
+  }
+  return out;
+}
+
+Value filter_escape(const Value& value, Arguments&, Budget&) {
+  Text out;
+  const Text text = value.text();
+  each_character(text, [&](std::string_view character, bool foreign) {
+    constexpr std::string_view kPlain = "&<>'\"";
+    constexpr std::string_view kEscaped[] = {"&amp;", "&lt;", "&gt;", "&#39;", "&#34;"};
+    const size_t found = kPlain.find(character);
+    out.append(found == kPlain.npos ? character : kEscaped[found], foreign);
+  });
+  return out;
+}
+
+Value filter_abs(const Value& value, Arguments&, Budget&) {
+  return compare(value, int64_t{0}) < 0 ? negate(value) : value.boolean() ? Value(to_integer(value, "abs")) : value;
 }
 
 const std::pair<std::string_view, Filter> kFilters[] = {
-    {"abs", [](const Value& v, Arguments&, Budget&) { return compare(v, int64_t{0}) < 0 ? negate(v) : v; }},
+    {"abs", filter_abs},
+    {"batch", filter_batch},
     {"capitalize", [](const Value& v, Arguments&, Budget&) { return Value(capitalize(v.text())); }},
+    {"center",
+     [](const Value& v, Arguments& a, Budget& b) {
+       const int64_t width = to_integer(a.get(0, "width", int64_t{80}), "the width of center");
+       return Value(padded(v.text(), width, Align::center, Text(" "), b));
+     }},
     {"count", [](const Value& v, Arguments&, Budget&) { return Value(length(v)); }},
     {"d", filter_default},
     {"default", filter_default},
+    {"dictsort", filter_dictsort},
+    {"e", filter_escape},
+    {"escape", filter_escape},
     {"first", filter_first},
-    {"int", [](const Value& v, Arguments& a, Budget&) { return to_int(v, a.get(0, "default", int64_t{0})); }},
-    {"items", [](const Value& v, Arguments&, Budget&) { return items_of(v); }},
+    {"float", filter_float},
+    {"forceescape", filter_escape},
+    {"format", filter_format},
+    {"groupby", filter_groupby},
+    {"indent", filter_indent},
+    {"int", filter_int},
+    {"items", [](const Value& v, Arguments&, Budget&) { return generator(items_of(v)); }},
     {"join", filter_join},
     {"last", filter_last},
     {"length", [](const Value& v, Arguments&, Budget&) { return Value(length(v)); }},
     {"list", [](const Value& v, Arguments&, Budget& b) { return Value(iterate(v, b)); }},
     {"lower", [](const Value& v, Arguments&, Budget&) { return Value(lower(v.text())); }},
     {"map", filter_map},
+    {"max", [](const Value& v, Arguments& a, Budget& b) { return extreme(v, a, b, true); }},
+    {"min", [](const Value& v, Arguments& a, Budget& b) { return extreme(v, a, b, false); }},
     {"reject", [](const Value& v, Arguments& a, Budget& b) { return select(v, a, b, false, false); }},
     {"rejectattr", [](const Value& v, Arguments& a, Budget& b) { return select(v, a, b, true, false); }},
     {"replace", filter_replace},
     {"reverse", filter_reverse},
-    {"safe", [](const Value& v, Arguments&, Budget&) { return v; }},
+    {"round", filter_round},
+    {"safe", [](const Value& v, Arguments&, Budget&) { return Value(v.text()); }},
     {"select", [](const Value& v, Arguments& a, Budget& b) { return select(v, a, b, false, true); }},
     {"selectattr", [](const Value& v, Arguments& a, Budget& b) { return select(v, a, b, true, true); }},
+    {"slice", filter_slice},
+    {"sort", filter_sort},
     {"string", [](const Value& v, Arguments&, Budget&) { return Value(v.text()); }},
-    {"title", [](const Value& v, Arguments&, Budget&) { return Value(title(v.text(), begins_filter_word)); }},
+    {"sum", filter_sum},
+    {"title", [](const Value& v, Arguments&, Budget&) { return Value(filter_title(v.text())); }},
     {"tojson", filter_tojson},
     {"trim", [](const Value& v, Arguments& a,
                 Budget&) { return Value(strip(v.text(), a.get(0, "chars", None()), Side::both)); }},
+    {"truncate", filter_truncate},
+    {"unique", filter_unique},
     {"upper", [](const Value& v, Arguments&, Budget&) { return Value(upper(v.text())); }},
+    {"urlencode", filter_urlencode},
+    {"wordcount", filter_wordcount},
 };
 
 // --- tests ---
 
-using Test = bool (*)(const Value&, Arguments&);
+bool is_even(const Value& value) { return modulo(value, int64_t{2}) == Value(int64_t{0}); }
 
-bool is_even(const Value& value) { return to_integer(value, "what is even or odd") % 2 == 0; }
+bool test_eq(const Value& v, Arguments& a, Budget&) { return v == a.need(0, "other"); }
+bool test_ne(const Value& v, Arguments& a, Budget&) { return !(v == a.need(0, "other")); }
+bool test_lt(const Value& v, Arguments& a, Budget&) { return compare(v, a.need(0, "other")) < 0; }
+bool test_le(const Value& v, Arguments& a, Budget&) { return compare(v, a.need(0, "other")) <= 0; }
+bool test_gt(const Value& v, Arguments& a, Budget&) { return compare(v, a.need(0, "other")) > 0; }
+bool test_ge(const Value& v, Arguments& a, Budget&) { return compare(v, a.need(0, "other")) >= 0; }
+
+// What has a length and can be indexed.
+bool test_sequence(const Value& v, Arguments&, Budget&) {
+  const bool lazy = v.is(ListKind::generator) || v.is(ListKind::view);
+  return v.string() || (v.list() && !lazy) || v.dict() || v.is_undefined();
+}
+
+bool test_callable(const Value& v, Arguments&, Budget&) {
+  return v.object() && v.object()->kind != Object::Kind::name_space;
+}
 
 const std::pair<std::string_view, Test> kTests[] = {
-    {"!=", [](const Value& v, Arguments& a) { return !(v == a.need(0, "other")); }},
-    {"<", [](const Value& v, Arguments& a) { return compare(v, a.need(0, "other")) < 0; }},
-    {"<=", [](const Value& v, Arguments& a) { return compare(v, a.need(0, "other")) <= 0; }},
-    {"==", [](const Value& v, Arguments& a) { return v == a.need(0, "other"); }},
-    {">", [](const Value& v, Arguments& a) { return compare(v, a.need(0, "other")) > 0; }},
-    {">=", [](const Value& v, Arguments& a) { return compare(v, a.need(0, "other")) >= 0; }},
-    {"boolean", [](const Value& v, Arguments&) { return v.boolean() != nullptr; }},
-    {"defined", [](const Value& v, Arguments&) { return !v.is_undefined(); }},
-    {"divisibleby", [](const Value& v, Arguments& a) { return modulo(v, a.need(0, "num")) == Value(int64_t{0}); }},
-    {"eq", [](const Value& v, Arguments& a) { return v == a.need(0, "other"); }},
-    {"equalto", [](const Value& v, Arguments& a) { return v == a.need(0, "other"); }},
-    {"even", [](const Value& v, Arguments&) { return is_even(v); }},
-    {"false", [](const Value& v, Arguments&) { return v.boolean() && !*v.boolean(); }},
-    {"float", [](const Value& v, Arguments&) { return v.real() != nullptr; }},
-    {"ge", [](const Value& v, Arguments& a) { return compare(v, a.need(0, "other")) >= 0; }},
-    {"gt", [](const Value& v, Arguments& a) { return compare(v, a.need(0, "other")) > 0; }},
-    {"in", [](const Value& v, Arguments& a) { return contains(a.need(0, "seq"), v); }},
-    {"integer", [](const Value& v, Arguments&) { return v.integer() != nullptr; }},
-    {"iterable", [](const Value& v, Arguments&) { return v.string() || v.list() || v.dict() || v.is_undefined(); }},
-    {"le", [](const Value& v, Arguments& a) { return compare(v, a.need(0, "other")) <= 0; }},
-    {"lower",
-     [](const Value& v, Arguments&) {
-       const std::string text = v.text();
-       return std::any_of(text.begin(), text.end(), is_lower) && std::none_of(text.begin(), text.end(), is_upper);
-     }},
-    {"lt", [](const Value& v, Arguments& a) { return compare(v, a.need(0, "other")) < 0; }},
-    {"mapping", [](const Value& v, Arguments&) { return v.dict() != nullptr; }},
-    {"ne", [](const Value& v, Arguments& a) { return !(v == a.need(0, "other")); }},
-    {"none", [](const Value& v, Arguments&) { return v.is_none(); }},
-    {"number", [](const Value& v, Arguments&) { return v.is_number(); }},
-    {"odd", [](const Value& v, Arguments&) { return !is_even(v); }},
-    {"sequence", [](const Value& v, Arguments&) { return v.string() || v.list() || v.dict() || v.is_undefined(); }},
-    {"string", [](const Value& v, Arguments&) { return v.string() != nullptr; }},
-    {"true", [](const Value& v, Arguments&) { return v.boolean() && *v.boolean(); }},
-    {"undefined", [](const Value& v, Arguments&) { return v.is_undefined(); }},
-    {"upper",
-     [](const Value& v, Arguments&) {
-       const std::string text = v.text();
-       return std::any_of(text.begin(), text.end(), is_upper) && std::none_of(text.begin(), text.end(), is_lower);
-     }},
+    {"!=", test_ne},
+    {"<", test_lt},
+    {"<=", test_le},
+    {"==", test_eq},
+    {">", test_gt},
+    {">=", test_ge},
+    {"boolean", [](const Value& v, Arguments&, Budget&) { return v.boolean() != nullptr; }},
+    {"callable", test_callable},
+    {"defined", [](const Value& v, Arguments&, Budget&) { return !v.is_undefined(); }},
+    {"divisibleby",
+     [](const Value& v, Arguments& a, Budget&) { return modulo(v, a.need(0, "num")) == Value(int64_t{0}); }},
+    {"eq", test_eq},
+    {"equalto", test_eq},
+    {"escaped", [](const Value&, Arguments&, Budget&) { return false; }},
+    {"even", [](const Value& v, Arguments&, Budget&) { return is_even(v); }},
+    {"false", [](const Value& v, Arguments&, Budget&) { return v.boolean() && !*v.boolean(); }},
+    {"filter", [](const Value& v, Arguments&,
+                  Budget&) { return find_filter(to_string(v, "the name of a filter")) != nullptr; }},
+    {"float", [](const Value& v, Arguments&, Budget&) { return v.real() != nullptr; }},
+    {"ge", test_ge},
+    {"greaterthan", test_gt},
+    {"gt", test_gt},
+    {"in", [](const Value& v, Arguments& a, Budget&) { return contains(a.need(0, "seq"), v); }},
+    {"integer", [](const Value& v, Arguments&, Budget&) { return v.integer() != nullptr; }},
+    {"iterable",
+     [](const Value& v, Arguments&, Budget&) { return v.string() || v.list() || v.dict() || v.is_undefined(); }},
+    {"le", test_le},
+    {"lessthan", test_lt},
+    {"lower", [](const Value& v, Arguments&, Budget&) { return is_lower(v.text().bytes()); }},
+    {"lt", test_lt},
+    {"mapping", [](const Value& v, Arguments&, Budget&) { return v.dict() != nullptr; }},
+    {"ne", test_ne},
+    {"none", [](const Value& v, Arguments&, Budget&) { return v.is_none(); }},
+    {"number", [](const Value& v, Arguments&, Budget&) { return v.is_number(); }},
+    {"odd", [](const Value& v, Arguments&, Budget&) { return !is_even(v); }},
+    {"sameas", [](const Value& v, Arguments& a, Budget&) { return Value::same(v, a.need(0, "other")); }},
+    {"sequence", test_sequence},
+    {"string", [](const Value& v, Arguments&, Budget&) { return v.string() != nullptr; }},
+    {"test",
+     [](const Value& v, Arguments&, Budget&) { return find_test(to_string(v, "the name of a test")) != nullptr; }},
+    {"true", [](const Value& v, Arguments&, Budget&) { return v.boolean() && *v.boolean(); }},
+    {"undefined", [](const Value& v, Arguments&, Budget&) { return v.is_undefined(); }},
+    {"upper", [](const Value& v, Arguments&, Budget&) { return is_upper(v.text().bytes()); }},
 };
 
 // --- methods ---
 
-using StringMethod = Value (*)(const std::string&, Arguments&, Budget&);
+using StringMethod = Value (*)(const Text&, Arguments&, Budget&);
+using ListMethod = Value (*)(const List&, Arguments&);
 using DictMethod = Value (*)(const Dict&, Arguments&);
 
-Value method_find(const std::string& text, Arguments& arguments, Budget&) {
-  const size_t found = text.find(to_string(arguments.need(0, "sub"), "what find() looks for"));
-  return found == text.npos ? int64_t{-1} : length(text.substr(0, found));
+Value find_in(const Text& text, Arguments& arguments, bool last, bool must) {
+  const Value given = arguments.need(0, "sub");
+  const std::string& sub = to_string(given, "what is looked for in a string");
+  const Window window = window_of(text, arguments);
+  const size_t found =
+      window.outside ? std::string::npos : last ? window.bytes.rfind(sub) : window.bytes.find(sub);
+  require(found != std::string::npos || !must, BITNET_ERROR_FORMAT, "chat template: index of what is not in a string");
+  return found == std::string::npos ? int64_t{-1} : window.start + count_characters(window.bytes.substr(0, found));
 }
 
-Value method_count(const std::string& text, Arguments& arguments, Budget&) {
-  const Value sub = arguments.need(0, "sub");
-  const std::string& sought = to_string(sub, "what count() looks for");
-  require(!sought.empty(), BITNET_ERROR_UNSUPPORTED, "chat template: count of an empty string");
+Value method_count(const Text& text, Arguments& arguments, Budget&) {
+  const Value given = arguments.need(0, "sub");
+  const std::string& sub = to_string(given, "what count() looks for");
+  const Window window = window_of(text, arguments);
+  if (window.outside) return int64_t{0};
+  if (sub.empty()) return count_characters(window.bytes) + 1;
   int64_t count = 0;
-  for (size_t at = text.find(sought); at != text.npos; at = text.find(sought, at + sought.size())) ++count;
+  for (size_t at = window.bytes.find(sub); at != window.bytes.npos; at = window.bytes.find(sub, at + sub.size())) {
+    ++count;
+  }
   return count;
 }
 
+Value has_affix(const Text& text, Arguments& arguments, bool at_start) {
+  const Value affix = arguments.need(0, at_start ? "prefix" : "suffix");
+  const Window window = window_of(text, arguments);
+  const List affixes = affix.list() ? *affix.list() : List{affix};
+  return std::any_of(affixes.begin(), affixes.end(), [&](const Value& one) {
+    const std::string& sought = to_string(one, "what a string starts or ends with");
+    return !window.outside && (at_start ? window.bytes.starts_with(sought) : window.bytes.ends_with(sought));
+  });
+}
+
+Value method_split(const Text& text, Arguments& arguments, Budget& budget, bool from_right) {
+  const Value separator = arguments.get(0, "sep", None());
+  const int64_t most = to_integer(arguments.get(1, "maxsplit", int64_t{-1}), "maxsplit");
+  return from_right ? rsplit(text, separator, most, budget) : split(text, separator, most, budget);
+}
+
+Value method_partition(const Text& text, Arguments& arguments, bool last) {
+  const Value given = arguments.need(0, "sep");
+  const Text& separator = to_text(given, "what a string is split at");
+  require(!separator.empty(), BITNET_ERROR_FORMAT, "chat template: partition at an empty string");
+  const std::string_view bytes = text.bytes();
+  const size_t found = last ? bytes.rfind(separator.bytes()) : bytes.find(separator.bytes());
+  if (found == bytes.npos) {
+    return Value(last ? List{"", "", text} : List{text, "", ""}, ListKind::tuple);
+  }
+  return Value(List{text.part(bytes.substr(0, found)), text.part(bytes.substr(found, separator.size())),
+                    text.part(bytes.substr(found + separator.size()))},
+               ListKind::tuple);
+}
+
+Value method_removed(const Text& text, Arguments& arguments, bool prefix) {
+  const Value given = arguments.need(0, prefix ? "prefix" : "suffix");
+  const std::string& affix = to_string(given, "what is removed");
+  std::string_view bytes = text.bytes();
+  if (prefix && bytes.starts_with(affix)) bytes.remove_prefix(affix.size());
+  if (!prefix && bytes.ends_with(affix)) bytes.remove_suffix(affix.size());
+  return text.part(bytes);
+}
+
+Value method_pad(const Text& text, Arguments& arguments, Budget& budget, Align align) {
+  const int64_t width = to_integer(arguments.need(0, "width"), "a width");
+  const Value given = arguments.get(1, "fillchar", " ");
+  const Text& fill = to_text(given, "what fills a width");
+  require(count_characters(fill.bytes()) == 1, BITNET_ERROR_FORMAT,
+          "chat template: what fills a width must be one character");
+  return padded(text, width, align, fill, budget);
+}
+
+Value method_zfill(const Text& text, Arguments& arguments, Budget& budget) {
+  const int64_t width = to_integer(arguments.need(0, "width"), "a width");
+  const std::string_view bytes = text.bytes();
+  const size_t sign = bytes.starts_with('+') || bytes.starts_with('-') ? 1 : 0;
+  Text out = text.part(bytes.substr(0, sign));
+  out.append(padded(text.part(bytes.substr(sign)), width - static_cast<int64_t>(sign), Align::right, Text("0"), budget));
+  return out;
+}
+
+template <bool (*kHolds)(char)>
+Value all_ascii(const Text& text, Arguments&, Budget&) {
+  for (const char c : text.bytes()) {
+    require_ascii(c, "isalpha(), isdigit() and their like");
+    if (!kHolds(c)) return false;
+  }
+  return !text.empty();
+}
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_letter_or_digit(char c) { return is_letter(c) || is_digit(c); }
+
+Value method_isspace(const Text& text, Arguments&, Budget&) {
+  return !text.empty() && strip_left(text.bytes(), is_space_character).empty();
+}
+
 const std::pair<std::string_view, StringMethod> kStringMethods[] = {
-    {"capitalize", [](const std::string& s, Arguments&, Budget&) { return Value(capitalize(s)); }},
+    {"capitalize", [](const Text& s, Arguments&, Budget&) { return Value(capitalize(s)); }},
+    {"center", [](const Text& s, Arguments& a, Budget& b) { return method_pad(s, a, b, Align::center); }},
     {"count", method_count},
-    {"endswith",
-     [](const std::string& s, Arguments& a, Budget&) { return Value(has_affix(s, a.need(0, "suffix"), false)); }},
-    {"find", method_find},
-    {"join", [](const std::string& s, Arguments& a,
-                Budget& b) { return Value(join(iterate(a.need(0, "iterable"), b), s, b)); }},
-    {"lower", [](const std::string& s, Arguments&, Budget&) { return Value(lower(s)); }},
-    {"lstrip", [](const std::string& s, Arguments& a,
-                  Budget&) { return Value(strip(s, a.get(0, "chars", None()), Side::left)); }},
+    {"endswith", [](const Text& s, Arguments& a, Budget&) { return has_affix(s, a, false); }},
+    {"find", [](const Text& s, Arguments& a, Budget&) { return find_in(s, a, false, false); }},
+    {"format", [](const Text& s, Arguments& a, Budget& b) { return Value(brace_format(s, a.take_all(), b)); }},
+    {"index", [](const Text& s, Arguments& a, Budget&) { return find_in(s, a, false, true); }},
+    {"isalnum", all_ascii<is_letter_or_digit>},
+    {"isalpha", all_ascii<is_letter>},
+    {"isdecimal", all_ascii<is_digit>},
+    {"isdigit", all_ascii<is_digit>},
+    {"islower", [](const Text& s, Arguments&, Budget&) { return Value(is_lower(s.bytes())); }},
+    {"isnumeric", all_ascii<is_digit>},
+    {"isspace", method_isspace},
+    {"isupper", [](const Text& s, Arguments&, Budget&) { return Value(is_upper(s.bytes())); }},
+    {"join",
+     [](const Text& s, Arguments& a, Budget& b) { return Value(join(iterate(a.need(0, "iterable"), b), s, true, b)); }},
+    {"ljust", [](const Text& s, Arguments& a, Budget& b) { return method_pad(s, a, b, Align::left); }},
+    {"lower", [](const Text& s, Arguments&, Budget&) { return Value(lower(s)); }},
+    {"lstrip",
+     [](const Text& s, Arguments& a, Budget&) { return Value(strip(s, a.get(0, "chars", None()), Side::left)); }},
+    {"partition", [](const Text& s, Arguments& a, Budget&) { return method_partition(s, a, false); }},
+    {"removeprefix", [](const Text& s, Arguments& a, Budget&) { return method_removed(s, a, true); }},
+    {"removesuffix", [](const Text& s, Arguments& a, Budget&) { return method_removed(s, a, false); }},
     {"replace",
-     [](const std::string& s, Arguments& a, Budget& b) {
+     [](const Text& s, Arguments& a, Budget& b) {
        const Value old = a.need(0, "old"), with = a.need(1, "new");
-       return Value(replace(s, to_string(old, "what is replaced"), to_string(with, "the replacement"),
-                            to_integer(a.get(2, "count", int64_t{-1}), "count"), b));
+       return Value(replace(s, to_string(old, "what is replaced"), to_text(with, "the replacement"),
+                            to_integer(a.get(2, "count", int64_t{-1}), "the count of replace"), b));
      }},
-    {"rstrip", [](const std::string& s, Arguments& a,
-                  Budget&) { return Value(strip(s, a.get(0, "chars", None()), Side::right)); }},
-    {"split",
-     [](const std::string& s, Arguments& a, Budget& b) {
-       const int64_t most = to_integer(a.get(1, "maxsplit", int64_t{-1}), "maxsplit");
-       return Value(split(s, a.get(0, "sep", None()), most, b));
+    {"rfind", [](const Text& s, Arguments& a, Budget&) { return find_in(s, a, true, false); }},
+    {"rindex", [](const Text& s, Arguments& a, Budget&) { return find_in(s, a, true, true); }},
+    {"rjust", [](const Text& s, Arguments& a, Budget& b) { return method_pad(s, a, b, Align::right); }},
+    {"rpartition", [](const Text& s, Arguments& a, Budget&) { return method_partition(s, a, true); }},
+    {"rsplit", [](const Text& s, Arguments& a, Budget& b) { return method_split(s, a, b, true); }},
+    {"rstrip",
+     [](const Text& s, Arguments& a, Budget&) { return Value(strip(s, a.get(0, "chars", None()), Side::right)); }},
+    {"split", [](const Text& s, Arguments& a, Budget& b) { return method_split(s, a, b, false); }},
+    {"splitlines",
+     [](const Text& s, Arguments& a, Budget& b) { return Value(lines_of(s, a.get(0, "keepends", false).truth(), b)); }},
+    {"startswith", [](const Text& s, Arguments& a, Budget&) { return has_affix(s, a, true); }},
+    {"strip",
+     [](const Text& s, Arguments& a, Budget&) { return Value(strip(s, a.get(0, "chars", None()), Side::both)); }},
+    {"title", [](const Text& s, Arguments&, Budget&) { return Value(title(s)); }},
+    {"upper", [](const Text& s, Arguments&, Budget&) { return Value(upper(s)); }},
+    {"zfill", method_zfill},
+};
+
+const std::pair<std::string_view, ListMethod> kListMethods[] = {
+    {"copy", [](const List& l, Arguments&) { return Value(l); }},
+    {"count",
+     [](const List& l, Arguments& a) { return Value(int64_t{std::count(l.begin(), l.end(), a.need(0, "value"))}); }},
+    {"index",
+     [](const List& l, Arguments& a) {
+       const auto found = std::find(l.begin(), l.end(), a.need(0, "value"));
+       require(found != l.end(), BITNET_ERROR_FORMAT, "chat template: index of what is not in a list");
+       return Value(int64_t{found - l.begin()});
      }},
-    {"startswith",
-     [](const std::string& s, Arguments& a, Budget&) { return Value(has_affix(s, a.need(0, "prefix"), true)); }},
-    {"strip", [](const std::string& s, Arguments& a,
-                 Budget&) { return Value(strip(s, a.get(0, "chars", None()), Side::both)); }},
-    {"title", [](const std::string& s, Arguments&, Budget&) { return Value(title(s, begins_word)); }},
-    {"upper", [](const std::string& s, Arguments&, Budget&) { return Value(upper(s)); }},
 };
 
 const std::pair<std::string_view, DictMethod> kDictMethods[] = {
+    {"copy", [](const Dict& d, Arguments&) { return Value(d); }},
     {"get",
      [](const Dict& d, Arguments& a) {
        const Value key = a.need(0, "key"), otherwise = a.get(1, "default", None());
-       const Value* found = find(d, to_string(key, "a key"));
+       const Value* found = find(d, key);
        return found ? *found : otherwise;
      }},
-    {"items", [](const Dict& d, Arguments&) { return items_of(d); }},
+    {"items", [](const Dict& d, Arguments&) { return Value(items_of(d), ListKind::view); }},
     {"keys",
      [](const Dict& d, Arguments&) {
        List keys;
        for (const auto& [key, value] : d) keys.emplace_back(key);
-       return Value(std::move(keys));
+       return Value(std::move(keys), ListKind::view);
      }},
     {"values",
      [](const Dict& d, Arguments&) {
        List values;
        for (const auto& [key, value] : d) values.push_back(value);
-       return Value(std::move(values));
+       return Value(std::move(values), ListKind::view);
      }},
 };
 
@@ -399,6 +804,8 @@ auto* look_up(const Table& table, std::string_view name) {
   const auto found = std::find_if(std::begin(table), std::end(table), [&](auto& entry) { return entry.first == name; });
   return found == std::end(table) ? nullptr : &found->second;
 }
+
+bool is_sequence(const Value& value) { return value.is(ListKind::list) || value.is(ListKind::tuple); }
 
 Value range(Arguments& arguments, Budget& budget) {
   const Value first = arguments.need(0, "start"), second = arguments.get(1, "stop", None());
@@ -412,7 +819,28 @@ Value range(Arguments& arguments, Budget& budget) {
     numbers.emplace_back(at);
     if (__builtin_add_overflow(at, step, &at)) break;
   }
-  return numbers;
+  return Value(std::move(numbers), ListKind::range);
+}
+
+// dict(a=1), dict({...}), dict([[k, v], ...]).
+Value make_dict(Arguments& arguments, Budget& budget) {
+  Dict dict;
+  bool first = true;
+  for (const auto& [name, value] : arguments.take_all()) {
+    if (!name.empty()) {
+      budget.charge(dict.size());
+      assign(dict, name, value);
+    } else {
+      require(first, BITNET_ERROR_FORMAT, "chat template: dict() takes one value by place");
+      for (const Value& item : value.dict() ? items_of(value) : iterate(value, budget)) {
+        require(item.list() && item.list()->size() == 2, BITNET_ERROR_FORMAT, "chat template: dict() of no pairs");
+        budget.charge(dict.size());
+        assign(dict, (*item.list())[0], (*item.list())[1]);
+      }
+    }
+    first = false;
+  }
+  return dict;
 }
 
 }  // namespace
@@ -432,13 +860,19 @@ Value Arguments::need(size_t place, std::string_view name) {
   return get(place, name, {});
 }
 
-Arguments Arguments::rest(size_t from) const {
+const std::vector<std::pair<std::string, Value>>& Arguments::take_all() {
+  all_known_ = true;
+  return values_;
+}
+
+Arguments Arguments::rest(size_t from) {
+  all_known_ = true;
   const auto begin = values_.begin() + static_cast<ptrdiff_t>(std::min(from, values_.size()));
   return Arguments(function_, {begin, values_.end()});
 }
 
 void Arguments::done() const {
-  for (size_t i = 0; i < values_.size(); ++i) {
+  for (size_t i = 0; i < values_.size() && !all_known_; ++i) {
     const std::string& name = values_[i].first;
     const bool known = std::any_of(known_.begin(), known_.end(),
                                    [&](const auto& one) { return name.empty() ? one.first == i : one.second == name; });
@@ -447,58 +881,73 @@ void Arguments::done() const {
   }
 }
 
-bool is_filter(std::string_view name) { return look_up(kFilters, name) != nullptr; }
-bool is_test(std::string_view name) { return look_up(kTests, name) != nullptr; }
-bool is_method(std::string_view name) { return look_up(kStringMethods, name) || look_up(kDictMethods, name); }
-bool is_function(std::string_view name) {
-  // strftime_now() would make the text depend on the day. Templates ask whether it is defined, and it is not.
-  constexpr std::string_view kFunctions[] = {"dict", "namespace", "raise_exception", "range", "strftime_now"};
-  return std::find(std::begin(kFunctions), std::end(kFunctions), name) != std::end(kFunctions);
+Filter find_filter(std::string_view name) {
+  const Filter* found = look_up(kFilters, name);
+  return found ? *found : nullptr;
 }
 
-Value apply_filter(std::string_view name, const Value& value, Arguments arguments, Budget& budget) {
+Test find_test(std::string_view name) {
+  const Test* found = look_up(kTests, name);
+  return found ? *found : nullptr;
+}
+
+Value apply_filter(Filter filter, const Value& value, Arguments arguments, Budget& budget) {
   budget.charge(value.size());
-  Value result = (*look_up(kFilters, name))(value, arguments, budget);
+  Value result = filter(value, arguments, budget);
   arguments.done();
   return result;
 }
 
-bool apply_test(std::string_view name, const Value& value, Arguments arguments, Budget& budget) {
+bool apply_test(Test test, const Value& value, Arguments arguments, Budget& budget) {
   budget.charge(value.size());
   for (const auto& argument : arguments.all()) budget.charge(value.weight() + argument.second.weight());
-  const bool result = (*look_up(kTests, name))(value, arguments);
+  const bool result = test(value, arguments, budget);
   arguments.done();
   return result;
+}
+
+bool has_method(const Value& value, std::string_view name) {
+  return (value.string() && look_up(kStringMethods, name)) || (value.dict() && look_up(kDictMethods, name)) ||
+         (is_sequence(value) && look_up(kListMethods, name));
 }
 
 Value call_method(std::string_view name, const Value& value, Arguments arguments, Budget& budget) {
+  // What Hugging Face's sandbox refuses: it would change the value.
+  constexpr std::string_view kChanging[] = {"append", "clear",   "extend",     "insert", "pop",   "popitem",
+                                            "remove", "reverse", "setdefault", "sort",   "update"};
+  const bool changing = std::find(std::begin(kChanging), std::end(kChanging), name) != std::end(kChanging);
+  require(!changing || !(value.list() || value.dict()), BITNET_ERROR_FORMAT, "chat template: the method \"", name,
+          "\" would change ", value.type_name(), ", which a template may not do");
   budget.charge(value.size());
+  for (const auto& argument : arguments.all()) budget.charge(argument.second.size());
   Value result;
-  if (const auto* method = value.string() ? look_up(kStringMethods, name) : nullptr) {
-    result = (*method)(*value.string(), arguments, budget);
-  } else if (const auto* method = value.dict() ? look_up(kDictMethods, name) : nullptr) {
-    result = (*method)(*value.dict(), arguments);
+  if (const auto* of_string = value.string() ? look_up(kStringMethods, name) : nullptr) {
+    result = (*of_string)(*value.string(), arguments, budget);
+  } else if (const auto* of_list = is_sequence(value) ? look_up(kListMethods, name) : nullptr) {
+    budget.charge(value.weight());
+    result = (*of_list)(*value.list(), arguments);
+  } else if (const auto* of_dict = value.dict() ? look_up(kDictMethods, name) : nullptr) {
+    result = (*of_dict)(*value.dict(), arguments);
   } else {
-    fail(BITNET_ERROR_FORMAT, "chat template: ", value.type_name(), " has no method ", name);
+    fail(value.string() ? BITNET_ERROR_UNSUPPORTED : BITNET_ERROR_FORMAT, "chat template: the method \"", name,
+         "\" of ", value.type_name(), " is not supported");
   }
   arguments.done();
   return result;
+}
+
+bool is_function(std::string_view name) {
+  constexpr std::string_view kFunctions[] = {"dict", "raise_exception", "range"};
+  return std::find(std::begin(kFunctions), std::end(kFunctions), name) != std::end(kFunctions);
 }
 
 Value call_function(std::string_view name, Arguments arguments, Budget& budget) {
   if (name == "range") return range(arguments, budget);
-  if (name == "dict") {
-    Dict dict;
-    for (const auto& [key, value] : arguments.all()) {
-      require(!key.empty(), BITNET_ERROR_UNSUPPORTED, "chat template: dict() of something without a name");
-      assign(dict, key, value);
-    }
-    return dict;
-  }
+  if (name == "dict") return make_dict(arguments, budget);
   if (name == "raise_exception") {
-    fail(BITNET_ERROR_ARGUMENT, "chat template: ", arguments.need(0, "message").text());
+    fail(BITNET_ERROR_ARGUMENT, "chat template: ", arguments.need(0, "message").text().bytes());
   }
-  fail(BITNET_ERROR_UNSUPPORTED, "chat template: ", name, "() is not supported");
+  fail(BITNET_ERROR_INTERNAL, "chat template: the function ", name, " has no code");
 }
 
 }  // namespace bitnet::jinja

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a template can call by name: filters, tests and the methods of strings and dictionaries.
+// What a template can call by name: filters, tests and the methods of strings, lists and dictionaries.
 #pragma once
 
 #include <string>
@@ -11,11 +11,6 @@
 
 namespace bitnet::jinja {
 
-bool is_filter(std::string_view name);
-bool is_test(std::string_view name);
-bool is_method(std::string_view name);
-bool is_function(std::string_view name);
-
 // The arguments of one call, taken by place or by name.
 class Arguments {
  public:
@@ -26,22 +21,36 @@ class Arguments {
   Value get(size_t place, std::string_view name, Value otherwise);
   Value need(size_t place, std::string_view name);
   const std::vector<std::pair<std::string, Value>>& all() const { return values_; }
-  Arguments rest(size_t from) const;
+  // All, however many.
+  const std::vector<std::pair<std::string, Value>>& take_all();
+  // All from that place on.
+  Arguments rest(size_t from);
 
   // Refuses what nobody asked for: every get() and need() before it says what there may be.
   void done() const;
 
  private:
-  std::string_view function_;
+  std::string function_;
   std::vector<std::pair<std::string, Value>> values_;
   std::vector<std::pair<size_t, std::string_view>> known_;
+  bool all_known_ = false;
 };
 
-Value apply_filter(std::string_view name, const Value& value, Arguments arguments, Budget& budget);
-bool apply_test(std::string_view name, const Value& value, Arguments arguments, Budget& budget);
+using Filter = Value (*)(const Value&, Arguments&, Budget&);
+using Test = bool (*)(const Value&, Arguments&, Budget&);
+
+// Null if there is none of that name.
+Filter find_filter(std::string_view name);
+Test find_test(std::string_view name);
+
+Value apply_filter(Filter filter, const Value& value, Arguments arguments, Budget& budget);
+bool apply_test(Test test, const Value& value, Arguments arguments, Budget& budget);
+
+bool has_method(const Value& value, std::string_view name);
 Value call_method(std::string_view name, const Value& value, Arguments arguments, Budget& budget);
 
-// range(), dict() and raise_exception(); namespace() is the renderer's.
+// The functions that need nothing but their arguments. Others are the machine's.
+bool is_function(std::string_view name);
 Value call_function(std::string_view name, Arguments arguments, Budget& budget);
 
 }  // namespace bitnet::jinja

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "text/jinja/builtins.h"
+#include "text/jinja/format.h"
 
 namespace bitnet::jinja {
 namespace {
@@ -26,7 +27,7 @@ class Renderer {
     return Flow::text;
   }
 
-  std::string take_output() { return std::move(out_); }
+  MarkedText take_output() { return std::move(out_).take(); }
 
  private:
   static constexpr size_t kStep = 64;
@@ -44,9 +45,9 @@ class Renderer {
     }
   }
 
-  void print(std::string_view text) {
-    budget_.charge(text.size());
-    out_ += text;
+  void print(const Text& text) {
+    budget_.charge(text.weight());
+    out_.append(text);
   }
 
   // --- statements ---
@@ -54,7 +55,7 @@ class Renderer {
   Flow run(const Statement& statement) {
     switch (statement.kind) {
       case Statement::Kind::text:
-        print(statement.text);
+        print(Text(statement.text));
         return Flow::text;
       case Statement::Kind::print:
         at_line(statement.line, [&] { print(evaluate(*statement.value).text()); });
@@ -147,13 +148,13 @@ class Renderer {
       return;
     }
     const Value target = look_up(statement.names[0]);
-    require(target.name_space() != nullptr, BITNET_ERROR_FORMAT, "chat template: ", statement.names[0],
+    require(target.object() != nullptr, BITNET_ERROR_FORMAT, "chat template: ", statement.names[0],
             " is not a namespace, so that its attributes cannot be set");
-    assign(target.name_space()->values, statement.attribute, std::move(value));
+    assign(target.object()->values, statement.attribute, std::move(value));
   }
 
   Flow set_block(const Statement& statement) {
-    std::string outer = std::exchange(out_, {});
+    Text outer = std::exchange(out_, {});
     const Flow flow = scoped(statement.body);
     assign(scopes_.back(), statement.names[0], std::exchange(out_, std::move(outer)));
     return flow;
@@ -193,7 +194,7 @@ class Renderer {
       case Expression::Kind::dict:
         return dict(expression);
       case Expression::Kind::attribute:
-        return subscript(operand(0), expression.name);
+        return attribute(operand(0), expression.name);
       case Expression::Kind::subscript:
         return item(operand(0), operand(1));
       case Expression::Kind::slice:
@@ -203,9 +204,9 @@ class Renderer {
       case Expression::Kind::method:
         return charged(call_method(expression.name, operand(0), arguments(expression), budget_));
       case Expression::Kind::filter:
-        return charged(apply_filter(expression.name, operand(0), arguments(expression), budget_));
+        return charged(apply_filter(find_filter(expression.name), operand(0), arguments(expression), budget_));
       case Expression::Kind::test:
-        return apply_test(expression.name, operand(0), arguments(expression), budget_);
+        return apply_test(find_test(expression.name), operand(0), arguments(expression), budget_);
       case Expression::Kind::conditional:
         return operand(operand(0).truth() ? 1 : 2);
       case Expression::Kind::logical_and: {
@@ -225,16 +226,22 @@ class Renderer {
       case Expression::Kind::comparison:
         return comparison(expression);
       case Expression::Kind::concatenation: {
-        std::string text;
+        Text text;
         for (const ExpressionPtr& part : expression.operands) {
-          const std::string piece = evaluate(*part).text();
-          budget_.charge(piece.size());
-          text += piece;
+          const Text piece = evaluate(*part).text();
+          budget_.charge(piece.weight());
+          text.append(piece);
         }
         return text;
       }
     }
     fail(BITNET_ERROR_INTERNAL, "chat template: unknown expression");
+  }
+
+  static Value attribute(const Value& value, const std::string& name) {
+    if (!value.object()) return subscript(value, name);
+    const Value* found = find(value.object()->values, std::string_view(name));
+    return found ? *found : Value();
   }
 
   // Pays for a value that was made.
@@ -259,7 +266,7 @@ class Renderer {
     Dict dict;
     for (size_t i = 0; i < expression.operands.size(); i += 2) {
       const Value key = evaluate(*expression.operands[i]);
-      assign(dict, to_string(key, "the key of a dictionary"), evaluate(*expression.operands[i + 1]));
+      assign(dict, key, evaluate(*expression.operands[i + 1]));
     }
     return charged(std::move(dict));
   }
@@ -272,7 +279,7 @@ class Renderer {
   Value call(const Expression& expression) {
     Arguments given = arguments(expression);
     if (expression.name != "namespace") return charged(call_function(expression.name, std::move(given), budget_));
-    auto made = std::make_unique<Namespace>();
+    auto made = std::make_unique<Object>(Object::Kind::name_space);
     for (const auto& [name, value] : given.all()) {
       require(!name.empty(), BITNET_ERROR_UNSUPPORTED, "chat template: namespace() of something without a name");
       assign(made->values, name, value);
@@ -290,13 +297,13 @@ class Renderer {
     return Arguments(expression.name, std::move(values));
   }
 
-  static Value arithmetic(std::string_view symbol, const Value& a, const Value& b) {
+  Value arithmetic(std::string_view symbol, const Value& a, const Value& b) {
     if (symbol == "+") return add(a, b);
     if (symbol == "-") return subtract(a, b);
-    if (symbol == "*") return multiply(a, b);
+    if (symbol == "*") return multiply(a, b, budget_);
     if (symbol == "/") return divide(a, b);
     if (symbol == "//") return floor_divide(a, b);
-    return modulo(a, b);
+    return a.string() ? Value(percent_format(*a.string(), b, budget_)) : modulo(a, b);
   }
 
   // a < b < c is a < b and b < c, as in Python.
@@ -322,14 +329,14 @@ class Renderer {
   }
 
   Budget budget_;
-  std::vector<std::unique_ptr<Namespace>> namespaces_;
+  std::vector<std::unique_ptr<Object>> namespaces_;
   std::vector<Dict> scopes_;
-  std::string out_;
+  Text out_;
 };
 
 }  // namespace
 
-std::string render(const Block& program, Dict variables) {
+MarkedText render(const Block& program, Dict variables) {
   Renderer renderer(std::move(variables));
   renderer.run(program);
   return renderer.take_output();
