@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
@@ -39,10 +40,14 @@ class NativeLibraryTest {
   }
 
   private static List<String> command(String... options) throws URISyntaxException {
+    return commandFor(location(Model.class), options);
+  }
+
+  private static List<String> commandFor(String classes, String... options) throws URISyntaxException {
     List<String> command = new ArrayList<>();
     command.add(Paths.get(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(Arrays.asList(options));
-    command.addAll(Arrays.asList("-XX:+DisplayVMOutputToStderr", "-cp", location(Model.class) + ":" + location(Probe.class),
+    command.addAll(Arrays.asList("-XX:+DisplayVMOutputToStderr", "-cp", classes + ":" + location(Probe.class),
         Probe.class.getName(), MODEL.toString()));
     return command;
   }
@@ -142,6 +147,19 @@ class NativeLibraryTest {
   void theLibraryPathComesFirst() throws Exception {
     Path own = patched("no such text", "no such text");
     assertFine(lines(start(command(unpackTo(nowhere), lookIn(own)))));
+  }
+
+  @Test
+  void aJarWithoutTheLibraryAsksTheSystem() throws Exception {
+    Path source = Paths.get(location(Model.class), "io", "github", "libbitnet");
+    Path copies = Files.createDirectories(folder.resolve("classes").resolve("io").resolve("github").resolve("libbitnet"));
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(source, "*.class")) {
+      for (Path file : files) Files.copy(file, copies.resolve(file.getFileName()));
+    }
+    String classes = folder.resolve("classes").toString();
+    assertFails(lines(start(commandFor(classes, lookIn(folder)))), "this jar has no natives/", "the system has none either",
+        folder.toString());
+    assertFine(lines(start(commandFor(classes, lookIn(patched("no such text", "no such text"))))));
   }
 
   @Test
