@@ -87,6 +87,8 @@ bitnet_open_options OpenOptions::get(Listener* listener) const {
   return options;
 }
 
+void OpenOptions::set_isa(std::string_view name) { isa_ = c_string(name, "the name of the kernel set"); }
+
 void OpenOptions::set_chat_template(std::string_view given) { chat_template_ = c_string(given, "the chat template"); }
 
 void ConvertOptions::set_chat_template(std::string_view given) {
@@ -372,6 +374,17 @@ Session* Session::fork() const {
 }
 
 uint32_t Session::position() const { return bitnet_session_position(Use(*state_).session()); }
+std::string Session::describe() const {
+  if (state_->closing) return "closed";
+  if (state_->user == std::this_thread::get_id()) return "in a call";  // of a signal handler
+  const std::unique_lock lock(state_->mutex, std::try_to_lock);
+  if (!lock) return "in a call";
+  if (state_->session == nullptr) return "closed";
+  const auto number = [](uint32_t count) { return std::to_string(count); };
+  return number(bitnet_session_position(state_->session.get())) + " of " +
+         number(bitnet_session_context(state_->session.get())) + " tokens";
+}
+
 uint32_t Session::context() const { return bitnet_session_context(Use(*state_).session()); }
 
 std::vector<bitnet_token> Session::tokens() const {

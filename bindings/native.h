@@ -59,7 +59,7 @@ class Cancel {
 
 struct OpenOptions : bitnet_open_options {
   OpenOptions();
-  void set_isa(std::string_view name) { isa_ = name; }
+  void set_isa(std::string_view name);
   void set_chat_template(std::string_view given);
   bitnet_open_options get(Listener* listener) const;
 
@@ -271,6 +271,8 @@ class Session {
   void close();
 
   Session* fork() const;
+  // "12 of 4096 tokens", "in a call" or "closed", for people to read; never waits.
+  std::string describe() const;
   uint32_t position() const;
   uint32_t context() const;
   std::vector<bitnet_token> tokens() const;

@@ -4,8 +4,8 @@
  *
  * This header is the manual. The smallest use:
  *
- *     bitnet_model* model;
- *     bitnet_session* session;
+ *     bitnet_model* model = NULL;
+ *     bitnet_session* session = NULL;
  *     if (bitnet_open("model.bitnet", NULL, &model) != BITNET_OK) { puts(bitnet_last_error()); return 1; }
  *     if (bitnet_session_create(model, NULL, &session) == BITNET_OK)
  *       bitnet_generate(session, "Once upon a time", BITNET_NUL_TERMINATED, NULL, print_piece, NULL);
@@ -19,31 +19,30 @@
  *   bitnet_generation  text being generated in a session, pulled piece by piece
  *   bitnet_decoder     tokens to text as they come, never splitting a UTF-8 character
  *
- * Lifetime. Each create/open/start has one close/free, which accepts NULL. Order does not matter: a session keeps its
- * model alive, a generation its session, a decoder its model, until they are freed themselves. Pointers handed out by
- * a function stay valid as long as that function's comment says, and are never freed by the caller.
+ * Lifetime. Each create, open or start has one close or free, which accepts NULL. Objects may be freed in any order: a
+ * session keeps its model alive, a generation keeps its session alive, a decoder keeps its model alive. A pointer that
+ * a function hands out is valid as long as that function's comment says. The caller never frees it.
  *
- * Threads. A bitnet_model may be used by any number of threads at once. Every other object belongs to one thread at a
- * time (any thread, not always the same), except where a function says otherwise. The library has no global state but
- * the error message of each thread. After fork() a child process must not use objects made before it, other than to
- * leave them alone; it opens its own.
+ * Threads. Any number of threads may use a bitnet_model at once. One thread at a time may use any other object; it need
+ * not always be the same thread. Functions with other rules say so. The only global state is each thread's last error
+ * message. After fork() the child process must not use objects that the parent made; it opens its own.
  *
- * Errors. Functions return a bitnet_status; negative means that nothing was done (exceptions are noted where they are).
- * Output parameters are then untouched unless said otherwise. bitnet_last_error() tells what was wrong, where, and what
- * to do about it. Wrong pointers (dangling, or of too small a buffer) cannot be detected; NULL is, wherever it is not
- * allowed. No function ends the process, prints, installs a signal handler or changes the locale.
+ * Errors. Functions return a bitnet_status. A negative status means that nothing was done and that output parameters
+ * are untouched; exceptions are noted at the function. bitnet_last_error() says what was wrong, where, and what to do.
+ * A NULL that is not allowed is an ARGUMENT error. Dangling pointers and buffers shorter than stated cannot be
+ * detected. No function ends the process, prints, installs a signal handler or changes the locale.
  *
- * Options. Options structs begin with their size, and all-zero members mean the default, so that
+ * Options. An options struct begins with its size. A member that is zero means its default. So
  *     bitnet_session_options options = {.size = sizeof options};
- * is complete, now and in later versions, which may add members at the end. NULL options mean all defaults. Members
- * that this version of the library does not know must be zero.
+ * is complete. Later versions may add members at the end. NULL options mean all defaults. Members that this version
+ * does not know must be zero.
  *
- * Text is UTF-8, with its length in bytes; BITNET_NUL_TERMINATED as a length means "up to the terminating zero byte".
- * Text given out ends with a zero byte that its length does not count, unless said otherwise.
+ * Text is UTF-8 with a length in bytes. The length BITNET_NUL_TERMINATED means "up to the terminating zero byte". Text
+ * that a function gives out ends with a zero byte, which its length does not count, unless the function says otherwise.
  *
- * Determinism. The same model and tokens give the same logits, bit for bit, on every CPU and instruction set, at every
- * thread count, and however the tokens are divided into calls. The same sampler options and seed then draw the same
- * tokens.
+ * Determinism. The same model and the same tokens give the same logits, bit for bit, on every CPU and instruction set,
+ * at any thread count, however the tokens are divided into calls. The same sampler options and the same seed then draw
+ * the same tokens.
  */
 #ifndef BITNET_H
 #define BITNET_H
@@ -61,7 +60,7 @@
 #define BITNET_API
 #endif
 
-/* Enums are ints, so that a value which this version does not know can be told from those it does. */
+/* Enums are ints: a value that this version does not know is refused, not undefined behaviour. */
 #ifdef __cplusplus
 #define BITNET_AS_INT : int
 #else
@@ -90,16 +89,16 @@ typedef enum bitnet_status BITNET_AS_INT {
   BITNET_ERROR_INTERNAL = -11    /* a mistake in the library: please report it */
 } bitnet_status;
 
-/* What a status means, in a few English words. Never NULL, static, any thread. */
+/* What a status means, in a few English words. Never NULL; a static string. Thread-safe. */
 BITNET_API const char* bitnet_status_message(bitnet_status status);
 
-/* The detail of this thread's latest failure: one line, no final newline; "" if nothing has failed yet.
+/* What went wrong in this thread's latest failed call: one line without a newline; "" if no call has failed yet.
  * Valid until this thread's next call of the library. */
 BITNET_API const char* bitnet_last_error(void);
 
 /* ----------------------------------------------------------- this library */
 
-/* Of the library that runs, not of this header: major << 16 | minor << 8 | patch. */
+/* The version of the library that runs, which may be newer than this header: major << 16 | minor << 8 | patch. */
 BITNET_API uint32_t bitnet_version(void);
 BITNET_API const char* bitnet_version_string(void); /* "0.1.0"; static */
 
@@ -107,9 +106,12 @@ BITNET_API const char* bitnet_version_string(void); /* "0.1.0"; static */
 BITNET_API const char* bitnet_cpu_features(void);
 
 /* The kernel sets that this CPU can run, fastest first: "avx512", ..., "scalar". NULL from index count on; static.
- * "amx": Linux lets a process use AMX that asks for it; the library does, where the CPU has it, when it first looks for
- * kernels. Stacks for signal handlers must then hold getauxval(AT_MINSIGSTKSZ) bytes, or sigaltstack() refuses them; if
- * one that a thread has is smaller, AMX is not used. */
+ * "amx": on Linux a process must request AMX before it uses it. Listing names requests nothing. bitnet_open requests
+ * AMX if it is going to use this set: where the CPU has AMX, and neither `isa` nor BITNET_ISA names another set. The
+ * grant is for the whole process and cannot be given back. From then on a stack for signal handlers must hold
+ * getauxval(AT_MINSIGSTKSZ) bytes, or sigaltstack() refuses it. If a thread already has a smaller one, Linux refuses
+ * the request, and the next set is used. A host that cannot have this names another set: BITNET_ISA=avx512vnni in the
+ * environment, or `isa` in bitnet_open_options. */
 BITNET_API const char* bitnet_isa_name(size_t index);
 
 /* ------------------------------------------------------------------ models */
@@ -125,14 +127,14 @@ typedef int32_t bitnet_token; /* 0 .. vocabulary-1 */
 #define BITNET_NO_TOKEN ((bitnet_token)-1)
 #define BITNET_NUL_TERMINATED ((size_t)-1)
 
-/* Called now and then during long work on the thread that asked for it, with done <= total in bytes.
- * Return 0 to go on, anything else to cancel (the call then returns BITNET_ERROR_CANCELLED). */
+/* Called during long work, on the thread that called the function, with done <= total in bytes. Return 0 to go on.
+ * Anything else cancels the work; the function then returns BITNET_ERROR_CANCELLED. */
 typedef int (*bitnet_progress_fn)(void* user, uint64_t done, uint64_t total);
 
 typedef enum bitnet_log_level BITNET_AS_INT { BITNET_LOG_WARNING = 1, BITNET_LOG_INFO = 2 } bitnet_log_level;
 
-/* A line of text about what the library chose or noticed. May be called on any thread that uses the model, also by
- * several at once. The text is valid during the call. */
+/* Called with one line of text about what the library chose or noticed. Any thread that uses the model may call it,
+ * also several at once. The text is valid during the call. */
 typedef void (*bitnet_log_fn)(void* user, bitnet_log_level level, const char* message);
 
 /* How ternary weights are packed. */
@@ -185,17 +187,17 @@ typedef struct bitnet_open_options {
   bitnet_activation activation; /* for files that do not name it */
 } bitnet_open_options;
 
-/* Opens a `.bitnet` file, which is mapped and used as it lies, or a GGUF file (v2, v3) of a BitNet model, which is
+/* Opens a model file. A `.bitnet` file is mapped and used as it lies. A GGUF file (version 2 or 3) of a BitNet model is
  * repacked in memory. The file must not change while the model lives.
  * Errors: NOT_FOUND; IO; FORMAT and UNSUPPORTED (naming tensor or key); MEMORY; CANCELLED; ARGUMENT. */
 BITNET_API bitnet_status bitnet_open(const char* path, const bitnet_open_options* options, bitnet_model** model);
 
-/* The same from memory: `data` is used as it lies, so it must start on a multiple of 64 bytes and stay unchanged and
- * in place until the model and everything made from it have been freed. */
+/* The same for a file that is in memory. `data` is used as it lies: it must start on a multiple of 64 bytes, and must
+ * stay unchanged and in place until the model and everything made from it have been freed. */
 BITNET_API bitnet_status bitnet_open_memory(const void* data, size_t length, const bitnet_open_options* options,
                                             bitnet_model** model);
 
-/* Lets go of the model; sessions still using it keep it alive. */
+/* Frees the model once nothing uses it any more: sessions, generations and decoders keep it alive. */
 BITNET_API void bitnet_close(bitnet_model* model);
 
 typedef struct bitnet_model_info {
@@ -204,7 +206,7 @@ typedef struct bitnet_model_info {
   const char* license;
   const char* architecture; /* "bitnet-b1.58", "bitnet-25" or "bitnet" */
   const char* isa;          /* kernel set in use */
-  const char* packing;      /* "i2" or "t5"; "mixed" */
+  const char* packing;      /* "i2" or "t5" */
   const char* head;         /* "f16", "int8", "q6" or "screened" */
   uint64_t parameters;      /* number of weights, embedding included, a tied head not counted again */
   uint64_t ternary_parameters;
@@ -230,8 +232,8 @@ typedef struct bitnet_model_info {
 /* Fills in *info, as many members as info->size covers. */
 BITNET_API bitnet_status bitnet_model_get_info(const bitnet_model* model, bitnet_model_info* info);
 
-/* Free-form metadata of the file (GGUF's key-value pairs): entry `index` as two strings that live as long as the model.
- * Numbers are written in decimal. Returns BITNET_END from the count of entries on. */
+/* Entry `index` of the file's free-form metadata (GGUF's key-value pairs), as two strings that live as long as the
+ * model. Numbers are in decimal. Returns BITNET_END if there is no such entry. */
 BITNET_API bitnet_status bitnet_model_metadata(const bitnet_model* model, size_t index, const char** key,
                                                const char** value);
 
@@ -243,33 +245,33 @@ enum {
   BITNET_TEXT_BOS_EOS = 2  /* tokenize: add the begin and end tokens that the model's vocabulary asks for */
 };
 
-/* Writes the tokens of text to tokens[0 .. *count). If they are more than `capacity`, stores their number in *count and
- * returns BITNET_ERROR_BUFFER; capacity 0 with tokens NULL asks for the number. Any bytes may be tokenized, valid
- * UTF-8 or not. Thread-safe. */
+/* Writes the tokens of a text to tokens[0 .. *count). If there are more than `capacity`, it stores their number in
+ * *count and returns BITNET_ERROR_BUFFER. To ask for the number, pass capacity 0 and tokens NULL. The text may hold any
+ * bytes, valid UTF-8 or not. Thread-safe. */
 BITNET_API bitnet_status bitnet_tokenize(const bitnet_model* model, const char* text, size_t length, uint32_t flags,
                                          bitnet_token* tokens, size_t capacity, size_t* count);
 
 /* Writes the text of tokens to text[0 .. *length), and a zero byte if there is room. If it is longer than `capacity`,
- * stores its length in *length and returns BITNET_ERROR_BUFFER. The bytes are exactly those of the tokens: cut
- * anywhere, they may not be valid UTF-8 (use a bitnet_decoder for streams). Errors: ARGUMENT for a token out of range.
- */
+ * it stores the length in *length and returns BITNET_ERROR_BUFFER. The bytes are exactly those of the tokens. They may
+ * end in the middle of a UTF-8 character: for streams use a bitnet_decoder. Thread-safe. Errors: ARGUMENT for a token
+ * that is out of range. */
 BITNET_API bitnet_status bitnet_detokenize(const bitnet_model* model, const bitnet_token* tokens, size_t count,
                                            uint32_t flags, char* text, size_t capacity, size_t* length);
 
-/* Whether the token is a control token (written by no plain text), and whether it ends a generation. 0 or 1; 0 for a
- * token out of range. */
+/* Whether the token is a control token, which plain text never gives, and whether it ends a generation. 0 or 1; 0 for a
+ * token that is out of range. Thread-safe. */
 BITNET_API int bitnet_token_is_control(const bitnet_model* model, bitnet_token token);
 BITNET_API int bitnet_token_is_end(const bitnet_model* model, bitnet_token token);
 
 /* A streaming detokenizer; flags as for bitnet_detokenize. */
 BITNET_API bitnet_status bitnet_decoder_create(const bitnet_model* model, uint32_t flags, bitnet_decoder** decoder);
 
-/* Takes a token and gives the text that it completes, which may be empty: always whole UTF-8 characters; bytes that can
- * no longer become one are replaced by U+FFFD. *text is valid until the next call with this decoder. */
+/* Takes a token and gives the text that it completes, which may be empty. The text is always whole UTF-8 characters:
+ * bytes that can no longer become one are replaced by U+FFFD. *text is valid until the next call with this decoder. */
 BITNET_API bitnet_status bitnet_decoder_push(bitnet_decoder* decoder, bitnet_token token, const char** text,
                                              size_t* length);
 
-/* Gives what is left (at most one U+FFFD) and starts over. */
+/* Gives the rest of the text (at most one U+FFFD) and makes the decoder ready for another text. */
 BITNET_API bitnet_status bitnet_decoder_finish(bitnet_decoder* decoder, const char** text, size_t* length);
 BITNET_API void bitnet_decoder_free(bitnet_decoder* decoder);
 
@@ -310,12 +312,12 @@ BITNET_API const char* bitnet_chat_template_name(size_t index);
 
 /* ---------------------------------------------------------------- sessions */
 
-/* Runs task(task_data, 0), ..., task(task_data, count - 1), in any order, on any threads, some or all at once, and
- * returns when all have returned. */
+/* Runs task(task_data, 0), ..., task(task_data, count - 1) in any order, on any threads, also at the same time. Returns
+ * when all of them have returned. */
 typedef void (*bitnet_parallel_fn)(void* user, uint32_t count, void (*task)(void* task_data, uint32_t index),
                                    void* task_data);
 
-/* How a session keeps the keys and values of its tokens. Each rounds otherwise, so that logits differ slightly. */
+/* How a session stores the keys and values of its tokens. Each kind rounds in its own way: logits differ slightly. */
 typedef enum bitnet_kv BITNET_AS_INT {
   BITNET_KV_DEFAULT = 0, /* int16 */
   BITNET_KV_F16 = 1,     /* half-precision floats, multiplied as floats: slower at depth */
@@ -342,20 +344,20 @@ typedef struct bitnet_session_options {
                                   which is found by trying fewer for a token now and then (with `parallel`: all) */
 } bitnet_session_options;
 
-/* Stores in *bytes what a session with these options takes, besides the model: KV cache and work space. */
+/* Stores in *bytes the memory that a session with these options takes, besides the model: KV cache and work space.
+ * Thread-safe. */
 BITNET_API bitnet_status bitnet_session_memory(const bitnet_model* model, const bitnet_session_options* options,
                                                uint64_t* bytes);
 
-/* Makes an empty session. Takes all the memory that bitnet_session_memory tells, so that evaluation cannot run out of
- * it. Threads are started now and sleep when there is nothing to do.
- * Errors: ARGUMENT (counts out of range), UNSUPPORTED (an int8 or int16 KV cache for heads that are too long),
- * MEMORY. */
+/* Makes an empty session. It allocates all the memory that bitnet_session_memory states, so that evaluation cannot run
+ * out of it. It starts its threads now; they sleep when there is nothing to do.
+ * Errors: ARGUMENT (counts out of range), MEMORY (the message says how much was needed). */
 BITNET_API bitnet_status bitnet_session_create(bitnet_model* model, const bitnet_session_options* options,
                                                bitnet_session** session);
 BITNET_API void bitnet_session_free(bitnet_session* session);
 
-/* A second session with the same tokens, KV cache and options. It shares the threads of the first, so that of a family
- * of forks one evaluates at a time, the others wait. */
+/* Makes a second session with the same tokens, KV cache and options. Forks share the threads of the first session: one
+ * of them evaluates at a time, the others wait. */
 BITNET_API bitnet_status bitnet_session_fork(const bitnet_session* session, bitnet_session** fork);
 
 /* Number of tokens evaluated so far, and the number that fit. 0 for NULL. */
@@ -366,19 +368,19 @@ BITNET_API uint32_t bitnet_session_context(const bitnet_session* session);
 BITNET_API bitnet_status bitnet_session_tokens(const bitnet_session* session, const bitnet_token** tokens,
                                                size_t* count);
 
-/* Forgets all tokens from `position` on; 0 empties the session. No logits are there until the next evaluation.
+/* Removes the tokens from `position` on; 0 empties the session. The session has no logits until the next evaluation.
  * Errors: ARGUMENT if position is beyond the end. */
 BITNET_API bitnet_status bitnet_session_rewind(bitnet_session* session, uint32_t position);
 
-/* Writes tokens and KV cache to a file (compressed, checksummed; beside the final name, then renamed), and reads them
- * back into a session of the same model file, replacing what it holds. Loading errors: NOT_FOUND, IO, FORMAT, MISMATCH
- * (another model, packing or kind of KV cache), CONTEXT (more tokens than this session can hold); the session is then
- * unchanged. */
+/* Saving writes tokens and KV cache to a file, compressed and with a checksum. The file appears under its name only
+ * when it is complete. Loading reads it into a session of the same model and replaces what that session holds. Errors
+ * of loading: NOT_FOUND, IO, FORMAT, MISMATCH (another model, packing or kind of KV cache), CONTEXT (more tokens than
+ * this session can hold). The session is then unchanged. */
 BITNET_API bitnet_status bitnet_session_save(const bitnet_session* session, const char* path);
 BITNET_API bitnet_status bitnet_session_load(bitnet_session* session, const char* path);
 
-/* The same to and from memory. Saving stores the length in *length, and returns BITNET_ERROR_BUFFER if that is more
- * than `capacity`. */
+/* The same to and from memory. Saving stores the length in *length. If that is more than `capacity`, it returns
+ * BITNET_ERROR_BUFFER. */
 BITNET_API bitnet_status bitnet_session_save_memory(const bitnet_session* session, void* data, size_t capacity,
                                                     size_t* length);
 BITNET_API bitnet_status bitnet_session_load_memory(bitnet_session* session, const void* data, size_t length);
@@ -390,10 +392,10 @@ typedef struct bitnet_perf {
   uint64_t generated_tokens; /* evaluated one by one */
   uint64_t generated_ns;
   uint64_t sampled_tokens;
-  uint64_t sample_ns; /* of a model whose head is "screened", the head included */
+  uint64_t sample_ns; /* includes the head if the model's head is "screened" */
 } bitnet_perf;
 
-/* Counters since the session was made or they were last reset. */
+/* Counters since the session was made or since they were last reset. */
 BITNET_API bitnet_status bitnet_session_get_perf(const bitnet_session* session, bitnet_perf* perf);
 BITNET_API void bitnet_session_reset_perf(bitnet_session* session);
 
@@ -418,16 +420,17 @@ typedef struct bitnet_batch_item {
   bitnet_logits_of logits;
 } bitnet_batch_item;
 
-/* bitnet_eval for several sessions of one model in one pass over the weights, with the threads, batch and abort
- * function of the session with the largest context, the first of them if several. The results are those of one
- * bitnet_eval each. All or nothing: on an error every session is as before. Errors: as bitnet_eval; ARGUMENT if a
- * session appears twice or the models differ. */
+/* bitnet_eval for several sessions of one model, in one pass over the weights. Each session gets the logits that it
+ * would get alone. The pass uses the threads, batch and abort function of the session with the largest context (the
+ * first of them if several have it). All or nothing: after an error every session is as before. Errors: as bitnet_eval;
+ * ARGUMENT if a session appears twice or the models differ. */
 BITNET_API bitnet_status bitnet_eval_batch(const bitnet_batch_item* items, size_t count);
 
-/* The logits of the session's last evaluation: `vocabulary` floats for row `index`, which counts the tokens of that
- * call with BITNET_LOGITS_ALL, and is 0 with BITNET_LOGITS_LAST. Valid until the session is next changed. Where the
- * model's head is "screened", logits of BITNET_LOGITS_LAST are computed when this first asks for them, with the
- * session's threads: bitnet_sample mostly does with less. Errors: ARGUMENT if there is no such row. */
+/* Logits of the session's last evaluation: stores a pointer to `vocabulary` floats. With BITNET_LOGITS_ALL, `index`
+ * counts the tokens of that call; with BITNET_LOGITS_LAST it is 0. The pointer is valid until the session is next
+ * changed. If the model's head is "screened", the first call computes the logits of BITNET_LOGITS_LAST with the
+ * session's threads, because bitnet_sample mostly needs only a few of them. Errors: ARGUMENT if there is no such row.
+ */
 BITNET_API bitnet_status bitnet_session_logits(const bitnet_session* session, size_t index, const float** logits);
 
 /* ---------------------------------------------------------------- sampling */
@@ -437,8 +440,9 @@ typedef struct bitnet_logit_bias {
   float bias; /* added to the logit; -INFINITY forbids the token */
 } bitnet_logit_bias;
 
-/* All zero: the most likely token. Applied in this order: logit_bias, penalties, (greedy if temperature is 0), top_k,
- * temperature, top_p, min_p, draw. Among equal logits the lower token comes first. */
+/* All zero means the most likely token. The order is: logit_bias, penalties, top_k, temperature, top_p, min_p, draw.
+ * With temperature 0 the most likely token is taken after the penalties. Among equal logits the lower token comes
+ * first. */
 typedef struct bitnet_sampler_options {
   size_t size;                         /* sizeof(bitnet_sampler_options) */
   uint64_t seed;                       /* of the random numbers (PCG-XSH-RR 64/32) */
@@ -454,18 +458,19 @@ typedef struct bitnet_sampler_options {
   size_t logit_bias_count;
 } bitnet_sampler_options;
 
-/* Errors: ARGUMENT for a knob out of its range or not a number. */
+/* Makes a sampler. Errors: ARGUMENT for an option that is out of its range or not a number. */
 BITNET_API bitnet_status bitnet_sampler_create(const bitnet_sampler_options* options, bitnet_sampler** sampler);
 BITNET_API void bitnet_sampler_free(bitnet_sampler* sampler);
 
-/* Starts the random numbers over. */
+/* Starts the random numbers again, from this seed. */
 BITNET_API void bitnet_sampler_reseed(bitnet_sampler* sampler, uint64_t seed);
 
-/* Draws a token from the last row of the session's logits; the session's tokens are the recent ones. The token is not
+/* Draws a token from the last row of the session's logits. Penalties count the session's tokens. The token is not
  * evaluated. Errors: ARGUMENT if the session has no logits. */
 BITNET_API bitnet_status bitnet_sample(bitnet_sampler* sampler, bitnet_session* session, bitnet_token* token);
 
-/* The same from logits of your own, `count` of them; recent tokens as given (last is newest). */
+/* The same from `count` logits of your own. Penalties count the tokens in `recent`, the newest last. Computes with
+ * $BITNET_ISA, or else with the fastest kernel set but AMX. Errors: UNSUPPORTED if that set is not available. */
 BITNET_API bitnet_status bitnet_sample_logits(bitnet_sampler* sampler, const float* logits, size_t count,
                                               const bitnet_token* recent, size_t recent_count, bitnet_token* token);
 
@@ -504,36 +509,35 @@ typedef struct bitnet_piece {
   bitnet_finish finish; /* BITNET_FINISH_NOT until BITNET_END */
 } bitnet_piece;
 
-/* Prepares to continue the session with a prompt: text as for bitnet_tokenize (with the model's begin token if the
- * session is empty), possibly empty if the session is not. Nothing is evaluated yet. The session must not be used
- * otherwise until the generation has ended or been freed. */
+/* Prepares to continue the session with a prompt. Nothing is evaluated yet. The prompt is tokenized as by
+ * bitnet_tokenize; if the session is empty, the model's begin token comes first. The prompt may be empty if the session
+ * is not. Nothing else may use the session until the generation has ended or been freed. */
 BITNET_API bitnet_status bitnet_generation_start(bitnet_session* session, const char* prompt, size_t length,
                                                  const bitnet_generate_options* options,
                                                  bitnet_generation** generation);
 
-/* The same with a prompt of tokens, to which nothing is added. */
+/* The same with a prompt of tokens. Nothing is added to them. */
 BITNET_API bitnet_status bitnet_generation_start_tokens(bitnet_session* session, const bitnet_token* prompt,
                                                         size_t count, const bitnet_generate_options* options,
                                                         bitnet_generation** generation);
 
-/* Evaluates the token drawn before (the first call: the prompt), draws the next one and returns BITNET_OK with it and
- * the text that it completes. After the last token returns BITNET_END, with what is left of the text and the reason in
- * piece->finish; from then on the same reason with no text. The session then holds the prompt and every token drawn
- * (with BITNET_FINISH_CONTEXT, all but the last).
- * Errors: CONTEXT if the prompt does not fit; CANCELLED, after which the generation stays cancelled. The session keeps
- * what had been evaluated by then. */
+/* Draws the next token. First it evaluates the token drawn before; the first call evaluates the prompt. Returns
+ * BITNET_OK with the token and the text that it completes. After the last token it returns BITNET_END with the rest of
+ * the text and the reason in piece->finish; later calls return the same reason without text. The session then holds the
+ * prompt and every token drawn (with BITNET_FINISH_CONTEXT, all but the last). Errors: CONTEXT if the prompt does not
+ * fit; CANCELLED, after which the generation stays cancelled. The session keeps what had been evaluated by then. */
 BITNET_API bitnet_status bitnet_generation_next(bitnet_generation* generation, bitnet_piece* piece);
 
-/* Makes the call of bitnet_generation_next that is running, or the next one, return BITNET_ERROR_CANCELLED as soon as
- * a layer is done. Any thread may call this while the generation exists. */
+/* Makes the running call of bitnet_generation_next, or the next one, return BITNET_ERROR_CANCELLED within a layer's
+ * time. Any thread may call this while the generation exists. */
 BITNET_API void bitnet_generation_cancel(bitnet_generation* generation);
 BITNET_API void bitnet_generation_free(bitnet_generation* generation);
 
 /* Called with each piece of text that is not empty; the text ends with a zero byte. Return 0 to go on, else to stop. */
 typedef int (*bitnet_text_fn)(void* user, const char* text, size_t length);
 
-/* A whole generation in one call; `callback` may be NULL: then only the session advances.
- * Returns BITNET_OK when the text has ended, for whatever reason. */
+/* A whole generation in one call. If `callback` is NULL, only the session advances. Returns BITNET_OK when the text has
+ * ended, for whatever reason, the callback's included. Errors: as bitnet_generation_start and _next. */
 BITNET_API bitnet_status bitnet_generate(bitnet_session* session, const char* prompt, size_t length,
                                          const bitnet_generate_options* options, bitnet_text_fn callback, void* user);
 
@@ -556,8 +560,8 @@ typedef struct bitnet_convert_options {
   void* log_user;
 } bitnet_convert_options;
 
-/* Writes a GGUF or `.bitnet` file as `.bitnet`. Works tensor by tensor, in less than 200 MiB besides the largest one.
- * The output appears under its name only when it is complete, replacing what was there.
+/* Writes a GGUF or `.bitnet` file as a `.bitnet` file. Works tensor by tensor and needs less than 200 MiB besides the
+ * largest tensor. The output appears under its name only when it is complete; it replaces a file of that name.
  * Errors: as bitnet_open; IO if the disk is full (nothing is left behind). */
 BITNET_API bitnet_status bitnet_convert(const char* input, const char* output, const bitnet_convert_options* options);
 

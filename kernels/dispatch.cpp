@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -28,12 +29,6 @@ struct Feature {
   bool present;
 };
 
-// A table of this build, and whether this CPU can run it.
-struct Choice {
-  const Kernels* table;
-  bool runs;
-};
-
 #if defined(__x86_64__)
 
 bool has_f16c() {
@@ -47,18 +42,27 @@ bool has_avxvnni() {
   return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & kAvxVnni);
 }
 
-// Linux lets a process use tiles that has asked for them, once and for all its threads. It refuses if one has a stack
-// for signal handlers that cannot hold the 8 KiB of tiles, too.
+#if defined(__linux__)
+constexpr long kGetSupported = 0x1021, kRequestPermission = 0x1023;  // ARCH_GET_XCOMP_SUPP, ARCH_REQ_XCOMP_PERM
+constexpr long kTileData = 18;                                       // XFEATURE_XTILE_DATA
+
+// Whether the kernel grants tiles to those who request them.
+bool grants_tiles() {
+  uint64_t features = 0;
+  return syscall(SYS_arch_prctl, kGetSupported, &features) == 0 && (features >> kTileData & 1) != 0;
+}
+// A process must request tiles before it uses them; the grant holds for all its threads, for good. Linux refuses if a
+// thread has a signal stack that cannot hold the 8 KiB of tiles as well.
+bool request_tiles() { return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0; }
+#else
+bool grants_tiles() { return false; }
+bool request_tiles() { return false; }
+#endif
+
 bool has_amx() {
   constexpr unsigned kTile = 1 << 24, kInt8 = 1 << 25;
   unsigned eax, ebx, ecx, edx;
-  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || (edx & kTile) == 0 || (edx & kInt8) == 0) return false;
-#if defined(__linux__)
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-#else
-  return false;
-#endif
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (edx & kTile) != 0 && (edx & kInt8) != 0 && grants_tiles();
 }
 
 const Kernels& avx512vbmi_kernels() {
@@ -98,7 +102,7 @@ struct Cpu {
   bool runs_avx512 = runs_avx2 && avx512f && avx512bw && avx512vl && avx512dq;
   // Fastest first.
   static constexpr size_t kChoices = 9;
-  Choice choices[kChoices] = {{&amx_kernels(), runs_avx512&& avx512vnni&& avx512vbmi&& amx},
+  Choice choices[kChoices] = {{&amx_kernels(), runs_avx512&& avx512vnni&& avx512vbmi&& amx, request_tiles},
                               {&avx512vbmi_kernels(), runs_avx512&& avx512vnni&& avx512vbmi},
                               {&avx512vnni_kernels, runs_avx512&& avx512vnni},
                               {&avx512_kernels, runs_avx512},
@@ -178,13 +182,15 @@ class Line {
 
 // What is known of this CPU once it has been asked.
 struct Detected {
+  Choice choices[Cpu::kChoices];
   const Kernels* tables[Cpu::kChoices] = {};
   size_t count = 0;
   Line known, features;
 
   Detected() {
     const Cpu cpu;
-    for (const Choice& choice : cpu.choices) {
+    std::ranges::copy(cpu.choices, choices);
+    for (const Choice& choice : choices) {
       if (choice.runs) tables[count++] = choice.table;
       known.add(", ", choice.table->name);
     }
@@ -208,16 +214,26 @@ Kernels with_ternary(const Kernels& table, const char* name, const TernaryKernel
   return other;
 }
 
+const Kernels* choose(std::span<const Choice> choices, std::string_view name) {
+  const auto usable = [&](const Choice& choice) {
+    return choice.runs && (name.empty() || name == choice.table->name) &&
+           (choice.request == nullptr || choice.request());
+  };
+  const auto found = std::ranges::find_if(choices, usable);
+  return found == choices.end() ? nullptr : found->table;
+}
+
+const Kernels* choose_unrequested(std::span<const Choice> choices) {
+  const auto found =
+      std::ranges::find_if(choices, [](const Choice& choice) { return choice.runs && choice.request == nullptr; });
+  return found == choices.end() ? nullptr : found->table;
+}
+
 KernelList available_kernels() { return {detected().tables, detected().count}; }
 
-const Kernels* find_kernels(const char* name) {
-  const Detected& cpu = detected();
-  if (name == nullptr || *name == '\0') return cpu.tables[0];
-  for (size_t i = 0; i < cpu.count; ++i) {
-    if (std::string_view(name) == cpu.tables[i]->name) return cpu.tables[i];
-  }
-  return nullptr;
-}
+const Kernels* find_kernels(const char* name) { return choose(detected().choices, name != nullptr ? name : ""); }
+
+const Kernels* find_unrequested_kernels() { return choose_unrequested(detected().choices); }
 
 const char* kernel_names() { return detected().known.text(); }
 

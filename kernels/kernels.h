@@ -207,15 +207,20 @@ struct Kernels {
   float (*exp_sum)(const float* x, float shift, size_t n, float* p);
 };
 
-// The tables of this build that this CPU can run, fastest first; the last is scalar.
+// The tables of this build that this CPU can run, fastest first; the last is scalar. Asking changes nothing: what a
+// table needs from the operating system (AMX on Linux) is requested by find_kernels.
 struct KernelList {
   const Kernels* const* tables;
   size_t count;
 };
 KernelList available_kernels();
 
-// The table of that name; null if this build or this CPU does not have it. An empty or null name means the fastest.
+// The table of that name, ready for use; null if this build or this CPU does not have it, or if the operating system
+// refuses what it needs. An empty or null name means the fastest that can be used.
 const Kernels* find_kernels(const char* name);
+
+// The fastest table that needs nothing from the operating system. Those that do have no faster float kernels.
+const Kernels* find_unrequested_kernels();
 
 // Every name this build knows, available or not, for messages: "avx2, sse41, sse2, scalar".
 const char* kernel_names();

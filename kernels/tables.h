@@ -2,6 +2,9 @@
 // The tables that a build can hold; dispatch.cpp says which of them a CPU can run.
 #pragma once
 
+#include <span>
+#include <string_view>
+
 #include "kernels.h"
 
 namespace bitnet {
@@ -23,5 +26,20 @@ extern const Kernels i8mm_kernels;     // and the int8 matrix products of Armv8.
 
 // A table with other ternary products, under a name of its own.
 Kernels with_ternary(const Kernels& table, const char* name, const TernaryKernels& ternary);
+
+// A table of this build, and whether this CPU can run it.
+struct Choice {
+  const Kernels* table;
+  bool runs;
+  // Requests from the operating system what the table needs beyond the CPU; false: it refuses. Null: nothing is needed.
+  // A request is for the whole process and cannot be undone, so it is made only for a table that will be used.
+  bool (*request)() = nullptr;
+};
+
+// The table of that name; for an empty name the first one that can be used. Null if there is none. Makes the request of
+// a table only if the tables before it cannot be meant.
+const Kernels* choose(std::span<const Choice> choices, std::string_view name);
+// The first one that needs no request.
+const Kernels* choose_unrequested(std::span<const Choice> choices);
 
 }  // namespace bitnet

@@ -16,13 +16,17 @@ struct Options {
   bitnet_packing packing = BITNET_PACKING_DEFAULT;
   bitnet_head head = BITNET_HEAD_DEFAULT;
   bitnet_i2s_layout i2s = BITNET_I2S_AUTO;
-  bool quantize = false, force = false, quiet = false;
+  bitnet_activation activation = BITNET_ACTIVATION_DEFAULT;
+  bool quantize = false, force = false, quiet = false, verbose = false;
   int zstd = 0;
   std::string chat_template;
 };
 
 void convert(const Options& options) {
   require_writable(options.output, options.force);
+  // Now, since OUTPUT may be INPUT.
+  std::error_code ignored;
+  const uint64_t before = std::filesystem::file_size(options.input, ignored);
   const Stopwatch time;
   ProgressBar bar("converting");
   bitnet_convert_options convert = {};
@@ -30,18 +34,21 @@ void convert(const Options& options) {
   convert.packing = options.packing;
   convert.head = options.head;
   convert.i2s = options.i2s;
+  convert.activation = options.activation;
   convert.quantize = options.quantize;
   convert.zstd_level = options.zstd;
   convert.chat_template = options.chat_template.empty() ? nullptr : options.chat_template.c_str();
   convert.log = options.quiet ? nullptr : log_line;
   convert.progress = ProgressBar::callback;
   convert.progress_user = &bar;
+  convert.log = options.quiet ? nullptr : log_line;
+  convert.log_user = options.verbose ? &bar : nullptr;
   check(bitnet_convert(options.input.c_str(), options.output.c_str(), &convert));
   bar.clear();
   if (options.quiet) return;
 
   const double seconds = time.seconds();
-  const uint64_t before = std::filesystem::file_size(options.input), after = std::filesystem::file_size(options.output);
+  const uint64_t after = std::filesystem::file_size(options.output);
   write_out(formatted("%s: %s from %s (%.0f%%) in %s, %s/s\n", options.output.c_str(), bytes_text(after).c_str(),
                       bytes_text(before).c_str(), 100.0 * static_cast<double>(after) / static_cast<double>(before),
                       duration_text(seconds).c_str(),
@@ -58,6 +65,7 @@ void add_convert(CLI::App& program) {
   add_packing_option(*command, options->packing);
   add_head_option(*command, options->head);
   add_i2s_option(*command, options->i2s);
+  add_activation_option(*command, options->activation);
   command
       ->add_flag("--zstd{9}", options->zstd,
                  "Compress for download, at a level from 1 to 19 (9); such a file opens slowly")
@@ -67,6 +75,7 @@ void add_convert(CLI::App& program) {
   add_chat_template_options(*command, options->chat_template);
   command->add_flag("--force", options->force, "Replace OUTPUT if it exists");
   command->add_flag("-q,--quiet", options->quiet, "Say nothing but errors");
+  command->add_flag("-v,--verbose", options->verbose, "Say what the library decides");
   command->footer(
       "OUTPUT appears under its name only when it is complete.\n\n"
       "Examples:\n"

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "commands.h"
+#include "engine/session.h"
 #include "format/container.h"
 #include "options.h"
 #include "terminal.h"
@@ -26,13 +27,15 @@ using Rows = std::vector<std::pair<std::string, std::string>>;
 
 struct Facts {
   bitnet_model_info info;
-  uint64_t session_bytes;       // of a session with default options
+  uint32_t session_context;     // of a session with default options
+  uint64_t session_bytes;       // likewise
   uint64_t session_int8_bytes;  // of one with an int8 KV cache
   Rows metadata;
 };
 
 Facts facts_of(const bitnet_model* model) {
-  Facts facts = {model_info(model), 0, 0, {}};
+  Facts facts = {model_info(model), 0, 0, 0, {}};
+  facts.session_context = default_context(facts.info.context);
   check(bitnet_session_memory(model, nullptr, &facts.session_bytes));
   bitnet_session_options int8 = {};
   int8.size = sizeof int8;
@@ -80,12 +83,13 @@ Rows summary(const bitnet_model* model, const Facts& facts) {
       {"context", count_text(info.context)},
       {"begin token", token_text(model, info.bos)},
       {"end token", token_text(model, info.eos)},
+      {"activation", info.activation},
       {"chat template", chat_template_text(info)},
       {"packing", info.packing},
       {"head", info.head},
       {"file", bytes_text(info.file_bytes)},
       {"memory", bytes_text(info.resident_bytes) + formatted(" for weights (%.2f bits each), ", bits) +
-                     bytes_text(facts.session_bytes) + formatted(" for a session of %u tokens", info.context) + ", " +
+                     bytes_text(facts.session_bytes) + formatted(" for a session of %u tokens", facts.session_context) + ", " +
                      bytes_text(facts.session_int8_bytes) + " with --kv int8"},
       {"kernels", info.isa},
   };
@@ -124,6 +128,7 @@ Json as_json(const Facts& facts) {
           {"bos", optional_token(info.bos)},
           {"eos", optional_token(info.eos)},
           {"chat_template", info.has_chat_template != 0},
+          {"activation", info.activation},
           {"chat_template_source", info.chat_template_source},
           {"chat_template_text", info.chat_template},
           {"packing", info.packing},
@@ -131,6 +136,7 @@ Json as_json(const Facts& facts) {
           {"isa", info.isa},
           {"file_bytes", info.file_bytes},
           {"resident_bytes", info.resident_bytes},
+          {"session_context", facts.session_context},
           {"session_bytes", facts.session_bytes},
           {"session_int8_bytes", facts.session_int8_bytes},
           {"metadata", metadata}};
@@ -147,6 +153,9 @@ std::shared_ptr<const Container> open_tensors(const Options& options) {
                 : options.model.i2s == BITNET_I2S_ROWS ? I2sLayout::rows
                 : options.model.i2s == BITNET_I2S_X86  ? I2sLayout::x86
                                                        : I2sLayout::automatic;
+  open.activation = options.model.activation == BITNET_ACTIVATION_RELU2  ? std::optional(fb::Activation::relu2)
+                    : options.model.activation == BITNET_ACTIVATION_SILU ? std::optional(fb::Activation::silu)
+                                                                         : std::nullopt;
   return open_container(model_path(options.model), open);
 }
 

@@ -111,7 +111,7 @@ int main(int argc, char** argv) {
     if (error.status() != BITNET_ERROR_CANCELLED) write_message(error.what());
     return exit_code(error.status());
   } catch (const std::bad_alloc&) {
-    write_message("out of memory");
+    write_message("out of memory: the system, or a limit of this process (ulimit -v), allows no more");
     return kFailure;
   } catch (const std::exception& error) {
     write_message(error.what());

@@ -66,6 +66,12 @@ CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout) {
       {{"auto", BITNET_I2S_AUTO}, {"x86", BITNET_I2S_X86}, {"arm", BITNET_I2S_ARM}, {"rows", BITNET_I2S_ROWS}});
 }
 
+CLI::Option* add_activation_option(CLI::App& command, bitnet_activation& activation) {
+  return add_choice(command, "--activation", activation,
+                    "What the feed-forward network computes, for a model file that does not say it",
+                    {{"relu2", BITNET_ACTIVATION_RELU2}, {"silu", BITNET_ACTIVATION_SILU}});
+}
+
 CLI::Option* add_kv_option(CLI::App& command, bitnet_kv& kv) {
   return add_choice(command, "--kv", kv,
                     "KV cache in 16 bits a number (int16, the default; f16: slower at depth) or 8 (int8)",
@@ -93,6 +99,7 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool computes) 
     command.add_option("--isa", options.isa, "Kernel set to use; `bitnet --version` lists them; default: $BITNET_ISA")
         ->option_text("NAME");
   }
+  add_activation_option(command, options.activation);
   command.add_flag("-q,--quiet", options.quiet, "Say nothing but results and errors");
   command.add_flag("-v,--verbose", options.verbose, "Say what the library chooses");
   constexpr const char* gguf = "Of GGUF files opened directly";
@@ -138,6 +145,7 @@ Model open_model(const ModelOptions& options) {
   open.gguf_packing = options.packing;
   open.gguf_head = options.head;
   open.gguf_i2s = options.i2s;
+  open.activation = options.activation;
   open.progress = ProgressBar::callback;
   open.progress_user = &bar;
   open.chat_template = options.chat_template.empty() ? nullptr : options.chat_template.c_str();
@@ -170,7 +178,11 @@ Session make_session(bitnet_model* model, uint32_t context, const SessionOptions
   options.abort = asked_to_stop;
   bitnet_session* session = nullptr;
   const InterruptsBlocked for_its_threads;
-  check(bitnet_session_create(model, &options, &session));
+  const bitnet_status status = bitnet_session_create(model, &options, &session);
+  if (status == BITNET_ERROR_MEMORY) {
+    throw Stop(kFailure, std::string(bitnet_last_error()) + " (here: -c N, --kv int8, -t N)");
+  }
+  check(status);
   return Session(session);
 }
 

@@ -19,8 +19,12 @@ void log_line(void* verbose, bitnet_log_level level, const char* message);
 CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing);
 CLI::Option* add_head_option(CLI::App& command, bitnet_head& head);
 CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout);
+CLI::Option* add_activation_option(CLI::App& command, bitnet_activation& activation);
 CLI::Option* add_kv_option(CLI::App& command, bitnet_kv& kv);
 const char* kv_name(bitnet_kv kv);  // as the option has it
+
+// For bitnet_log_fn: writes warnings, and the rest too if `verbose` is not null.
+void log_line(void* verbose, bitnet_log_level level, const char* message);
 
 struct ModelOptions {
   std::string path;
@@ -30,6 +34,7 @@ struct ModelOptions {
   bitnet_packing packing = BITNET_PACKING_DEFAULT;
   bitnet_head head = BITNET_HEAD_DEFAULT;
   bitnet_i2s_layout i2s = BITNET_I2S_AUTO;
+  bitnet_activation activation = BITNET_ACTIVATION_DEFAULT;
   std::string chat_template;  // as bitnet_open_options has it
 };
 

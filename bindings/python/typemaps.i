@@ -55,6 +55,7 @@ class Buffer {
       PyErr_Clear();
       return false;
     }
+    if (view_.ndim > 1) return false;
     const char* format = view_.format != nullptr ? view_.format : "B";
     if (*format == '@' || *format == '=' || *format == '<') ++format;
     return view_.itemsize == static_cast<Py_ssize_t>(item) && std::strlen(format) == 1 &&
@@ -72,22 +73,41 @@ class Buffer {
   Py_buffer view_ = {};
 };
 
-// The tokens of an iterable of ints.
-bool read_tokens(PyObject* object, std::vector<bitnet_token>* tokens) {
-  PyObject* sequence = PySequence_Fast(object, "tokens must be integers");
-  if (sequence == nullptr) return false;
-  const Py_ssize_t count = PySequence_Fast_GET_SIZE(sequence);
-  for (Py_ssize_t i = 0; i < count; i++) {
-    const long value = PyLong_AsLong(PySequence_Fast_GET_ITEM(sequence, i));
-    if (value == -1 && PyErr_Occurred()) break;
-    if (value != static_cast<bitnet_token>(value)) {
-      PyErr_SetString(PyExc_OverflowError, "a token does not fit 32 bits");
-      break;
+// A token, which item `index` of a parameter is.
+bool read_token(PyObject* item, const char* name, Py_ssize_t index, std::vector<bitnet_token>* tokens) {
+  PyObject* number = PyNumber_Index(item);
+  if (number == nullptr) {
+    if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+      PyErr_Format(PyExc_TypeError, "%s[%zd] must be int, not %s", name, index, Py_TYPE(item)->tp_name);
     }
+    return false;
+  }
+  int overflow = 0;
+  const long value = PyLong_AsLongAndOverflow(number, &overflow);
+  if (overflow != 0 || value != static_cast<bitnet_token>(value)) {
+    const std::string message = std::string(name) + "[" + std::to_string(index) + "] is no token: it does not fit 32 bits";
+    bitnet_raise(BITNET_ERROR_ARGUMENT, message.c_str());
+  } else {
     tokens->push_back(static_cast<bitnet_token>(value));
   }
-  Py_DECREF(sequence);
+  Py_DECREF(number);
   return !PyErr_Occurred();
+}
+
+// The tokens of an iterable of ints.
+bool read_tokens(PyObject* object, const char* name, std::vector<bitnet_token>* tokens) {
+  PyObject* sequence = PySequence_Fast(object, "tokens must be a sequence of int");
+  if (sequence == nullptr) return false;
+  bool good = true;
+  // An item's __index__ may change a list.
+  for (Py_ssize_t i = 0; good && i < PySequence_Fast_GET_SIZE(sequence); i++) {
+    PyObject* item = PySequence_Fast_GET_ITEM(sequence, i);
+    Py_INCREF(item);
+    good = read_token(item, name, i, tokens);
+    Py_DECREF(item);
+  }
+  Py_DECREF(sequence);
+  return good;
 }
 
 PyObject* to_bytes(std::string_view text) {
@@ -138,14 +158,14 @@ void set_make_error(PyObject* function) {
   if (buffer.get($input, "il", sizeof(bitnet_token))) {
     $1 = buffer.items<bitnet_token>();
   } else {
-    if (!read_tokens($input, &copy)) SWIG_fail;
+    if (!read_tokens($input, "$1_name", &copy)) SWIG_fail;
     $1 = copy;
   }
 }
 
 %typemap(in) bitnet::binding::Floats (Buffer buffer) {
   if (!buffer.get($input, "f", sizeof(float))) {
-    PyErr_SetString(PyExc_TypeError, "logits must be a contiguous array of 32-bit floats");
+    PyErr_SetString(PyExc_TypeError, "$1_name must be a contiguous array of 32-bit floats in one dimension");
     SWIG_fail;
   }
   $1 = buffer.items<float>();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "api/handles.h"
 #include "api/open_options.h"
+#include "base/memory.h"
 #include "format/convert.h"
 #include "format/verify.h"
 
@@ -26,14 +27,19 @@ bitnet_status bitnet_convert(const char* input, const char* output, const bitnet
       result.chat_template = read_chat_template(o.chat_template, result.log);
       check_chat_template(o.chat_template, result.chat_template);
     }
-    convert(input, output, result);
+    const auto need = [&] {
+      return MemoryNeed{0, "converting " + std::string(input),
+                        "it takes up to 200 MiB besides the largest tensor, and more with a high zstd_level"};
+    };
+    with_memory(need, [&] { convert(input, output, result); });
   });
 }
 
 bitnet_status bitnet_verify(const char* path, bitnet_progress_fn progress, void* progress_user) {
   return guard([&] {
     require_pointer(path, "path");
-    const VerifyReport report = verify(path, make_progress(progress, progress_user));
+    const auto need = [&] { return MemoryNeed{0, "verifying " + std::string(path), "raise the limit (ulimit -v)"}; };
+    const VerifyReport report = with_memory(need, [&] { return verify(path, make_progress(progress, progress_user)); });
     for (const TensorReport& tensor : report.tensors) {
       require(tensor.problem.empty(), BITNET_ERROR_FORMAT, path, ": tensor ", tensor.name, ": ", tensor.problem);
     }

@@ -33,6 +33,7 @@ struct bitnet_session {
 
 struct bitnet_sampler {
   bitnet::Sampler sampler;
+  const bitnet::Kernels* kernels = nullptr;  // of bitnet_sample_logits, which has no model; chosen at its first call
 };
 
 struct bitnet_decoder {

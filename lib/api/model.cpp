@@ -3,10 +3,13 @@
 
 #include "api/handles.h"
 #include "api/open_options.h"
+#include "base/memory.h"
 
 using namespace bitnet;
 
 namespace {
+
+constexpr const char* kOpenAdvice = "raise the limit (ulimit -v), or convert the file to an uncompressed .bitnet file";
 
 OpenOptions make_open_options(const bitnet_open_options& o) {
   return {
@@ -82,9 +85,14 @@ uint64_t plain_parameters(const Model& model) {
 }
 
 const char* packing_name(const Model& model) {
-  bool i2 = false, t5 = false;
-  each_matrix(model, [&](const TernaryMatrix& m) { (m.packing == Packing::i2 ? i2 : t5) = true; });
-  return i2 && t5 ? "mixed" : i2 ? "i2" : "t5";
+  // The loader sees to it that all matrices have one packing.
+  switch (model.layers.front().q.packing) {
+    case Packing::i2:
+      return "i2";
+    case Packing::t5:
+      return "t5";
+  }
+  return "";
 }
 
 const char* head_name(const Model& model) {
@@ -99,7 +107,8 @@ bitnet_status bitnet_open(const char* path, const bitnet_open_options* options, 
     require_pointer(path, "path");
     require_pointer(model, "model");
     const auto o = read_options(options, "bitnet_open_options");
-    *model = make_model(open_container(path, make_open_options(o)), o);
+    const auto need = [&] { return MemoryNeed{0, "opening " + std::string(path), kOpenAdvice}; };
+    *model = with_memory(need, [&] { return make_model(open_container(path, make_open_options(o)), o); });
   });
 }
 
@@ -111,7 +120,8 @@ bitnet_status bitnet_open_memory(const void* data, size_t length, const bitnet_o
     require(reinterpret_cast<uintptr_t>(data) % 64 == 0, BITNET_ERROR_ARGUMENT,
             "data does not start on a multiple of 64 bytes; use aligned_alloc, or map the file");
     const auto o = read_options(options, "bitnet_open_options");
-    *model = make_model(open_container(bytes, make_open_options(o)), o);
+    const auto need = [&] { return MemoryNeed{0, "opening a file of " + size_text(length), kOpenAdvice}; };
+    *model = with_memory(need, [&] { return make_model(open_container(bytes, make_open_options(o)), o); });
   });
 }
 

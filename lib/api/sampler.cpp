@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "api/handles.h"
+#include "engine/kernel_choice.h"
 
 using namespace bitnet;
 
@@ -51,6 +52,8 @@ bitnet_status bitnet_sample_logits(bitnet_sampler* sampler, const float* logits,
   return guard([&] {
     require_pointer(sampler, "sampler");
     require_pointer(token, "token");
-    *token = sampler->sampler.sample(read_array(logits, count, "logits"), read_array(recent, recent_count, "recent"));
+    if (sampler->kernels == nullptr) sampler->kernels = &choose_float_kernels();
+    *token = sampler->sampler.sample(read_array(logits, count, "logits"), read_array(recent, recent_count, "recent"),
+                                     *sampler->kernels);
   });
 }

@@ -63,7 +63,7 @@ bitnet_status bitnet_session_create(bitnet_model* model, const bitnet_session_op
   return guard([&] {
     require_pointer(model, "model");
     require_pointer(session, "session");
-    *session = new bitnet_session{std::make_shared<Session>(model->runtime, make_session_options(options))};
+    *session = new bitnet_session{Session::create(model->runtime, make_session_options(options))};
   });
 }
 

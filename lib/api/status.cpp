@@ -33,7 +33,7 @@ bitnet_status remember_exception() noexcept {
     remember(error.what());
     return error.status();
   } catch (const std::bad_alloc&) {
-    last_error.fixed = "out of memory";
+    last_error.fixed = "out of memory: the system, or a limit of this process (ulimit -v), allows no more";
     return BITNET_ERROR_MEMORY;
   } catch (const std::length_error&) {
     last_error.fixed = "out of memory: more was asked for than can be addressed";

@@ -8,12 +8,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <limits>
 #include <random>
 #include <system_error>
 
 #include "base/error.h"
+#include "base/memory.h"
 
 namespace bitnet {
 namespace {
@@ -34,12 +36,53 @@ std::string directory_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// A name that nobody else writes to: the final one with 64 random bits.
-std::string temporary_name(const std::string& path) {
+// A name that nobody else writes to: 64 random bits. It is short, since the final name may be as long as names can be.
+std::string temporary_name(const std::string& directory) {
   std::random_device random;
-  char suffix[32];
-  std::snprintf(suffix, sizeof suffix, ".%08x%08x.part", random(), random());
-  return path + suffix;
+  char name[40];
+  std::snprintf(name, sizeof name, "/bitnet-%08x%08x.part", random(), random());
+  return directory + name;
+}
+
+std::string read_link(const std::string& path) {
+  std::string text(PATH_MAX, '\0');
+  const ssize_t length = readlink(path.c_str(), text.data(), text.size());
+  text.resize(static_cast<size_t>(std::max<ssize_t>(length, 0)));
+  return text;
+}
+
+// What a path points to after all symbolic links in its last part; that need not exist.
+std::string resolve(const std::string& path) {
+  constexpr int kMostLinks = 40;  // as Linux
+  std::string target = path;
+  struct stat info;
+  for (int links = 0; lstat(target.c_str(), &info) == 0 && S_ISLNK(info.st_mode); links++) {
+    const std::string link = read_link(target);
+    require(links < kMostLinks && !link.empty(), BITNET_ERROR_IO, "cannot write ", path,
+            ": too many symbolic links, or one that cannot be read");
+    target = link.front() == '/' ? link : directory_of(target) + "/" + link;
+  }
+  return target;
+}
+
+// The bytes of a file that cannot be mapped.
+Buffer read_whole(int fd, size_t size) {
+  const auto need = [&] {
+    return MemoryNeed{size, "a file on a file system that cannot map files", "copy it to a local disk"};
+  };
+  Buffer memory = with_memory(need, [&] {
+    require_memory(need(), 0, memory_limit());
+    return Buffer(size);
+  });
+  for (size_t done = 0; done < size;) {
+    const size_t step = std::min(size - done, size_t{1} << 30);
+    const ssize_t length = pread(fd, memory.data() + done, step, static_cast<off_t>(done));
+    if (length < 0 && errno == EINTR) continue;
+    if (length < 0) fail(BITNET_ERROR_IO, "can neither map nor read the file: ", describe(errno));
+    require(length != 0, BITNET_ERROR_IO, "the file ends after ", done, " of ", size, " bytes; it was changed meanwhile");
+    done += static_cast<size_t>(length);
+  }
+  return memory;
 }
 
 }  // namespace
@@ -58,16 +101,23 @@ MappedFile::MappedFile(const std::string& path) {
   require(static_cast<uint64_t>(info.st_size) <= std::numeric_limits<size_t>::max() / 2, BITNET_ERROR_MEMORY,
           "the file is too large for this address space");
   const auto size = static_cast<size_t>(info.st_size);
-  void* const mapping = mmap(nullptr, size, PROT_READ, MAP_SHARED, file.fd, 0);
-  if (mapping == MAP_FAILED) {
-    fail(errno == ENOMEM ? BITNET_ERROR_MEMORY : BITNET_ERROR_IO, "cannot map the file: ", describe(errno));
-  }
-  data_ = static_cast<const std::byte*>(mapping);
   size_ = size;
+  // Some file systems (FUSE with direct_io) cannot share a mapping, but give one of this process's own.
+  for (const int kind : {MAP_SHARED, MAP_PRIVATE}) {
+    void* const mapping = mmap(nullptr, size, PROT_READ, kind, file.fd, 0);
+    if (mapping != MAP_FAILED) {
+      data_ = static_cast<const std::byte*>(mapping);
+      return;
+    }
+    require(errno != ENOMEM, BITNET_ERROR_MEMORY, "cannot map the file: its ", size_text(size),
+            " do not fit the address space that this process may have; raise the limit (ulimit -v)");
+  }
+  memory_ = read_whole(file.fd, size);
+  data_ = memory_.data();
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+  if (is_mapped()) munmap(const_cast<std::byte*>(data_), size_);
 }
 
 void drop_pages(std::span<const std::byte> range) {
@@ -78,15 +128,32 @@ void drop_pages(std::span<const std::byte> range) {
 }
 
 OutputFile::OutputFile(const std::string& path) : path_(path) {
-  struct stat info;
-  if (stat(path.c_str(), &info) == 0) {
-    require(S_ISREG(info.st_mode), BITNET_ERROR_IO, "cannot write ", path, ": it exists and is not a regular file");
+  require(!path.empty(), BITNET_ERROR_IO, "the name of the file to write is empty");
+  struct stat old;
+  // This also asks the system whether links may be followed here: not those of strangers in a folder like /tmp.
+  const bool exists = stat(path.c_str(), &old) == 0;
+  if (exists) {
+    require(S_ISREG(old.st_mode), BITNET_ERROR_IO, "cannot write ", path,
+            S_ISDIR(old.st_mode) ? ": it is a directory" : ": it exists and is not a regular file");
+  } else if (errno != ENOENT) {
+    fail_errno("write", 0);
   }
+  target_ = resolve(path);
+  const std::string directory = directory_of(target_);
+  require(exists || !target_.ends_with('/'), BITNET_ERROR_IO, "cannot write ", path, ": a file's name does not end in /");
   do {
-    temporary_ = temporary_name(path);
+    temporary_ = temporary_name(directory);
     fd_ = open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   } while (fd_ < 0 && errno == EEXIST);
-  if (fd_ < 0) fail(BITNET_ERROR_IO, "cannot create ", temporary_, ": ", describe(errno));
+  if (fd_ < 0) {
+    fail(BITNET_ERROR_IO, "cannot write ", path, ": cannot create a file in ", directory, ": ", describe(errno));
+  }
+  // A session that only its owner may read stays so when it is saved again. Where the owner cannot be kept, the
+  // permissions still are.
+  if (exists) {
+    if (fchown(fd_, old.st_uid, old.st_gid) != 0) errno = 0;
+    if (fchmod(fd_, old.st_mode & 0777) != 0) errno = 0;
+  }
 }
 
 OutputFile::~OutputFile() {
@@ -133,11 +200,11 @@ void OutputFile::truncate(uint64_t size) {
 
 void OutputFile::commit() {
   if (fsync(fd_) != 0) fail_errno("flush", 0);
-  if (rename(temporary_.c_str(), path_.c_str()) != 0) fail_errno("give its final name to", 0);
+  if (rename(temporary_.c_str(), target_.c_str()) != 0) fail_errno("give its final name to", 0);
   close(fd_);
   fd_ = -1;
   // The new name too should outlast a power cut; a file system that cannot promise it does not make the file wrong.
-  const Descriptor directory{open(directory_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  const Descriptor directory{open(directory_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (directory.fd >= 0) fsync(directory.fd);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Files: read by mapping them, written beside their final name and renamed when whole.
+// Files: read by mapping them, written beside their final place and renamed when whole.
 #pragma once
 
 #include <cstddef>
@@ -8,10 +8,12 @@
 #include <string>
 #include <utility>
 
+#include "base/buffer.h"
+
 namespace bitnet {
 
-// A whole regular file, mapped for reading. Whoever cuts the file short while it is mapped breaks the reader (SIGBUS),
-// as with every mapped file.
+// A whole regular file, mapped for reading; where its file system cannot map files, read into memory. Whoever cuts the
+// file short while it is mapped breaks the reader (SIGBUS), as with every mapped file.
 class MappedFile {
  public:
   MappedFile() = default;
@@ -24,24 +26,30 @@ class MappedFile {
   ~MappedFile();
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
-  bool empty() const { return size_ == 0; }
+  // Whether the bytes are pages of the file, which can be dropped and read again.
+  bool is_mapped() const { return data_ != nullptr && memory_.empty(); }
+  // Memory of this process alone.
+  size_t owned_bytes() const { return memory_.size(); }
 
  private:
   void swap(MappedFile& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
+    std::swap(memory_, other.memory_);
   }
 
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
+  Buffer memory_;  // where the file is not mapped
 };
 
 // Takes the whole pages of a mapped file's range out of this process's memory; touching them reads them again.
-// Only for ranges of a MappedFile.
+// Only for ranges of a MappedFile that is_mapped(): other memory would be zero afterwards.
 void drop_pages(std::span<const std::byte> range);
 
-// A file being written under a temporary name in the directory of `path`. Only commit() gives it its final name;
-// without it the destructor removes it, so that a half-written file is never seen.
+// A file being written under a temporary name in the directory where it will be. Only commit() gives it its final name;
+// without it the destructor removes it, so that a half-written file is never seen. Where `path` is a symbolic link, what
+// it points to is written, and the link stays. A file that is replaced passes its permissions on.
 class OutputFile {
  public:
   explicit OutputFile(const std::string& path);
@@ -59,7 +67,9 @@ class OutputFile {
  private:
   [[noreturn]] void fail_errno(const char* action, uint64_t needed) const;
 
-  std::string path_, temporary_;
+  const std::string path_;  // as asked for
+  std::string target_;      // what it points to
+  std::string temporary_;
   int fd_ = -1;
 };
 

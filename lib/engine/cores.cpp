@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "engine/cores.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <charconv>
 #include <string_view>
 #include <thread>
 #include <vector>
+
+#include "base/control_group.h"
 
 #ifdef __linux__
 #include <sched.h>
@@ -30,40 +28,29 @@ std::vector<uint32_t> allowed_cpus() {
   return cpus;
 }
 
-// The beginning of a small file, "" if there is none. No stream: those depend on the host's locale.
-std::string_view read_file(const std::string& path, char (&buffer)[4096]) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return {};
-  const ssize_t length = read(fd, buffer, sizeof buffer);
-  close(fd);
-  return {buffer, static_cast<size_t>(std::max<ssize_t>(length, 0))};
+// "150000": microseconds, or a word or a negative number where there is no limit.
+uint64_t read_microseconds(std::string_view& text) {
+  uint64_t number = 0;
+  return take_number(text, number) ? number : 0;
 }
 
-// Takes a whole number off the front of the text, and the character after it.
-bool take_number(std::string_view& text, uint64_t& number) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc()) return false;
-  text.remove_prefix(std::min<size_t>(end - text.data() + 1, text.size()));
-  return true;
-}
-
-// The path of this process's control group, "" for the topmost.
-std::string control_group(const std::string& root) {
-  char buffer[4096];
-  std::string_view text = read_file(root + "/proc/self/cgroup", buffer);
-  while (!text.empty() && !text.starts_with("0::/")) {
-    text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
-  }
-  const std::string_view path = text.substr(std::min<size_t>(3, text.size()), text.find('\n') - 3);
-  return path == "/" ? "" : std::string(path);
-}
-
-// cpu.max is "max 100000" or "150000 100000": microseconds of CPU time in a period of so many.
-uint32_t group_quota(const std::string& folder) {
-  char buffer[4096];
-  std::string_view text = read_file(folder + "/cpu.max", buffer);
+// How many CPUs the group allows, rounded up; 0: no limit.
+uint32_t group_quota(const ControlGroup& group) {
   uint64_t quota = 0, period = 0;
-  if (!take_number(text, quota) || !take_number(text, period) || quota == 0 || period == 0) return 0;
+  if (group.version == 2) {
+    // "max 100000" or "150000 100000": of CPU time in a period of so many.
+    const std::string text = read_system_file(group.folder + "/cpu.max");
+    std::string_view rest = text;
+    quota = read_microseconds(rest);
+    period = read_microseconds(rest);
+  } else {
+    const std::string quotas = read_system_file(group.folder + "/cpu.cfs_quota_us");
+    const std::string periods = read_system_file(group.folder + "/cpu.cfs_period_us");
+    std::string_view quota_text = quotas, period_text = periods;
+    quota = read_microseconds(quota_text);
+    period = read_microseconds(period_text);
+  }
+  if (quota == 0 || period == 0) return 0;
   return static_cast<uint32_t>(std::min<uint64_t>((quota - 1) / period + 1, UINT32_MAX));
 }
 
@@ -81,8 +68,8 @@ uint32_t count_cores(std::span<const uint32_t> cpus, const std::string& root) {
     // "0,64" or "0-1": the CPUs of its core, the first of which names it.
     std::string path = root;
     path.append("/sys/devices/system/cpu/cpu").append(std::to_string(cpu)).append("/topology/thread_siblings_list");
-    char buffer[4096];
-    std::string_view siblings = read_file(path, buffer);
+    const std::string text = read_system_file(path);
+    std::string_view siblings = text;
     uint64_t first = cpu;
     take_number(siblings, first);
     cores.push_back(first);
@@ -93,11 +80,11 @@ uint32_t count_cores(std::span<const uint32_t> cpus, const std::string& root) {
 
 uint32_t cpu_quota(const std::string& root) {
   uint32_t least = 0;
-  for (std::string group = control_group(root);; group.erase(group.rfind('/'))) {
-    const uint32_t quota = group_quota(std::string(root).append("/sys/fs/cgroup").append(group));
+  for (const ControlGroup& group : control_groups("cpu", root)) {
+    const uint32_t quota = group_quota(group);
     if (quota != 0) least = least == 0 ? quota : std::min(least, quota);
-    if (group.empty()) return least;
   }
+  return least;
 }
 
 uint32_t usable_cpus() {

@@ -16,7 +16,7 @@ uint32_t usable_cores();
 // The parts of it; `root` stands before /sys and /proc.
 // How many cores the CPUs of these numbers belong to.
 uint32_t count_cores(std::span<const uint32_t> cpus, const std::string& root = {});
-// The number of CPUs whose whole time the control group (version 2) and those above it allow, rounded up; 0: no limit.
+// The number of CPUs whose whole time the control groups of this process allow, rounded up; 0: no limit.
 uint32_t cpu_quota(const std::string& root = {});
 
 }  // namespace bitnet

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "engine/cores.h"
+#include "format/container.h"
 
 namespace bitnet {
 namespace {
@@ -19,7 +21,7 @@ constexpr uint32_t kDefaultBatch = 256;
 constexpr ptrdiff_t kMostScreened = 2;
 
 SessionOptions with_defaults(SessionOptions options, const HyperParameters& hyper) {
-  if (options.context == 0) options.context = hyper.context;
+  if (options.context == 0) options.context = default_context(hyper.context);
   if (options.threads == 0) options.threads = std::min(usable_cores(), ThreadPool::kMostThreads);
   if (options.batch == 0) options.batch = kDefaultBatch;
   require(options.context <= kMaxContext, BITNET_ERROR_ARGUMENT, "context of ", options.context,
@@ -34,6 +36,30 @@ SessionOptions with_defaults(SessionOptions options, const HyperParameters& hype
           " tokens asked for; the most is ", kMaxBatch);
   options.batch = std::min(options.batch, options.context);
   return options;
+}
+
+uint64_t work_bytes(const Model& model, const SessionOptions& options) {
+  return ForwardPass::bytes(model.hyper, options.threads, options.batch, options.context) +
+         uint64_t{options.context} * sizeof(Token) +
+         (uint64_t{model.hyper.vocabulary} + model.hyper.hidden) * sizeof(float);
+}
+
+// Of options with their defaults filled in.
+MemoryNeed need_of(const Model& model, const SessionOptions& options) {
+  const uint64_t cache = KvCache::bytes(model.hyper, options.kv, options.context), work = work_bytes(model, options);
+  const bool halves = options.kv != KvType::int8;
+  return {cache + work,
+          "a session of " + std::to_string(options.context) + " tokens (KV cache " + size_text(cache) +
+              ", work space " + size_text(work) + ")",
+          cache < work ? "fewer threads or a smaller batch take less"
+          : halves     ? "a smaller context or an int8 KV cache takes less"
+                       : "a smaller context takes less"};
+}
+
+MemoryNeed need_of_fork(const Model& model, const SessionOptions& options) {
+  return {KvCache::bytes(model.hyper, options.kv, options.context),
+          "the fork of a session of " + std::to_string(options.context) + " tokens",
+          "sessions with a smaller context take less"};
 }
 
 uint64_t nanoseconds_since(std::chrono::steady_clock::time_point start) {
@@ -98,14 +124,34 @@ Session::Session(const Session& other)
   cache_.copy(other.cache_, tokens_.size());
 }
 
-std::unique_ptr<Session> Session::fork() const { return std::unique_ptr<Session>(new Session(*this)); }
+std::shared_ptr<Session> Session::create(std::shared_ptr<const Runtime> runtime, const SessionOptions& asked) {
+  const Model& model = runtime->model();
+  const SessionOptions options = with_defaults(asked, model.hyper);
+  const auto need = [&] { return need_of(model, options); };
+  return with_memory(need, [&] {
+    require_memory(need(), model.container->owned_bytes(), memory_limit());
+    auto session = std::make_shared<Session>(runtime, options);
+    if (asked.context == 0 && model.hyper.context > options.context) {
+      runtime->log(BITNET_LOG_INFO, "context: " + std::to_string(options.context) + " of the " +
+                                        std::to_string(model.hyper.context) +
+                                        " tokens that the model was trained for; name a context for more");
+    }
+    return session;
+  });
+}
+
+std::shared_ptr<Session> Session::fork() const {
+  const auto need = [&] { return need_of_fork(runtime_->model(), options_); };
+  return with_memory(need, [&] {
+    const Model& model = runtime_->model();
+    require_memory(need(), model.container->owned_bytes() + bytes(model, options_), memory_limit());
+    return std::shared_ptr<Session>(new Session(*this));
+  });
+}
 
 uint64_t Session::bytes(const Model& model, const SessionOptions& asked) {
   const SessionOptions options = with_defaults(asked, model.hyper);
-  return KvCache::bytes(model.hyper, options.kv, options.context) +
-         ForwardPass::bytes(model.hyper, options.threads, options.batch, options.context) +
-         uint64_t{options.context} * sizeof(Token) +
-         (uint64_t{model.hyper.vocabulary} + model.hyper.hidden) * sizeof(float);
+  return KvCache::bytes(model.hyper, options.kv, options.context) + work_bytes(model, options);
 }
 
 void Session::rewind(uint32_t position) {
@@ -154,7 +200,7 @@ Token Session::sample(Sampler& sampler) {
       "there are no logits to draw a token from: evaluate tokens with BITNET_LOGITS_LAST or BITNET_LOGITS_ALL first");
   const auto start = std::chrono::steady_clock::now();
   Token token;
-  if (!sample_largest(sampler, token)) token = sampler.sample(logits(logits_rows_ - 1), tokens_);
+  if (!sample_largest(sampler, token)) token = sampler.sample(logits(logits_rows_ - 1), tokens_, runtime_->kernels());
   perf.sampled_tokens++;
   perf.sample_ns += nanoseconds_since(start);
   return token;
@@ -170,7 +216,7 @@ bool Session::sample_largest(Sampler& sampler, Token& token) {
     const std::lock_guard lock(compute_->mutex);
     if (!compute_->forward.head().largest(hidden_.data(), count, sampler.adjusted(), found)) return false;
   }
-  token = sampler.sample(found, vocabulary(), tokens_);
+  token = sampler.sample(found, vocabulary(), tokens_, runtime_->kernels());
   return true;
 }
 
@@ -251,7 +297,11 @@ void Session::eval_batch(std::span<const Item> items, const std::atomic<bool>* c
 void Session::prepare_logits(const Item& item, bool later) {
   const size_t rows = item.which == BITNET_LOGITS_ALL ? item.tokens.size() : item.which == BITNET_LOGITS_LAST;
   logits_rows_ = 0;
-  logits_.resize(rows * vocabulary());
+  const auto need = [&] {
+    return MemoryNeed{rows * vocabulary() * sizeof(float), "the logits of " + std::to_string(rows) + " tokens",
+                      "ask for those of fewer tokens at a time"};
+  };
+  with_memory(need, [&] { logits_.resize(rows * vocabulary()); });
   logits_later_ = later;
 }
 

@@ -42,10 +42,20 @@ struct Perf {
   uint64_t sampled_tokens = 0, sample_ns = 0;
 };
 
+// Of a session for which nobody names a context: what the model was trained for, but no more than most programs want
+// and most machines can hold. Never a function of the memory that is free: the same program must end its texts at the
+// same place everywhere.
+constexpr uint32_t kMostDefaultContext = 8192;
+constexpr uint32_t default_context(uint32_t trained) {
+  return trained < kMostDefaultContext ? trained : kMostDefaultContext;
+}
+
 class Session {
  public:
   Session(std::shared_ptr<const Runtime> runtime, const SessionOptions& options);
-  std::unique_ptr<Session> fork() const;
+  // The same, but where there is not enough memory, the error says how much was needed and what takes less.
+  static std::shared_ptr<Session> create(std::shared_ptr<const Runtime> runtime, const SessionOptions& options);
+  std::shared_ptr<Session> fork() const;
 
   // What a session takes besides the model.
   static uint64_t bytes(const Model& model, const SessionOptions& options);
@@ -98,6 +108,8 @@ class Session {
   class Rows;
 
   Session(const Session& other);
+
+  std::vector<std::byte> pack_state() const;
 
   size_t vocabulary() const { return runtime_->model().hyper.vocabulary; }
   void check(const Item& item) const;

@@ -12,6 +12,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/memory.h"
 #include "engine/session.h"
 
 namespace bitnet {
@@ -71,6 +72,15 @@ class Compressor {
 }  // namespace
 
 std::vector<std::byte> Session::save() const {
+  const auto need = [&] {
+    return MemoryNeed{tokens_.size() * (sizeof(Token) + 2 * cache_.heads() * cache_.row_bytes()),
+                      "saving a session of " + std::to_string(tokens_.size()) + " tokens",
+                      "fewer tokens or an int8 KV cache take less"};
+  };
+  return with_memory(need, [&] { return pack_state(); });
+}
+
+std::vector<std::byte> Session::pack_state() const {
   StateHeader header = {{}, kVersion, static_cast<uint16_t>(cache_.type()), position(), runtime_->model().fingerprint,
                         0};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
@@ -114,7 +124,12 @@ void Session::load(std::span<const std::byte> state) {
 
   const size_t row_bytes = cache_.row_bytes();
   const size_t tokens_bytes = header.tokens * sizeof(Token);
-  Buffer raw(tokens_bytes + 2 * cache_.heads() * header.tokens * row_bytes);
+  const size_t raw_bytes = tokens_bytes + 2 * cache_.heads() * header.tokens * row_bytes;
+  const auto need = [&] {
+    return MemoryNeed{raw_bytes, "a saved session of " + std::to_string(header.tokens) + " tokens while it is loaded",
+                      "one of fewer tokens takes less"};
+  };
+  Buffer raw = with_memory(need, [&] { return Buffer(raw_bytes); });
   const size_t size = ZSTD_decompress(raw.data(), raw.size(), payload.data(), payload.size());
   require(!ZSTD_isError(size) && size == raw.size(), BITNET_ERROR_FORMAT,
           "the saved session is damaged: its contents are not as long as its header says");

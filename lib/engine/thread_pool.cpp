@@ -61,8 +61,10 @@ ThreadPool::ThreadPool(uint32_t threads, bitnet_parallel_fn parallel, void* para
     workers_.reserve(threads - 1);
     for (uint32_t i = 1; i < threads; i++) workers_.emplace_back([this, i] { work(i); });
   } catch (const std::system_error&) {
+    const size_t started = workers_.size();
     stop();
-    fail(BITNET_ERROR_MEMORY, "cannot start ", threads - 1, " threads: the system allows no more; ask for fewer");
+    fail(BITNET_ERROR_MEMORY, "cannot start ", threads - 1, " threads, but only ", started,
+         ": the system allows no more threads, or no more memory for their stacks (ulimit -s each); ask for fewer");
   } catch (...) {
     stop();
     throw;

@@ -10,9 +10,11 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/memory.h"
 #include "base/parallel.h"
 #include "format/converter.h"
 #include "format/header.h"
+#include "format/open_questions.h"
 #include "format/source.h"
 #include "format/zstd.h"
 
@@ -163,23 +165,34 @@ void check_checksum(const Tensor& tensor) {
 void place_tensors(std::span<const std::byte> file, const fb::Model& model, const OpenOptions& options,
                    Container::Parts& parts) {
   std::vector<std::span<const std::byte>> stored;
-  std::vector<size_t> work;
-  uint64_t total = 0;
+  std::vector<size_t> moving, work;
+  uint64_t total = 0, moving_bytes = 0;
   for (const fb::Tensor* entry : *model.tensors()) {
     Tensor tensor = read_tensor(*entry);
     stored.push_back(stored_range(file, *entry));
     tensor.data = stored.back();
     const bool moves = entry->codec() != fb::Codec::none || !is_aligned(tensor.data.data());
     if (moves) {
-      parts.owned.emplace_back(entry->raw_size());
-      tensor.data = parts.owned.back().bytes();
+      moving.push_back(parts.tensors.size());
+      moving_bytes += entry->raw_size();
+    }
+    if (moves || options.verify_checksums) {
+      work.push_back(parts.tensors.size());
+      total += entry->raw_size();
     }
     parts.tensors.push_back(tensor);
-    if (moves || options.verify_checksums) {
-      work.push_back(parts.tensors.size() - 1);
-      total += tensor.data.size();
-    }
   }
+  const auto need = [&] {
+    return MemoryNeed{moving_bytes, "the weights of a compressed file",
+                      "convert it to a .bitnet file that is not compressed, which is mapped instead"};
+  };
+  with_memory(need, [&] {
+    if (moving_bytes != 0) require_memory(need(), parts.file.owned_bytes(), memory_limit());
+    for (const size_t i : moving) {
+      parts.owned.emplace_back(model.tensors()->Get(static_cast<uint32_t>(i))->raw_size());
+      parts.tensors[i].data = parts.owned.back().bytes();
+    }
+  });
   ProgressMeter meter(options.progress, total);
   parallel_for(work.size(), [&](size_t i) {
     const Tensor& tensor = parts.tensors[work[i]];
@@ -194,7 +207,7 @@ void place_tensors(std::span<const std::byte> file, const fb::Model& model, cons
     }
     if (options.verify_checksums) check_checksum(tensor);
     // Opening is no reason for a whole file to be in memory at once.
-    if (!parts.file.empty()) drop_pages(source);
+    if (parts.file.is_mapped()) drop_pages(source);
     meter.advance(tensor.data.size());
   });
   meter.advance(0);
@@ -204,6 +217,9 @@ void read_bitnet(std::span<const std::byte> file, const OpenOptions& options, Co
   const FileHeader header = read_header(file);
   parts.metadata = read_metadata(file, header);
   verify_metadata(parts.metadata);
+  if (fb::ModelT settled; settle(*fb::GetModel(parts.metadata.data()), options.activation, options.log, settled)) {
+    parts.metadata = pack_metadata(settled);
+  }
   const fb::Model& model = *fb::GetModel(parts.metadata.data());
   place_tensors(file, model, options, parts);
   check_overlap(header, model);
@@ -221,7 +237,17 @@ class MemorySink final : public Sink {
 
  private:
   void begin_tensor(fb::TensorT& tensor) override {
-    owned_.emplace_back(tensor.raw_size);
+    const auto need = [&] {
+      return MemoryNeed{tensor.raw_size,
+                        "tensor " + tensor.name + ", after " + size_text(taken_) +
+                            " for the weights before it, which opening this file repacks in memory",
+                        "convert it to a .bitnet file once, which is mapped instead"};
+    };
+    with_memory(need, [&] {
+      require_memory(need(), taken_, limit_);
+      owned_.emplace_back(tensor.raw_size);
+    });
+    taken_ += tensor.raw_size;
     data_.emplace_back(owned_.back().bytes());
     position_ = owned_.back().data();
   }
@@ -240,10 +266,12 @@ class MemorySink final : public Sink {
   std::vector<Buffer> owned_;
   std::vector<std::span<const std::byte>> data_;  // of each tensor in turn
   std::byte* position_ = nullptr;
+  uint64_t taken_ = 0;
+  const uint64_t limit_ = memory_limit();
 };
 
 void read_gguf(std::span<const std::byte> file, const OpenOptions& options, Container::Parts& parts) {
-  const bool mapped = !parts.file.empty();
+  const bool mapped = parts.file.is_mapped();
   const auto source = open_gguf_source(file, {options.layout, options.quantize, mapped, options.activation, options.log});
   MemorySink sink;
   parts.metadata = pack_metadata(convert_model(*source, {options.packing, options.head}, sink, options.progress));
@@ -287,7 +315,7 @@ const Tensor* Container::find(std::string_view name) const {
 
 bool Container::is_mapped(std::span<const std::byte> range) const {
   const auto file = parts_.file.bytes();
-  return std::less_equal<>()(file.data(), range.data()) &&
+  return parts_.file.is_mapped() && std::less_equal<>()(file.data(), range.data()) &&
          std::less_equal<>()(range.data() + range.size(), file.data() + file.size());
 }
 
@@ -298,7 +326,7 @@ uint64_t Container::tensor_bytes() const {
 }
 
 uint64_t Container::owned_bytes() const {
-  uint64_t bytes = parts_.metadata.size();
+  uint64_t bytes = parts_.metadata.size() + parts_.file.owned_bytes();
   for (const Buffer& buffer : parts_.owned) bytes += buffer.size();
   return bytes;
 }
@@ -348,11 +376,18 @@ void check_tensors(const Container& container, const std::vector<TensorSpec>& sp
           "the file holds tensors that its architecture does not have; a newer libbitnet may know them");
 }
 
+void log_unmapped(const std::string& path, uint64_t bytes, const Log& log) {
+  if (!log) return;
+  log(BITNET_LOG_WARNING, path + ": its file system cannot map files; all " + size_text(bytes) +
+                              " were read into memory, which takes longer and is not shared with other processes");
+}
+
 std::shared_ptr<const Container> open_container(const std::string& path, const OpenOptions& options) {
   return with_path(path, [&] {
     Container::Parts parts;
     parts.file = MappedFile(path);
     const auto file = parts.file.bytes();
+    if (!parts.file.is_mapped()) log_unmapped(path, file.size(), options.log);
     return open_parts(file, options, std::move(parts));
   });
 }

@@ -101,6 +101,9 @@ class Container {
   uint64_t fingerprint_;
 };
 
+// Says that a file had to be read because its file system cannot map it.
+void log_unmapped(const std::string& path, uint64_t bytes, const Log& log);
+
 // Throws unless the container consists of just these tensors, each in its shape and in a type that its role allows.
 void check_tensors(const Container& container, const std::vector<TensorSpec>& specs);
 

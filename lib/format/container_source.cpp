@@ -18,6 +18,7 @@ class ContainerSource final : public Source {
     fb::ModelT model;
     container_->metadata().UnPackTo(&model);
     model.tensors.clear();
+    model.settled = true;  // opening the container has settled it
     return model;
   }
 

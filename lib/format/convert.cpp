@@ -19,7 +19,7 @@ uint64_t write(const Source& source, const ConverterOptions& form, const std::st
 }
 
 uint64_t convert_gguf(const MappedFile& file, const std::string& out, const ConvertOptions& options) {
-  const auto source = open_gguf_source(file.bytes(), {options.layout, options.quantize, true, options.activation, options.log});
+  const auto source = open_gguf_source(file.bytes(), {options.layout, options.quantize, file.is_mapped(), options.activation, options.log});
   const ConverterOptions form{options.packing.value_or(Packing::i2),
                               options.head ? *options.head : default_head(source->describe().hyper->vocabulary)};
   return write(*source, form, out, options);
@@ -41,6 +41,8 @@ ConverterOptions form_of(const Container& container) {
 uint64_t convert_bitnet(const std::string& in, const std::string& out, const ConvertOptions& options) {
   OpenOptions open;
   open.verify_checksums = true;
+  open.activation = options.activation;
+  open.log = options.log;
   const auto container = open_container(in, open);
   ConverterOptions form = form_of(*container);
   form.packing = options.packing.value_or(form.packing);
@@ -56,6 +58,7 @@ uint64_t convert(const std::string& in, const std::string& out, const ConvertOpt
   try {
     file = MappedFile(in);
     gguf = Gguf::is_gguf(file.bytes());
+    if (gguf && !file.is_mapped()) log_unmapped(in, file.bytes().size(), options.log);
     if (gguf) return convert_gguf(file, out, options);
   } catch (const Error& error) {
     // The writer's errors name the file that it writes.

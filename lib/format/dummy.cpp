@@ -137,6 +137,7 @@ class DummyWriter {
     model.name = "dummy-" + std::string(shape_.name);
     model.license = "MIT";
     model.tied = true;
+    model.settled = true;
     model.hyper = std::make_unique<fb::HyperParametersT>();
     fb::HyperParametersT& hyper = *model.hyper;
     hyper.layers = shape_.layers;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "format/gguf_values.h"
 
 namespace bitnet {
 namespace {
@@ -49,10 +50,6 @@ class Cursor {
   uint64_t position_ = 0;
 };
 
-std::string_view text(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 GgufKind read_kind(Cursor& in, std::string_view key) {
   const auto kind = in.number<uint32_t>("a metadata type");
   require(kind <= static_cast<uint32_t>(GgufKind::f64), BITNET_ERROR_FORMAT, "metadata key ", key, " has unknown type ",
@@ -60,28 +57,69 @@ GgufKind read_kind(Cursor& in, std::string_view key) {
   return static_cast<GgufKind>(kind);
 }
 
-void read_array(Cursor& in, GgufValue& value) {
-  value.element = read_kind(in, value.key);
-  value.count = in.number<uint64_t>("an array's length");
-  require(value.element != GgufKind::array, BITNET_ERROR_UNSUPPORTED, "metadata key ", value.key,
-          " is an array of arrays; no known model has one");
-  const uint64_t begin = in.position();
-  const bool strings = value.element == GgufKind::string;
-  const uint64_t smallest = strings ? sizeof(uint64_t) : width_of(value.element);
-  require(value.count <= in.left() / smallest, BITNET_ERROR_FORMAT, "metadata key ", value.key, " is an array of ",
-          value.count, " elements, more than the rest of the file can hold; the file is truncated or damaged");
-  if (!strings) {
-    value.payload = in.take(value.count * smallest, "an array");
-    return;
+struct ArrayHead {
+  GgufKind element;
+  uint64_t count;
+};
+
+// The type and the number of an array's elements; no more of them than the rest of the file can hold.
+ArrayHead read_array_head(Cursor& in, std::string_view key) {
+  const GgufKind element = read_kind(in, key);
+  const auto count = in.number<uint64_t>("an array's length");
+  constexpr uint64_t kArrayHead = sizeof(uint32_t) + sizeof(uint64_t);
+  const uint64_t smallest = element == GgufKind::string  ? sizeof(uint64_t)
+                            : element == GgufKind::array ? kArrayHead
+                                                         : width_of(element);
+  require(count <= in.left() / smallest, BITNET_ERROR_FORMAT, "metadata key ", key, " is an array of ", count,
+          " elements, more than the rest of the file can hold; the file is truncated or damaged");
+  return {element, count};
+}
+
+// Passes over the elements of an array that holds no arrays.
+void skip_elements(Cursor& in, const ArrayHead& head) {
+  if (head.element == GgufKind::string) {
+    for (uint64_t i = 0; i < head.count; ++i) in.string("a string of an array");
+  } else {
+    in.take(head.count * width_of(head.element), "an array");
   }
-  Cursor strings_begin = in;
-  for (uint64_t i = 0; i < value.count; ++i) in.string("a string of an array");
-  value.payload = strings_begin.take(in.position() - begin, "an array");
+}
+
+// Passes over the elements of an array of arrays, however deep they nest. Arrays that are still to come are counted
+// level by level; a level is forgotten with its last array, so that the list takes less memory than the file.
+void skip_arrays(Cursor& in, std::string_view key, uint64_t count) {
+  std::vector<uint64_t> to_come = {count};
+  while (!to_come.empty()) {
+    if (to_come.back() == 0) {
+      to_come.pop_back();
+      continue;
+    }
+    if (--to_come.back() == 0) to_come.pop_back();
+    const ArrayHead head = read_array_head(in, key);
+    if (head.element == GgufKind::array) {
+      to_come.push_back(head.count);
+    } else {
+      skip_elements(in, head);
+    }
+  }
+}
+
+void read_array(Cursor& in, GgufValue& value) {
+  const ArrayHead head = read_array_head(in, value.key);
+  value.element = head.element;
+  value.count = head.count;
+  const uint64_t begin = in.position();
+  Cursor elements = in;
+  if (head.element == GgufKind::array) {
+    skip_arrays(in, value.key, head.count);
+  } else {
+    skip_elements(in, head);
+  }
+  value.payload = elements.take(in.position() - begin, "an array");
 }
 
 GgufValue read_value(Cursor& in) {
   GgufValue value;
-  value.key = text(in.string("a metadata key"));
+  value.key = gguf_text(in.string("a metadata key"));
   value.kind = read_kind(in, value.key);
   if (value.kind == GgufKind::array) {
     read_array(in, value);
@@ -125,11 +163,11 @@ void check_shape(const TensorInfo& info) {
 
 TensorInfo read_tensor_info(Cursor& in) {
   TensorInfo info;
-  info.name = text(in.string("a tensor's name"));
+  info.name = gguf_text(in.string("a tensor's name"));
   const auto dimensions = in.number<uint32_t>("a tensor's dimensions");
-  require(dimensions >= 1 && dimensions <= 4, BITNET_ERROR_FORMAT, "tensor ", info.name, " has ", dimensions,
-          " dimensions; GGUF allows 1 to 4");
-  std::array<uint64_t, 4> shape = {1, 1, 1, 1};
+  require(dimensions <= 4, BITNET_ERROR_FORMAT, "tensor ", info.name, " has ", dimensions,
+          " dimensions; GGUF allows up to 4");
+  std::array<uint64_t, 4> shape = {1, 1, 1, 1};  // a tensor without dimensions is one number
   for (uint32_t i = 0; i < dimensions; ++i) shape[i] = in.number<uint64_t>("a tensor's shape");
   require(shape[2] == 1 && shape[3] == 1, BITNET_ERROR_UNSUPPORTED, "tensor ", info.name,
           " has more than two dimensions; no tensor of a BitNet model has");
@@ -157,12 +195,10 @@ void check_overlap(const std::vector<TensorInfo>& infos) {
 
 uint64_t read_alignment(const GgufValue* value) {
   if (value == nullptr) return 32;
-  require(value->kind == GgufKind::u32, BITNET_ERROR_FORMAT, "metadata key general.alignment is not of type u32");
-  uint32_t alignment;
-  std::memcpy(&alignment, value->payload.data(), sizeof alignment);
-  require(std::has_single_bit(alignment) && alignment <= kMaxAlignment, BITNET_ERROR_FORMAT,
-          "metadata key general.alignment is ", alignment, ", not a power of two up to ", kMaxAlignment);
-  return alignment;
+  const auto alignment = whole_number(*value);
+  require(alignment && std::has_single_bit(*alignment) && *alignment <= kMaxAlignment, BITNET_ERROR_FORMAT,
+          "metadata key general.alignment is ", describe(*value), "; expected is a power of two up to ", kMaxAlignment);
+  return *alignment;
 }
 
 }  // namespace
@@ -182,14 +218,14 @@ const GgufType* gguf_type(uint32_t number) {
   return type == kTypes.end() ? nullptr : type;
 }
 
-bool Gguf::is_gguf(std::span<const std::byte> file) { return text(file).starts_with(kMagic); }
+bool Gguf::is_gguf(std::span<const std::byte> file) { return gguf_text(file).starts_with(kMagic); }
 
 Gguf::Gguf(std::span<const std::byte> file) {
   Cursor in(file);
   check_version(in);
   const auto tensor_count = in.number<uint64_t>("the number of tensors");
   const auto value_count = in.number<uint64_t>("the number of metadata values");
-  // The smallest value takes 13 bytes, the smallest tensor description 32.
+  // The smallest value takes 13 bytes, the smallest tensor description 24.
   require(value_count <= in.left() / 13, BITNET_ERROR_FORMAT, "the file claims ", value_count,
           " metadata values, more than it can hold; it is truncated or damaged");
   for (uint64_t i = 0; i < value_count; ++i) {
@@ -197,7 +233,7 @@ Gguf::Gguf(std::span<const std::byte> file) {
     require(value_index_.emplace(values_.back().key, i).second, BITNET_ERROR_FORMAT, "metadata key ",
             values_.back().key, " appears twice");
   }
-  require(tensor_count <= in.left() / 32, BITNET_ERROR_FORMAT, "the file claims ", tensor_count,
+  require(tensor_count <= in.left() / 24, BITNET_ERROR_FORMAT, "the file claims ", tensor_count,
           " tensors, more than it can hold; it is truncated or damaged");
   std::vector<TensorInfo> infos;
   for (uint64_t i = 0; i < tensor_count; ++i) {
@@ -233,7 +269,7 @@ std::string_view GgufStrings::next() {
   // Gguf's constructor has walked over the array before and checked every length.
   uint64_t size;
   std::memcpy(&size, rest_.data(), sizeof size);
-  const std::string_view string = text(rest_.subspan(sizeof size, size));
+  const std::string_view string = gguf_text(rest_.subspan(sizeof size, size));
   rest_ = rest_.subspan(sizeof size + size);
   --left_;
   return string;

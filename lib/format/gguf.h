@@ -21,7 +21,7 @@ struct GgufValue {
   GgufKind kind;
   GgufKind element = GgufKind::u8;     // of an array
   uint64_t count = 1;                  // of an array
-  std::span<const std::byte> payload;  // the value, or the elements of an array; a string without its length
+  std::span<const std::byte> payload;  // the value, or the elements of an array as they lie; a string without its length
 };
 
 // A tensor type that this library reads: `block` values lie in `block_bytes` bytes.
@@ -45,7 +45,7 @@ enum : uint32_t {
 struct GgufTensor {
   std::string_view name;
   const GgufType* type;
-  uint64_t rows, cols;  // GGUF's dimensions 1 and 0; dimensions 2 and 3 are 1
+  uint64_t rows, cols;  // GGUF's dimensions 1 and 0; dimensions 2 and 3 are 1, and so are those that it does not have
   std::span<const std::byte> data;
 };
 

@@ -2,10 +2,17 @@
 #include "format/gguf_metadata.h"
 
 #include <algorithm>
-#include <cstring>
+#include <cmath>
+#include <locale>
+#include <sstream>
 #include <string>
+#include <unordered_map>
+#include <utility>
 
 #include "base/error.h"
+#include "format/gguf_values.h"
+#include "format/open_questions.h"
+#include "kernels.h"
 
 namespace bitnet {
 namespace {
@@ -15,174 +22,188 @@ constexpr size_t kMaxMerges = size_t{1} << 23;
 constexpr size_t kMaxTextBytes = size_t{64} << 20;  // of all pieces, or of all notes
 constexpr size_t kMaxNoteBytes = size_t{64} << 10;  // longer texts are not for people
 
-std::string_view text(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+constexpr uint8_t kNormal = 1, kUnknown = 2, kControl = 3, kByte = 6;  // tokenizer.ggml.token_type
 
-template <typename Number>
-Number load(std::span<const std::byte> bytes, size_t index = 0) {
-  Number value;
-  std::memcpy(&value, bytes.data() + index * sizeof value, sizeof value);
-  return value;
-}
-
-// Calls use(value) with the number's own type; false for what is no number.
-template <typename Use>
-bool with_number(const GgufValue& value, const Use& use) {
-  const auto bytes = value.payload;
-  switch (value.kind) {
-    case GgufKind::u8:
-      use(load<uint8_t>(bytes));
-      return true;
-    case GgufKind::i8:
-      use(load<int8_t>(bytes));
-      return true;
-    case GgufKind::u16:
-      use(load<uint16_t>(bytes));
-      return true;
-    case GgufKind::i16:
-      use(load<int16_t>(bytes));
-      return true;
-    case GgufKind::u32:
-      use(load<uint32_t>(bytes));
-      return true;
-    case GgufKind::i32:
-      use(load<int32_t>(bytes));
-      return true;
-    case GgufKind::u64:
-      use(load<uint64_t>(bytes));
-      return true;
-    case GgufKind::i64:
-      use(load<int64_t>(bytes));
-      return true;
-    case GgufKind::f32:
-      use(load<float>(bytes));
-      return true;
-    case GgufKind::f64:
-      use(load<double>(bytes));
-      return true;
-    default:
-      return false;
-  }
-}
-
+// The values by key, in the types that we compute with. A value of another type is taken where it can mean only one
+// thing; otherwise it is refused, saying what it is and what it should be.
 class Metadata {
  public:
-  explicit Metadata(const Gguf& gguf) : gguf_(gguf) {}
+  Metadata(const Gguf& gguf, const Log& log) : gguf_(gguf), log_(log) {}
 
+  const GgufValue* find(std::string_view key) const { return gguf_.find(key); }
+
+  [[noreturn]] static void refuse(const GgufValue& value, std::string_view expected) {
+    fail(BITNET_ERROR_FORMAT, "metadata key ", value.key, " is ", describe(value), "; expected is ", expected);
+  }
+
+  // "" counts as missing.
   std::optional<std::string_view> string(std::string_view key) const {
-    const GgufValue* const value = gguf_.find(key);
+    const GgufValue* const value = find(key);
     if (value == nullptr) return std::nullopt;
-    require(value->kind == GgufKind::string, BITNET_ERROR_FORMAT, "metadata key ", key, " is not a string");
-    return text(value->payload);
+    if (value->kind != GgufKind::string) refuse(*value, "a string");
+    if (value->payload.empty()) return std::nullopt;
+    return gguf_text(value->payload);
   }
 
-  std::optional<uint32_t> count(const std::string& key) const {
-    const GgufValue* const value = gguf_.find(key);
+  std::optional<uint32_t> count(const std::string& key, Bounds bounds = {0, UINT32_MAX}) const {
+    const GgufValue* const value = find(key);
     if (value == nullptr) return std::nullopt;
-    std::optional<uint32_t> result;
-    with_number(*value, [&](auto number) {
-      if constexpr (std::is_integral_v<decltype(number)>) {
-        if (std::in_range<uint32_t>(number)) result = static_cast<uint32_t>(number);
-      }
-    });
-    require(result.has_value(), BITNET_ERROR_FORMAT, "metadata key ", key, " is not a whole number of 32 bits");
-    return result;
+    const auto number = whole_number(*value);
+    if (!number || *number < bounds.low || *number > bounds.high) {
+      refuse(*value, "a whole number from " + std::to_string(bounds.low) + " to " + std::to_string(bounds.high) +
+                         (value->kind == GgufKind::array ? ", the same for all layers" : ""));
+    }
+    return static_cast<uint32_t>(*number);
   }
 
-  uint32_t needed_count(const std::string& key) const {
-    const auto value = count(key);
+  uint32_t needed_count(const std::string& key, Bounds bounds) const {
+    const auto value = count(key, bounds);
     require(value.has_value(), BITNET_ERROR_FORMAT, "metadata key ", key, " is missing");
     return *value;
   }
 
   std::optional<float> real(const std::string& key) const {
-    const GgufValue* const value = gguf_.find(key);
+    const GgufValue* const value = find(key);
     if (value == nullptr) return std::nullopt;
-    float result = 0;
-    require(with_number(*value, [&](auto number) { result = static_cast<float>(number); }), BITNET_ERROR_FORMAT,
-            "metadata key ", key, " is not a number");
-    return result;
+    const auto number = real_number(*value);
+    if (!number || !std::isfinite(static_cast<float>(*number))) refuse(*value, "a finite number");
+    return static_cast<float>(*number);
   }
 
   std::optional<bool> boolean(std::string_view key) const {
-    const GgufValue* const value = gguf_.find(key);
+    const GgufValue* const value = find(key);
     if (value == nullptr) return std::nullopt;
-    require(value->kind == GgufKind::boolean, BITNET_ERROR_FORMAT, "metadata key ", key, " is not a boolean");
-    return load<uint8_t>(value->payload) != 0;
+    const auto result = truth(*value);
+    if (!result) refuse(*value, "a boolean, or 0 or 1");
+    return result;
   }
 
-  // An array of that kind; null if there is none.
-  const GgufValue* array(std::string_view key, GgufKind element) const {
-    const GgufValue* const value = gguf_.find(key);
+  const GgufValue* strings(std::string_view key) const {
+    const GgufValue* const value = find(key);
     if (value == nullptr) return nullptr;
-    require(value->kind == GgufKind::array && value->element == element, BITNET_ERROR_FORMAT, "metadata key ", key,
-            " is not an array of the kind it should be");
+    if (value->kind != GgufKind::array || value->element != GgufKind::string) refuse(*value, "an array of strings");
     return value;
   }
 
-  // An array of one element for each token, if it is there.
-  const GgufValue* token_array(std::string_view key, GgufKind element, size_t tokens) const {
-    const GgufValue* const value = array(key, element);
-    require(value == nullptr || value->count == tokens, BITNET_ERROR_FORMAT, "metadata key ", key, " has ",
-            value == nullptr ? 0 : value->count, " elements for ", tokens, " tokens");
+  // An array of one number, or more, for each token, if it is there.
+  const GgufValue* token_numbers(std::string_view key, size_t tokens) const {
+    const GgufValue* const value = find(key);
+    if (value == nullptr) return nullptr;
+    const bool numbers = value->kind == GgufKind::array && value->element != GgufKind::string &&
+                         value->element != GgufKind::array && value->element != GgufKind::boolean;
+    if (!numbers) refuse(*value, "an array of numbers");
+    require(value->count >= tokens, BITNET_ERROR_FORMAT, "metadata key ", key, " has ", value->count, " elements for ",
+            tokens, " tokens");
     return value;
+  }
+
+  template <typename... Parts>
+  void say(bitnet_log_level level, const Parts&... parts) const {
+    if (!log_) return;
+    std::ostringstream line;
+    line.imbue(std::locale::classic());
+    (line << ... << parts);
+    log_(level, std::move(line).str());
   }
 
  private:
   const Gguf& gguf_;
+  const Log& log_;
 };
 
+// --- hyperparameters -----------------------------------------------------------------------------------------------
+
+// The rotary embedding is scaled by a factor; 0 and 1 mean that it is not. "none" switches the factor off; a missing
+// type means linear scaling.
 void refuse_rope_scaling(const Metadata& in, const std::string& architecture) {
-  const auto type = in.string(architecture + ".rope.scaling.type");
-  const float factor = in.real(architecture + ".rope.scaling.factor").value_or(1);
-  const float linear = in.real(architecture + ".rope.scale_linear").value_or(1);
-  require((!type || *type == "none" || factor == 1) && linear == 1, BITNET_ERROR_UNSUPPORTED,
-          "the model scales its rotary embedding, which no supported architecture does");
+  const std::string prefix = architecture + ".rope.";
+  const auto type = in.string(prefix + "scaling.type");
+  if (type == "none") return;
+  for (const char* const key : {"scaling.factor", "scale_linear", "scaling.attn_factor"}) {
+    const float factor = in.real(prefix + key).value_or(1);
+    require(factor == 0 || factor == 1, BITNET_ERROR_UNSUPPORTED, "metadata key ", prefix, key, " is ", factor,
+            ": the model scales its rotary embedding, which no supported architecture does");
+  }
 }
 
-// Newer writers name the activation, in a key of either name; otherwise the architecture says which it is.
-fb::Activation read_activation(const Metadata& in, const std::string& architecture) {
+// Newer writers name the activation, in a key of either name.
+std::optional<fb::Activation> named_activation(const Metadata& in, const std::string& architecture) {
   for (const char* const name : {".hidden_activation", ".hidden_act"}) {
     const std::string key = architecture + name;
     const std::optional<std::string_view> value = in.string(key);
     if (!value) continue;
-    if (*value == "silu") return fb::Activation::silu;
-    if (*value == "relu2") return fb::Activation::relu2;
+    if (*value == "silu" || *value == "swish") return fb::Activation::silu;
+    if (*value == "relu2" || *value == "relu_squared") return fb::Activation::relu2;
     fail(BITNET_ERROR_UNSUPPORTED, "metadata key ", key, " is ", value->substr(0, 100),
          "; supported are silu and relu2");
   }
-  return *activation_of(architecture);
+  return std::nullopt;
+}
+
+// A head is as long as the share of the embedding that falls to it, if the file does not say otherwise.
+uint32_t read_head_dim(const Metadata& in, const std::string& prefix, const fb::HyperParametersT& hyper) {
+  const uint32_t length =
+      in.count(prefix + "attention.key_length", {2, kMostHeadDim}).value_or(hyper.hidden / hyper.heads);
+  for (const char* const key : {"attention.value_length", "rope.dimension_count"}) {
+    const uint32_t other = in.count(prefix + key).value_or(length);
+    require(other == length, BITNET_ERROR_UNSUPPORTED, "metadata key ", prefix, key, " is ", other,
+            ", not the length of a head, ", length);
+  }
+  return length;
+}
+
+float read_bounded(const Metadata& in, const std::string& key, float otherwise, double low, double high) {
+  const float value = in.real(key).value_or(otherwise);
+  require(value >= low && value <= high, BITNET_ERROR_FORMAT, "metadata key ", key, " is ", value,
+          "; it must be between ", low, " and ", high);
+  return value;
 }
 
 std::unique_ptr<fb::HyperParametersT> read_hyperparameters(const Metadata& in, const std::string& architecture) {
-  const std::string prefix = architecture + ".";
+  const std::string prefix = architecture + ".", epsilon = prefix + "attention.layer_norm_rms_epsilon";
   auto hyper = std::make_unique<fb::HyperParametersT>();
-  hyper->layers = in.needed_count(prefix + "block_count");
-  hyper->hidden = in.needed_count(prefix + "embedding_length");
-  hyper->ffn = in.needed_count(prefix + "feed_forward_length");
-  hyper->heads = in.needed_count(prefix + "attention.head_count");
-  require(hyper->heads != 0, BITNET_ERROR_FORMAT, "metadata key ", prefix, "attention.head_count is 0");
-  hyper->kv_heads = in.count(prefix + "attention.head_count_kv").value_or(hyper->heads);
-  hyper->head_dim = in.count(prefix + "attention.key_length").value_or(hyper->hidden / hyper->heads);
-  for (const char* const key : {"attention.value_length", "rope.dimension_count"}) {
-    const uint32_t other = in.count(prefix + key).value_or(hyper->head_dim);
-    require(other == hyper->head_dim, BITNET_ERROR_UNSUPPORTED, "metadata key ", prefix, key, " is ", other,
-            ", not the length of a head, ", hyper->head_dim);
-  }
-  hyper->context = in.needed_count(prefix + "context_length");
-  const auto epsilon = in.real(prefix + "attention.layer_norm_rms_epsilon");
-  require(epsilon.has_value(), BITNET_ERROR_FORMAT, "metadata key ", prefix,
-          "attention.layer_norm_rms_epsilon is missing");
-  hyper->rms_epsilon = *epsilon;
-  hyper->rope_theta = in.real(prefix + "rope.freq_base").value_or(10000);
+  hyper->layers = in.needed_count(prefix + "block_count", kLayerBounds);
+  hyper->hidden = in.needed_count(prefix + "embedding_length", kHiddenBounds);
+  hyper->ffn = in.needed_count(prefix + "feed_forward_length", kFfnBounds);
+  hyper->heads = in.needed_count(prefix + "attention.head_count", kHeadBounds);
+  hyper->kv_heads = in.count(prefix + "attention.head_count_kv", {1, hyper->heads}).value_or(hyper->heads);
+  hyper->head_dim = read_head_dim(in, prefix, *hyper);
+  hyper->context = in.needed_count(prefix + "context_length", kContextBounds);
+  require(in.find(epsilon) != nullptr, BITNET_ERROR_FORMAT, "metadata key ", epsilon, " is missing");
+  hyper->rms_epsilon = read_bounded(in, epsilon, 0, 0, kMostEpsilon);
+  hyper->rope_theta = read_bounded(in, prefix + "rope.freq_base", 10000, kLeastTheta, INFINITY);
   refuse_rope_scaling(in, architecture);
-  hyper->activation = read_activation(in, architecture);
   return hyper;
 }
 
+fb::Activation read_activation(const Metadata& in, const fb::ModelT& model, const KnownVocabulary* vocabulary,
+                               std::optional<fb::Activation> wanted) {
+  const auto named = named_activation(in, model.architecture);
+  if (wanted) {
+    if (named && named != wanted) {
+      in.say(BITNET_LOG_WARNING, "activation ", name_of(*wanted), " as asked for; the file names ", name_of(*named));
+    }
+    return *wanted;
+  }
+  if (named) return *named;
+  if (model.architecture != kOpenArchitecture) return *activation_of(model.architecture);
+  const ActivationSigns signs = {model.tokenizer->kind == fb::TokenizerKind::sentencepiece,
+                                 vocabulary != nullptr && vocabulary->rule == std::string_view("llama-bpe"),
+                                 model.hyper->vocabulary,
+                                 model.hyper->heads,
+                                 model.hyper->kv_heads,
+                                 model.hyper->rope_theta};
+  const auto decided = decide_activation(signs);
+  if (!decided) fail_activation(signs);
+  in.say(BITNET_LOG_INFO, "the file does not name its activation; ", describe(signs), ": ", name_of(*decided),
+         *decided == fb::Activation::silu ? ", as 1bitLLM's models" : ", as BitNet b1.58 2B-4T");
+  return *decided;
+}
+
+// --- tokenizer -----------------------------------------------------------------------------------------------------
+
 void read_pieces(const Metadata& in, fb::TokenizerT& out) {
-  const GgufValue* const tokens = in.array("tokenizer.ggml.tokens", GgufKind::string);
+  const GgufValue* const tokens = in.strings("tokenizer.ggml.tokens");
   require(tokens != nullptr && tokens->count > 0, BITNET_ERROR_FORMAT,
           "metadata key tokenizer.ggml.tokens is missing; the model has no vocabulary");
   require(tokens->count <= kMaxTokens && tokens->payload.size() <= kMaxTextBytes, BITNET_ERROR_UNSUPPORTED,
@@ -195,43 +216,60 @@ void read_pieces(const Metadata& in, fb::TokenizerT& out) {
   }
 }
 
+// Where the types are missing, names tell them: SentencePiece's bytes are <0x00> to <0xFF>, control tokens are written
+// <|so|>, and the keys of special tokens name the rest.
+void guess_types(const Metadata& in, fb::TokenizerT& out) {
+  const Pieces pieces(out.pieces, out.ends);
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    const std::string_view piece = pieces[i];
+    const bool sentencepiece = out.kind == fb::TokenizerKind::sentencepiece;
+    if (sentencepiece && piece.size() == 6 && piece.starts_with("<0x") && piece.ends_with(">")) out.types[i] = kByte;
+    if (piece.size() > 4 && piece.starts_with("<|") && piece.ends_with("|>")) out.types[i] = kControl;
+  }
+  for (const int32_t token : {out.bos, out.eos}) {
+    if (token != -1) out.types[token] = kControl;
+  }
+  if (out.unknown != -1) out.types[out.unknown] = kUnknown;
+  in.say(BITNET_LOG_INFO, "the file does not say the types of its tokens (tokenizer.ggml.token_type); their names do");
+}
+
 void read_types(const Metadata& in, fb::TokenizerT& out) {
-  constexpr uint8_t kNormal = 1, kLast = 6;
+  constexpr int64_t kLast = 6;
   const size_t tokens = out.ends.size();
   out.types.assign(tokens, kNormal);
-  const GgufValue* const types = in.token_array("tokenizer.ggml.token_type", GgufKind::i32, tokens);
-  if (types == nullptr) return;
+  const GgufValue* const types = in.token_numbers("tokenizer.ggml.token_type", tokens);
+  if (types == nullptr) return guess_types(in, out);
   for (size_t i = 0; i < tokens; ++i) {
-    const auto type = load<int32_t>(types->payload, i);
-    require(type >= 1 && type <= kLast, BITNET_ERROR_FORMAT, "metadata key tokenizer.ggml.token_type: token ", i,
-            " has unknown type ", type);
-    out.types[i] = static_cast<uint8_t>(type);
+    const auto type = whole_element(*types, i);
+    require(type && *type >= 0 && *type <= kLast, BITNET_ERROR_FORMAT,
+            "metadata key tokenizer.ggml.token_type: token ", i, " has unknown type ",
+            real_element(*types, i).value_or(0), "; there are 0 to ", kLast);
+    if (*type != 0) out.types[i] = static_cast<uint8_t>(*type);  // 0: the writer did not know
   }
 }
 
 void read_scores(const Metadata& in, fb::TokenizerT& out) {
   const size_t tokens = out.ends.size();
-  const GgufValue* const scores = in.token_array("tokenizer.ggml.scores", GgufKind::f32, tokens);
+  const GgufValue* const scores = in.token_numbers("tokenizer.ggml.scores", tokens);
   require(scores != nullptr, BITNET_ERROR_FORMAT, "metadata key tokenizer.ggml.scores is missing");
   out.scores.resize(tokens);
-  std::memcpy(out.scores.data(), scores->payload.data(), tokens * sizeof(float));
-  const size_t bad = find_nonfinite(std::span<const float>(out.scores));
-  require(bad == tokens, BITNET_ERROR_FORMAT, "metadata key tokenizer.ggml.scores: token ", bad, " has the score ",
-          bad == tokens ? 0 : out.scores[bad]);
+  for (size_t i = 0; i < tokens; ++i) {
+    out.scores[i] = static_cast<float>(real_element(*scores, i).value_or(0));
+    require(std::isfinite(out.scores[i]), BITNET_ERROR_FORMAT, "metadata key tokenizer.ggml.scores: token ", i,
+            " has the score ", out.scores[i]);
+  }
 }
 
 // GGUF spells a merge as its two pieces with a space between; no piece of the alphabet holds a space itself.
 void read_merges(const Metadata& in, fb::TokenizerT& out) {
-  const GgufValue* const merges = in.array("tokenizer.ggml.merges", GgufKind::string);
+  const GgufValue* const merges = in.strings("tokenizer.ggml.merges");
   require(merges != nullptr, BITNET_ERROR_FORMAT, "metadata key tokenizer.ggml.merges is missing");
   require(merges->count <= kMaxMerges, BITNET_ERROR_UNSUPPORTED, "metadata key tokenizer.ggml.merges has ",
           merges->count, " elements; the format allows ", kMaxMerges);
   std::unordered_map<std::string_view, int32_t> ids;
   ids.reserve(out.ends.size());
-  const std::string_view pieces(reinterpret_cast<const char*>(out.pieces.data()), out.pieces.size());
-  for (size_t i = 0, begin = 0; i < out.ends.size(); begin = out.ends[i++]) {
-    ids.emplace(pieces.substr(begin, out.ends[i] - begin), static_cast<int32_t>(i));
-  }
+  const Pieces pieces(out.pieces, out.ends);
+  for (size_t i = 0; i < pieces.size(); ++i) ids.emplace(pieces[i], static_cast<int32_t>(i));
   for (GgufStrings strings(*merges); strings.left() != 0;) {
     const std::string_view merge = strings.next();
     const size_t space = merge.find(' ', 1);
@@ -243,100 +281,222 @@ void read_merges(const Metadata& in, fb::TokenizerT& out) {
   }
 }
 
-int32_t read_special(const Metadata& in, const std::string& key, size_t tokens, std::optional<uint32_t> otherwise) {
-  const auto id = in.count(key);
-  if (!id && (!otherwise || *otherwise >= tokens)) return -1;
-  // 2^32 - 1 is how some writers say that there is none.
-  if (id == UINT32_MAX) return -1;
-  require(id.value_or(0) < tokens, BITNET_ERROR_FORMAT, "metadata key ", key, " is ", id.value_or(0),
-          ", but there are only ", tokens, " tokens");
-  return static_cast<int32_t>(id ? *id : *otherwise);
+std::string token_range(size_t tokens) {
+  return "a token from 0 to " + std::to_string(tokens - 1) + ", or -1 for none";
 }
 
-std::unique_ptr<fb::TokenizerT> read_tokenizer(const Metadata& in) {
+int32_t read_special(const Metadata& in, std::string_view key, size_t tokens, int32_t otherwise) {
+  const GgufValue* const value = in.find(key);
+  if (value == nullptr) return otherwise >= 0 && static_cast<size_t>(otherwise) < tokens ? otherwise : -1;
+  if (is_no_token(*value)) return -1;
+  const auto id = whole_number(*value);
+  if (!id || *id >= tokens) Metadata::refuse(*value, token_range(tokens));
+  return static_cast<int32_t>(*id);
+}
+
+// A token without which the model can be computed and its texts end all the same: what makes no sense is left out.
+int32_t read_optional_special(const Metadata& in, std::string_view key, size_t tokens) {
+  const GgufValue* const value = in.find(key);
+  if (value == nullptr || is_no_token(*value)) return -1;
+  const auto id = whole_number(*value);
+  if (id && *id < tokens) return static_cast<int32_t>(*id);
+  in.say(BITNET_LOG_WARNING, "metadata key ", key, " is ", describe(*value), "; expected is ", token_range(tokens),
+         "; it is left out");
+  return -1;
+}
+
+// Some writers list all tokens that end a text, as Hugging Face's generation_config.json does: the first is EOS.
+void read_eos(const Metadata& in, fb::TokenizerT& out, int32_t otherwise) {
+  constexpr std::string_view kKey = "tokenizer.ggml.eos_token_id";
+  const size_t tokens = out.ends.size();
+  const GgufValue* const value = in.find(kKey);
+  if (value == nullptr || value->kind != GgufKind::array || whole_number(*value) || is_no_token(*value)) {
+    out.eos = read_special(in, kKey, tokens, otherwise);
+    return;
+  }
+  if (value->count == 0) return;
+  std::vector<int32_t> ends;
+  for (uint64_t i = 0; i < value->count; ++i) {
+    const auto id = whole_element(*value, i);
+    if (!id || *id < 0 || static_cast<size_t>(*id) >= tokens) Metadata::refuse(*value, "tokens from 0 to " + std::to_string(tokens - 1));
+    ends.push_back(static_cast<int32_t>(*id));
+  }
+  out.eos = ends.front();
+  out.end_tokens.assign(ends.begin() + 1, ends.end());
+}
+
+void read_end_tokens(const Metadata& in, fb::TokenizerT& out) {
+  for (const char* const key : {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
+    const int32_t token = read_optional_special(in, key, out.ends.size());
+    if (token != -1) out.end_tokens.push_back(token);
+  }
+}
+
+// A missing key means what it means to llama.cpp, except where the vocabulary is a published one whose own tokenizer
+// does otherwise.
+struct Defaults {
+  int32_t bos = -1, eos = -1, unknown = -1;
+  bool add_bos = false;
+};
+
+Defaults defaults_of(const fb::TokenizerT& tokenizer, const KnownVocabulary* known) {
+  if (tokenizer.kind == fb::TokenizerKind::sentencepiece) return {1, 2, 0, true};
+  Defaults defaults;
+  defaults.add_bos = rule_adds_bos(tokenizer.pre_tokenizer);
+  const Pieces pieces(tokenizer.pieces, tokenizer.ends);
+  if (known != nullptr && known->bos != nullptr) defaults.bos = pieces.find(known->bos).value_or(-1);
+  if (known != nullptr && known->eos != nullptr) defaults.eos = pieces.find(known->eos).value_or(-1);
+  return defaults;
+}
+
+void read_rule(const Metadata& in, fb::TokenizerT& out) {
+  constexpr std::string_view kKey = "tokenizer.ggml.pre";
+  const std::string_view named = in.string(kKey).value_or("");
+  const Rule rule = decide_rule(named, Pieces(out.pieces, out.ends));
+  out.pre_tokenizer = rule.name;
+  if (rule.vocabulary != nullptr) {
+    in.say(BITNET_LOG_INFO, "the file does not name the rule that cuts its texts into words (", kKey,
+           "); its vocabulary is ", rule.vocabulary->name, ", so it is ", rule.name);
+  } else if (named.empty()) {
+    in.say(BITNET_LOG_WARNING, "the file does not name the rule that cuts its texts into words (", kKey,
+           "), and its vocabulary is none that libbitnet knows: llama.cpp's default is taken, which may cut otherwise "
+           "than the model was trained with");
+  }
+}
+
+bool read_addition(const Metadata& in, std::string_view key, bool otherwise, int32_t token) {
+  const auto given = in.boolean(key);
+  if (given == true && token == -1) {
+    in.say(BITNET_LOG_WARNING, "metadata key ", key, " is true, but the file names no such token; none is added");
+  }
+  return given.value_or(otherwise) && token != -1;
+}
+
+std::unique_ptr<fb::TokenizerT> read_tokenizer(const Metadata& in, const KnownVocabulary** known) {
   auto out = std::make_unique<fb::TokenizerT>();
   const std::string_view kind = in.string("tokenizer.ggml.model").value_or("missing");
   require(kind == "gpt2" || kind == "llama", BITNET_ERROR_UNSUPPORTED, "the tokenizer (tokenizer.ggml.model) is ",
           kind.substr(0, 100), "; supported are gpt2 (byte-level BPE) and llama (SentencePiece BPE)");
   read_pieces(in, *out);
-  read_types(in, *out);
   const size_t tokens = out->ends.size();
-  const bool sentencepiece = kind == "llama";
-  // Where a key is missing, what llama.cpp takes for that tokenizer.
-  std::optional<uint32_t> bos, eos, unknown;
-  bool add_bos;
-  if (sentencepiece) {
+  if (kind == "llama") {
     out->kind = fb::TokenizerKind::sentencepiece;
     read_scores(in, *out);
-    unknown = 0, bos = 1, eos = 2;
-    add_bos = true;
     out->add_space_prefix = in.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
   } else {
     out->kind = fb::TokenizerKind::byte_bpe;
-    out->pre_tokenizer = in.string("tokenizer.ggml.pre").value_or("default");
+    *known = recognise(Pieces(out->pieces, out->ends));
+    read_rule(in, *out);
     read_merges(in, *out);
-    add_bos = out->pre_tokenizer == "llama3" || out->pre_tokenizer == "llama-v3" || out->pre_tokenizer == "llama-bpe";
   }
-  out->bos = read_special(in, "tokenizer.ggml.bos_token_id", tokens, bos);
-  out->eos = read_special(in, "tokenizer.ggml.eos_token_id", tokens, eos);
-  out->unknown = read_special(in, "tokenizer.ggml.unknown_token_id", tokens, unknown);
-  out->padding = read_special(in, "tokenizer.ggml.padding_token_id", tokens, std::nullopt);
-  out->add_bos = in.boolean("tokenizer.ggml.add_bos_token").value_or(add_bos) && out->bos != -1;
-  out->add_eos = in.boolean("tokenizer.ggml.add_eos_token").value_or(false) && out->eos != -1;
+  const Defaults defaults = defaults_of(*out, *known);
+  out->bos = read_special(in, "tokenizer.ggml.bos_token_id", tokens, defaults.bos);
+  read_eos(in, *out, defaults.eos);
+  out->unknown = read_special(in, "tokenizer.ggml.unknown_token_id", tokens, defaults.unknown);
+  out->padding = read_optional_special(in, "tokenizer.ggml.padding_token_id", tokens);
+  read_end_tokens(in, *out);
+  read_types(in, *out);
+  out->add_bos = read_addition(in, "tokenizer.ggml.add_bos_token", defaults.add_bos, out->bos);
+  out->add_eos = read_addition(in, "tokenizer.ggml.add_eos_token", false, out->eos);
   return out;
 }
 
-// Every single value that is not the chat template: arrays have been read, or nobody looks at them.
+// --- what is for people --------------------------------------------------------------------------------------------
+
+// Nothing is computed from these, so that no type is wrong: "MIT", or ["MIT", "Apache-2.0"] as model cards have it.
+std::string text_for_people(const Metadata& in, std::string_view key) {
+  const GgufValue* const value = in.find(key);
+  if (value == nullptr) return "";
+  if (value->kind == GgufKind::string) return std::string(gguf_text(value->payload));
+  if (value->kind != GgufKind::array || value->element != GgufKind::string) return "";
+  std::string joined;
+  for (GgufStrings strings(*value); strings.left() != 0 && joined.size() < kMaxNoteBytes;) {
+    joined.append(joined.empty() ? "" : ", ").append(strings.next());
+  }
+  return joined;
+}
+
+// A model without its template can still continue texts, so that an odd one does not refuse the file.
+std::string read_chat_template(const Metadata& in) {
+  constexpr std::string_view kKey = "tokenizer.chat_template";
+  const GgufValue* const value = in.find(kKey);
+  if (value == nullptr) return "";
+  if (value->kind == GgufKind::string) return std::string(gguf_text(value->payload));
+  if (value->kind == GgufKind::array && value->element == GgufKind::string && value->count == 1) {
+    return std::string(GgufStrings(*value).next());
+  }
+  in.say(BITNET_LOG_WARNING, "metadata key ", kKey, " is ", describe(*value),
+         "; expected is a string; the model is taken to have no chat template");
+  return "";
+}
+
+std::unique_ptr<fb::KeyValueT> make_note(const GgufValue& value) {
+  auto note = std::make_unique<fb::KeyValueT>();
+  note->key = value.key;
+  if (value.kind == GgufKind::string) {
+    note->kind = fb::ValueKind::text;
+    note->text = gguf_text(value.payload);
+  } else if (value.kind == GgufKind::boolean) {
+    note->kind = fb::ValueKind::boolean;
+    note->integer = *truth(value);
+  } else {
+    with_number(value.kind, value.payload, 0, [&](auto number) {
+      bool whole = false;
+      if constexpr (std::is_integral_v<decltype(number)>) whole = std::in_range<int64_t>(number);
+      note->kind = whole ? fb::ValueKind::integer : fb::ValueKind::real;
+      if (whole) {
+        note->integer = static_cast<int64_t>(number);
+      } else {
+        note->real = static_cast<double>(number);
+      }
+    });
+  }
+  return note;
+}
+
+// Every single value that is not the chat template, as many as there is room for: arrays have been read, or nobody
+// looks at them.
 std::vector<std::unique_ptr<fb::KeyValueT>> read_notes(const Gguf& gguf) {
   std::vector<std::unique_ptr<fb::KeyValueT>> notes;
   size_t total = 0;
   for (const GgufValue& value : gguf.values()) {
     const size_t size = value.key.size() + value.payload.size();
-    if (value.kind == GgufKind::array || value.key.starts_with("tokenizer.chat_template") || size > kMaxNoteBytes)
-      continue;
+    const bool fits = size <= kMaxNoteBytes && total + size <= kMaxTextBytes;
+    if (value.kind == GgufKind::array || value.key.starts_with("tokenizer.chat_template") || !fits) continue;
     total += size;
-    require(total <= kMaxTextBytes, BITNET_ERROR_UNSUPPORTED, "the file has too much metadata");
-    auto note = std::make_unique<fb::KeyValueT>();
-    note->key = value.key;
-    if (value.kind == GgufKind::string) {
-      note->kind = fb::ValueKind::text;
-      note->text = text(value.payload);
-    } else if (value.kind == GgufKind::boolean) {
-      note->kind = fb::ValueKind::boolean;
-      note->integer = load<uint8_t>(value.payload) != 0;
-    } else {
-      with_number(value, [&](auto number) {
-        const bool whole = std::is_integral_v<decltype(number)>;
-        note->kind = whole ? fb::ValueKind::integer : fb::ValueKind::real;
-        if (whole) {
-          note->integer = static_cast<int64_t>(number);
-        } else {
-          note->real = static_cast<double>(number);
-        }
-      });
-    }
-    notes.push_back(std::move(note));
+    notes.push_back(make_note(value));
   }
   return notes;
 }
 
+void refuse_parts(const Metadata& in) {
+  const GgufValue* const parts = in.find("split.count");
+  const auto count = parts == nullptr ? std::nullopt : whole_number(*parts);
+  require(count.value_or(0) <= 1, BITNET_ERROR_UNSUPPORTED, "the file is one of ", count.value_or(0),
+          " parts of a model (metadata key split.count); join them first, as llama.cpp's llama-gguf-split --merge does");
+}
+
 }  // namespace
 
-fb::ModelT read_gguf_metadata(const Gguf& gguf) {
-  const Metadata in(gguf);
+fb::ModelT read_gguf_metadata(const Gguf& gguf, std::optional<fb::Activation> activation, const Log& log) {
+  const Metadata in(gguf, log);
+  refuse_parts(in);
   fb::ModelT model;
   const auto architecture = in.string("general.architecture");
   require(architecture.has_value(), BITNET_ERROR_FORMAT, "metadata key general.architecture is missing");
   require(activation_of(*architecture).has_value(), BITNET_ERROR_UNSUPPORTED, "the architecture is ",
           architecture->substr(0, 100), "; supported are bitnet-b1.58, bitnet-25 and bitnet");
   model.architecture = *architecture;
-  model.name = in.string("general.name").value_or("");
-  model.license = in.string("general.license").value_or("");
+  model.name = text_for_people(in, "general.name");
+  model.license = text_for_people(in, "general.license");
   model.hyper = read_hyperparameters(in, model.architecture);
-  model.tokenizer = read_tokenizer(in);
+  const KnownVocabulary* vocabulary = nullptr;
+  model.tokenizer = read_tokenizer(in, &vocabulary);
   model.hyper->vocabulary = static_cast<uint32_t>(model.tokenizer->ends.size());
-  model.chat_template = in.string("tokenizer.chat_template").value_or("");
+  model.hyper->activation = read_activation(in, model, vocabulary, activation);
+  model.chat_template = read_chat_template(in);
   model.notes = read_notes(gguf);
+  model.settled = true;
   return model;
 }
 

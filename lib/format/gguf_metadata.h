@@ -2,12 +2,16 @@
 // What a GGUF file's metadata says of a model, in our own schema.
 #pragma once
 
+#include <optional>
+
+#include "base/log.h"
 #include "format/gguf.h"
 #include "format/layout.h"
 
 namespace bitnet {
 
-// All but the tensors and whether the head is tied. Throws Error naming the key that is missing, wrong or unsupported.
-fb::ModelT read_gguf_metadata(const Gguf& gguf);
+// All but the tensors and whether the head is tied. What the file leaves open is decided (open_questions.h), and the log
+// told; `activation` is the caller's word on it. Throws Error naming the key that is missing, wrong or unsupported.
+fb::ModelT read_gguf_metadata(const Gguf& gguf, std::optional<fb::Activation> activation, const Log& log);
 
 }  // namespace bitnet

@@ -43,13 +43,12 @@ RowScale find_row_scale(std::span<const float> row) {
 
 class GgufSource final : public Source {
  public:
-  GgufSource(std::span<const std::byte> file, const GgufSourceOptions& options) : gguf_(file), options_(options) {}
-
-  fb::ModelT describe() const override {
-    fb::ModelT model = read_gguf_metadata(gguf_);
-    model.tied = !has(kHeadName);
-    return model;
+  GgufSource(std::span<const std::byte> file, const GgufSourceOptions& options)
+      : gguf_(file), options_(options), model_(read_gguf_metadata(gguf_, options.activation, options.log)) {
+    model_.tied = !has(kHeadName);
   }
+
+  fb::ModelT describe() const override { return model_; }
 
   bool has(std::string_view name) const override {
     return name != kScreenName && gguf_.find_tensor(name) != nullptr;  // GGUF knows of no screens
@@ -236,6 +235,7 @@ class GgufSource final : public Source {
 
   Gguf gguf_;
   GgufSourceOptions options_;
+  fb::ModelT model_;  // without tensors
 };
 
 }  // namespace

@@ -11,9 +11,9 @@
 namespace bitnet {
 namespace {
 
-void check_range(const char* what, uint64_t value, uint64_t low, uint64_t high) {
-  require(value >= low && value <= high, BITNET_ERROR_FORMAT, "hyperparameter ", what, " is ", value,
-          "; it must be between ", low, " and ", high);
+void check_range(const char* what, uint64_t value, Bounds bounds) {
+  require(value >= bounds.low && value <= bounds.high, BITNET_ERROR_FORMAT, "hyperparameter ", what, " is ", value,
+          "; it must be between ", bounds.low, " and ", bounds.high);
 }
 
 }  // namespace
@@ -26,22 +26,22 @@ std::optional<fb::Activation> activation_of(std::string_view architecture) {
 }
 
 void check_hyperparameters(const fb::HyperParametersT& hyper) {
-  check_range("layers", hyper.layers, 1, 1024);
-  check_range("hidden", hyper.hidden, 16, 1 << 17);
-  check_range("ffn", hyper.ffn, 16, 1 << 19);
-  check_range("heads", hyper.heads, 1, 4096);
-  check_range("kv_heads", hyper.kv_heads, 1, hyper.heads);
-  check_range("head_dim", hyper.head_dim, 2, kMostHeadDim);
-  check_range("heads x head_dim", uint64_t{hyper.heads} * hyper.head_dim, 16, 1 << 17);
-  check_range("vocabulary", hyper.vocabulary, 1, 1 << 22);
-  check_range("context", hyper.context, 1, 1 << 24);
+  check_range("layers", hyper.layers, kLayerBounds);
+  check_range("hidden", hyper.hidden, kHiddenBounds);
+  check_range("ffn", hyper.ffn, kFfnBounds);
+  check_range("heads", hyper.heads, kHeadBounds);
+  check_range("kv_heads", hyper.kv_heads, {1, hyper.heads});
+  check_range("head_dim", hyper.head_dim, {2, kMostHeadDim});
+  check_range("heads x head_dim", uint64_t{hyper.heads} * hyper.head_dim, {16, 1 << 17});
+  check_range("vocabulary", hyper.vocabulary, kVocabularyBounds);
+  check_range("context", hyper.context, kContextBounds);
   require(hyper.heads % hyper.kv_heads == 0, BITNET_ERROR_FORMAT, "hyperparameter heads (", hyper.heads,
           ") is not a multiple of kv_heads (", hyper.kv_heads, ")");
   require(hyper.head_dim % 2 == 0, BITNET_ERROR_FORMAT, "hyperparameter head_dim (", hyper.head_dim,
           ") is odd; rotary embedding needs pairs");
-  require(std::isfinite(hyper.rms_epsilon) && hyper.rms_epsilon >= 0 && hyper.rms_epsilon <= 1, BITNET_ERROR_FORMAT,
+  require(std::isfinite(hyper.rms_epsilon) && hyper.rms_epsilon >= 0 && hyper.rms_epsilon <= kMostEpsilon, BITNET_ERROR_FORMAT,
           "hyperparameter rms_epsilon is ", hyper.rms_epsilon, "; it must be between 0 and 1");
-  require(std::isfinite(hyper.rope_theta) && hyper.rope_theta >= 1, BITNET_ERROR_FORMAT,
+  require(std::isfinite(hyper.rope_theta) && hyper.rope_theta >= kLeastTheta, BITNET_ERROR_FORMAT,
           "hyperparameter rope_theta is ", hyper.rope_theta, "; it must be finite and at least 1");
   require(hyper.activation <= fb::Activation::MAX, BITNET_ERROR_UNSUPPORTED, "unknown activation ",
           static_cast<int>(hyper.activation), "; a newer libbitnet may know it");

@@ -23,6 +23,13 @@ constexpr size_t kWeightPage = 4096;  // in a file, every matrix begins on one
 // Architectures by GGUF's names for them, and what their feed-forward network does with its gate. Null if unknown.
 std::optional<fb::Activation> activation_of(std::string_view architecture);
 
+struct Bounds {
+  uint64_t low, high;
+};
+constexpr Bounds kLayerBounds = {1, 1024}, kHiddenBounds = {16, 1 << 17}, kFfnBounds = {16, 1 << 19},
+                 kHeadBounds = {1, 4096}, kContextBounds = {1, 1 << 24}, kVocabularyBounds = {1, 1 << 22};
+constexpr double kMostEpsilon = 1, kLeastTheta = 1;
+
 // Bounds that every model of the field keeps with much room to spare, and under which no size that is computed from
 // hyperparameters overflows. Throws Error naming the parameter.
 void check_hyperparameters(const fb::HyperParametersT& hyper);

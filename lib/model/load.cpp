@@ -92,6 +92,8 @@ Vocabulary read_vocabulary(const fb::Model& model, size_t tokens) {
   out.eos = check_special("eos", in.eos(), tokens);
   out.unknown = check_special("unknown", in.unknown(), tokens);
   out.padding = check_special("padding", in.padding(), tokens);
+  out.end_tokens = view(in.end_tokens());
+  for (const Token token : out.end_tokens) check_special("end", token, tokens);
   out.add_bos = in.add_bos() && out.bos != kNoToken;
   out.add_eos = in.add_eos() && out.eos != kNoToken;
   out.add_space_prefix = in.add_space_prefix();

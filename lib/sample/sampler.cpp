@@ -23,7 +23,7 @@ void check(float value, float low, float high, const char* knob) {
 }  // namespace
 
 Sampler::Sampler(SamplerOptions options)
-    : options_(std::move(options)), random_(options_.seed), kernels_(*find_kernels(nullptr)) {
+    : options_(std::move(options)), random_(options_.seed) {
   check(options_.temperature, 0, 1000, "temperature");
   check(options_.top_p, 0, 1, "top_p");
   check(options_.min_p, 0, 1, "min_p");
@@ -36,19 +36,20 @@ Sampler::Sampler(SamplerOptions options)
   }
 }
 
-Token Sampler::sample(std::span<const float> logits, std::span<const Token> recent) {
+Token Sampler::sample(std::span<const float> logits, std::span<const Token> recent, const Kernels& kernels) {
   require(!logits.empty(), BITNET_ERROR_ARGUMENT, "there are no logits to draw a token from");
   vocabulary_ = logits.size();
   candidates_.resize(logits.size());
   for (size_t i = 0; i < logits.size(); i++) take(i, static_cast<Token>(i), logits[i]);
-  return sample_candidates(recent);
+  return sample_candidates(recent, kernels);
 }
 
-Token Sampler::sample(std::span<const TokenLogit> largest, size_t vocabulary, std::span<const Token> recent) {
+Token Sampler::sample(std::span<const TokenLogit> largest, size_t vocabulary, std::span<const Token> recent,
+                      const Kernels& kernels) {
   vocabulary_ = vocabulary;
   candidates_.resize(largest.size());
   for (size_t i = 0; i < largest.size(); i++) take(i, largest[i].token, largest[i].logit);
-  return sample_candidates(recent);
+  return sample_candidates(recent, kernels);
 }
 
 size_t Sampler::most_needed(size_t vocabulary, std::span<const Token> recent) {
@@ -65,7 +66,7 @@ size_t Sampler::most_needed(size_t vocabulary, std::span<const Token> recent) {
   return k + adjusted_.size();
 }
 
-Token Sampler::sample_candidates(std::span<const Token> recent) {
+Token Sampler::sample_candidates(std::span<const Token> recent, const Kernels& kernels) {
   const DefaultFloatEnvironment environment;
   add_biases();
   penalize(latest(recent));
@@ -74,7 +75,7 @@ Token Sampler::sample_candidates(std::span<const Token> recent) {
           "no token can be drawn: every logit is -infinity or not a number");
   if (options_.temperature == 0) return best.token;
   keep_top_k();
-  const float sum = weigh(best.logit);
+  const float sum = weigh(best.logit, kernels);
   keep_top_p(sum);
   keep_min_p();
   return draw();
@@ -130,12 +131,12 @@ void Sampler::keep_top_k() {
 }
 
 // Fills in the weights and returns their sum.
-float Sampler::weigh(float largest) {
+float Sampler::weigh(float largest, const Kernels& kernels) {
   weights_.resize(candidates_.size());
   for (size_t i = 0; i < candidates_.size(); i++) {
     weights_[i] = (candidates_[i].logit - largest) / options_.temperature;
   }
-  const float sum = kernels_.exp_sum(weights_.data(), 0, weights_.size(), weights_.data());
+  const float sum = kernels.exp_sum(weights_.data(), 0, weights_.size(), weights_.data());
   for (size_t i = 0; i < candidates_.size(); i++) candidates_[i].weight = weights_[i];
   return sum;
 }

@@ -43,9 +43,9 @@ class Sampler {
 
   void reseed(uint64_t seed) { random_ = Random(seed); }
 
-  // Draws a token; the last penalty_window of `recent` count as recent. NaN logits count as -infinity. Throws Error if
-  // no token is possible, or if a biased token is beyond the logits.
-  Token sample(std::span<const float> logits, std::span<const Token> recent);
+  // Draws a token with these kernels; the last penalty_window of `recent` count as recent. NaN logits count as
+  // -infinity. Throws Error if no token is possible, or if a biased token is beyond the logits.
+  Token sample(std::span<const float> logits, std::span<const Token> recent, const Kernels& kernels);
 
   // Greedy and top-k sampling come down to the k tokens that are first after biases and penalties. A token that is
   // neither biased nor penalized is among them only if fewer than k others of its kind are before it, and of the tokens
@@ -55,7 +55,8 @@ class Sampler {
   size_t most_needed(size_t vocabulary, std::span<const Token> recent);
   std::span<const Token> adjusted() const { return adjusted_; }
   // Draws the token that sample(logits, recent) would, from such logits in the order of tokens.
-  Token sample(std::span<const TokenLogit> largest, size_t vocabulary, std::span<const Token> recent);
+  Token sample(std::span<const TokenLogit> largest, size_t vocabulary, std::span<const Token> recent,
+               const Kernels& kernels);
 
  private:
   struct Candidate {
@@ -67,7 +68,7 @@ class Sampler {
     return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
   }
 
-  Token sample_candidates(std::span<const Token> recent);
+  Token sample_candidates(std::span<const Token> recent, const Kernels& kernels);
   void take(size_t index, Token token, float logit);
   void add_biases();
   bool penalizes() const;
@@ -75,14 +76,13 @@ class Sampler {
   Candidate& find(Token token);
   void penalize(std::span<const Token> recent);
   void keep_top_k();
-  float weigh(float largest);
+  float weigh(float largest, const Kernels& kernels);
   void keep_top_p(float sum);
   void keep_min_p();
   Token draw();
 
   SamplerOptions options_;
   Random random_;
-  const Kernels& kernels_;
   std::vector<Candidate> candidates_;  // in the order of tokens, until a step sorts them
   size_t vocabulary_ = 0;
   std::vector<float> weights_;

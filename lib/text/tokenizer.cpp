@@ -83,13 +83,8 @@ Tokenizer::Tokenizer(const Vocabulary& vocabulary) : vocabulary_(vocabulary) {
   all_added_.emplace(texts_, tokens_of({TokenType::user_defined, TokenType::control, TokenType::unknown}));
   if (vocabulary_.kind == TokenizerKind::byte_bpe) {
     index_merges();
-    std::string_view rule = vocabulary_.pre_tokenizer;
-    if (rule.empty()) {
-      // BitNet b1.58 2B-4T, as published in GGUF, does not name its rule; its vocabulary is Llama 3's.
-      const bool llama3 = find("<|begin_of_text|>") && find("<|eot_id|>");
-      rule = llama3 ? "llama-bpe" : "default";
-    }
-    pre_tokenizer_.emplace(rule);
+    const std::string_view rule = vocabulary_.pre_tokenizer;
+    pre_tokenizer_.emplace(rule.empty() ? "default" : rule);
   }
 }
 
@@ -154,6 +149,8 @@ void Tokenizer::mark_end_of_generation() {
     end_of_generation_.push_back(static_cast<Token>(i));
   }
   if (vocabulary_.eos != kNoToken) end_of_generation_.push_back(vocabulary_.eos);
+  const auto ends = vocabulary_.end_tokens;
+  end_of_generation_.insert(end_of_generation_.end(), ends.begin(), ends.end());
   std::sort(end_of_generation_.begin(), end_of_generation_.end());
 }
 

@@ -46,6 +46,7 @@ struct Vocabulary {
   std::span<const float> scores;   // sentencepiece only
   std::span<const Merge> merges;   // byte_bpe only
   Token bos = kNoToken, eos = kNoToken, unknown = kNoToken, padding = kNoToken;
+  std::span<const Token> end_tokens;  // tokens besides eos that end a text or a turn
   bool add_bos = false, add_eos = false;
   bool add_space_prefix = true;    // sentencepiece only
   std::string_view chat_template;  // Jinja source; empty if the model has none

@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: MIT
 // Out of memory at every allocation in turn: each is an error, nothing leaks (the address sanitizer looks), and the
-// next call works.
+// next call works. Out of memory for much: the error says for how much, for what, and what takes less.
+#include <sys/mman.h>
+
 #include <atomic>
+#include <cerrno>
+#include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
+#include <initializer_list>
 #include <new>
 
+#include "format/sample_model.h"
 #include "test_model.h"
 
 namespace {
 
 std::atomic<long> allocations_left{-1};  // negative: no limit
+std::atomic<size_t> largest_allocation{SIZE_MAX}, largest_mapping{SIZE_MAX};
 
 void* allocate(size_t size, size_t alignment) {
+  if (size > largest_allocation) throw std::bad_alloc();
   if (allocations_left >= 0 && allocations_left-- == 0) {
     allocations_left = 0;
     throw std::bad_alloc();
@@ -30,6 +39,15 @@ void* allocate(size_t size, size_t alignment) {
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 void* operator new(size_t size) { return allocate(size, alignof(std::max_align_t)); }
 void* operator new(size_t size, std::align_val_t alignment) { return allocate(size, static_cast<size_t>(alignment)); }
+// The linker gives this in place of mmap (--wrap).
+extern "C" void* __real_mmap(void* address, size_t length, int protection, int flags, int fd, off_t offset);
+extern "C" void* __wrap_mmap(void* address, size_t length, int protection, int flags, int fd, off_t offset) {
+  if (length <= (fd < 0 ? largest_allocation : largest_mapping)) {
+    return __real_mmap(address, length, protection, flags, fd, offset);
+  }
+  errno = ENOMEM;
+  return MAP_FAILED;
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
@@ -116,6 +134,84 @@ TEST(Memory, TheForetoldNeedIsWhatASessionTakes) {
   ASSERT_OK(bitnet_session_memory(model.get(), &options, &f16));
   EXPECT_EQ(large - int8, uint64_t{16384} * 3 * 2 * 80 * 2) << "a byte a number";
   EXPECT_EQ(large - f16, uint64_t{16384} * 3 * 2 * sizeof(float) * 2) << "the steps";
+}
+
+// While it lives, nothing larger is allocated.
+struct LargestAllocation {
+  explicit LargestAllocation(size_t size) { largest_allocation = size; }
+  ~LargestAllocation() { largest_allocation = SIZE_MAX; }
+};
+
+// Expects the call to run out of memory with a message that has all these words.
+void expect_told(bitnet_status status, std::initializer_list<const char*> words) {
+  EXPECT_EQ(status, BITNET_ERROR_MEMORY);
+  for (const char* word : words) {
+    EXPECT_NE(std::string(bitnet_last_error()).find(word), std::string::npos) << word << ": " << bitnet_last_error();
+  }
+}
+
+TEST(Memory, AnErrorOfASessionSaysHowMuchAndWhatTakesLess) {
+  const Model model = open(model_path());
+  bitnet_session* session = nullptr;
+  bitnet_session_options options = {.size = sizeof options, .context = 1 << 20, .threads = 1};
+  const LargestAllocation limit(size_t{64} << 20);
+  expect_told(bitnet_session_create(model.get(), &options, &session),
+              {"cannot allocate 1.9 GiB for a session of 1048576 tokens", "KV cache 1.9 GiB",
+               "a smaller context or an int8 KV cache takes less"});
+  options.kv = BITNET_KV_INT8;
+  expect_told(bitnet_session_create(model.get(), &options, &session), {"KV cache 1008.0 MiB", "; a smaller context takes less"});
+  options = {.size = sizeof options, .context = 4096, .threads = 64, .batch = 4096};
+  uint64_t bytes = 0;
+  ASSERT_OK(bitnet_session_memory(model.get(), &options, &bytes));
+  largest_allocation = 8 << 20;
+  expect_told(bitnet_session_create(model.get(), &options, &session), {"fewer threads or a smaller batch take less"});
+  EXPECT_EQ(session, nullptr);
+}
+
+TEST(Memory, AnErrorOfAForkOrASavedSessionNamesIt) {
+  const Model model = open(model_path());
+  const Session session = make_session(model, {.context = 65536, .threads = 1});
+  eval(session, random_tokens(512), BITNET_LOGITS_NONE);
+  bitnet_session* fork = nullptr;
+  std::vector<unsigned char> state(4 << 20);
+  size_t length = 0;
+  ASSERT_OK(bitnet_session_save_memory(session.get(), state.data(), state.size(), &length));
+  const LargestAllocation limit(1 << 18);
+  expect_told(bitnet_session_fork(session.get(), &fork), {"for the fork of a session of 65536 tokens"});
+  expect_told(bitnet_session_save_memory(session.get(), state.data(), state.size(), &length),
+              {"for saving a session of 512 tokens", "int8"});
+  expect_told(bitnet_session_load_memory(session.get(), state.data(), length),
+              {"for a saved session of 512 tokens while it is loaded"});
+  EXPECT_EQ(bitnet_session_position(session.get()), 512u);
+}
+
+TEST(Memory, AnErrorOfLogitsSaysOfHowManyTokens) {
+  const Model model = open(model_path());
+  const Session session = make_session(model, {.context = 512, .threads = 1});
+  const Tokens tokens = random_tokens(512);
+  const LargestAllocation limit(1 << 20);
+  expect_told(bitnet_eval(session.get(), tokens.data(), tokens.size(), BITNET_LOGITS_ALL),
+              {"cannot allocate 2.0 MiB for the logits of 512 tokens", "fewer tokens"});
+  eval(session, std::span(tokens).first(128), BITNET_LOGITS_ALL);
+}
+
+TEST(Memory, AnErrorOfOpeningSaysWhatToConvert) {
+  const std::string gguf = temporary_folder() + "/large.gguf", packed = temporary_folder() + "/packed.bitnet";
+  std::ofstream(gguf) << SampleModel().draw().gguf().build();
+  const bitnet_convert_options compress = {.size = sizeof compress, .zstd_level = 1};
+  ASSERT_OK(bitnet_convert(model_path().c_str(), packed.c_str(), &compress));
+  bitnet_model* model = nullptr;
+  {
+    const LargestAllocation limit(15 << 10);
+    expect_told(bitnet_open(gguf.c_str(), nullptr, &model),
+                {"large.gguf", "cannot allocate 16.0 KiB for tensor blk.0.attn_q.weight", "convert it to a .bitnet"});
+    largest_allocation = 512 << 10;
+    expect_told(bitnet_open(packed.c_str(), nullptr, &model),
+                {"packed.bitnet", "for the weights of a compressed file", "not compressed"});
+  }
+  largest_mapping = 1 << 14;
+  expect_told(bitnet_open(model_path().c_str(), nullptr, &model), {"address space", "ulimit -v"});
+  largest_mapping = SIZE_MAX;
 }
 
 }  // namespace

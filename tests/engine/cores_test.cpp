@@ -3,32 +3,19 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <thread>
 #include <vector>
+
+#include "fake_root.h"
 
 namespace bitnet {
 namespace {
 
-// A folder that stands for the root of a machine's file system.
-class Cores : public testing::Test {
+class Cores : public bitnet_test::FakeRoot {
  protected:
-  Cores() : root_(testing::TempDir() + "cores_" + testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    std::filesystem::remove_all(root_);
-  }
-  ~Cores() override { std::filesystem::remove_all(root_); }
-
-  void write(const std::string& path, const std::string& text) {
-    const std::filesystem::path file = root_ + path;
-    std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file) << text << "\n";
-  }
   void siblings(int cpu, const std::string& list) {
     write("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list", list);
   }
-
-  const std::string root_;
 };
 
 TEST_F(Cores, HyperthreadsOfACoreCountOnce) {
@@ -64,6 +51,74 @@ TEST_F(Cores, NonsenseIsNoQuota) {
   write("/proc/self/cgroup", "0::/a");
   for (const char* text : {"", "max", "-1 100000", "100000 0", "100000", "words here"}) {
     write("/sys/fs/cgroup/a/cpu.max", text);
+    EXPECT_EQ(cpu_quota(root_), 0u) << text;
+  }
+}
+
+// Version 1, where each controller has a hierarchy of its own.
+TEST_F(Cores, TheTightestQuotaOfVersion1Holds) {
+  write("/proc/self/cgroup", "9:name=systemd:/user/program\n2:cpuset:/other\n1:cpu:/user/program\n0::/");
+  write("/sys/fs/cgroup/cpu/user/program/cpu.cfs_period_us", "100000");
+  write("/sys/fs/cgroup/cpu/user/program/cpu.cfs_quota_us", "-1");
+  EXPECT_EQ(cpu_quota(root_), 0u);
+  write("/sys/fs/cgroup/cpu/user/program/cpu.cfs_quota_us", "350000");
+  EXPECT_EQ(cpu_quota(root_), 4u) << "3.5 CPUs";
+  write("/sys/fs/cgroup/cpu/user/cpu.cfs_period_us", "20000");
+  write("/sys/fs/cgroup/cpu/user/cpu.cfs_quota_us", "10000");
+  EXPECT_EQ(cpu_quota(root_), 1u) << "half a CPU";
+}
+
+// As systemd mounts them beside one another: the controllers where version 1 is, without any in version 2.
+TEST_F(Cores, QuotasOfVersion1AreFoundWhereTheyAreMounted) {
+  write("/proc/self/cgroup", "4:cpu,cpuacct:/user.slice/program\n0::/user.slice/program");
+  write("/proc/self/mountinfo",
+        "24 23 0:21 / /proc rw,relatime shared:5 - proc proc rw\n"
+        "25 31 0:22 / /sys/fs/cgroup/unified rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
+        "26 31 0:23 / /sys/fs/cgroup/cpuset rw shared:10 - cgroup cgroup rw,cpuset\n"
+        "27 31 0:24 / /mnt/c\\040p\\134u rw shared:11 - cgroup cgroup rw,cpu,cpuacct");
+  write("/mnt/c p\\u/user.slice/program/cpu.cfs_quota_us", "150000");
+  write("/mnt/c p\\u/user.slice/program/cpu.cfs_period_us", "100000");
+  EXPECT_EQ(cpu_quota(root_), 2u);
+}
+
+// A container sees its own group as the mount's top, and its path with or without what is above that.
+TEST_F(Cores, AContainersGroupOfVersion1IsTheMountsTop) {
+  const std::string folder = "/sys/fs/cgroup/cpu,cpuacct";
+  write("/proc/self/mountinfo", "27 31 0:24 /docker/1f " + folder + " ro shared:11 - cgroup cgroup rw,cpu,cpuacct");
+  write(folder + "/cpu.cfs_quota_us", "50000");
+  write(folder + "/cpu.cfs_period_us", "100000");
+  for (const char* path : {"/docker/1f", "/docker/1f/init", "/", "/elsewhere/1f", "/docker/1f2"}) {
+    write("/proc/self/cgroup", std::string("4:cpu,cpuacct:") + path);
+    EXPECT_EQ(cpu_quota(root_), 1u) << path;
+  }
+  write(folder + "/init/cpu.cfs_quota_us", "10000");
+  write(folder + "/init/cpu.cfs_period_us", "100000");
+  write("/proc/self/cgroup", "4:cpu,cpuacct:/docker/1f/init");
+  EXPECT_EQ(cpu_quota(root_), 1u);
+}
+
+TEST_F(Cores, TheTighterQuotaOfBothVersionsHolds) {
+  write("/proc/self/cgroup", "1:cpu:/a\n0::/a");
+  write("/sys/fs/cgroup/a/cpu.max", "200000 100000");
+  write("/sys/fs/cgroup/cpu/a/cpu.cfs_period_us", "100000");
+  write("/sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", "300000");
+  EXPECT_EQ(cpu_quota(root_), 2u);
+  write("/sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", "100000");
+  EXPECT_EQ(cpu_quota(root_), 1u);
+}
+
+TEST_F(Cores, NonsenseOfVersion1IsNoQuota) {
+  write("/proc/self/cgroup", "1:cpu:/a");
+  const std::string group = "/sys/fs/cgroup/cpu/a";
+  const std::pair<const char*, const char*> pairs[] = {{"", ""}, {"-1", "100000"}, {"100000", "0"}, {"x", "y"}};
+  for (const auto& [quota, period] : pairs) {
+    write(group + "/cpu.cfs_quota_us", quota);
+    write(group + "/cpu.cfs_period_us", period);
+    EXPECT_EQ(cpu_quota(root_), 0u) << quota << " of " << period;
+  }
+  for (const char* text : {"", ":", "1", "1:cpu", "1:cpu:", "::", ":::", "0::", "\n\n"}) {
+    write("/proc/self/cgroup", text);
+    write("/proc/self/mountinfo", text);
     EXPECT_EQ(cpu_quota(root_), 0u) << text;
   }
 }

@@ -270,17 +270,19 @@ TEST(Head, SamplersDrawTheSame) {
     }
   }
   size_t screened = 0;
+  const Kernels& kernels = *find_kernels(nullptr);
   for (const SamplerOptions& options : all) {
     Sampler from_all(options), from_largest(options);
     std::vector<Token> recent;
     for (int step = 0; step < 12; ++step) {
       const auto x = random.state(f.cols);
-      const Token expected = from_all.sample(f.logits(x), recent);
+      const Token expected = from_all.sample(f.logits(x), recent, kernels);
       const size_t count = from_largest.most_needed(f.rows, recent);
       std::vector<TokenLogit> found;
       const bool few = count > 0 && f.head.largest(x.data(), count, from_largest.adjusted(), found);
       screened += few;
-      const Token drawn = few ? from_largest.sample(found, f.rows, recent) : from_largest.sample(f.logits(x), recent);
+      const Token drawn = few ? from_largest.sample(found, f.rows, recent, kernels)
+                              : from_largest.sample(f.logits(x), recent, kernels);
       ASSERT_EQ(drawn, expected) << "top_k " << options.top_k << " temperature " << options.temperature;
       recent.push_back(drawn);
     }

@@ -16,23 +16,42 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
+Token draw(Sampler& sampler, const std::vector<float>& logits, const std::vector<Token>& recent) {
+  return sampler.sample(logits, recent, *find_kernels("scalar"));
+}
+
 std::map<Token, int> draw_many(const SamplerOptions& options, const std::vector<float>& logits, int n = 20000,
                                const std::vector<Token>& recent = {}) {
   Sampler sampler(options);
   std::map<Token, int> counts;
-  for (int i = 0; i < n; i++) counts[sampler.sample(logits, recent)]++;
+  for (int i = 0; i < n; i++) counts[draw(sampler, logits, recent)]++;
   return counts;
 }
 
 TEST(Sampler, AllZeroIsGreedyAndTheLowerTokenWinsATie) {
   Sampler sampler({});
-  EXPECT_EQ(sampler.sample(std::vector<float>{1, 3, 2, 3}, {}), 1);
+  EXPECT_EQ(draw(sampler, std::vector<float>{1, 3, 2, 3}, {}), 1);
+}
+
+TEST(Sampler, ComputesWithTheKernelsGiven) {
+  static int calls;
+  calls = 0;
+  Kernels counting = *find_kernels("scalar");
+  counting.exp_sum = [](const float* x, float shift, size_t n, float* p) {
+    calls++;
+    return find_kernels("scalar")->exp_sum(x, shift, n, p);
+  };
+  Sampler sampler({.temperature = 1});
+  sampler.sample(std::vector<float>{1, 2, 3}, {}, counting);
+  EXPECT_EQ(calls, 1);
+  sampler.sample(std::vector<TokenLogit>{{0, 1}, {2, 3}}, 3, {}, counting);
+  EXPECT_EQ(calls, 2);
 }
 
 TEST(Sampler, TheHostsRoundingModeIsPutAside) {
   Sampler sampler({.logit_bias = {{1, 0x1p-30f}}});
   ASSERT_EQ(std::fesetround(FE_UPWARD), 0);
-  const Token token = sampler.sample(std::vector<float>{1, 1}, {});
+  const Token token = draw(sampler, std::vector<float>{1, 1}, {});
   const int after = std::fegetround();
   std::fesetround(FE_TONEAREST);
   EXPECT_EQ(token, 0) << "1 + 2^-30 is 1 to nearest, and the lower token wins a tie";
@@ -78,38 +97,38 @@ TEST(Sampler, PenaltiesApplyToRecentTokensOnly) {
   const std::vector<float> logits = {2, 1.9f, -1};
   const std::vector<Token> recent = {1, 0, 0};
   Sampler repetition({.repetition_penalty = 1.5f});
-  EXPECT_EQ(repetition.sample(logits, std::vector<Token>{0}), 1);
+  EXPECT_EQ(draw(repetition, logits, std::vector<Token>{0}), 1);
   Sampler frequency({.frequency_penalty = 0.2f});
-  EXPECT_EQ(frequency.sample(logits, recent), 1) << "token 0 loses 0.4, token 1 0.2";
+  EXPECT_EQ(draw(frequency, logits, recent), 1) << "token 0 loses 0.4, token 1 0.2";
   Sampler presence({.presence_penalty = 0.2f});
-  EXPECT_EQ(presence.sample(logits, recent), 0) << "both lose 0.2";
+  EXPECT_EQ(draw(presence, logits, recent), 0) << "both lose 0.2";
   Sampler window({.frequency_penalty = 5, .penalty_window = 1});
-  EXPECT_EQ(window.sample(logits, std::vector<Token>{0, 1}), 0) << "only the last token counts";
+  EXPECT_EQ(draw(window, logits, std::vector<Token>{0, 1}), 0) << "only the last token counts";
   Sampler negative({.repetition_penalty = 2});
-  EXPECT_EQ(negative.sample(std::vector<float>{-3, -2}, std::vector<Token>{1}), 0) << "negative logits are multiplied";
+  EXPECT_EQ(draw(negative, std::vector<float>{-3, -2}, std::vector<Token>{1}), 0) << "negative logits are multiplied";
 }
 
 TEST(Sampler, BiasAddsAndForbids) {
   Sampler sampler({.logit_bias = {{1, -kInfinity}, {2, 5}}});
-  EXPECT_EQ(sampler.sample(std::vector<float>{2, 9, 1}, {}), 2);
-  EXPECT_THROW(sampler.sample(std::vector<float>{2, 9}, {}), Error) << "token 2 is beyond the logits";
+  EXPECT_EQ(draw(sampler, std::vector<float>{2, 9, 1}, {}), 2);
+  EXPECT_THROW(draw(sampler, std::vector<float>{2, 9}, {}), Error) << "token 2 is beyond the logits";
 }
 
 TEST(Sampler, SeedDecidesAndTheNumbersAreTheSameEverywhere) {
   std::vector<float> logits(1000);
   for (size_t i = 0; i < logits.size(); i++) logits[i] = static_cast<float>(i * 37 % 101) / 25;
   const SamplerOptions options = {.seed = 42, .temperature = 0.9f, .top_k = 200, .top_p = 0.95f, .min_p = 0.01f};
-  auto draw = [&](Sampler& sampler) {
+  auto draws_of = [&](Sampler& sampler) {
     std::vector<Token> tokens;
-    for (int i = 0; i < 8; i++) tokens.push_back(sampler.sample(logits, {}));
+    for (int i = 0; i < 8; i++) tokens.push_back(draw(sampler, logits, {}));
     return tokens;
   };
   Sampler a(options), b(options);
-  const auto first = draw(a);
-  EXPECT_EQ(first, draw(b));
-  EXPECT_NE(first, draw(a)) << "the random numbers go on";
+  const auto first = draws_of(a);
+  EXPECT_EQ(first, draws_of(b));
+  EXPECT_NE(first, draws_of(a)) << "the random numbers go on";
   a.reseed(42);
-  EXPECT_EQ(first, draw(a));
+  EXPECT_EQ(first, draws_of(a));
   EXPECT_EQ(first, (std::vector<Token>{693, 412, 439, 319, 38, 461, 333, 783}));
 }
 
@@ -126,8 +145,8 @@ TEST(Sampler, UnlikelyLogitsAreHandled) {
   EXPECT_EQ(draw_many({.temperature = 1}, {nan, 1, -kInfinity}, 100).size(), 1u);
   EXPECT_EQ(draw_many({.temperature = 1}, {1, kInfinity, 0}, 100).begin()->first, 1);
   Sampler sampler({.temperature = 1});
-  EXPECT_THROW(sampler.sample(std::vector<float>{nan, -kInfinity}, {}), Error);
-  EXPECT_THROW(sampler.sample({}, {}), Error);
+  EXPECT_THROW(draw(sampler, std::vector<float>{nan, -kInfinity}, {}), Error);
+  EXPECT_THROW(draw(sampler, {}, {}), Error);
   EXPECT_EQ(draw_many({.temperature = 1000}, {3e38f, -3e38f}, 100).size(), 1u);
 }
 

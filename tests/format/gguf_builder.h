@@ -35,10 +35,19 @@ class GgufBuilder {
   std::string data;  // of all tensors
 
   void raw(std::string_view key, uint32_t type, std::string_view value) {
-    append_string(values_, key);
-    append(values_, type);
-    values_ += value;
-    ++value_count_;
+    std::string bytes;
+    append_string(bytes, key);
+    append(bytes, type);
+    bytes += value;
+    values_.push_back({std::string(key), std::move(bytes)});
+  }
+  void remove(std::string_view key) {
+    std::erase_if(values_, [&](const Value& value) { return value.key == key; });
+  }
+  // In place of what is there.
+  void set(std::string_view key, uint32_t type, std::string_view value) {
+    remove(key);
+    raw(key, type, value);
   }
   template <typename Number>
   void number(std::string_view key, uint32_t type, Number value) {
@@ -87,8 +96,8 @@ class GgufBuilder {
     std::string out = "GGUF";
     append(out, version);
     append(out, uint64_t{infos.size()});
-    append(out, value_count_);
-    out += values_;
+    append(out, uint64_t{values_.size()});
+    for (const Value& value : values_) out += value.bytes;
     for (const Info& info : infos) {
       append_string(out, info.name);
       append(out, static_cast<uint32_t>(info.shape.size()));
@@ -101,8 +110,10 @@ class GgufBuilder {
   }
 
  private:
-  std::string values_;
-  uint64_t value_count_ = 0;
+  struct Value {
+    std::string key, bytes;
+  };
+  std::vector<Value> values_;
 };
 
 }  // namespace bitnet_test

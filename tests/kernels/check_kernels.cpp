@@ -74,10 +74,11 @@ const Kernels& amx_emulated_kernels() {
 }
 #endif
 
-// The tables of the library that this CPU can run, and those that only stand for one.
+// The tables of the library that can be used here, and those that only stand for one.
 std::vector<const Kernels*> all_tables() {
   const KernelList list = available_kernels();
   std::vector<const Kernels*> tables(list.tables, list.tables + list.count);
+  std::erase_if(tables, [](const Kernels* table) { return find_kernels(table->name) == nullptr; });
 #if defined(__x86_64__)
   tables.insert(tables.end() - 1, &amx_emulated_kernels());
   const bool has_itself = find_kernels("avxvnni") != nullptr;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
 
-#include "kernels.h"
+#include "tables.h"
 
 namespace bitnet {
 namespace {
@@ -13,6 +14,7 @@ TEST(Dispatch, ListsTheFastestFirstAndScalarLast) {
   ASSERT_GE(list.count, 2u);
   EXPECT_EQ(find_kernels(nullptr), list.tables[0]);
   EXPECT_EQ(find_kernels(""), list.tables[0]);
+  EXPECT_STRNE(find_unrequested_kernels()->name, "amx");
   EXPECT_STREQ(list.tables[list.count - 1]->name, "scalar");
 }
 
@@ -48,6 +50,60 @@ TEST(Dispatch, TablesAreComplete) {
                 k.attention_finish && k.gate_relu2 && k.gate_silu && k.add && k.to_f16 && k.to_f32 && k.exp_sum)
         << k.name;
   }
+}
+
+// A CPU whose fastest table needs a request, as AMX does.
+class Requests : public testing::Test {
+ protected:
+  static bool request() {
+    requests++;
+    return granted;
+  }
+  void SetUp() override {
+    requests = 0;
+    granted = true;
+  }
+
+  static inline int requests;
+  static inline bool granted;
+  const Kernels tiles = named("tiles"), wide = named("wide"), plain = named("plain");
+  const std::array<Choice, 3> cpu = {{{&tiles, true, request}, {&wide, true}, {&plain, true}}};
+  const std::array<Choice, 3> older = {{{&tiles, false, request}, {&wide, false}, {&plain, true}}};
+
+ private:
+  static Kernels named(const char* name) { return with_ternary(scalar_kernels, name, scalar_kernels.ternary); }
+};
+
+TEST_F(Requests, AreMadeForATableThatWillBeUsed) {
+  EXPECT_EQ(choose(cpu, ""), &tiles);
+  EXPECT_EQ(requests, 1);
+  EXPECT_EQ(choose(cpu, "tiles"), &tiles);
+  EXPECT_EQ(requests, 2);
+}
+
+TEST_F(Requests, AreNotMadeWhereAnotherTableIsNamed) {
+  EXPECT_EQ(choose(cpu, "wide"), &wide);
+  EXPECT_EQ(choose(cpu, "plain"), &plain);
+  EXPECT_EQ(choose(cpu, "none"), nullptr);
+  EXPECT_EQ(requests, 0);
+}
+
+TEST_F(Requests, AreNotMadeOnACpuWithoutTheTable) {
+  EXPECT_EQ(choose(older, ""), &plain);
+  EXPECT_EQ(choose(older, "tiles"), nullptr);
+  EXPECT_EQ(requests, 0);
+}
+
+TEST_F(Requests, ThatAreRefusedGiveTheNextTable) {
+  granted = false;
+  EXPECT_EQ(choose(cpu, ""), &wide);
+  EXPECT_EQ(choose(cpu, "tiles"), nullptr);
+}
+
+TEST_F(Requests, AreNotNeededForFloats) {
+  EXPECT_EQ(choose_unrequested(cpu), &wide);
+  EXPECT_EQ(choose_unrequested(older), &plain);
+  EXPECT_EQ(requests, 0);
 }
 
 TEST(Dispatch, NamesTheFeaturesOfTheCpu) {

@@ -44,7 +44,9 @@ def metadata(name, shape):
     byte_tokens = [f"<0x{i:02X}>" for i in range(256)]
     words = [f"t{i}" for i in range(shape.vocabulary - 259)]
     architecture = shape.architecture
-    return {
+    # With a SentencePiece vocabulary it could also be one of 1bitLLM's, which have SiLU.
+    activation = {"bitnet-b1.58.hidden_act": "relu2"} if architecture == "bitnet-b1.58" else {}
+    return activation | {
         "general.architecture": architecture,
         "general.name": f"oracle-{name}",
         f"{architecture}.vocab_size": shape.vocabulary,

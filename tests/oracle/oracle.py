@@ -65,7 +65,7 @@ def load(path):
         kv_heads=metadata.get(f"{architecture}.attention.head_count_kv", heads),
         epsilon=metadata[f"{architecture}.attention.layer_norm_rms_epsilon"],
         theta=metadata.get(f"{architecture}.rope.freq_base", 10000.0),
-        activation={"bitnet-b1.58": "relu2", "bitnet-25": "relu2", "bitnet": "silu"}[architecture],
+        activation=metadata.get(f"{architecture}.hidden_act", {"bitnet-25": "relu2", "bitnet": "silu"}.get(architecture)),
         embedding=tensors["token_embd.weight"],
         layers=[layer(i) for i in range(metadata[f"{architecture}.block_count"])],
         output_norm=tensors["output_norm.weight"],

@@ -259,15 +259,25 @@ TEST(Tokenizer, AddsBosAndEosAsTheModelAsks) {
   EXPECT_EQ(encoded(true), (Tokens{builder.bos, 256, builder.eos}));
 }
 
-TEST(Tokenizer, TakesTheRuleOfLlama3WhereItsVocabularyNamesNone) {
+TEST(Tokenizer, TakesTheDefaultRuleWhereTheVocabularyNamesNone) {
   VocabularyBuilder builder = small_bpe();
-  builder.pre_tokenizer = "";
-  const Token digits = builder.add("12");
-  builder.merge('1', '2');
-  EXPECT_EQ(Tokenizer(builder.view()).encode("'S", {}), (Tokens{'\'', 'S'}));
-  builder.add("<|begin_of_text|>", TokenType::control);
-  builder.add("<|eot_id|>", TokenType::control);
-  EXPECT_EQ(Tokenizer(builder.view()).encode("12", {}), Tokens{digits});
+  for (const char* const rule : {"", "default"}) {
+    builder.pre_tokenizer = rule;
+    EXPECT_EQ(Tokenizer(builder.view()).encode("'S", {}), (Tokens{'\'', 'S'}));
+  }
+}
+
+TEST(Tokenizer, EndsGenerationAtTheTokensThatTheVocabularyLists) {
+  VocabularyBuilder builder = small_bpe();
+  builder.eos = builder.add("[stop]", TokenType::control);
+  const Token turn = builder.add("[turn]", TokenType::control), other = builder.add("[other]", TokenType::control);
+  const Token ends[] = {turn, builder.eos};
+  Vocabulary vocabulary = builder.view();
+  vocabulary.end_tokens = ends;
+  const Tokenizer tokenizer(vocabulary);
+  EXPECT_TRUE(tokenizer.is_end_of_generation(turn));
+  EXPECT_TRUE(tokenizer.is_end_of_generation(builder.eos));
+  EXPECT_FALSE(tokenizer.is_end_of_generation(other));
 }
 
 TEST(Tokenizer, RefusesTokensThatAreNotInTheVocabulary) {

@@ -11,17 +11,18 @@ Objects may be used by any thread; calls to one object queue up, and the interpr
 closed stays closed: using it is an ArgumentError. Closing twice, or not at all, is no mistake.
 """
 
+from ._chat import Message
 from ._errors import (ArgumentError, BitnetError, CancelledError, ContextError, FileError, FormatError, InternalError,
                       MismatchError, NotFoundError, OutOfMemoryError, UnsupportedError)
-from ._files import convert, cpu_features, isa_names, verify, version
-from ._model import Decoder, Message, Model, ModelInfo
-from ._sampler import Sampler
+from ._files import chat_template_names, convert, cpu_features, isa_names, verify, version
+from ._model import Decoder, Model, ModelInfo
+from ._sampler import Sampler, SamplerOptions
 from ._session import Cancel, Finish, Generation, Perf, Session, eval_batch
 
 __version__ = version()
 __all__ = [
     "ArgumentError", "BitnetError", "Cancel", "CancelledError", "ContextError", "Decoder", "FileError", "Finish",
     "FormatError", "Generation", "InternalError", "Message", "MismatchError", "Model", "ModelInfo", "NotFoundError",
-    "OutOfMemoryError", "Perf", "Sampler", "Session", "UnsupportedError", "convert", "cpu_features", "eval_batch",
-    "isa_names", "verify", "version",
+    "OutOfMemoryError", "Perf", "Sampler", "SamplerOptions", "Session", "UnsupportedError", "chat_template_names",
+    "convert", "cpu_features", "eval_batch", "isa_names", "verify", "version",
 ]

@@ -5,16 +5,25 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, TypedDict, Union
 
-from . import _native
+from . import _check, _native
+from ._object import Closeable
 
 if typing.TYPE_CHECKING:
+    import array
+
+    import numpy
+
     from ._session import Session, Tokens
 
 
+Floats = Union["numpy.ndarray[Any, numpy.dtype[numpy.float32]]", "array.array[float]", memoryview]
+
+
 class SamplerOptions(TypedDict, total=False):
-    """How tokens are drawn; all of them are off by default, which is the most likely token each time."""
+    """How tokens are drawn; all of them are off by default, which is the most likely token each time. For those who keep
+    them: Sampler(**options), session.generate(prompt, **options)."""
 
     seed: int  # of the random numbers
     temperature: float  # divides the logits
@@ -28,42 +37,46 @@ class SamplerOptions(TypedDict, total=False):
     logit_bias: Mapping[int, float]  # added to the logits; -inf forbids a token
 
 
-def sampler_options(options: Mapping[str, Any]) -> _native.SamplerOptions:
+def sampler_options(given: Mapping[str, Any]) -> Any:
+    """Of a name for each of SamplerOptions; None is the default."""
     native = _native.SamplerOptions()
-    for name, value in options.items():
-        if name not in SamplerOptions.__annotations__:
-            raise TypeError(f"there is no option {name!r}")
-        if name == "logit_bias":
-            for token, bias in value.items():
-                native.add_bias(token, bias)
-        else:
-            setattr(native, name, value)
+    native.seed = _check.seed(given["seed"], "seed")
+    for name in ("top_k", "penalty_window"):
+        setattr(native, name, _check.count(given[name], name))
+    for name in ("temperature", "top_p", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty"):
+        setattr(native, name, _check.real(given[name], name))
+    for token, bias in _check.biases(given["logit_bias"], "logit_bias"):
+        native.add_bias(token, bias)
     return native
 
 
-class Sampler:
-    """Turns logits into a token, with the options of SamplerOptions. Holds the random state."""
+class Sampler(Closeable):
+    """Turns logits into a token, with the options that SamplerOptions explains. Holds the random state."""
 
-    def __init__(self, **options: Any):
-        self._native = _native.Sampler(sampler_options(options))
+    def __init__(self, *, seed: int | None = 0, temperature: float | None = 0, top_k: int | None = 0,
+                 top_p: float | None = 0, min_p: float | None = 0, repetition_penalty: float | None = 0,
+                 frequency_penalty: float | None = 0, presence_penalty: float | None = 0, penalty_window: int | None = 0,
+                 logit_bias: Mapping[int, float] | None = None):
+        given = {"seed": seed, "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
+                 "repetition_penalty": repetition_penalty, "frequency_penalty": frequency_penalty,
+                 "presence_penalty": presence_penalty, "penalty_window": penalty_window, "logit_bias": logit_bias}
+        self._native = _native.Sampler(sampler_options(given))
+        self._options = {name: value for name, value in given.items() if value}
 
     def reseed(self, seed: int) -> None:
         """Starts the random numbers over."""
-        self._native.reseed(seed)
+        self._native.reseed(_check.seed(seed, "seed"))
 
     def sample(self, session: Session) -> int:
         """A token drawn from the session's last logits, whose tokens are the recent ones. It is not evaluated."""
-        return session._native.sample(self._native)
+        from ._session import Session
 
-    def sample_logits(self, logits: Any, recent: Tokens = ()) -> int:
+        return _check.instance(session, Session, "session")._native.sample(self._native)
+
+    def sample_logits(self, logits: Floats, recent: Tokens | None = ()) -> int:
         """The same from an array of 32-bit floats of your own."""
-        return self._native.sample_logits(logits, recent)
+        return self._native.sample_logits(_check.buffer(logits, "logits", "an array of 32-bit floats"),
+                                          () if recent is None else _check.tokens(recent, "recent"))
 
-    def close(self) -> None:
-        self._native.close()
-
-    def __enter__(self) -> Sampler:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def _describe(self) -> str:
+        return " ".join(f"{name}={value!r}" for name, value in self._options.items()) or "of the most likely token"

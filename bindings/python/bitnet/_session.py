@@ -5,26 +5,27 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import os
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Union
 
-from . import _native
-from ._files import Path, choose
+from . import _check, _native
+from ._files import Path
+from ._object import Closeable
 from ._sampler import sampler_options
 
 if typing.TYPE_CHECKING:
     import numpy
 
-    from ._model import Message, Model
+    from ._chat import Message
+    from ._model import Bytes, Model
 
 Tokens = Union[Sequence[int], "numpy.ndarray[Any, numpy.dtype[numpy.int32]]"]
 Which = Literal["last", "all", "none"]
 Kv = Literal["f16", "int8", "int16"]
 KINDS = {None: _native.BITNET_KV_DEFAULT, "f16": _native.BITNET_KV_F16, "int8": _native.BITNET_KV_INT8,
          "int16": _native.BITNET_KV_INT16}
-WHICH = {"last": _native.BITNET_LOGITS_LAST, "all": _native.BITNET_LOGITS_ALL, "none": _native.BITNET_LOGITS_NONE}
+WHICH = {None: _native.BITNET_LOGITS_LAST, "last": _native.BITNET_LOGITS_LAST, "all": _native.BITNET_LOGITS_ALL, "none": _native.BITNET_LOGITS_NONE}
 
 
 class Finish(enum.Enum):
@@ -61,12 +62,15 @@ class Cancel:
     def requested(self) -> bool:
         return self._native.requested()
 
+    def __repr__(self) -> str:
+        return f"<bitnet.Cancel {'requested' if self.requested else 'not requested'}>"
+
 
 def _native_cancel(cancel: Cancel | None) -> Any:
-    return None if cancel is None else cancel._native
+    return None if cancel is None else _check.instance(cancel, Cancel, "cancel")._native
 
 
-class Generation(Iterator[str]):
+class Generation(Closeable, Iterator[str]):
     """The text being generated, piece by piece: an iterator of whole characters, made by Session.generate.
 
     Changing the session otherwise ends it. A context manager, for those who stop early.
@@ -95,13 +99,10 @@ class Generation(Iterator[str]):
 
     def close(self) -> None:
         """Ends it here. The session keeps what has been evaluated."""
-        self._native.close()
+        super().close()
 
-    def __enter__(self) -> Generation:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def _describe(self) -> str:
+        return f"{len(self.tokens)} tokens, {'not finished' if self.finish is None else self.finish.name}"
 
 
 class _LogitsView:
@@ -113,21 +114,26 @@ class _LogitsView:
                                     "data": (native.address(), True)}
 
 
-def session_options(context: int, threads: int, batch: int, kv: Kv | None, generation_threads: int) -> Any:
+def session_options(context: int | None, threads: int | None, batch: int | None, kv: Kv | None,
+                    generation_threads: int | None) -> Any:
     options = _native.SessionOptions()
-    options.context, options.threads, options.batch = context, threads, batch
-    options.kv = choose(KINDS, kv, "kv")
-    options.generation_threads = generation_threads
+    options.context = _check.count(context, "context")
+    options.threads = _check.count(threads, "threads")
+    options.batch = _check.count(batch, "batch")
+    options.kv = _check.choice(KINDS, kv, "kv")
+    options.generation_threads = _check.count(generation_threads, "generation_threads")
     return options
 
 
-class Session:
+class Session(Closeable):
     """One sequence of tokens with its KV cache, its threads and its last logits. A context manager. Made by Model.session,
     which says what the options are."""
 
-    def __init__(self, model: Model, *, context: int = 0, threads: int = 0, batch: int = 0, kv: Kv | None = None,
-                 generation_threads: int = 0):
-        self._model = model
+    def __init__(self, model: Model, *, context: int | None = 0, threads: int | None = 0, batch: int | None = 0,
+                 kv: Kv | None = None, generation_threads: int | None = 0):
+        from ._model import Model
+
+        self._model = _check.instance(model, Model, "model")
         options = session_options(context, threads, batch, kv, generation_threads)
         self._native = _native.Session(model._native, options)
 
@@ -137,13 +143,10 @@ class Session:
 
     def close(self) -> None:
         """Cancels what another thread is doing with the session, then frees it."""
-        self._native.close()
+        super().close()
 
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def _describe(self) -> str:
+        return f"of {self._model._name!r}, {self._native.describe().decode()}"
 
     @property
     def position(self) -> int:
@@ -160,44 +163,63 @@ class Session:
         """The tokens evaluated so far."""
         return self._native.tokens()
 
-    def generate(self, prompt: str | bytes | Tokens, *, max_tokens: int = 0, stop: Iterable[str] = (),
-                 whole: bool = False, special_prompt: bool = False, special_output: bool = False,
-                 ignore_end: bool = False, **sampling: Any) -> Generation:
+    def generate(self, prompt: str | bytes | Tokens, *, max_tokens: int | None = 0, stop: str | Iterable[str] | None = (),
+                 whole: bool | None = False, special_prompt: bool | None = False, special_output: bool | None = False,
+                 ignore_end: bool | None = False, seed: int | None = 0, temperature: float | None = 0,
+                 top_k: int | None = 0, top_p: float | None = 0, min_p: float | None = 0,
+                 repetition_penalty: float | None = 0, frequency_penalty: float | None = 0,
+                 presence_penalty: float | None = 0, penalty_window: int | None = 0,
+                 logit_bias: Mapping[int, float] | None = None) -> Generation:
         """Goes on from the session's tokens and `prompt`, a text or tokens. Nothing is evaluated until the first piece
         is asked for.
 
         max_tokens      0: until an end token or the context is full
         stop            the text ends before the first of these
         whole           the prompt is the whole text from the start: what the session holds of it is kept
-        special_prompt  the prompt's text may name control tokens (chat prompts do)
+        special_prompt  text such as "<|eot_id|>" in the prompt becomes that control token: never for text from strangers
         special_output  write control tokens out
         ignore_end      go on after an end token
-        sampling        as SamplerOptions; by default always the most likely token
+
+        The others say how tokens are drawn, as SamplerOptions explains; by default always the most likely one.
         """
         options = _native.GenerateOptions()
-        options.max_tokens = max_tokens
-        options.flags = ((_native.BITNET_GENERATE_WHOLE if whole else 0)
-                         | (_native.BITNET_GENERATE_SPECIAL_PROMPT if special_prompt else 0)
-                         | (_native.BITNET_GENERATE_SPECIAL_OUTPUT if special_output else 0)
-                         | (_native.BITNET_GENERATE_IGNORE_END if ignore_end else 0))
-        for text in (stop,) if isinstance(stop, str) else stop:
-            options.add_stop(text.encode())
-        options.set_sampler(sampler_options(sampling))
-        if isinstance(prompt, str):
-            prompt = prompt.encode()
-        start = self._native.generate if isinstance(prompt, bytes) else self._native.generate_tokens
-        return Generation(self, start(prompt, options))
+        options.max_tokens = _check.count(max_tokens, "max_tokens")
+        options.flags = ((_native.BITNET_GENERATE_WHOLE if _check.boolean(whole, "whole") else 0)
+                         | (_native.BITNET_GENERATE_SPECIAL_PROMPT
+                            if _check.boolean(special_prompt, "special_prompt") else 0)
+                         | (_native.BITNET_GENERATE_SPECIAL_OUTPUT
+                            if _check.boolean(special_output, "special_output") else 0)
+                         | (_native.BITNET_GENERATE_IGNORE_END if _check.boolean(ignore_end, "ignore_end") else 0))
+        for text in _check.texts(stop, "stop"):
+            options.add_stop(text)
+        options.set_sampler(sampler_options(
+            {"seed": seed, "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
+             "repetition_penalty": repetition_penalty, "frequency_penalty": frequency_penalty,
+             "presence_penalty": presence_penalty, "penalty_window": penalty_window, "logit_bias": logit_bias}))
+        if _check.is_text(prompt):
+            return Generation(self, self._native.generate(_check.text(prompt, "prompt"), options))
+        return Generation(self, self._native.generate_tokens(_check.tokens(prompt, "prompt", "str, bytes or a sequence of int"), options))
 
-    def chat(self, messages: Iterable[Message], **options: Any) -> Generation:
-        """The assistant's answer to a conversation, given whole each time; what the session holds of it is kept."""
-        return self.generate(self._model.chat_prompt(messages), whole=True, special_prompt=True, **options)
+    def chat(self, messages: Iterable[Message], *, trust: bool | None = False, max_tokens: int | None = 0,
+             stop: str | Iterable[str] | None = (), special_output: bool | None = False, ignore_end: bool | None = False,
+             seed: int | None = 0, temperature: float | None = 0, top_k: int | None = 0, top_p: float | None = 0,
+             min_p: float | None = 0, repetition_penalty: float | None = 0, frequency_penalty: float | None = 0,
+             presence_penalty: float | None = 0, penalty_window: int | None = 0,
+             logit_bias: Mapping[int, float] | None = None) -> Generation:
+        """The assistant's answer to a conversation, given whole each time; what the session holds of it is kept. Messages
+        and `trust` are as for Model.chat_tokenize, the other options as for generate()."""
+        return self.generate(
+            self._model.chat_tokenize(messages, trust=trust), whole=True, max_tokens=max_tokens, stop=stop,
+            special_output=special_output, ignore_end=ignore_end, seed=seed, temperature=temperature, top_k=top_k,
+            top_p=top_p, min_p=min_p, repetition_penalty=repetition_penalty, frequency_penalty=frequency_penalty,
+            presence_penalty=presence_penalty, penalty_window=penalty_window, logit_bias=logit_bias)
 
-    def eval(self, tokens: Tokens, *, logits: Which = "last", cancel: Cancel | None = None) -> None:
+    def eval(self, tokens: Tokens, *, logits: Which | None = "last", cancel: Cancel | None = None) -> None:
         """Appends tokens and computes their keys, values and logits: of the last one, all or none. On an error the
         session is as before."""
-        self._native.eval(tokens, choose(WHICH, logits, "logits"), _native_cancel(cancel))
+        self._native.eval(_check.tokens(tokens, "tokens"), _check.choice(WHICH, logits, "logits"), _native_cancel(cancel))
 
-    def logits(self, row: int = 0, *, copy: bool = True) -> numpy.ndarray[Any, numpy.dtype[numpy.float32]]:
+    def logits(self, row: int | None = 0, *, copy: bool | None = True) -> numpy.ndarray[Any, numpy.dtype[numpy.float32]]:
         """The logits of the last evaluation; `row` counts its tokens if it was made with logits="all".
 
         With copy=False a read-only array over the session's own memory: the session refuses to change while such an
@@ -205,11 +227,13 @@ class Session:
         """
         import numpy
 
-        return numpy.array(_LogitsView(self._native.logits(row)), copy=copy)
+        copied = copy is None or _check.boolean(copy, "copy")
+        view = _LogitsView(self._native.logits(_check.count(row, "row")))
+        return numpy.array(view) if copied else numpy.asarray(view)
 
-    def rewind(self, position: int = 0) -> None:
+    def rewind(self, position: int | None = 0) -> None:
         """Forgets all tokens from `position` on."""
-        self._native.rewind(position)
+        self._native.rewind(_check.count(position, "position"))
 
     def fork(self) -> Session:
         """A second session with the same tokens, KV cache and options. It shares the threads of the first."""
@@ -220,31 +244,37 @@ class Session:
 
     def save(self, path: Path) -> None:
         """Writes tokens and KV cache to a file."""
-        self._native.save(os.fsencode(path))
+        self._native.save(_check.path(path, "path"))
 
     def load(self, path: Path) -> None:
         """Reads back what save() wrote, into a session of the same model, replacing what it holds."""
-        self._native.load(os.fsencode(path))
+        self._native.load(_check.path(path, "path"))
 
     def save_bytes(self) -> bytes:
+        """What save() writes."""
         return self._native.save_memory()
 
-    def load_bytes(self, data: Any) -> None:
-        self._native.load_memory(data)
+    def load_bytes(self, data: Bytes) -> None:
+        """Reads back what save() wrote or save_bytes() gave, as load() does."""
+        self._native.load_memory(_check.buffer(data, "data"))
 
     @property
     def perf(self) -> Perf:
+        """Counters since the session was made or they were last reset."""
         native = self._native.perf()
         return Perf(*(getattr(native, field.name) for field in dataclasses.fields(Perf)))
 
     def reset_perf(self) -> None:
+        """Sets the counters to zero."""
         self._native.reset_perf()
 
 
-def eval_batch(items: Iterable[tuple[Session, Tokens]], *, logits: Which = "last",
+def eval_batch(items: Iterable[tuple[Session, Tokens]], *, logits: Which | None = "last",
                cancel: Cancel | None = None) -> None:
     """Session.eval for several sessions of one model in one pass over the weights. All or nothing."""
     batch = _native.Batch()
-    for session, tokens in items:
-        batch.add(session._native, tokens, choose(WHICH, logits, "logits"))
+    which = _check.choice(WHICH, logits, "logits")
+    for i, (session, tokens) in enumerate(_check.pairs(items, "items", "(session, tokens)")):
+        _check.instance(session, Session, f"items[{i}][0]")
+        batch.add(session._native, _check.tokens(tokens, f"items[{i}][1]"), which)
     batch.eval(_native_cancel(cancel))

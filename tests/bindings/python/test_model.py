@@ -120,11 +120,20 @@ def test_tokens_come_from_any_integers(model):
         assert model.detokenize(same) == PROMPT
 
 
-@pytest.mark.parametrize("tokens, error", [([4096], ValueError), ([-1], ValueError), ([2**40], OverflowError),
-                                           (["a"], TypeError), (None, TypeError), (3, TypeError)])
+@pytest.mark.parametrize("tokens, error", [([4096], ValueError), ([-1], ValueError), ([2**40], ValueError),
+                                           ([2**80], ValueError), (["a"], TypeError), ([1.5], TypeError),
+                                           (b"abc", TypeError), ({1: 2}, TypeError), (None, TypeError),
+                                           (3, TypeError)])
 def test_wrong_tokens_are_errors(model, tokens, error):
     with pytest.raises(error):
         model.detokenize(tokens)
+
+
+def test_a_table_of_tokens_is_refused(model):
+    import numpy
+
+    with pytest.raises(TypeError, match=r"tokens\[0\] must be int, not numpy.ndarray"):
+        model.detokenize(numpy.array([[1, 2], [3, 4]], numpy.int32))
 
 
 def test_decoder_never_splits_a_character(model):
@@ -134,22 +143,6 @@ def test_decoder_never_splits_a_character(model):
         assert "".join(pieces) + decoder.finish() == text
     with pytest.raises(bitnet.ArgumentError, match="closed"):
         decoder.push(5)
-
-
-def test_chat(chat_model, model):
-    messages = [{"role": "system", "content": "Be brief."}, ("user", "Grüße!")]
-    prompt = chat_model.chat_prompt(messages)
-    assert prompt == "<|system|>Be brief.<|end|><|user|>Grüße!<|end|><|assistant|>"
-    assert chat_model.chat_prompt(messages, reply=False) == prompt[:-len("<|assistant|>")]
-    with chat_model.session() as session:
-        first = session.chat(messages, max_tokens=5)
-        list(first)
-        assert len(first.tokens) == 5
-        again = session.chat(messages, max_tokens=5)
-        list(again)
-        assert again.tokens == first.tokens
-    with pytest.raises(bitnet.UnsupportedError):
-        model.chat_prompt(messages)
 
 
 def test_using_a_closed_model_is_an_error(model_path):

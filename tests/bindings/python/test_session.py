@@ -73,7 +73,7 @@ def test_sampling_options_are_passed_on(model):
         text(temperature=-1.0)
     with pytest.raises(TypeError, match="top_q"):
         text(top_q=3)
-    with pytest.raises((TypeError, OverflowError)):
+    with pytest.raises(ValueError, match="top_k is -1"):
         text(top_k=-1)
 
 
@@ -200,7 +200,7 @@ def test_too_long_a_prompt(model):
         assert session.context == 8
     assert model.session_memory(context=512) > model.session_memory(context=8) > 0
     for option in "context", "threads", "batch", "generation_threads":
-        with pytest.raises(OverflowError):
+        with pytest.raises(ValueError, match=f"{option} is -1"):
             model.session(**{option: -1})
 
 
