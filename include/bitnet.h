@@ -182,7 +182,7 @@ typedef struct bitnet_open_options {
   const char* chat_template;    /* in place of the file's: the name of a known template (see bitnet_chat_template_name),
                                    Jinja source (whatever contains "{{" or "{%"), or else the path of a file that holds
                                    it. NULL: the file's own, or the right one where the file's is a known mistake */
-  bitnet_activation activation; /* for files that do not name it */
+  bitnet_activation activation; /* for files that do not name it; it counts even against one that does */
 } bitnet_open_options;
 
 /* Opens a `.bitnet` file, which is mapped and used as it lies, or a GGUF file (v2, v3) of a BitNet model, which is

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What model files leave open, and how it is decided: by the vocabulary, the shape, and what the caller says. The reader
-// of GGUF asks here, and so does the reader of .bitnet files whose writer did not.
+// What model files leave open, and how it is decided: by the vocabulary, the shape, and what the caller says. The
+// reader of GGUF asks here, and so does the reader of .bitnet files whose writer did not.
 #pragma once
 
 #include <cstddef>
