@@ -195,8 +195,10 @@ fb::Activation read_activation(const Metadata& in, const fb::ModelT& model, cons
                                  model.hyper->rope_theta};
   const auto decided = decide_activation(signs);
   if (!decided) fail_activation(signs);
-  in.say(BITNET_LOG_INFO, "the file does not name its activation; ", signs, ": ", name_of(*decided),
-         *decided == fb::Activation::silu ? ", as 1bitLLM's models" : ", as BitNet b1.58 2B-4T");
+  const bool doubtful = is_doubtful(signs);
+  in.say(doubtful ? BITNET_LOG_WARNING : BITNET_LOG_INFO, "the file does not name its activation; ", signs, ": ",
+         name_of(*decided), *decided == fb::Activation::silu ? ", as 1bitLLM's models" : ", as BitNet b1.58 2B-4T",
+         doubtful ? "; if that is wrong, say it with the option activation (--activation silu)" : "");
   return *decided;
 }
 

@@ -168,6 +168,10 @@ std::optional<fb::Activation> decide_activation(const ActivationSigns& signs) {
   return std::nullopt;
 }
 
+bool is_doubtful(const ActivationSigns& signs) {
+  return !signs.sentencepiece && !signs.llama3 && signs.rope_theta == kOldTheta && signs.heads == signs.kv_heads;
+}
+
 std::ostream& operator<<(std::ostream& out, const ActivationSigns& signs) {
   return out << (signs.llama3          ? "Llama 3's vocabulary"
                  : signs.sentencepiece ? "a SentencePiece vocabulary"

@@ -57,6 +57,8 @@ struct ActivationSigns {
   uint32_t vocabulary, heads, kv_heads;
   float rope_theta;
 };
+// Whether shape and vocabulary are none of BitNet b1.58 2B-4T's, though not all of 1bitLLM's either.
+bool is_doubtful(const ActivationSigns& signs);
 // Null: it could be either.
 std::optional<fb::Activation> decide_activation(const ActivationSigns& signs);
 std::ostream& operator<<(std::ostream& out, const ActivationSigns& signs);
