@@ -185,7 +185,7 @@ typedef struct bitnet_open_options {
                                    Jinja source (whatever contains "{{" or "{%"), or else the path of a file that holds
                                    it. Must be usable, or opening fails. NULL or "": the file's own, or the right one
                                    where the file's is a known mistake */
-  bitnet_activation activation; /* for files that do not name it */
+  bitnet_activation activation; /* for files that do not name it; it counts even against one that does */
 } bitnet_open_options;
 
 /* Opens a model file. A `.bitnet` file is mapped and used as it lies. A GGUF file (version 2 or 3) of a BitNet model is

@@ -19,9 +19,10 @@ enum class GgufKind : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, strin
 struct GgufValue {
   std::string_view key;
   GgufKind kind;
-  GgufKind element = GgufKind::u8;     // of an array
-  uint64_t count = 1;                  // of an array
-  std::span<const std::byte> payload;  // the value, or the elements of an array as they lie; a string without its length
+  GgufKind element = GgufKind::u8;  // of an array
+  uint64_t count = 1;               // of an array
+  std::span<const std::byte>
+      payload;  // the value, or the elements of an array as they lie; a string without its length
 };
 
 // A tensor type: `block` values lie in `block_bytes` bytes. I2_S has no `decode`, since its scale lies elsewhere.

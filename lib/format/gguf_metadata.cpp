@@ -195,8 +195,10 @@ fb::Activation read_activation(const Metadata& in, const fb::ModelT& model, cons
                                  model.hyper->rope_theta};
   const auto decided = decide_activation(signs);
   if (!decided) fail_activation(signs);
-  in.say(BITNET_LOG_INFO, "the file does not name its activation; ", signs, ": ", name_of(*decided),
-         *decided == fb::Activation::silu ? ", as 1bitLLM's models" : ", as BitNet b1.58 2B-4T");
+  const bool doubtful = is_doubtful(signs);
+  in.say(doubtful ? BITNET_LOG_WARNING : BITNET_LOG_INFO, "the file does not name its activation; ", signs, ": ",
+         name_of(*decided), *decided == fb::Activation::silu ? ", as 1bitLLM's models" : ", as BitNet b1.58 2B-4T",
+         doubtful ? "; if that is wrong, say it with the option activation (--activation silu)" : "");
   return *decided;
 }
 
@@ -241,9 +243,8 @@ void read_types(const Metadata& in, fb::TokenizerT& out) {
   if (types == nullptr) return guess_types(in, out);
   for (size_t i = 0; i < tokens; ++i) {
     const auto type = whole_element(*types, i);
-    require(type && *type >= 0 && *type <= kLast, BITNET_ERROR_FORMAT,
-            "metadata key tokenizer.ggml.token_type: token ", i, " has unknown type ",
-            real_element(*types, i).value_or(0), "; there are 0 to ", kLast);
+    require(type && *type >= 0 && *type <= kLast, BITNET_ERROR_FORMAT, "metadata key tokenizer.ggml.token_type: token ",
+            i, " has unknown type ", real_element(*types, i).value_or(0), "; there are 0 to ", kLast);
     if (*type != 0) out.types[i] = static_cast<uint8_t>(*type);  // 0: the writer did not know
   }
 }
@@ -318,7 +319,8 @@ void read_eos(const Metadata& in, fb::TokenizerT& out, int32_t otherwise) {
   std::vector<int32_t> ends;
   for (uint64_t i = 0; i < value->count; ++i) {
     const auto id = whole_element(*value, i);
-    if (!id || *id < 0 || static_cast<size_t>(*id) >= tokens) Metadata::refuse(*value, "tokens from 0 to " + std::to_string(tokens - 1));
+    if (!id || *id < 0 || static_cast<size_t>(*id) >= tokens)
+      Metadata::refuse(*value, "tokens from 0 to " + std::to_string(tokens - 1));
     ends.push_back(static_cast<int32_t>(*id));
   }
   out.eos = ends.front();
@@ -472,8 +474,9 @@ std::vector<std::unique_ptr<fb::KeyValueT>> read_notes(const Gguf& gguf) {
 void refuse_parts(const Metadata& in) {
   const GgufValue* const parts = in.find("split.count");
   const auto count = parts == nullptr ? std::nullopt : whole_number(*parts);
-  require(count.value_or(0) <= 1, BITNET_ERROR_UNSUPPORTED, "the file is one of ", count.value_or(0),
-          " parts of a model (metadata key split.count); join them first, as llama.cpp's llama-gguf-split --merge does");
+  require(
+      count.value_or(0) <= 1, BITNET_ERROR_UNSUPPORTED, "the file is one of ", count.value_or(0),
+      " parts of a model (metadata key split.count); join them first, as llama.cpp's llama-gguf-split --merge does");
 }
 
 }  // namespace

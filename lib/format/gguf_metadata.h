@@ -10,8 +10,8 @@
 
 namespace bitnet {
 
-// All but the tensors and whether the head is tied. What the file leaves open is decided (open_questions.h), and the log
-// told; `activation` is the caller's word on it. Throws Error naming the key that is missing, wrong or unsupported.
+// All but the tensors and whether the head is tied. What the file leaves open is decided (open_questions.h), and the
+// log told; `activation` is the caller's word on it. Throws Error naming the key that is missing, wrong or unsupported.
 fb::ModelT read_gguf_metadata(const Gguf& gguf, std::optional<fb::Activation> activation, const Log& log);
 
 }  // namespace bitnet

@@ -91,7 +91,8 @@ std::string number_text(GgufKind kind, std::span<const std::byte> bytes) {
 }  // namespace
 
 std::string describe(const GgufValue& value) {
-  if (value.kind == GgufKind::string) return "the string \"" + std::string(gguf_text(value.payload).substr(0, 100)) + "\"";
+  if (value.kind == GgufKind::string)
+    return "the string \"" + std::string(gguf_text(value.payload).substr(0, 100)) + "\"";
   const auto one = single(value);
   if (value.kind != GgufKind::array) {
     const char* const name = value.kind == GgufKind::boolean ? "boolean" : name_of(value.kind);

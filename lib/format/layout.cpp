@@ -39,8 +39,8 @@ void check_hyperparameters(const fb::HyperParametersT& hyper) {
           ") is not a multiple of kv_heads (", hyper.kv_heads, ")");
   require(hyper.head_dim % 2 == 0, BITNET_ERROR_FORMAT, "hyperparameter head_dim (", hyper.head_dim,
           ") is odd; rotary embedding needs pairs");
-  require(std::isfinite(hyper.rms_epsilon) && hyper.rms_epsilon >= 0 && hyper.rms_epsilon <= kMostEpsilon, BITNET_ERROR_FORMAT,
-          "hyperparameter rms_epsilon is ", hyper.rms_epsilon, "; it must be between 0 and 1");
+  require(std::isfinite(hyper.rms_epsilon) && hyper.rms_epsilon >= 0 && hyper.rms_epsilon <= kMostEpsilon,
+          BITNET_ERROR_FORMAT, "hyperparameter rms_epsilon is ", hyper.rms_epsilon, "; it must be between 0 and 1");
   require(std::isfinite(hyper.rope_theta) && hyper.rope_theta >= kLeastTheta, BITNET_ERROR_FORMAT,
           "hyperparameter rope_theta is ", hyper.rope_theta, "; it must be finite and at least 1");
   require(hyper.activation <= fb::Activation::MAX, BITNET_ERROR_UNSUPPORTED, "unknown activation ",

@@ -12,7 +12,6 @@
 namespace bitnet {
 namespace {
 
-
 constexpr uint32_t kLlama3Size = 128256;
 constexpr float kOldTheta = 10000;
 
@@ -169,8 +168,14 @@ std::optional<fb::Activation> decide_activation(const ActivationSigns& signs) {
   return std::nullopt;
 }
 
+bool is_doubtful(const ActivationSigns& signs) {
+  return !signs.sentencepiece && !signs.llama3 && signs.rope_theta == kOldTheta && signs.heads == signs.kv_heads;
+}
+
 std::ostream& operator<<(std::ostream& out, const ActivationSigns& signs) {
-  return out << (signs.llama3 ? "Llama 3's vocabulary" : signs.sentencepiece ? "a SentencePiece vocabulary" : "byte-level BPE")
+  return out << (signs.llama3          ? "Llama 3's vocabulary"
+                 : signs.sentencepiece ? "a SentencePiece vocabulary"
+                                       : "byte-level BPE")
              << " of " << signs.vocabulary << " tokens, theta " << signs.rope_theta << ", " << signs.heads << " heads, "
              << signs.kv_heads << " for keys and values";
 }
@@ -179,7 +184,8 @@ void fail_activation(const ActivationSigns& signs) {
   fail(BITNET_ERROR_UNSUPPORTED, "the architecture ", kOpenArchitecture,
        " has squared ReLU as BitNet b1.58 2B-4T or SiLU as 1bitLLM's models; the file does not say which, and "
        "what else it says (",
-       signs, ") fits neither; say it with the option activation (bitnet_open_options, bitnet_convert_options; "
+       signs,
+       ") fits neither; say it with the option activation (bitnet_open_options, bitnet_convert_options; "
        "--activation relu2 or --activation silu)");
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What model files leave open, and how it is decided: by the vocabulary, the shape, and what the caller says. The reader
-// of GGUF asks here, and so does the reader of .bitnet files whose writer did not.
+// What model files leave open, and how it is decided: by the vocabulary, the shape, and what the caller says. The
+// reader of GGUF asks here, and so does the reader of .bitnet files whose writer did not.
 #pragma once
 
 #include <cstddef>
@@ -57,6 +57,8 @@ struct ActivationSigns {
   uint32_t vocabulary, heads, kv_heads;
   float rope_theta;
 };
+// Whether shape and vocabulary are none of BitNet b1.58 2B-4T's, though not all of 1bitLLM's either.
+bool is_doubtful(const ActivationSigns& signs);
 // Null: it could be either.
 std::optional<fb::Activation> decide_activation(const ActivationSigns& signs);
 std::ostream& operator<<(std::ostream& out, const ActivationSigns& signs);

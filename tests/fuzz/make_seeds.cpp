@@ -29,6 +29,31 @@ std::string unwrap(const std::string& file) {
   return out + metadata + file.substr(64, offset - 64);
 }
 
+// A file that says things in other ways than most: one value for each layer, arrays in arrays, types as bytes, a
+// scalar; and that leaves open what can be.
+std::string odd_gguf() {
+  GgufBuilder gguf = seed_model(Encoding::f32, false).gguf();
+  for (const char* const key : {"bitnet-b1.58.block_count", "tokenizer.ggml.pre", "tokenizer.ggml.token_type"}) {
+    gguf.remove(key);
+  }
+  gguf.numbers("bitnet-b1.58.block_count", 11, std::vector<int64_t>{1, 1});
+  gguf.numbers("tokenizer.ggml.token_type", 0, std::vector<uint8_t>{1, 1, 1, 3, 3, 0});
+  gguf.numbers("tokenizer.ggml.eot_token_id", 6, std::vector<float>{4});
+  std::string nested;
+  for (const uint64_t count : {2, 1}) {
+    append(nested, uint32_t{9});
+    append(nested, count);
+  }
+  for (int i = 0; i < 2; ++i) {
+    append(nested, uint32_t{8});
+    append(nested, uint64_t{1});
+    append_string(nested, "text");
+  }
+  gguf.raw("nested", 9, nested);
+  gguf.tensor("blk.0.attn_q.scale", {}, 0, encode_values(Encoding::f32, {0.5f}));
+  return gguf.build();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -45,6 +70,12 @@ int main(int argc, char** argv) {
         folder / "state" / std::to_string(kind),
         static_cast<char>(1 + 2 * kind) + std::string(reinterpret_cast<const char*>(state.data()), state.size()));
   }
+  write_file(gguf / "odd.gguf", odd_gguf() + '\0');
+  bitnet::convert(gguf / "odd.gguf", container / "odd.bitnet");
+  write_file(container / "unsettled", unwrap(reseal(read_file(container / "odd.bitnet"), [](bitnet::fb::ModelT& model) {
+               model.settled = false;
+               model.tokenizer->pre_tokenizer.clear();
+             })));
   int number = 0;
   for (const Encoding weights : {Encoding::i2_s, Encoding::f32, Encoding::tq1_0, Encoding::tq2_0}) {
     const std::string name = std::to_string(number++), in = gguf / (name + ".gguf");

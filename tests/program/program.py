@@ -60,7 +60,7 @@ def gguf(template=None, context=512):
         number(f"{arch}.block_count", 2), number(f"{arch}.feed_forward_length", ffn),
         number(f"{arch}.attention.head_count", heads), number(f"{arch}.attention.head_count_kv", heads),
         number(f"{arch}.vocab_size", len(tokens)), number(f"{arch}.rope.dimension_count", hidden // heads),
-        real(f"{arch}.attention.layer_norm_rms_epsilon", 1e-5), real(f"{arch}.rope.freq_base", 10000.0),
+        text(f"{arch}.hidden_act", "relu2"), real(f"{arch}.attention.layer_norm_rms_epsilon", 1e-5), real(f"{arch}.rope.freq_base", 10000.0),
         text("tokenizer.ggml.model", "gpt2"), text("tokenizer.ggml.pre", "gpt-2"),
         array("tokenizer.ggml.tokens", 8, tokens), array("tokenizer.ggml.token_type", 5, types),
         array("tokenizer.ggml.merges", 8, []),

@@ -81,10 +81,15 @@ class Commands(unittest.TestCase):
         self.assertIn(b"relu2|silu", wrong.stderr)
 
     def test_convert_says_what_it_decides(self):
-        out = FOLDER / "decided.bitnet"
-        quiet, verbose = (bitnet("convert", "--force", gguf(), out, *options) for options in ([], ["--verbose"]))
-        self.assertEqual(quiet.stderr, b"")
-        self.assertIn(b"does not name its activation", verbose.stderr)
+        silent, out = FOLDER / "silent.gguf", FOLDER / "decided.bitnet"
+        silent.write_bytes(gguf().read_bytes().replace(b"hidden_act", b"hidden_xyz"))
+        for source, options, said in ((gguf(), ["--verbose"], b""), (silent, [], b"does not name its activation"),
+                                      (silent, ["--quiet"], b""), (silent, ["--activation", "relu2"], b"")):
+            with self.subTest(source=source, options=options):
+                done = bitnet("convert", "--force", source, out, *options)
+                self.assertEqual(done.returncode, SUCCESS, done.stderr)
+                self.assertIn(said, done.stderr)
+                self.assertEqual(b"activation" in done.stderr, said != b"")
 
     def test_info_shortens_long_values_unless_told_not_to(self):
         template = "{# " + "long " * 100 + "#}{{ messages[0]['content'] }}"

@@ -136,10 +136,10 @@ GgufBuilder silent_gguf(const Vocabulary& vocabulary) {
   for (const Merge& merge : vocabulary.merges) merges.push_back(pieces[merge.left] + " " + pieces[merge.right]);
   gguf.strings("tokenizer.ggml.tokens", pieces);
   gguf.strings("tokenizer.ggml.merges", merges);
-  gguf.numbers("tokenizer.ggml.token_type", 5,
-               std::vector<int32_t>(vocabulary.types.begin(), vocabulary.types.end()));
+  gguf.numbers("tokenizer.ggml.token_type", 5, std::vector<int32_t>(vocabulary.types.begin(), vocabulary.types.end()));
   std::erase_if(gguf.infos, [](const GgufBuilder::Info& info) { return info.name == "token_embd.weight"; });
-  gguf.tensor("token_embd.weight", {sample.hidden, pieces.size()}, 1, std::string(pieces.size() * sample.hidden * 2, 0));
+  gguf.tensor("token_embd.weight", {sample.hidden, pieces.size()}, 1,
+              std::string(pieces.size() * sample.hidden * 2, 0));
   return gguf;
 }
 
