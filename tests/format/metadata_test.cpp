@@ -484,7 +484,8 @@ TEST(TokenTypes, AreFoundByNameWhereTheyAreMissing) {
   EXPECT_TRUE(contains(bpe.log, "tokenizer.ggml.token_type"));
   GgufBuilder pieces = model_of({.sentencepiece = true, .size = 300}, 4, 4, 10000);
   pieces.remove("tokenizer.ggml.token_type");
-  const auto types = open(pieces.build()).model.vocabulary.types;
+  const Opened sentencepiece = open(pieces.build());
+  const auto types = sentencepiece.model.vocabulary.types;
   EXPECT_EQ((std::vector<uint8_t>(types.begin(), types.begin() + 4)), (std::vector<uint8_t>{2, 3, 3, 6}));
   EXPECT_EQ(types[258], 6);
   EXPECT_EQ(types[259], 1);
