@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/open_options.h"
 #include "commands.h"
 #include "engine/session.h"
 #include "format/container.h"
@@ -144,18 +145,10 @@ Json as_json(const Facts& facts) {
 
 std::shared_ptr<const Container> open_tensors(const Options& options) {
   OpenOptions open;
-  open.packing = options.model.packing == BITNET_PACKING_T5 ? Packing::t5 : Packing::i2;
-  open.head = options.model.head == BITNET_HEAD_INT8       ? HeadType::int8
-              : options.model.head == BITNET_HEAD_Q6       ? HeadType::q6
-              : options.model.head == BITNET_HEAD_SCREENED ? HeadType::screened
-                                                           : HeadType::f16;
-  open.layout = options.model.i2s == BITNET_I2S_ARM    ? I2sLayout::arm
-                : options.model.i2s == BITNET_I2S_ROWS ? I2sLayout::rows
-                : options.model.i2s == BITNET_I2S_X86  ? I2sLayout::x86
-                                                       : I2sLayout::automatic;
-  open.activation = options.model.activation == BITNET_ACTIVATION_RELU2  ? std::optional(fb::Activation::relu2)
-                    : options.model.activation == BITNET_ACTIVATION_SILU ? std::optional(fb::Activation::silu)
-                                                                         : std::nullopt;
+  open.packing = make_packing(options.model.packing);
+  open.head = make_head(options.model.head);
+  open.layout = make_layout(options.model.i2s);
+  open.activation = make_activation(options.model.activation);
   return open_container(model_path(options.model), open);
 }
 

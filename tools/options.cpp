@@ -62,7 +62,7 @@ CLI::Option* add_head_option(CLI::App& command, bitnet_head& head) {
 
 CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout) {
   return add_choice(
-      command, "--i2s", layout, "CPU that wrote the I2_S tensors of a GGUF file, which does not say it (x86)",
+      command, "--i2s", layout, "Order of a GGUF file's I2_S weights (auto: found from the weights)",
       {{"auto", BITNET_I2S_AUTO}, {"x86", BITNET_I2S_X86}, {"arm", BITNET_I2S_ARM}, {"rows", BITNET_I2S_ROWS}});
 }
 

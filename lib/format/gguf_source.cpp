@@ -22,7 +22,7 @@ namespace {
 constexpr std::string_view kWeightSuffix = ".weight", kScaleSuffix = ".scale";
 
 // How much of a model is looked at to find the order of its I2_S weights.
-constexpr size_t kOrderLayers = 6, kOrderTokens = 8;
+constexpr size_t kOrderLayers = 4, kOrderTokens = 8;
 constexpr uint32_t kOrderColumns = 1 << 16;  // wider matrices are left out: bounds memory
 
 // One row whose values are all -s, 0 or s.
@@ -170,7 +170,7 @@ class GgufSource final : public Source {
   TernaryScales i2s_scale(const TensorSpec& spec, const GgufTensor& tensor) const {
     require(i2s_fits(layout_, spec.rows, spec.cols), BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, " is ", spec.rows,
             " x ", spec.cols, ", no whole number of blocks in the I2_S layout ", i2s_name(layout_),
-            "; choose another layout");
+            "; choose another one (--i2s, gguf_i2s)");
     float scale;
     std::memcpy(&scale, tensor.data.data() + tensor.rows * tensor.cols / 4, sizeof scale);
     return {{scale}, 0};
@@ -192,7 +192,8 @@ class GgufSource final : public Source {
     } else if (!given) {
       options_.log(BITNET_LOG_WARNING,
                    "the file does not say in which layout its I2_S weights lie, and the weights do not show it" +
-                       evidence + "; x86 is assumed. If the model writes nonsense, choose the I2_S layout arm or rows");
+                       evidence +
+                       "; x86 is assumed. If the model writes nonsense, choose arm or rows (--i2s, gguf_i2s)");
     } else if (order.layout && *order.layout != layout_) {
       options_.log(BITNET_LOG_WARNING, "the I2_S layout " + used + " was chosen, but the weights lie as in " +
                                            i2s_name(*order.layout) + evidence + "; the model may write nonsense");

@@ -5,9 +5,9 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
-#include <limits>
 #include <numeric>
 #include <random>
+#include <span>
 
 #include "base/parallel.h"
 
@@ -15,20 +15,21 @@ namespace bitnet {
 namespace {
 
 constexpr size_t kOrders = std::size(kI2sLayouts);
-constexpr size_t kDecoys = 16;          // orders that nobody writes, to see what chance gives
-constexpr size_t kTries = 1 + kDecoys;  // the first is no decoy
-constexpr size_t kBlock = 128;          // decoys shuffle channels within what one block of x86's order holds
-constexpr uint32_t kGroups = 16;        // of four rows, looked at in each matrix
-constexpr uint32_t kStreamGroups = 4;   // of them, multiplied with tokens
+// Decoys are orders that nobody writes, to see what chance gives. The first try is no decoy.
+constexpr size_t kTries = 1 + 32, kStreamTries = 1 + 16;
+constexpr size_t kBlock = 128;         // decoys shuffle channels within what one block of x86's order holds
+constexpr uint32_t kGroups = 16;       // of four rows, looked at in each matrix
+constexpr uint32_t kStreamGroups = 4;  // of them, multiplied with tokens
 constexpr size_t kMostTokens = 8;
 constexpr size_t kMostChannels = 1 << 13;  // that a token is multiplied by: bounds memory
 
 // An order is accepted if it stands out of the decoys by so many of their standard deviations, and out of their mean by
 // so many times what the next best order does. x86's and Arm's orders agree in a quarter of all columns, so the wrong
 // one of the two stands out a little too.
-constexpr double kDeviations = 10, kLead = 2;
+constexpr double kDeviations = 12, kLead = 2;
 
 using Tries = std::array<double, kTries>;
+using StreamTries = std::array<double, kStreamTries>;
 
 // The true order of channels, then decoys. All matrices over the same channels share them, so that what the matrices
 // have in common counts as chance where it is.
@@ -72,7 +73,7 @@ std::vector<double> ranks(const std::vector<float>& values) {
   std::ranges::sort(sorted);
   std::vector<double> result;
   for (const float value : values) {
-    const auto [low, high] = std::ranges::equal_range(sorted, value);
+    const auto [low, high] = std::equal_range(sorted.begin(), sorted.end(), value);
     result.push_back(static_cast<double>((low - sorted.begin()) + (high - sorted.begin())));
   }
   normalize(result);
@@ -85,13 +86,13 @@ class Stream {
   Stream(const std::vector<float>& embedding, size_t hidden, const Permutations& places)
       : channels_(std::min(hidden, kMostChannels)), tokens_(std::min(embedding.size() / hidden, kMostTokens)) {
     values_.resize(channels_ * width());
-    squares_.resize(channels_ * kTries);
-    for (size_t p = 0; p < kTries; ++p) {
+    squares_.resize(channels_ * kStreamTries);
+    for (size_t p = 0; p < kStreamTries; ++p) {
       for (size_t i = 0; i < channels_; ++i) {
         for (size_t t = 0; t < tokens_; ++t) {
           const float value = embedding[t * hidden + places[p][i]];
           values_[i * width() + p * tokens_ + t] = value;
-          squares_[i * kTries + p] += value * value;
+          squares_[i * kStreamTries + p] += value * value;
         }
       }
     }
@@ -99,9 +100,9 @@ class Stream {
 
   size_t channels() const { return channels_; }
   size_t tokens() const { return tokens_; }
-  size_t width() const { return kTries * tokens_; }
+  size_t width() const { return kStreamTries * tokens_; }
   const float* values(size_t channel) const { return &values_[channel * width()]; }
-  float square(size_t channel, size_t p) const { return squares_[channel * kTries + p]; }
+  float square(size_t channel, size_t p) const { return squares_[channel * kStreamTries + p]; }
 
  private:
   size_t channels_, tokens_;
@@ -110,12 +111,12 @@ class Stream {
 
 // What one matrix says in one order.
 struct Score {
-  Tries density{};  // correlation of the columns' share of nonzero weights with the gains, in standard deviations
-  Tries energy{};   // log of the tokens' mean square product with the rows, over that of unrelated signs
+  Tries density{};       // correlation of the columns' share of nonzero weights with the gains, in standard deviations
+  StreamTries energy{};  // log of the tokens' mean square product with the rows, over that of unrelated signs
 };
 
 // Squares of the products of four rows with all tokens in all tries.
-void add_products(const Stream& stream, const int8_t* rows, size_t cols, Tries& sum) {
+void add_products(const Stream& stream, const int8_t* rows, size_t cols, StreamTries& sum) {
   const size_t width = stream.width();
   std::vector<float> products(4 * width);
   for (size_t i = 0; i < stream.channels(); ++i) {
@@ -133,26 +134,26 @@ void add_products(const Stream& stream, const int8_t* rows, size_t cols, Tries& 
   }
 }
 
-Tries correlate(std::vector<double> density, const std::vector<float>& gains, const Permutations& places) {
+Tries correlate(std::vector<double> density, const std::vector<double>& gains, const Permutations& places) {
   Tries result{};
   if (gains.size() != density.size()) return result;
   normalize(density);
-  const std::vector<double> ranked = ranks(gains);
   for (size_t p = 0; p < kTries; ++p) {
-    for (size_t i = 0; i < density.size(); ++i) result[p] += density[i] * ranked[places[p][i]];
+    for (size_t i = 0; i < density.size(); ++i) result[p] += density[i] * gains[places[p][i]];
     result[p] *= std::sqrt(static_cast<double>(density.size()));
   }
   return result;
 }
 
-Score score(const I2sSample& sample, I2sLayout layout, const Permutations& places, const Stream& stream) {
+Score score(const I2sSample& sample, I2sLayout layout, const std::vector<double>& gains, const Permutations& places,
+            const Stream& stream) {
   const I2sMatrix& matrix = sample.matrix;
   const size_t cols = matrix.cols;
   const uint32_t all = matrix.rows / 4, groups = std::min(all, kGroups);
   std::minstd_rand random(matrix.rows);
   std::vector<int8_t> rows(4 * cols);
   std::vector<double> nonzero(cols), stream_nonzero(cols);
-  Tries products{};
+  StreamTries products{};
   for (uint32_t g = 0; g < groups; ++g) {
     // One of each stretch of groups, so that they do not fall in step with heads.
     const uint32_t begin = static_cast<uint32_t>(uint64_t{all} * g / groups);
@@ -169,9 +170,9 @@ Score score(const I2sSample& sample, I2sLayout layout, const Permutations& place
     }
   }
   Score result;
-  result.density = correlate(std::move(nonzero), sample.gains, places);
+  result.density = correlate(std::move(nonzero), gains, places);
   if (!sample.reads_stream) return result;
-  for (size_t p = 0; p < kTries; ++p) {
+  for (size_t p = 0; p < kStreamTries; ++p) {
     double unrelated = 0;
     for (size_t i = 0; i < stream.channels(); ++i) unrelated += stream_nonzero[i] * stream.square(i, p);
     if (products[p] > 0 && unrelated > 0) result.energy[p] = std::log(products[p] / unrelated);
@@ -184,11 +185,13 @@ struct Standing {
   double lead = 0, deviations = 0;
 };
 
-Standing standing(const Tries& tries, double least_deviation) {
-  double mean = 0, squares = 0;
-  for (size_t p = 1; p < kTries; ++p) mean += tries[p] / kDecoys;
-  for (size_t p = 1; p < kTries; ++p) squares += (tries[p] - mean) * (tries[p] - mean);
-  const double deviation = std::max(std::sqrt(squares / (kDecoys - 1)), least_deviation);
+Standing standing(std::span<const double> tries, double least_deviation) {
+  const auto decoys = tries.subspan(1);
+  const auto count = static_cast<double>(decoys.size());
+  const double mean = std::accumulate(decoys.begin(), decoys.end(), 0.0) / count;
+  double squares = 0;
+  for (const double decoy : decoys) squares += (decoy - mean) * (decoy - mean);
+  const double deviation = std::max(std::sqrt(squares / (count - 1)), least_deviation);
   return {tries[0] - mean, (tries[0] - mean) / deviation};
 }
 
@@ -225,26 +228,27 @@ I2sOrder find_i2s_order(const std::vector<I2sSample>& samples, const std::vector
   for (const I2sSample& sample : samples) add_channels(sample.matrix.cols);
   const Stream stream(embedding, hidden, *places(hidden));
 
-  std::vector<Score> scores(samples.size() * kOrders);
-  parallel_for(scores.size(), [&](size_t job) {
-    const I2sSample& sample = samples[job / kOrders];
-    const I2sLayout layout = kI2sLayouts[job % kOrders];
-    if (!i2s_fits(layout, sample.matrix.rows, sample.matrix.cols) || sample.matrix.rows < 4) return;
-    scores[job] = score(sample, layout, *places(sample.matrix.cols), stream);
+  std::vector<std::array<Score, kOrders>> scores(samples.size());
+  parallel_for(samples.size(), [&](size_t s) {
+    const I2sSample& sample = samples[s];
+    const std::vector<double> gains = ranks(sample.gains);
+    for (size_t o = 0; o < kOrders; ++o) {
+      if (!i2s_fits(kI2sLayouts[o], sample.matrix.rows, sample.matrix.cols) || sample.matrix.rows < 4) continue;
+      scores[s][o] = score(sample, kI2sLayouts[o], gains, *places(sample.matrix.cols), stream);
+    }
   });
 
   std::array<Standing, kOrders> density, energy;
   for (size_t o = 0; o < kOrders; ++o) {
     // Correlations may have either sign, so their root mean square counts.
-    Tries squares{}, logs{};
-    for (size_t p = 0; p < kTries; ++p) {
-      for (size_t s = 0; s < samples.size(); ++s) {
-        const Score& score = scores[s * kOrders + o];
-        squares[p] += score.density[p] * score.density[p] / static_cast<double>(samples.size());
-        logs[p] += score.energy[p] / static_cast<double>(samples.size());
-      }
-      squares[p] = std::sqrt(squares[p]);
+    Tries squares{};
+    StreamTries logs{};
+    for (const auto& score : scores) {
+      for (size_t p = 0; p < kTries; ++p) squares[p] += score[o].density[p] * score[o].density[p];
+      for (size_t p = 0; p < kStreamTries; ++p) logs[p] += score[o].energy[p];
     }
+    for (double& value : squares) value = std::sqrt(value / static_cast<double>(samples.size()));
+    for (double& value : logs) value /= static_cast<double>(samples.size());
     density[o] = standing(squares, 0.05);
     energy[o] = standing(logs, 0.01);
   }
