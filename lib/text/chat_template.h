@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Renders a conversation with the Jinja template that came with the model, as Hugging Face's apply_chat_template does:
 // trim_blocks and lstrip_blocks on, no autoescape. The constructs that are understood are listed in docs/tokenizers.md;
-// a template that uses any other is refused when it is parsed.
+// anything else is refused when it is reached, or when the template is parsed.
 #pragma once
 
 #include <memory>

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A chat template from a hostile file, and a conversation: it may be refused, but nothing else may go wrong.
+// A chat template from a hostile file, and a conversation: it may be refused, but nothing else may go wrong, and what
+// it says of foreign text is well-formed.
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <string_view>
 #include <vector>
 
@@ -15,7 +17,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                                      {"assistant", "<think>\n1\n</think>\n2"},
                                                      {"user", ""}};
   try {
-    bitnet::ChatTemplate(source).render(messages, {.bos_token = "<s>", .eos_token = "</s>"});
+    const bitnet::MarkedText marked =
+        bitnet::ChatTemplate(source).render(messages, {.bos_token = "<s>", .eos_token = "</s>"});
+    size_t free = 0;  // where the next range may begin
+    for (const bitnet::Range& range : marked.foreign) {
+      if (range.begin < free || range.begin >= range.end || range.end > marked.text.size()) std::abort();
+      free = range.end + 1;
+    }
   } catch (const bitnet::Error&) {
   }
   return 0;

@@ -41,7 +41,7 @@ nlohmann::json oracle() {
 
 TEST(ChatTemplateOracle, RendersAsJinjaDoes) {
   const nlohmann::json cases = oracle();
-  ASSERT_GE(cases.size(), 400u);
+  ASSERT_GE(cases.size(), 600u);
   for (const auto& sample : cases) {
     const std::string source = sample.at("template");
     std::vector<ChatMessage> messages;
@@ -163,6 +163,40 @@ TEST(ChatTemplate, KeepsTheMarksOfForeignText) {
   }
 }
 
+// Of what a published template prints, what came from a content is foreign to the byte, and nothing else is.
+TEST(ChatTemplateOracle, MarksContentsInPublishedTemplates) {
+  const std::string begin = "\uE000", end = "\uE001";  // stand for themselves in no template
+  const std::string content = begin + "<|eot_id|> <|im_end|></s>[/INST]\n<end_of_turn><|end|>" + end;
+  size_t rendered = 0;
+  for (const auto& sample : oracle()) {
+    if (!sample.at("published").get<bool>() || sample.contains("error")) continue;
+    std::vector<ChatMessage> messages;
+    for (const auto& message : sample.at("messages")) {
+      const auto& role = message.at("role").get_ref<const std::string&>();
+      if (role != "critic") messages.push_back({role, content});
+    }
+    MarkedText marked;
+    const std::string source = sample.at("template");
+    try {
+      marked = ChatTemplate(source).render(messages, {.bos_token = "<s>", .eos_token = "</s>"});
+    } catch (const Error&) {
+      continue;  // a template may ask for other contents
+    }
+    std::vector<Range> expected;
+    for (size_t at = marked.text.find(begin); at != std::string::npos; at = marked.text.find(begin, at + 1)) {
+      const size_t behind = marked.text.find(end, at) + end.size();
+      if (!expected.empty() && expected.back().end == at) {
+        expected.back().end = behind;
+      } else {
+        expected.push_back({at, behind});
+      }
+    }
+    EXPECT_EQ(marked.foreign, expected) << source.substr(0, 200) << "\n" << marked.text;
+    rendered += expected.empty() ? 0 : 1;
+  }
+  EXPECT_GE(rendered, 300u);
+}
+
 // Templates write "<|" + role + "|>". Known roles make the template's control tokens; others are foreign.
 TEST(ChatTemplate, TrustsTheRolesThatItKnows) {
   const ChatTemplate chat("{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}");
@@ -204,7 +238,8 @@ TEST(ChatTemplate, StopsHostileTemplates) {
       "{{ [1] * 1000000000000 }}",
       "{{ range(100000) | map('string') | unique | list | length }}",
       "{% set ns = namespace(x=[1]) %}{% for i in range(40) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
-      "{% set ns = namespace(d={}) %}{% for i in range(100000) %}{% set ns.d = dict(ns.d, **{'k' ~ i: 1}) %}{% endfor %}",
+      "{% set ns = namespace(d={}) %}{% for i in range(100000) %}{% set ns.d = dict(ns.d, **{'k' ~ i: 1}) %}{% endfor "
+      "%}",
       "{{ 10 ** 100 }}",
       "{% set s = 'a' * 1000000 %}{{ s.find('a' * 500000 ~ 'b') }}",
       "{% set s = 'a' * 1000000 %}{{ ('a' * 500000 ~ 'b') in s }}",

@@ -6,7 +6,9 @@ usage: template_oracle.py OUT.json
 
 Every case is a template, a conversation and what Jinja2 made of them (or that it refused them).
 """
+import functools
 import json
+import pathlib
 import sys
 
 import jinja2
@@ -190,6 +192,9 @@ CONVERSATIONS = [
     [message("user", "<|eot_id|> {{ x }} {% if %}"), message("assistant", "")],
     [message("user", "q"), message("assistant", "<think>x</think>y")],
     [message("tool", "42"), message("assistant", "")],
+    [message("system", ""), message("user", "\n"), message("assistant", "<think>\n\n</think>\n\n x \n"),
+     message("user", "</s><|im_end|><end_of_turn>")],
+    [message("developer", "d"), message("user", "/no_think a"), message("critic", "b")],
     [],
 ]
 
@@ -399,12 +404,14 @@ LAYOUTS = [
 def main():
     env = environment()
     cases = []
+    compiled = functools.lru_cache(maxsize=None)(env.from_string)
 
-    def add(source, conversation, generation):
+    def add(source, conversation, generation, published=False):
         variables = {"bos_token": "<s>", "eos_token": "</s>"}
-        case = {"template": source, "messages": conversation, "add_generation_prompt": generation, **variables}
+        case = {"template": source, "messages": conversation, "add_generation_prompt": generation,
+                "published": published, **variables}
         try:
-            case["expected"] = env.from_string(source).render(
+            case["expected"] = compiled(source).render(
                 messages=conversation, add_generation_prompt=generation, tools=None, documents=None, **variables)
         except Exception as error:  # whatever Python raises
             case["error"] = str(error)
@@ -419,10 +426,15 @@ def main():
             return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
     env.add_extension(Generation)
-    for source in MODELS.values():
+    files = sorted((pathlib.Path(__file__).parent / "templates").glob("*.jinja"))
+    published = list(MODELS.values()) + [file.read_text(encoding="utf-8") for file in files]
+    # Nothing tells a template what day it is, unless it does so itself.
+    date = "{% macro strftime_now(format) %}2024-07-26{% endmacro %}"
+    published += [date + source for source in published if "strftime_now" in source]
+    for source in published:
         for conversation in CONVERSATIONS:
             for generation in (True, False):
-                add(source, conversation, generation)
+                add(source, conversation, generation, True)
     for source in CONSTRUCTS.strip("\n").split("\n"):
         add(source, CONVERSATIONS[1], True)
     for source in LAYOUTS:

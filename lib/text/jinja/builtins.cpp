@@ -113,8 +113,8 @@ Value filter_round(const Value& value, Arguments& arguments, Budget&) {
   const int64_t precision = to_integer(arguments.get(0, "precision", int64_t{0}), "the precision of round");
   const Value given = arguments.get(1, "method", "common");
   const std::string method = to_string(given, "the method of round");
-  require(precision >= 0 && precision <= kFinest, BITNET_ERROR_UNSUPPORTED,
-          "chat template: round to ", precision, " digits");
+  require(precision >= 0 && precision <= kFinest, BITNET_ERROR_UNSUPPORTED, "chat template: round to ", precision,
+          " digits");
   if (method == "common") {
     if (value.is_whole()) return to_integer(value, "round");
     const double number = to_real(value, "what is rounded");
@@ -587,8 +587,8 @@ const std::pair<std::string_view, Test> kTests[] = {
     {"escaped", [](const Value&, Arguments&, Budget&) { return false; }},
     {"even", [](const Value& v, Arguments&, Budget&) { return is_even(v); }},
     {"false", [](const Value& v, Arguments&, Budget&) { return v.boolean() && !*v.boolean(); }},
-    {"filter", [](const Value& v, Arguments&,
-                  Budget&) { return find_filter(to_string(v, "the name of a filter")) != nullptr; }},
+    {"filter",
+     [](const Value& v, Arguments&, Budget&) { return find_filter(to_string(v, "the name of a filter")) != nullptr; }},
     {"float", [](const Value& v, Arguments&, Budget&) { return v.real() != nullptr; }},
     {"ge", test_ge},
     {"greaterthan", test_gt},
@@ -626,8 +626,7 @@ Value find_in(const Text& text, Arguments& arguments, bool last, bool must) {
   const Value given = arguments.need(0, "sub");
   const std::string& sub = to_string(given, "what is looked for in a string");
   const Window window = window_of(text, arguments);
-  const size_t found =
-      window.outside ? std::string::npos : last ? window.bytes.rfind(sub) : window.bytes.find(sub);
+  const size_t found = window.outside ? std::string::npos : last ? window.bytes.rfind(sub) : window.bytes.find(sub);
   require(found != std::string::npos || !must, BITNET_ERROR_FORMAT, "chat template: index of what is not in a string");
   return found == std::string::npos ? int64_t{-1} : window.start + count_characters(window.bytes.substr(0, found));
 }
@@ -698,7 +697,8 @@ Value method_zfill(const Text& text, Arguments& arguments, Budget& budget) {
   const std::string_view bytes = text.bytes();
   const size_t sign = bytes.starts_with('+') || bytes.starts_with('-') ? 1 : 0;
   Text out = text.part(bytes.substr(0, sign));
-  out.append(padded(text.part(bytes.substr(sign)), width - static_cast<int64_t>(sign), Align::right, Text("0"), budget));
+  out.append(
+      padded(text.part(bytes.substr(sign)), width - static_cast<int64_t>(sign), Align::right, Text("0"), budget));
   return out;
 }
 

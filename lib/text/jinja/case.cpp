@@ -53,8 +53,7 @@ void append_changed(const Character& c, const CaseStep (&steps)[kSteps], const C
     return out.append(changed, c.foreign);
   }
   const CaseStep* run = last_before(steps, c.point, [](const CaseStep& entry) { return entry.first; });
-  const bool moves =
-      run && c.point <= run->last && (c.point - run->first) % static_cast<char32_t>(run->step) == 0;
+  const bool moves = run && c.point <= run->last && (c.point - run->first) % static_cast<char32_t>(run->step) == 0;
   if (!moves) return out.append(c.bytes, c.foreign);
   append_utf8(static_cast<char32_t>(static_cast<int32_t>(c.point) + run->distance), changed);
   out.append(changed, c.foreign);

@@ -104,8 +104,7 @@ Text format_real(const Value& value, const Spec& spec, Budget& budget) {
   double number = to_real(value, "a number in a format");
   if (spec.type == '%') number *= 100;
   const char lower = static_cast<char>(spec.type | 0x20);
-  std::string digits =
-      real_digits(std::fabs(number), spec.type == '%' || lower == 'f' ? 'f' : lower, spec.precision);
+  std::string digits = real_digits(std::fabs(number), spec.type == '%' || lower == 'f' ? 'f' : lower, spec.precision);
   if (spec.type == '%') digits += '%';
   if (spec.type >= 'A' && spec.type <= 'Z') digits = upper_ascii(std::move(digits));
   return with_sign(std::signbit(number), "", std::move(digits), spec, budget);

@@ -119,9 +119,9 @@ struct Block {
   size_t next = 0;            // loop: its next_loop
   std::vector<size_t> breaks;
   bool recursive = false;
-  Code after;           // set, filter: what is done with what the block printed
-  size_t over = 0;      // macro, call: the jump past the body
-  uint32_t macro = 0;   // macro, call
+  Code after;          // set, filter: what is done with what the block printed
+  size_t over = 0;     // macro, call: the jump past the body
+  uint32_t macro = 0;  // macro, call
   std::string_view end;
 };
 
@@ -787,9 +787,8 @@ class Parser {
   bool begin_argument() {
     Pending& group = pending_.back();
     auto& arguments = group.shape.arguments;
-    const bool after_name =
-        !arguments.empty() && (arguments.back().first == CallShape::Kind::name ||
-                               arguments.back().first == CallShape::Kind::all_names);
+    const bool after_name = !arguments.empty() && (arguments.back().first == CallShape::Kind::name ||
+                                                   arguments.back().first == CallShape::Kind::all_names);
     if (skip_symbol("**")) {
       arguments.emplace_back(CallShape::Kind::all_names, "");
     } else if (skip_symbol("*")) {
@@ -844,9 +843,9 @@ class Parser {
       if (pending_.back().kind == Pending::Kind::root) return end_expression();
       return close_group(true);
     }
-    constexpr std::pair<std::string_view, Comparison> kComparisons[] = {
-        {"==", Comparison::eq}, {"!=", Comparison::ne}, {"<", Comparison::lt},
-        {"<=", Comparison::le}, {">", Comparison::gt},  {">=", Comparison::ge}};
+    constexpr std::pair<std::string_view, Comparison> kComparisons[] = {{"==", Comparison::eq}, {"!=", Comparison::ne},
+                                                                        {"<", Comparison::lt},  {"<=", Comparison::le},
+                                                                        {">", Comparison::gt},  {">=", Comparison::ge}};
     for (const auto& [text, comparison] : kComparisons) {
       if (symbol == text) return compare(comparison, 1);
     }

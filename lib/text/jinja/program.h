@@ -30,20 +30,20 @@ enum class Op : uint8_t {
   store_attribute,  // pops the value of attribute b of the namespace in the variable a
   make_list,        // pops a items
   make_tuple,
-  make_dict,        // pops a keys and values
-  unpack,           // pops something of a items and pushes them, the first on top
-  drop,             // pops
-  attribute,        // pops; pushes its attribute with the name a
-  subscript,        // pops key and container
-  slice,            // pops step, stop, start and container
-  call,             // pops arguments of the shape a and what is called; b: its name, or -1
-  call_method,      // pops arguments of the shape a and what has the method with the name b
-  filter,           // filters[a], arguments of the shape b
-  test,             // tests[a], arguments of the shape b
+  make_dict,    // pops a keys and values
+  unpack,       // pops something of a items and pushes them, the first on top
+  drop,         // pops
+  attribute,    // pops; pushes its attribute with the name a
+  subscript,    // pops key and container
+  slice,        // pops step, stop, start and container
+  call,         // pops arguments of the shape a and what is called; b: its name, or -1
+  call_method,  // pops arguments of the shape a and what has the method with the name b
+  filter,       // filters[a], arguments of the shape b
+  test,         // tests[a], arguments of the shape b
   jump,
-  jump_if_false,    // pops
-  jump_and,         // if false jumps and keeps the value, otherwise pops it
-  jump_or,          // if true jumps and keeps the value, otherwise pops it
+  jump_if_false,  // pops
+  jump_and,       // if false jumps and keeps the value, otherwise pops it
+  jump_or,        // if true jumps and keeps the value, otherwise pops it
   logical_not,
   negative,
   positive,
@@ -54,30 +54,30 @@ enum class Op : uint8_t {
   floor_divide,
   modulo,
   power,
-  concatenate,      // pops a values
-  compare,          // a is a Comparison
-  compare_chain,    // if it does not hold jumps with false, otherwise keeps the right side for the next
+  concatenate,    // pops a values
+  compare,        // a is a Comparison
+  compare_chain,  // if it does not hold jumps with false, otherwise keeps the right side for the next
   enter_scope,
   leave_scope,
-  begin_capture,    // what is printed from here on ...
-  end_capture,      // ... is pushed
-  begin_choice,     // pops what a loop with an "if" goes through
-  next_choice,      // pushes the next item; if there is none, pushes those that were kept, and jumps
-  keep_choice,      // pops whether the item is kept
-  begin_loop,       // pops what it goes through; jumps if that is nothing. a: 1 if the loop is recursive; then the
-                    // next instruction has in its a how far back the code begins that a call of the loop runs
-  next_loop,        // pushes the next item in a scope of its own; jumps if there is none
-  continue_loop,    // jumps to next_loop
-  repeat_loop,      // the same at the end of the body
-  break_loop,       // jumps to end_loop
+  begin_capture,  // what is printed from here on ...
+  end_capture,    // ... is pushed
+  begin_choice,   // pops what a loop with an "if" goes through
+  next_choice,    // pushes the next item; if there is none, pushes those that were kept, and jumps
+  keep_choice,    // pops whether the item is kept
+  begin_loop,     // pops what it goes through; jumps if that is nothing. a: 1 if the loop is recursive; then the
+                  // next instruction has in its a how far back the code begins that a call of the loop runs
+  next_loop,      // pushes the next item in a scope of its own; jumps if there is none
+  continue_loop,  // jumps to next_loop
+  repeat_loop,    // the same at the end of the body
+  break_loop,     // jumps to end_loop
   end_loop,
-  end_loop_else,    // jumps past the "else", unless no iteration came to its end (a break counts as none, as in Jinja)
-  end_recursion,    // behind the recursive loop that begins at b: returns to whoever called it
-  define_macro,     // macros[a], as the variable b
+  end_loop_else,  // jumps past the "else", unless no iteration came to its end (a break counts as none, as in Jinja)
+  end_recursion,  // behind the recursive loop that begins at b: returns to whoever called it
+  define_macro,   // macros[a], as the variable b
   push_macro,
-  skip_default,     // jumps if the parameter a was given
-  end_macro,        // returns what was printed
-  refuse,           // fails: constants[a] is not supported
+  skip_default,  // jumps if the parameter a was given
+  end_macro,     // returns what was printed
+  refuse,        // fails: constants[a] is not supported
 };
 
 enum class Comparison : uint8_t { eq, ne, lt, le, gt, ge, in, not_in };

@@ -56,8 +56,8 @@ class Machine {
 
   struct Loop {
     Object* object;
-    Scope* scope;     // around the loop
-    size_t captures;  // that are open around it
+    Scope* scope;            // around the loop
+    size_t captures;         // that are open around it
     bool completed = false;  // an iteration came to its end
   };
   // A loop that only chooses what another goes through.
@@ -380,8 +380,9 @@ class Machine {
   void store_attribute(const Instruction& instruction) {
     Value value = pop();
     const Value target = look_up(instruction.a);
-    require(target.object() && target.object()->kind == ObjectKind::name_space, BITNET_ERROR_FORMAT, "chat template: ",
-            program_.names[instruction.a], " is not a namespace, so that its attributes cannot be set");
+    require(target.object() && target.object()->kind == ObjectKind::name_space, BITNET_ERROR_FORMAT,
+            "chat template: ", program_.names[instruction.a],
+            " is not a namespace, so that its attributes cannot be set");
     Dict& values = target.object()->values;
     budget_.charge(values.size());
     assign(values, program_.names[static_cast<size_t>(instruction.b)], std::move(value));
@@ -539,8 +540,7 @@ class Machine {
           for (Value& value : iterate(values[i], budget_)) arguments.emplace_back("", std::move(value));
           break;
         case CallShape::Kind::all_names:
-          require(values[i].dict() != nullptr, BITNET_ERROR_FORMAT, "chat template: \"**\" of ",
-                  values[i].type_name());
+          require(values[i].dict() != nullptr, BITNET_ERROR_FORMAT, "chat template: \"**\" of ", values[i].type_name());
           budget_.charge(values[i].weight());
           for (const auto& [key, value] : *values[i].dict()) {
             arguments.emplace_back(to_string(key, "the name of an argument"), value);
@@ -555,7 +555,8 @@ class Machine {
     Named arguments = pop_arguments(program_.shapes[instruction.a]);
     const Value callee = pop();
     if (!callee.object()) {
-      if (instruction.b >= 0 && callee.is_undefined()) refuse_function(program_.names[static_cast<size_t>(instruction.b)]);
+      if (instruction.b >= 0 && callee.is_undefined())
+        refuse_function(program_.names[static_cast<size_t>(instruction.b)]);
       fail(BITNET_ERROR_FORMAT, "chat template: ", callee.type_name(), " is called");
     }
     call_object(*callee.object(), std::move(arguments), next);
@@ -718,9 +719,7 @@ class Machine {
 
   // The arguments that no parameter took.
   void store_rest(const Macro& macro, List places, Dict names, Value caller) {
-    const auto what = [&](const char* rest) {
-      return "chat template: the macro " + macro.name + " takes no " + rest;
-    };
+    const auto what = [&](const char* rest) { return "chat template: the macro " + macro.name + " takes no " + rest; };
     require(macro.takes_places || places.empty(), BITNET_ERROR_FORMAT, what("argument at this place"));
     require(macro.takes_names || names.empty(), BITNET_ERROR_FORMAT, what("argument of this name"));
     require(macro.takes_caller || caller.is_undefined(), BITNET_ERROR_FORMAT, what("caller"));
@@ -841,8 +840,7 @@ class Machine {
     const auto& [name, function] = program_.filters[instruction.a];
     Named arguments = pop_arguments(program_.shapes[static_cast<size_t>(instruction.b)]);
     const Value value = pop();
-    require(function != nullptr, BITNET_ERROR_UNSUPPORTED, "chat template: the filter \"", name,
-            "\" is not supported");
+    require(function != nullptr, BITNET_ERROR_UNSUPPORTED, "chat template: the filter \"", name, "\" is not supported");
     push_made(apply_filter(function, value, Arguments(name, std::move(arguments)), budget_));
   }
 

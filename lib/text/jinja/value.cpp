@@ -71,12 +71,12 @@ bool in_ranges(char32_t point, std::initializer_list<std::pair<char32_t, char32_
 bool repr_escapes(char32_t c) {
   if (c < 0x20 || (c >= 0x7F && c <= 0xA0) || c == 0xAD) return true;
   if (c < 0x600) return false;
-  return in_ranges(c, {{0x600, 0x605},     {0x61C, 0x61C},     {0x6DD, 0x6DD},     {0x70F, 0x70F},
-                       {0x890, 0x891},     {0x8E2, 0x8E2},     {0x1680, 0x1680},   {0x180E, 0x180E},
-                       {0x2000, 0x200F},   {0x2028, 0x202F},   {0x205F, 0x206F},   {0x3000, 0x3000},
-                       {0xE000, 0xF8FF},   {0xFEFF, 0xFEFF},   {0xFFF9, 0xFFFB},   {0xFFFE, 0xFFFF},
-                       {0x110BD, 0x110BD}, {0x110CD, 0x110CD}, {0x13430, 0x1343F}, {0x1BCA0, 0x1BCA3},
-                       {0x1D173, 0x1D17A}, {0xE0001, 0xE007F}, {0xF0000, 0x10FFFF}});
+  return in_ranges(c,
+                   {{0x600, 0x605},     {0x61C, 0x61C},     {0x6DD, 0x6DD},     {0x70F, 0x70F},     {0x890, 0x891},
+                    {0x8E2, 0x8E2},     {0x1680, 0x1680},   {0x180E, 0x180E},   {0x2000, 0x200F},   {0x2028, 0x202F},
+                    {0x205F, 0x206F},   {0x3000, 0x3000},   {0xE000, 0xF8FF},   {0xFEFF, 0xFEFF},   {0xFFF9, 0xFFFB},
+                    {0xFFFE, 0xFFFF},   {0x110BD, 0x110BD}, {0x110CD, 0x110CD}, {0x13430, 0x1343F}, {0x1BCA0, 0x1BCA3},
+                    {0x1D173, 0x1D17A}, {0xE0001, 0xE007F}, {0xF0000, 0x10FFFF}});
 }
 
 std::string hex(uint32_t value, int digits) {
@@ -433,8 +433,8 @@ const char* Value::type_name() const {
   constexpr const char* kLists[] = {"a list", "a tuple", "a range", "a view of a dictionary", "a generator", "a group"};
   constexpr const char* kObjects[] = {"a namespace", "a function", "a method", "a macro",
                                       "a loop",      "a cycler",   "a joiner"};
-  constexpr const char* kNames[] = {"an undefined value", "none",     "a boolean", "an integer",
-                                    "a float",            "a string", "a list",    "a dictionary"};
+  constexpr const char* kNames[] = {"an undefined value", "none",   "a boolean",   "an integer", "a float",
+                                    "a string",           "a list", "a dictionary"};
   if (list()) return kLists[static_cast<size_t>(list_kind())];
   if (object()) return kObjects[static_cast<size_t>(object()->kind)];
   return kNames[data_.index()];
