@@ -35,6 +35,27 @@ constexpr std::string_view kEndNames[] = {
     "<｜end▁of▁sentence｜>",
 };
 
+// Tokens that begin a turn or part its head from its text. They are control tokens whatever the file says: files in the
+// wild call Gemma's normal, which a template's spelling would then not become, and others user-defined, which a message
+// could then forge.
+constexpr std::string_view kTurnNames[] = {
+    "<start_of_turn>",
+    "<|im_start|>",
+    "<|im_sep|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|system|>",
+    "<|assistant|>",
+    "<|user|>",
+    "[INST]",
+    "[/INST]",
+};
+
+template <size_t count>
+bool is_one_of(const std::string_view (&names)[count], std::string_view name) {
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
+
 uint64_t hash_of(std::string_view text) { return XXH3_64bits(text.data(), text.size()); }
 
 uint64_t hash_of(Merge merge) {
@@ -76,7 +97,7 @@ Tokenizer::Tokenizer(const Vocabulary& vocabulary) : vocabulary_(vocabulary) {
   check();
   types_.assign(vocabulary_.types.begin(), vocabulary_.types.end());
   spell_out();
-  mark_end_of_generation();
+  mark_turns();
   index_pieces();
   find_byte_tokens();
   user_defined_.emplace(texts_, tokens_of({TokenType::user_defined}));
@@ -139,14 +160,15 @@ void Tokenizer::spell_out() {
   texts_ = {bytes_, ends_};
 }
 
-void Tokenizer::mark_end_of_generation() {
+void Tokenizer::mark_turns() {
   for (size_t i = 0; i < size(); ++i) {
     const std::string_view name = vocabulary_.pieces[i];
-    if (!name.starts_with('<')) continue;
+    if (!name.starts_with('<') && !name.starts_with('[')) continue;
+    uint8_t& type = types_[i];
     const bool markup = name == kEndOrMarkup && type_of(static_cast<Token>(i)) == TokenType::control;
-    if (!markup && std::find(std::begin(kEndNames), std::end(kEndNames), name) == std::end(kEndNames)) continue;
-    types_[i] = static_cast<uint8_t>(TokenType::control);
-    end_of_generation_.push_back(static_cast<Token>(i));
+    const bool ends = markup || is_one_of(kEndNames, name);
+    if (ends || is_one_of(kTurnNames, name)) type = static_cast<uint8_t>(TokenType::control);
+    if (ends) end_of_generation_.push_back(static_cast<Token>(i));
   }
   if (vocabulary_.eos != kNoToken) end_of_generation_.push_back(vocabulary_.eos);
   const auto ends = vocabulary_.end_tokens;

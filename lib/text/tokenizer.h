@@ -64,7 +64,7 @@ class Tokenizer {
  private:
   void check() const;
   void spell_out();
-  void mark_end_of_generation();
+  void mark_turns();
   std::vector<Token> tokens_of(std::initializer_list<TokenType> types) const;
   void index_pieces();
   void index_merges();

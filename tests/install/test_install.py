@@ -137,11 +137,17 @@ class PkgConfig(Case):
     def test_every_example_runs(self):
         flags = pkg_config("--cflags", "--libs")
         more_arguments = {"pull": ["1", "60"], "variations": ["3"]}
-        examples = [*EXAMPLES.glob("c/*.c"), *EXAMPLES.glob("cpp/*.cpp")]
+        examples = [source for source in (*EXAMPLES.glob("c/*.c"), *EXAMPLES.glob("cpp/*.cpp")) if source.stem != "chat"]
         self.assertGreaterEqual(len(examples), 4)
         for source in examples:
             with self.subTest(example=source.name):
                 self.check_writes_text(self.build(source, *flags), *more_arguments.get(source.stem, []))
+
+    def test_the_example_of_a_conversation_replies(self):
+        program = self.build(EXAMPLES / "c/chat.c", *pkg_config("--cflags", "--libs"))
+        template = "{% for message in messages %}{{ message.content + '\\n' }}{% endfor %}"
+        replies = run(program, shipped_model(), template, stdin=f"{PROMPT}\nAnd then?\n")
+        self.assertGreater(len(replies.split()), 20)
 
     def test_examples_report_a_missing_model(self):
         program = self.build(EXAMPLES / "c/hello.c", *pkg_config("--cflags", "--libs"))

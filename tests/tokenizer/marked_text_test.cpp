@@ -156,6 +156,23 @@ TEST(MarkedText, MarksChangeNothingWhereNothingIsForged) {
   expect_no_other_tokens(Sentencepiece(), {"</s>", "[INST] ", " ", "ab", "<unk>", "\xE2\x96"});
 }
 
+TEST(TurnNames, AreControlTokensWhateverTheFileSays) {
+  for (const TokenType type : {TokenType::normal, TokenType::user_defined, TokenType::control}) {
+    for (const char* name : {"<start_of_turn>", "<|im_start|>", "<|start_header_id|>", "[INST]"}) {
+      VocabularyBuilder builder(TokenizerKind::sentencepiece);
+      builder.add_space_prefix = false;
+      builder.add_bytes();
+      const Token token = builder.add(name, type);
+      const Tokenizer tokenizer(builder.view());
+      EXPECT_TRUE(tokenizer.is_control(token)) << name;
+      EXPECT_FALSE(tokenizer.is_end_of_generation(token)) << name;
+      const MarkedText text{std::string(name) + name, {{0, std::string(name).size()}}};
+      EXPECT_EQ(tokenizer.encode(text).size(), std::string(name).size() + 1) << name;
+      EXPECT_EQ(tokenizer.encode(text).back(), token) << name;
+    }
+  }
+}
+
 TEST(EndNames, MarkupIsAnEndOnlyAsAControlToken) {
   for (const TokenType type : {TokenType::normal, TokenType::user_defined, TokenType::control}) {
     VocabularyBuilder builder(TokenizerKind::byte_bpe);
