@@ -240,7 +240,9 @@ BITNET_API bitnet_status bitnet_model_metadata(const bitnet_model* model, size_t
 enum {
   BITNET_TEXT_SPECIAL = 1, /* tokenize: text such as "<|eot_id|>" becomes that control token. Never for text from
                               strangers. detokenize: control tokens are written out; otherwise they are left out */
-  BITNET_TEXT_BOS_EOS = 2  /* tokenize: add the begin and end tokens that the model's vocabulary asks for */
+  BITNET_TEXT_BOS_EOS = 2  /* tokenize: add the begin and end tokens that the model's vocabulary asks for, also where
+                              the text spells them with BITNET_TEXT_SPECIAL: they are then there twice, as with Hugging
+                              Face. bitnet_generation_start does not repeat the begin token */
 };
 
 /* Writes the tokens of text to tokens[0 .. *count). If they are more than `capacity`, stores their number in *count and
@@ -504,8 +506,9 @@ typedef struct bitnet_piece {
   bitnet_finish finish; /* BITNET_FINISH_NOT until BITNET_END */
 } bitnet_piece;
 
-/* Prepares to continue the session with a prompt: text as for bitnet_tokenize (with the model's begin token if the
- * session is empty), possibly empty if the session is not. Nothing is evaluated yet. The session must not be used
+/* Prepares to continue the session with a prompt: text as for bitnet_tokenize (with the begin token that the vocabulary
+ * asks for if the session is empty or with BITNET_GENERATE_WHOLE, unless the prompt's tokens begin with it; never with an
+ * end token), possibly empty if the session is not. Nothing is evaluated yet. The session must not be used
  * otherwise until the generation has ended or been freed. */
 BITNET_API bitnet_status bitnet_generation_start(bitnet_session* session, const char* prompt, size_t length,
                                                  const bitnet_generate_options* options,
