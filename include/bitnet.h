@@ -244,7 +244,9 @@ BITNET_API bitnet_status bitnet_model_metadata(const bitnet_model* model, size_t
 enum {
   BITNET_TEXT_SPECIAL = 1, /* tokenize: text such as "<|eot_id|>" becomes that control token. Never for text from
                               strangers. detokenize: control tokens are written out; otherwise they are left out */
-  BITNET_TEXT_BOS_EOS = 2  /* tokenize: add the begin and end tokens that the model's vocabulary asks for */
+  BITNET_TEXT_BOS_EOS = 2  /* tokenize: add the begin and end tokens that the model's vocabulary asks for, also where
+                              the text spells them with BITNET_TEXT_SPECIAL: they are then there twice, as with Hugging
+                              Face. bitnet_generation_start does not repeat the begin token */
 };
 
 /* Writes the tokens of a text to tokens[0 .. *count). If there are more than `capacity`, it stores their number in
@@ -514,7 +516,8 @@ typedef struct bitnet_piece {
 } bitnet_piece;
 
 /* Prepares to continue the session with a prompt. Nothing is evaluated yet. The prompt is tokenized as by
- * bitnet_tokenize; if the session is empty, the model's begin token comes first. The prompt may be empty if the session
+ * bitnet_tokenize. If the session is empty, or with BITNET_GENERATE_WHOLE, the begin token that the vocabulary asks for
+ * comes first, unless the prompt's tokens begin with it. No end token is added. The prompt may be empty if the session
  * is not. Nothing else may use the session until the generation has ended or been freed. */
 BITNET_API bitnet_status bitnet_generation_start(bitnet_session* session, const char* prompt, size_t length,
                                                  const bitnet_generate_options* options,

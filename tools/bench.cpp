@@ -364,22 +364,18 @@ void add_bench(CLI::App& program) {
   command->add_option("-m,--model", options->models, "Model file; several with commas, or -m again")
       ->delimiter(',')
       ->allow_extra_args(false)
+      ->check(not_empty())
       ->option_text("FILE");
   const auto add_list = [&](const char* name, std::vector<uint32_t>& list, const char* description) {
-    command->add_option(name, list, description)
-        ->delimiter(',')
-        ->allow_extra_args(false)
-        ->check(CLI::Range(0, 1 << 24))
-        ->option_text("N[,N...]");
+    add_numbers(*command, name, list, description, 1 << 24);
   };
   add_list("-p,--n-prompt", options->prompt, "Tokens evaluated together; 0: leave that out (512)");
-  add_list("-n,--n-gen", options->generate, "Tokens evaluated one by one; 0: leave that out (128)");
+  add_list("-n,--n-gen,--n-token", options->generate, "Tokens evaluated one by one; 0: leave that out (128)");
   add_list("-d,--depth", options->depth, "Tokens that the context holds before them (0)");
   add_kv_option(*command, options->kv);
   add_list("-t,--threads", options->threads, "Threads that compute (one per core)");
-  command->add_option("-r,--repetitions", options->repetitions, "Times each is measured, after warming up (5)")
-      ->check(CLI::Range(1, 10000))
-      ->option_text("N");
+  add_number<uint32_t>(*command, "-r,--repetitions", options->repetitions,
+                       "Times each is measured, after warming up (5)", 1, 10000);
   command->add_flag("--logits", options->logits, "Generation: ask for all logits instead of the likeliest token");
   command->add_flag("--limits", options->limits, "Generation: also read the same weights and do nothing else, in turn");
   command->add_option("-o,--output", options->output, "Form of the results (table)")

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -11,7 +11,10 @@
 #include <vector>
 
 #include "base/file.h"
+#include "line_editor.h"
 #include "terminal.h"
+#include "text/utf8.h"
+#include "text_input.h"
 
 namespace bitnet::program {
 
@@ -33,10 +36,12 @@ class Chat {
  public:
   explicit Chat(const GenerateOptions& options)
       : options_(options),
+        interactive_(is_terminal(Stream::in)),
+        editor_(interactive_ ? std::make_unique<LineEditor>() : nullptr),
         model_(open_model(options.model)),
         info_(model_info(model_.get())),
         session_(make_session(model_.get(), options.context, options.session)),
-        interactive_(is_terminal(Stream::in)),
+        lines_(options.model.quiet),
         seed_(options.seed.value_or(random_seed())) {
     set_system(options.system);
   }
@@ -53,7 +58,8 @@ class Chat {
   static const std::array<Command, 10> kCommands;
 
   void greet() const;
-  LineEnd read_message(std::string& message) const;
+  LineEnd read_line(bool first, std::string& line);
+  LineEnd read_message(std::string& message);
   void answer(const std::string& message);
   void obey(const std::string& line);
 
@@ -74,14 +80,17 @@ class Chat {
   std::vector<bitnet_token> prompt() const;
   std::vector<bitnet_token> continued() const;
   std::vector<bitnet_token> templated() const;
+  std::vector<size_t> beginnings() const;
   std::vector<bitnet_token> prompt_that_fits();
-  bool forget_oldest();
+  std::vector<bitnet_token> that_fits_alone(std::vector<bitnet_token> tokens) const;
 
   GenerateOptions options_;
+  const bool interactive_;
+  std::unique_ptr<LineEditor> editor_;  // before the model, so that what is typed while it opens is not cut
   Model model_;
   bitnet_model_info info_;
   Session session_;
-  const bool interactive_;
+  InputLines lines_;
   std::vector<Message> messages_;
   uint64_t seed_;
   uint64_t replies_ = 0;  // with each, other random numbers
@@ -95,7 +104,7 @@ const std::array<Chat::Command, 10> Chat::kCommands = {{
     {"/save", "FILE", "write the conversation to a file", &Chat::save},
     {"/load", "FILE", "go on with a conversation from a file", &Chat::load},
     {"/system", "TEXT", "tell the model how to behave, from the start", &Chat::system},
-    {"/seed", "N", "seed of the random choices from now on", &Chat::seed},
+    {"/seed", "N", "seed of the random choices from now on; -1: another one", &Chat::seed},
     {"/temp", "X", "temperature: 0 is always the likeliest, 1 is bold", &Chat::temperature},
     {"/stats", "", "speed, and how full the context is", &Chat::stats},
     {"/quit", "", "leave (also Ctrl-D, or Ctrl-C twice)", &Chat::quit},
@@ -109,19 +118,25 @@ void Chat::greet() const {
   if (interactive_) say("Ctrl-C stops a reply; /help lists the commands; Ctrl-D ends.");
 }
 
-// A message may have several lines: all but the last end in a backslash.
-LineEnd Chat::read_message(std::string& message) const {
+LineEnd Chat::read_line(bool first, std::string& line) {
+  return editor_ ? editor_->read(first ? "> " : ". ", line) : lines_.read(line);
+}
+
+// A message may have several lines: all but the last end in a backslash. Where the input ends, so does the message.
+LineEnd Chat::read_message(std::string& message) {
   message.clear();
-  for (;;) {
-    if (interactive_) write_out(coloured(Stream::out, Colour::green, message.empty() ? "> " : ". "));
+  for (bool first = true;; first = false) {
     std::string line;
-    const LineEnd end = read_line(line);
+    const LineEnd end = read_line(first, line);
+    if (end == LineEnd::end_of_input && !first) break;
     if (end != LineEnd::newline) return end;
     const bool goes_on = line.ends_with('\\');
     if (goes_on) line.back() = '\n';
     message += line;
-    if (!goes_on) return LineEnd::newline;
+    if (!goes_on) break;
   }
+  message = text_of(std::move(message), "the message", options_.model.quiet);
+  return LineEnd::newline;
 }
 
 void Chat::converse() {
@@ -136,11 +151,9 @@ void Chat::converse() {
       case LineEnd::interrupted:
         forget_interrupt();
         done_ = std::exchange(leaving, true);
-        write_out("\n");
         if (!done_) say("Ctrl-C once more leaves; so does Ctrl-D.");
         break;
       case LineEnd::end_of_input:
-        if (interactive_) write_out("\n");
         done_ = true;
     }
   }
@@ -153,7 +166,7 @@ void Chat::answer(const std::string& message) {
   if (line.empty() && (info_.has_chat_template || messages_.empty())) return;
   const std::vector<Message> before = messages_;
   try {
-    if (line.starts_with('/')) return obey(line);
+    if (message.starts_with('/')) return obey(line);
     if (!line.empty()) messages_.push_back({"user", message});
     reply();
   } catch (const std::exception& error) {
@@ -171,14 +184,14 @@ void Chat::obey(const std::string& line) {
     if (*command.argument && argument.empty()) throw Stop(kUsage, name + " needs an argument: " + command.argument);
     return (this->*command.run)(argument);
   }
-  throw Stop(kUsage, "there is no command " + name + "; /help lists them");
+  throw Stop(kUsage, "there is no command " + shortened(name, 40) + "; /help lists them");
 }
 
 void Chat::help(const std::string&) {
   for (const Command& command : kCommands) {
     say(formatted("  %-15s %s", (std::string(command.name) + " " + command.argument).c_str(), command.help));
   }
-  say("  A line that ends in \\ goes on in the next.");
+  say("  A line that ends in \\ goes on in the next. A message that begins with / takes a space before it.");
   if (!info_.has_chat_template) say("  An empty line lets the model go on.");
 }
 
@@ -199,6 +212,10 @@ void Chat::save(const std::string& path) {
   for (const Message& message : messages_) list.push_back({{"role", message.role}, {"content", message.content}});
   const Json json = {{"model", info_.name}, {"messages", list}};
   const std::string text = json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  const auto is_odd = [](const Message& message) {
+    return valid_utf8_prefix(message.content) < message.content.size();
+  };
+  if (std::any_of(messages_.begin(), messages_.end(), is_odd)) say("(Bytes that are not UTF-8 are saved as U+FFFD.)");
   OutputFile file(path);
   file.write_at(0, std::as_bytes(std::span(text)));
   file.commit();
@@ -208,7 +225,7 @@ void Chat::save(const std::string& path) {
 void Chat::load(const std::string& path) {
   std::vector<Message> loaded;
   try {
-    const Json json = Json::parse(read_file(path));
+    const Json json = Json::parse(read_text_file(path, options_.model.quiet));
     for (const Json& message : json.at("messages")) {
       loaded.push_back({message.at("role").get<std::string>(), message.at("content").get<std::string>()});
     }
@@ -230,20 +247,19 @@ void Chat::set_system(const std::string& text) {
 }
 
 void Chat::seed(const std::string& number) {
-  uint64_t value = 0;
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
-  if (error != std::errc() || end != number.data() + number.size()) throw Stop(kUsage, "a seed is a whole number");
-  seed_ = value;
+  try {
+    const auto chosen = seed_in(number);
+    seed_ = chosen ? *chosen : random_seed();
+  } catch (const CLI::ValidationError& error) {
+    throw Stop(kUsage, error.what());
+  }
   replies_ = 0;
 }
 
 void Chat::temperature(const std::string& number) {
-  float value = 0;
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
-  if (error != std::errc() || end != number.data() + number.size() || !(value >= 0)) {
-    throw Stop(kUsage, "a temperature is a number from 0 on");
-  }
-  options_.temperature = value;
+  const auto value = number_in<float>(number);
+  if (!value || *value < 0) throw Stop(kUsage, "a temperature is a number from 0 on");
+  options_.temperature = *value;
 }
 
 void Chat::stats(const std::string&) {
@@ -286,34 +302,53 @@ std::vector<bitnet_token> Chat::templated() const {
   return tokens;
 }
 
-// Drops the first message and its answer, unless it is the one to be answered.
-bool Chat::forget_oldest() {
-  const auto is_said = [](const Message& message) { return message.role != "system"; };
-  const auto first = std::find_if(messages_.begin(), messages_.end(), is_said);
-  if (messages_.end() - first < 2) return false;
-  const auto next = std::find_if(first + 1, messages_.end(), [](const Message& m) { return m.role == "user"; });
-  if (next == messages_.end()) return false;
-  messages_.erase(first, next);
-  return true;
+// The messages from which on the conversation can be kept: the first one, and every later one of the user.
+std::vector<size_t> Chat::beginnings() const {
+  std::vector<size_t> found;
+  for (size_t i = 0; i < messages_.size(); ++i) {
+    const std::string& role = messages_[i].role;
+    if (role == "user" || (found.empty() && role != "system")) found.push_back(i);
+  }
+  return found;
 }
 
-// The whole conversation; if it leaves no room for a reply, without its oldest messages.
+// The whole conversation; if it leaves no room for a reply, without as few of its oldest messages as do.
 std::vector<bitnet_token> Chat::prompt_that_fits() {
   const uint32_t context = bitnet_session_context(session_.get());
   const uint32_t room = std::min<uint32_t>(256, context / 4);
-  for (bool forgot = false;; forgot = true) {
-    auto tokens = prompt();
-    if (tokens.size() + room <= context) {
-      if (forgot) say("(The oldest messages were forgotten to make room.)");
-      return tokens;
+  const auto fits = [&](const std::vector<bitnet_token>& tokens) { return tokens.size() + room <= context; };
+  auto tokens = prompt();
+  const std::vector<size_t> begin = beginnings();
+  if (fits(tokens) || begin.size() < 2) return that_fits_alone(std::move(tokens));
+
+  const std::vector<Message> all = std::move(messages_);
+  const auto prompt_from = [&](size_t first) {
+    messages_.clear();
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (i >= first || all[i].role == "system") messages_.push_back(all[i]);
     }
-    if (!forget_oldest()) {
-      if (tokens.size() < context) return tokens;
-      throw Stop(kFailure,
-                 formatted("the message of %zu tokens does not fit the context of %u; start with -c N for more",
-                           tokens.size(), context));
+    return prompt();
+  };
+  tokens = prompt_from(begin.back());
+  size_t too_early = 0, late_enough = begin.size() - 1;
+  if (fits(tokens)) {
+    while (late_enough - too_early > 1) {
+      const size_t middle = too_early + (late_enough - too_early) / 2;
+      (fits(prompt_from(begin[middle])) ? late_enough : too_early) = middle;
     }
+    tokens = prompt_from(begin[late_enough]);
   }
+  tokens = that_fits_alone(std::move(tokens));
+  say("(The oldest messages were forgotten to make room.)");
+  return tokens;
+}
+
+// A message for which there is little room is still better than none.
+std::vector<bitnet_token> Chat::that_fits_alone(std::vector<bitnet_token> tokens) const {
+  const uint32_t context = bitnet_session_context(session_.get());
+  if (tokens.size() < context) return tokens;
+  throw Stop(kFailure, formatted("the message of %zu tokens does not fit the context of %u; start with -c N for more",
+                                 tokens.size(), context));
 }
 
 void Chat::reply() {
@@ -324,6 +359,7 @@ void Chat::reply() {
   if (!reply.text.ends_with('\n')) write_out("\n");
   if (reply.finish == BITNET_FINISH_CONTEXT) say("(The context is full.)");
   if (reply.interrupted) say("(Stopped.)");
+  if (reply.interrupted && editor_) editor_->forget_pending();
   if (!messages_.empty() && messages_.back().role == "assistant") {
     messages_.back().content += reply.text;
   } else {

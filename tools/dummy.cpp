@@ -51,7 +51,7 @@ void add_dummy(CLI::App& program) {
   command->add_option("--size", options->size, "Its shape: " + dummy_shapes())->required()->option_text("NAME");
   add_packing_option(*command, options->packing);
   add_head_option(*command, options->head);
-  command->add_option("--seed", options->seed, "The same seed gives the same file (1)")->option_text("N");
+  add_number<uint64_t>(*command, "--seed", options->seed, "The same seed gives the same file (1)");
   command->add_flag("--force", options->force, "Replace OUTPUT if it exists");
   command->add_flag("-q,--quiet", options->quiet, "Say nothing but errors");
   command->footer(

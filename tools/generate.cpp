@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "generate.h"
 
-#include <charconv>
-#include <cmath>
-#include <cstdlib>
+#include <algorithm>
+#include <limits>
 #include <random>
 
 #include "terminal.h"
+#include "text_input.h"
 
 namespace bitnet::program {
 
@@ -15,13 +15,16 @@ namespace {
 // "15043+1.5", "15043-inf": a token and what is added to its logit.
 bitnet_logit_bias parse_bias(const std::string& text) {
   bitnet_logit_bias bias = {};
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, bias.token);
-  char* last = nullptr;
-  if (error == std::errc() && rest != end && (*rest == '+' || *rest == '-')) bias.bias = std::strtof(rest, &last);
-  if (last != end || std::isnan(bias.bias)) {
+  const size_t sign = std::min(text.find_first_of("+-", 1), text.size());
+  const std::string number = text.substr(sign);
+  const auto token = number_in<bitnet_token>(text.substr(0, sign));
+  const auto value = number_in<float>(number);
+  if (!token || !(value || number == "-inf" || number == "+inf")) {
     throw Stop(kUsage, "--logit-bias '" + text + "' is not a token and a number, as in 15043+1.5 or 15043-inf");
   }
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  bias.token = *token;
+  bias.bias = value ? *value : number == "-inf" ? -kInfinity : kInfinity;
   return bias;
 }
 
@@ -34,41 +37,44 @@ std::string shown(std::string_view text) {
 void add_generate_options(CLI::App& command, GenerateOptions& options) {
   add_model_options(command, options.model, true);
   add_session_options(command, options.session);
+  add_number<uint32_t>(command, "--generation-threads", options.session.generation_threads,
+                       "Of the threads, how many generate (as many as turn out fastest)");
+  add_number<uint32_t>(command, "-c,--ctx-size", options.context,
+                       "Tokens that prompt and text may have together (as trained, at most 8192)");
   command
-      .add_option("--generation-threads", options.session.generation_threads,
-                  "Of the threads, how many generate (as many as turn out fastest)")
+      .add_option_function<std::string>(
+          "-s,--seed", [&options](const std::string& text) { options.seed = seed_in(text); },
+          "Seed of the random choices (-1: a new one each time)")
       ->option_text("N");
-  command
-      .add_option("-c,--ctx-size", options.context,
-                  "Tokens that prompt and text may have together (as trained, at most 8192)")
-      ->option_text("N");
-  command.add_option("-s,--seed", options.seed, "Seed of the random choices (a new one each time)")->option_text("N");
   add_chat_template_options(command, options.model.chat_template);
   command.add_flag("-e,--escape", options.escapes, "Read \\n, \\t and the like in TEXT given on the command line");
 
   constexpr const char* sampling = "Sampling";
-  command.add_option("--temp,--temperature", options.temperature, "0: always the likeliest token; more: bolder (0.8)")
+  add_number<float>(command, "--temp,--temperature", options.temperature,
+                    "0: always the likeliest token; more: bolder (0.8)")
       ->option_text("X")
       ->group(sampling);
-  command.add_option("--top-k", options.top_k, "Choose among the K likeliest tokens; 0: all (40)")
+  add_number<uint32_t>(command, "--top-k", options.top_k, "Choose among the K likeliest tokens; 0: all (40)")
       ->option_text("K")
       ->group(sampling);
-  command.add_option("--top-p", options.top_p, "Among the likeliest that reach probability P; 1: all (0.95)")
+  add_number<float>(command, "--top-p", options.top_p, "Among the likeliest that reach probability P; 1: all (0.95)")
       ->option_text("P")
       ->group(sampling);
-  command.add_option("--min-p", options.min_p, "Among those at least P times as likely as the first; 0: all (0.05)")
+  add_number<float>(command, "--min-p", options.min_p,
+                    "Among those at least P times as likely as the first; 0: all (0.05)")
       ->option_text("P")
       ->group(sampling);
-  command.add_option("--repeat-penalty", options.repeat_penalty, "Divides logits of recent tokens; 1: none (1)")
+  add_number<float>(command, "--repeat-penalty", options.repeat_penalty, "Divides logits of recent tokens; 1: none (1)")
       ->option_text("X")
       ->group(sampling);
-  command.add_option("--presence-penalty", options.presence_penalty, "Taken from tokens that occur recently (0)")
+  add_number<float>(command, "--presence-penalty", options.presence_penalty,
+                    "Taken from tokens that occur recently (0)")
       ->option_text("X")
       ->group(sampling);
-  command.add_option("--frequency-penalty", options.frequency_penalty, "The same for every occurrence (0)")
+  add_number<float>(command, "--frequency-penalty", options.frequency_penalty, "The same for every occurrence (0)")
       ->option_text("X")
       ->group(sampling);
-  command.add_option("--repeat-last-n", options.repeat_last, "How many tokens are recent (64)")
+  add_number<uint32_t>(command, "--repeat-last-n", options.repeat_last, "How many tokens are recent (64)")
       ->option_text("N")
       ->group(sampling);
   command.add_option("--logit-bias", options.logit_bias, "Add to a token's logit: 15043+1.5, 15043-inf; repeatable")
@@ -77,12 +83,14 @@ void add_generate_options(CLI::App& command, GenerateOptions& options) {
       ->group(sampling);
 
   constexpr const char* ending = "Ending";
-  command.add_option("-n,--predict", options.tokens, "Tokens to write at most; -1: until the context is full")
-      ->option_text("N")
+  add_number<int64_t>(command, "-n,--predict,--n-predict", options.tokens,
+                      "Tokens to write at most; -1: until the context is full", -1,
+                      std::numeric_limits<uint32_t>::max())
       ->group(ending);
   command.add_option("--stop", options.stop, "Stop before this text; repeatable")
       ->option_text("TEXT")
       ->allow_extra_args(false)
+      ->check(not_empty())
       ->group(ending);
   command.add_flag("--ignore-eos", options.ignore_end, "Go on after the model's end token")->group(ending);
   command
@@ -102,10 +110,20 @@ std::string unescaped(const std::string& text) {
   return result;
 }
 
+std::string argument_text(const std::string& text, const std::string& what, const GenerateOptions& options) {
+  return text_of(options.escapes ? unescaped(text) : text, what, options.model.quiet);
+}
+
+std::optional<uint64_t> seed_in(const std::string& text) {
+  if (text == "-1") return std::nullopt;
+  if (const auto seed = number_in<uint64_t>(text)) return seed;
+  throw CLI::ValidationError("--seed", "'" + shortened(text, 40) + "' is not a whole number from 0 on, or -1");
+}
+
 uint64_t random_seed() { return std::random_device()(); }
 
 Reply stream_reply(bitnet_session* session, const std::vector<bitnet_token>& prompt, const GenerateOptions& options,
-                   uint64_t seed, uint32_t max_tokens, uint32_t flags) {
+                   uint64_t seed, uint32_t max_tokens, uint32_t flags, const std::string& before) {
   std::vector<bitnet_logit_bias> biases;
   for (const std::string& text : options.logit_bias) biases.push_back(parse_bias(text));
   std::vector<std::string> stop_texts;
@@ -139,6 +157,7 @@ Reply stream_reply(bitnet_session* session, const std::vector<bitnet_token>& pro
   bitnet_generation* started = nullptr;
   check(bitnet_generation_start_tokens(session, prompt.data(), prompt.size(), &generate, &started));
   const Generation generation(started);
+  write_out(before);
   Reply reply;
   bitnet_piece piece = {};
   piece.size = sizeof piece;

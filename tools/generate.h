@@ -25,7 +25,8 @@ struct GenerateOptions {
   std::vector<std::string> logit_bias;
   std::optional<uint64_t> seed;
   std::vector<std::string> stop;
-  std::string prompt, file, system;
+  std::optional<std::string> prompt, file;  // given, perhaps as ""
+  std::string system;
   bool ignore_end = false, special = false, escapes = false, hide_prompt = false;
   bool conversation = false;
 };
@@ -35,7 +36,13 @@ void add_generate_options(CLI::App& command, GenerateOptions& options);
 // \n, \t, \r, \\, \" and \' as in C. Others stay as they are.
 std::string unescaped(const std::string& text);
 
+// A text that was given on the command line: with --escape unescaped, and without a byte order mark.
+std::string argument_text(const std::string& text, const std::string& what, const GenerateOptions& options);
+
 uint64_t random_seed();
+
+// A seed as people write it; "-1" is another one each time. Throws CLI::ValidationError.
+std::optional<uint64_t> seed_in(const std::string& text);
 
 struct Reply {
   std::string text;
@@ -44,9 +51,9 @@ struct Reply {
 };
 
 // Continues the session with the prompt (flags: BITNET_GENERATE_...) and writes the text to standard output as it
-// comes. No limit of its own for max_tokens 0.
+// comes, with `before` in front of it once nothing stands in the way. No limit of its own for max_tokens 0.
 Reply stream_reply(bitnet_session* session, const std::vector<bitnet_token>& prompt, const GenerateOptions& options,
-                   uint64_t seed, uint32_t max_tokens, uint32_t flags);
+                   uint64_t seed, uint32_t max_tokens, uint32_t flags, const std::string& before = "");
 
 // "prompt 5 tokens, 120.3 tokens/s; generated 256 tokens, 85.2 tokens/s"
 std::string speed_text(const bitnet_session* session);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "commands.h"
 #include "options.h"
 #include "terminal.h"
+#include "text_input.h"
 
 namespace bitnet::program {
 
@@ -18,7 +20,8 @@ namespace {
 struct Options {
   ModelOptions model;
   SessionOptions session;
-  std::string tokens, tokens_file, prompt, output;
+  std::optional<std::string> tokens, prompt;
+  std::string tokens_file, output;
   bool special = false;
 };
 
@@ -36,10 +39,11 @@ std::string npy_header(size_t rows, size_t columns) {
 }
 
 std::vector<bitnet_token> input_tokens(const Options& options, const bitnet_model* model) {
-  if (!options.tokens.empty()) return parse_tokens(options.tokens);
-  if (!options.tokens_file.empty()) return parse_tokens(read_file(options.tokens_file));
-  const uint32_t special = options.special ? uint32_t{BITNET_TEXT_SPECIAL} : 0;
-  return tokenized(model, options.prompt, BITNET_TEXT_BOS_EOS | special);
+  const bool quiet = options.model.quiet;
+  if (options.tokens) return parse_tokens(*options.tokens);
+  if (!options.tokens_file.empty()) return parse_tokens(read_text_file(options.tokens_file, quiet));
+  if (!options.prompt) return {};
+  return tokenized_whole(model, text_of(*options.prompt, "the prompt", quiet), options.special, Ends::begin_and_end);
 }
 
 void logits(const Options& options) {
@@ -82,20 +86,30 @@ void add_logits(CLI::App& program) {
   CLI::App* command = program.add_subcommand("logits", "Write the logits after each token as a NumPy file");
   add_model_options(*command, options->model, true);
   constexpr const char* input = "Input (one of)";
-  auto* tokens = command->add_option("--tokens", options->tokens, "Token numbers; nothing is added to them")
+  const auto into = [](std::optional<std::string>& value) {
+    return [&value](const std::string& text) { value = text; };
+  };
+  auto* tokens = command
+                     ->add_option_function<std::string>("--tokens", into(options->tokens),
+                                                        "Token numbers; nothing is added to them")
                      ->option_text("\"1 2 3\"")
                      ->group(input);
-  auto* file = command->add_option("--tokens-file", options->tokens_file, "The same from a file")
-                   ->option_text("FILE")
-                   ->excludes(tokens)
-                   ->group(input);
-  command->add_option("-p,--prompt", options->prompt, "A text, to which the begin token is added")
+  auto* file =
+      command->add_option("--tokens-file", options->tokens_file, "The same from a file; -: from standard input")
+          ->check(not_empty())
+          ->option_text("FILE")
+          ->excludes(tokens)
+          ->group(input);
+  command
+      ->add_option_function<std::string>("-p,--prompt", into(options->prompt),
+                                         "A text, to which the begin token is added")
       ->option_text("TEXT")
       ->excludes(tokens)
       ->excludes(file)
       ->group(input);
   command->add_option("-o,--output", options->output, "File to write, replaced if it exists")
       ->required()
+      ->check(not_empty())
       ->option_text("OUT.npy");
   add_session_options(*command, options->session);
   command->add_flag("--special", options->special, "The prompt may name control tokens");

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "arguments.h"
 #include "base/error.h"
 #include "commands.h"
 #include "handles.h"
@@ -22,16 +23,6 @@ std::string version_text() {
   for (size_t i = 0; const char* name = bitnet_isa_name(i); ++i) sets += std::string(" ") + name;
   return std::string("bitnet ") + bitnet_version_string() + "\nkernel sets:" + sets +
          "\nCPU features: " + bitnet_cpu_features() + "\n";
-}
-
-// The field's customary options of several letters after a single dash, which the parser would read letter by letter.
-std::vector<std::string> arguments(int argc, char** argv) {
-  std::vector<std::string> words(argv + 1, argv + argc);
-  for (std::string& word : words) {
-    if (word == "-cnv") word = "--conversation";
-    if (word == "-sys") word = "--system";
-  }
-  return {words.rbegin(), words.rend()};  // the parser takes them from the end
 }
 
 class HelpFormatter : public CLI::Formatter {
@@ -90,7 +81,9 @@ int run_program(int argc, char** argv) {
   CLI::App program("Runs 1.58-bit (ternary) language models on this computer's CPU.", "bitnet");
   add_commands(program);
   try {
-    program.parse(arguments(argc, argv));
+    const auto [words, notes] = read_arguments(program, {argv + 1, argv + argc});
+    for (const std::string& note : notes) write_note(note);
+    program.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // the parser takes them from the end
     if (!program.get_subcommands().empty()) return kSuccess;
     write_err(program.help());
     return kUsage;

@@ -46,6 +46,28 @@ void log_line(void* verbose, bitnet_log_level level, const char* message) {
   if (verbose) write_message(message);
 }
 
+std::string long_name(const std::string& names) {
+  const size_t begin = names.find("--");
+  return names.substr(begin, names.find(',', begin) - begin);
+}
+
+CLI::Option* add_numbers(CLI::App& command, const std::string& names, std::vector<uint32_t>& values,
+                         const std::string& description, uint32_t most) {
+  const std::string name = long_name(names);
+  const auto take = [=, &values](const std::vector<std::string>& texts) {
+    values.clear();
+    for (const std::string& text : texts) values.push_back(option_number<uint32_t>(name, text, 0, most));
+  };
+  return command.add_option_function<std::vector<std::string>>(names, take, description)
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->option_text("N[,N...]");
+}
+
+CLI::Validator not_empty() {
+  return {[](const std::string& value) { return std::string(value.empty() ? "its value is empty" : ""); }, ""};
+}
+
 CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing) {
   return add_choice(command, "--packing", packing, "Ternary weights in 2 bits (i2, the default) or 1.6 bits (t5)",
                     {{"i2", BITNET_PACKING_I2}, {"t5", BITNET_PACKING_T5}});
@@ -94,6 +116,7 @@ const char* kv_name(bitnet_kv kv) {
 void add_model_options(CLI::App& command, ModelOptions& options, bool computes) {
   command
       .add_option("-m,--model", options.path, "Model file, .bitnet or GGUF; default: $BITNET_MODEL, or the shipped one")
+      ->check(not_empty())
       ->option_text("FILE");
   if (computes) {
     command.add_option("--isa", options.isa, "Kernel set to use; `bitnet --version` lists them; default: $BITNET_ISA")
@@ -164,7 +187,7 @@ bitnet_model_info model_info(const bitnet_model* model) {
 }
 
 void add_session_options(CLI::App& command, SessionOptions& options) {
-  command.add_option("-t,--threads", options.threads, "Threads that compute (one per physical core)")->option_text("N");
+  add_number<uint32_t>(command, "-t,--threads", options.threads, "Threads that compute (one per physical core)");
   add_kv_option(command, options.kv);
 }
 
@@ -187,11 +210,25 @@ Session make_session(bitnet_model* model, uint32_t context, const SessionOptions
 }
 
 std::vector<bitnet_token> tokenized(const bitnet_model* model, const std::string& text, uint32_t flags) {
+  std::vector<bitnet_token> tokens(text.size() / 2 + 16);  // nearly always enough, so that one pass does
   size_t count = 0;
-  const bitnet_status status = bitnet_tokenize(model, text.data(), text.size(), flags, nullptr, 0, &count);
-  if (status != BITNET_ERROR_BUFFER) check(status);
-  std::vector<bitnet_token> tokens(count);
-  if (count > 0) check(bitnet_tokenize(model, text.data(), text.size(), flags, tokens.data(), count, &count));
+  const auto tokenize = [&] {
+    return bitnet_tokenize(model, text.data(), text.size(), flags, tokens.data(), tokens.size(), &count);
+  };
+  bitnet_status status = tokenize();
+  tokens.resize(count);
+  if (status == BITNET_ERROR_BUFFER) status = tokenize();
+  check(status);
+  return tokens;
+}
+
+std::vector<bitnet_token> tokenized_whole(const bitnet_model* model, const std::string& text, bool special, Ends ends) {
+  const bitnet_model_info info = model_info(model);
+  const auto added = tokenized(model, "", BITNET_TEXT_BOS_EOS);
+  auto tokens = tokenized(model, text, special ? uint32_t{BITNET_TEXT_SPECIAL} : 0);
+  const bool begins = !added.empty() && added.front() == info.bos, ended = !added.empty() && added.back() == info.eos;
+  if (begins && (tokens.empty() || tokens.front() != info.bos)) tokens.insert(tokens.begin(), info.bos);
+  if (ends == Ends::begin_and_end && ended && (tokens.empty() || tokens.back() != info.eos)) tokens.push_back(info.eos);
   return tokens;
 }
 

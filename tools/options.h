@@ -3,8 +3,14 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cmath>
+#include <concepts>
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bitnet.h"
@@ -14,6 +20,51 @@ namespace bitnet::program {
 
 // What the library says, as messages: warnings always, the rest if `verbose` is not null.
 void log_line(void* verbose, bitnet_log_level level, const char* message);
+
+// A number as people write it: decimal, with a decimal point in every locale, and nothing before or after it.
+template <typename Number>
+std::optional<Number> number_in(std::string_view text) {
+  if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
+  Number value{};
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || rest != end) return std::nullopt;
+  if constexpr (std::floating_point<Number>) {
+    if (!std::isfinite(value)) return std::nullopt;
+  }
+  return value;
+}
+
+// The same of an option, or CLI::ValidationError.
+template <typename Number>
+Number option_number(const std::string& option, const std::string& text, Number least, Number most) {
+  const auto value = number_in<Number>(text);
+  if (value && *value >= least && *value <= most) return *value;
+  std::string wanted = "a number, as in 0.5";
+  if constexpr (std::integral<Number>)
+    wanted = "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
+  throw CLI::ValidationError(option, "'" + text + "' is not " + wanted);
+}
+
+// The first long name of "-n,--predict,--n-predict".
+std::string long_name(const std::string& names);
+
+// An option whose value is a number. The parser's own numbers take "010" for 8 and depend on the locale.
+template <typename Number, typename Value>
+CLI::Option* add_number(CLI::App& command, const std::string& names, Value& value, const std::string& description,
+                        Number least = std::numeric_limits<Number>::lowest(),
+                        Number most = std::numeric_limits<Number>::max()) {
+  const std::string name = long_name(names);
+  const auto take = [=, &value](const std::string& text) { value = option_number<Number>(name, text, least, most); };
+  return command.add_option_function<std::string>(names, take, description)->option_text("N");
+}
+
+// The same for several numbers, with commas between or the option given again.
+CLI::Option* add_numbers(CLI::App& command, const std::string& names, std::vector<uint32_t>& values,
+                         const std::string& description, uint32_t most);
+
+// For names of files: nothing is taken for "no file", such as an empty variable of a shell.
+CLI::Validator not_empty();
 
 // Words for enumerators, on the command line.
 CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing);
@@ -59,6 +110,11 @@ void add_session_options(CLI::App& command, SessionOptions& options);
 Session make_session(bitnet_model* model, uint32_t context, const SessionOptions& options);
 
 std::vector<bitnet_token> tokenized(const bitnet_model* model, const std::string& text, uint32_t flags);
+
+// The tokens with the begin and end tokens that the vocabulary asks for, but for those that the text itself spells.
+enum class Ends { begin, begin_and_end };
+std::vector<bitnet_token> tokenized_whole(const bitnet_model* model, const std::string& text, bool special, Ends ends);
+
 std::string detokenized(const bitnet_model* model, const std::vector<bitnet_token>& tokens, uint32_t flags);
 
 // Token numbers written in any of the usual ways: "1 2 3", "1,2,3", "[1, 2, 3]".

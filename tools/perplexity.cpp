@@ -5,11 +5,13 @@
 #include <nlohmann/json.hpp>
 #include <numbers>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "commands.h"
 #include "options.h"
 #include "terminal.h"
+#include "text_input.h"
 
 namespace bitnet::program {
 
@@ -58,13 +60,22 @@ std::vector<std::string> split(const std::string& text, const std::string& separ
   return parts;
 }
 
+// It is put before each window anyway.
+Tokens without_begin_token(Tokens document, const bitnet_model_info& info) {
+  if (!document.empty() && document.front() == info.bos) document.erase(document.begin());
+  return document;
+}
+
 Corpus read_text(const Options& options, const bitnet_model* model, const bitnet_model_info& info) {
   Corpus corpus;
   const uint32_t flags = options.special ? uint32_t{BITNET_TEXT_SPECIAL} : 0;
-  for (const std::string& document : split(read_file(options.file), options.separator)) {
+  const std::string text = read_text_file(options.file, options.model.quiet);
+  for (const std::string& document : split(text, options.separator)) {
     corpus.bytes += document.size();
-    corpus.documents.push_back(tokenized(model, document, flags));
-    if (options.end_token && info.eos != BITNET_NO_TOKEN) corpus.documents.back().push_back(info.eos);
+    Tokens tokens = tokenized(model, document, flags);
+    const bool ended = !tokens.empty() && tokens.back() == info.eos;
+    if (options.end_token && !ended && info.eos != BITNET_NO_TOKEN) tokens.push_back(info.eos);
+    corpus.documents.push_back(without_begin_token(std::move(tokens), info));
   }
   return corpus;
 }
@@ -73,7 +84,7 @@ Corpus read_text(const Options& options, const bitnet_model* model, const bitnet
 Corpus read_tokens(const Options& options, const bitnet_model_info& info) {
   Corpus corpus;
   try {
-    const auto json = Json::parse(read_file(options.tokens_file));
+    const auto json = Json::parse(read_text_file(options.tokens_file, options.model.quiet));
     if (!json.empty() && json.front().is_number()) {
       corpus.documents.push_back(json.get<Tokens>());
     } else {
@@ -82,9 +93,7 @@ Corpus read_tokens(const Options& options, const bitnet_model_info& info) {
   } catch (const Json::exception& error) {
     throw Stop(kFailure, options.tokens_file + " is not a JSON list of lists of token numbers: " + error.what());
   }
-  for (Tokens& document : corpus.documents) {
-    if (!document.empty() && document.front() == info.bos) document.erase(document.begin());
-  }
+  for (Tokens& document : corpus.documents) document = without_begin_token(std::move(document), info);
   return corpus;
 }
 
@@ -194,8 +203,12 @@ void add_perplexity(CLI::App& program) {
   CLI::App* command = program.add_subcommand("perplexity", "Measure how well a model predicts a text");
   add_model_options(*command, options->model, true);
   constexpr const char* input = "Input (one of)";
-  auto* file = command->add_option("-f,--file", options->file, "Text to score")->option_text("FILE")->group(input);
+  auto* file = command->add_option("-f,--file", options->file, "Text to score; -: standard input")
+                   ->check(not_empty())
+                   ->option_text("FILE")
+                   ->group(input);
   command->add_option("--tokens-file", options->tokens_file, "JSON: a list of documents, each a list of token numbers")
+      ->check(not_empty())
       ->option_text("FILE")
       ->excludes(file)
       ->group(input);
@@ -203,9 +216,7 @@ void add_perplexity(CLI::App& program) {
       ->option_text("TEXT");
   command->add_flag("--end-token", options->end_token, "Each document of FILE ends with the model's end token");
   command->add_flag("--special", options->special, "FILE may name control tokens");
-  command->add_option("--window", options->window, "Tokens scored together (512)")
-      ->check(CLI::Range(2, 1 << 20))
-      ->option_text("N");
+  add_number<uint32_t>(*command, "--window", options->window, "Tokens scored together (512)", 2, 1 << 20);
   add_session_options(*command, options->session);
   command->add_flag("--json", options->json, "As JSON");
   command->footer(

@@ -8,36 +8,38 @@
 #include "generate.h"
 #include "options.h"
 #include "terminal.h"
+#include "text_input.h"
 
 namespace bitnet::program {
 
 namespace {
 
-constexpr uint32_t kDefaultTokens = 256;
+constexpr uint32_t kDefaultTokens = 128;
 
-void remove_final_newline(std::string& text) {
-  if (text.ends_with('\n')) text.pop_back();
+// Editors and `echo` end a text with a newline that is not meant.
+std::string without_final_newline(std::string text) {
+  if (!text.ends_with('\n')) return text;
+  text.pop_back();
   if (text.ends_with('\r')) text.pop_back();
+  return text;
 }
 
 std::string prompt_text(const GenerateOptions& options) {
-  if (!options.prompt.empty()) return options.escapes ? unescaped(options.prompt) : options.prompt;
-  std::string text;
-  if (!options.file.empty()) {
-    text = read_file(options.file);
-  } else if (!is_terminal(Stream::in)) {
-    text = read_all_input();
-  }
-  remove_final_newline(text);
+  const bool quiet = options.model.quiet;
+  if (options.prompt) return argument_text(*options.prompt, "the prompt", options);
+  if (!options.file && is_terminal(Stream::in)) return "";
+  std::string text =
+      without_final_newline(options.file ? read_text_file(*options.file, quiet) : read_text_input(quiet));
+  if (options.file && text.empty() && !quiet)
+    write_note(*options.file + " is empty; the model begins a text of its own");
   return text;
 }
 
 // The prompt's tokens. An empty prompt is the begin token alone: the model begins a text of its own.
 std::vector<bitnet_token> prompt_tokens(const GenerateOptions& options, const bitnet_model* model,
                                         const std::string& text) {
-  auto tokens = tokenized(model, text, BITNET_TEXT_BOS_EOS | (options.special ? uint32_t{BITNET_TEXT_SPECIAL} : 0));
+  auto tokens = tokenized_whole(model, text, options.special, Ends::begin);
   const bitnet_model_info info = model_info(model);
-  if (!tokens.empty() && tokens.back() == info.eos) tokens.pop_back();
   if (tokens.empty() && info.bos != BITNET_NO_TOKEN) tokens.push_back(info.bos);
   if (tokens.empty()) throw Stop(kUsage, "this model needs a prompt to begin with: -p TEXT, -f FILE or standard input");
   return tokens;
@@ -62,14 +64,31 @@ void run(const GenerateOptions& options) {
   const uint64_t seed = options.seed.value_or(random_seed());
   const int64_t tokens = options.tokens.value_or(kDefaultTokens);
 
-  if (!options.hide_prompt && !text.empty()) {
-    write_out(coloured(Stream::out, Colour::bold, is_terminal(Stream::out) ? without_controls(text) : text));
+  if (prompt.size() > bitnet_session_context(session.get())) {
+    throw Stop(kFailure, formatted("the prompt has %s tokens, more than the context of %u; -c N makes it larger",
+                                   count_text(prompt.size()).c_str(), bitnet_session_context(session.get())));
   }
-  const Reply reply = stream_reply(session.get(), prompt, options, seed, tokens < 0 ? 0 : static_cast<uint32_t>(tokens),
-                                   options.special ? uint32_t{BITNET_GENERATE_SPECIAL_PROMPT} : 0);
+  const std::string shown =
+      options.hide_prompt || text.empty()
+          ? ""
+          : coloured(Stream::out, Colour::bold, is_terminal(Stream::out) ? without_controls(text) : text);
+  const Reply reply =
+      stream_reply(session.get(), prompt, options, seed, tokens < 0 ? 0 : static_cast<uint32_t>(tokens), 0, shown);
   if (!reply.text.ends_with('\n')) write_out("\n");
   if (!options.model.quiet) write_closing_lines(session.get(), info, reply, seed);
   if (reply.interrupted) throw Stop(kInterrupted, "");
+}
+
+// In a conversation the prompt is what bitnet.cpp takes it for: the system message.
+void converse(GenerateOptions options) {
+  const bool system = !options.system.empty();
+  if (system && (options.prompt || options.file)) {
+    throw Stop(kUsage, "in a conversation -p and -f give the system message, as -sys does; give one of them");
+  }
+  if (system) options.system = argument_text(options.system, "the system message", options);
+  if (options.prompt) options.system = argument_text(*options.prompt, "the system message", options);
+  if (options.file) options.system = without_final_newline(read_text_file(*options.file, options.model.quiet));
+  chat(options);
 }
 
 void add_generating_command(CLI::App& program, const char* name, const char* description, bool conversation,
@@ -77,9 +96,13 @@ void add_generating_command(CLI::App& program, const char* name, const char* des
   auto options = std::make_shared<GenerateOptions>();
   CLI::App* command = program.add_subcommand(name, description);
   if (!conversation) {
-    auto* prompt = command->add_option("-p,--prompt", options->prompt, "Text to continue; default: standard input")
+    auto* prompt = command
+                       ->add_option_function<std::string>(
+                           "-p,--prompt", [options](const std::string& text) { options->prompt = text; },
+                           "Text to continue; default: standard input. With -cnv: as -sys")
                        ->option_text("TEXT");
-    command->add_option("-f,--file", options->file, "Read the prompt from a file")
+    command->add_option("-f,--file", options->file, "Read the prompt from a file; -: from standard input")
+        ->check(not_empty())
         ->option_text("FILE")
         ->excludes(prompt);
     command->add_flag("--no-display-prompt", options->hide_prompt, "Write only what the model adds");
@@ -94,7 +117,7 @@ void add_generating_command(CLI::App& program, const char* name, const char* des
     if (tokens == 0 || tokens < -1 || tokens > std::numeric_limits<uint32_t>::max()) {
       throw Stop(kUsage, "-n must be at least 1, or -1 for no limit");
     }
-    conversation || options->conversation ? chat(*options) : run(*options);
+    conversation || options->conversation ? converse(*options) : run(*options);
   });
 }
 
@@ -103,7 +126,7 @@ void add_generating_command(CLI::App& program, const char* name, const char* des
 void add_run(CLI::App& program) {
   add_generating_command(
       program, "run", "Continue a text", false,
-      "Without -n, 256 tokens are written at most. Ctrl-C ends the text; what was written stays.\n"
+      "Without -n, 128 tokens are written at most. Ctrl-C ends the text; what was written stays.\n"
       "The closing line on standard error tells speed and seed: the same seed gives the same text.\n\n"
       "Examples:\n"
       "  bitnet run -p \"It was a fine morning in June when\"\n"

@@ -14,8 +14,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "handles.h"
+#include "line_editor.h"
+#include "text_input.h"
 
 namespace bitnet::program {
 
@@ -26,6 +29,7 @@ volatile std::sig_atomic_t interrupt_count = 0;  // a signal handler can reach n
 extern "C" void on_interrupt(int signal) {
   interrupt_count = interrupt_count + 1;
   if (interrupt_count < 2) return;
+  give_terminal_back();
   std::signal(signal, SIG_DFL);
   std::raise(signal);
 }
@@ -96,7 +100,7 @@ namespace {
 void mask_interrupts(int how) {
   sigset_t set;
   sigemptyset(&set);
-  sigaddset(&set, SIGINT);
+  for (const int signal : {SIGINT, SIGTSTP, SIGCONT}) sigaddset(&set, signal);
   pthread_sigmask(how, &set, nullptr);
 }
 }  // namespace
@@ -114,7 +118,11 @@ void write_out(std::string_view text) {
 
 void write_err(std::string_view text) { write_all(Stream::err, text); }
 
-void write_message(std::string_view text) { write_err("bitnet: " + std::string(text) + "\n"); }
+void write_message(std::string_view text) {
+  write_err("bitnet: " + (is_terminal(Stream::err) ? without_controls(text) : std::string(text)) + "\n");
+}
+
+void write_note(std::string_view text) { write_message("note: " + std::string(text)); }
 
 std::string read_all_input() { return read_descriptor(descriptor(Stream::in), "standard input"); }
 
@@ -131,17 +139,43 @@ std::string read_file(const std::string& path) {
   }
 }
 
-LineEnd read_line(std::string& line) {
-  line.clear();
-  for (;;) {
-    if (interrupted()) return LineEnd::interrupted;
-    char byte;
-    const ssize_t got = ::read(descriptor(Stream::in), &byte, 1);  // nothing beyond the line may be taken
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return line.empty() ? LineEnd::end_of_input : LineEnd::newline;
-    if (byte == '\n') return LineEnd::newline;
-    line += byte;
+LineEnd InputLines::read(std::string& line) {
+  for (size_t searched = begin_;;) {
+    const size_t newline = buffer_.find('\n', searched);
+    if (newline != buffer_.npos || (ended_ && begin_ < buffer_.size())) {
+      const size_t end = std::min(newline, buffer_.size());
+      line.assign(buffer_, begin_, end - begin_);
+      if (newline != buffer_.npos && line.ends_with('\r')) line.pop_back();
+      begin_ = std::min(end + 1, buffer_.size());
+      return LineEnd::newline;
+    }
+    if (ended_) return LineEnd::end_of_input;
+    searched = buffer_.size() - begin_;
+    buffer_.erase(0, std::exchange(begin_, 0));
+    if (!fill()) return LineEnd::interrupted;
   }
+}
+
+bool InputLines::fill() {
+  std::array<char, 65536> block;
+  for (;;) {
+    if (interrupted()) return false;
+    const ssize_t got = ::read(descriptor(Stream::in), block.data(), block.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Stop(kFailure, std::string("cannot read standard input: ") + std::strerror(errno));
+    buffer_.append(block.data(), static_cast<size_t>(got));
+    ended_ = got == 0;
+    if (ended_ || buffer_.size() >= 4 || buffer_.ends_with('\n')) break;  // enough to tell UTF-16
+  }
+  if (std::exchange(first_, false) && is_wide_text(buffer_)) decode_all();
+  return true;
+}
+
+// A newline of UTF-16 is two bytes: it is read whole first.
+void InputLines::decode_all() {
+  if (!ended_) buffer_ += read_all_input();
+  ended_ = true;
+  buffer_ = text_of(std::move(buffer_), "standard input", quiet_);
 }
 
 std::string coloured(Stream stream, Colour colour, std::string_view text) {

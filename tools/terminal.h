@@ -18,7 +18,7 @@ void catch_interrupts();
 bool interrupted();
 void forget_interrupt();
 
-// While it lives, new threads do not receive Ctrl-C: it has to reach the thread that reads the terminal.
+// While it lives, new threads do not receive Ctrl-C and Ctrl-Z: they have to reach the thread that reads the terminal.
 class InterruptsBlocked {
  public:
   InterruptsBlocked();
@@ -34,15 +34,33 @@ bool is_terminal(Stream stream);
 void write_out(std::string_view text);
 void write_err(std::string_view text);
 
-// The same on a line of its own, beginning with "bitnet: ".
+// The same on a line of its own, beginning with "bitnet: ", or "bitnet: note: ".
 void write_message(std::string_view text);
+void write_note(std::string_view text);
 
 std::string read_all_input();
 std::string read_file(const std::string& path);
 
 enum class LineEnd { newline, end_of_input, interrupted };
-// Reads a line of standard input without its newline. The last one may lack it: it still counts as a line.
-LineEnd read_line(std::string& line);
+
+// The lines of standard input where that is no terminal. Nothing else may read it.
+class InputLines {
+ public:
+  explicit InputLines(bool quiet) : quiet_(quiet) {}
+
+  // Reads a line without its newline, which may be "\r\n". The last one may lack it: it still counts as a line.
+  LineEnd read(std::string& line);
+
+ private:
+  bool fill();  // false: interrupted
+  void decode_all();
+
+  const bool quiet_;
+
+  std::string buffer_;
+  size_t begin_ = 0;  // of what was not given out yet
+  bool first_ = true, ended_ = false;
+};
 
 // Text in a colour, where the stream shows colours (a terminal, and NO_COLOR is not set).
 enum class Colour { bold, dim, green, red };

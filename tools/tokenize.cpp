@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "options.h"
 #include "terminal.h"
+#include "text_input.h"
 
 namespace bitnet::program {
 
@@ -31,8 +32,9 @@ std::string hexadecimal(const std::string& bytes) {
 }
 
 std::string input_text(const Options& options) {
-  if (!options.file.empty()) return read_file(options.file);
-  return options.given ? options.text : read_all_input();
+  const bool quiet = options.model.quiet;
+  if (!options.file.empty()) return read_text_file(options.file, quiet);
+  return options.given ? text_of(options.text, "the text", quiet) : read_text_input(quiet);
 }
 
 std::string as_ids(const std::vector<bitnet_token>& tokens) {
@@ -68,8 +70,9 @@ void tokenize(const Options& options) {
     const std::string text = detokenized(model.get(), parse_tokens(options.decode), special);
     return write_out(options.json ? written({{"text", text}, {"bytes", hexadecimal(text)}}, 1) + "\n" : text + "\n");
   }
-  const uint32_t flags = special | (options.bos ? uint32_t{BITNET_TEXT_BOS_EOS} : 0);
-  const auto tokens = tokenized(model.get(), input_text(options), flags);
+  const std::string text = input_text(options);
+  const auto tokens = options.bos ? tokenized_whole(model.get(), text, options.special, Ends::begin_and_end)
+                                  : tokenized(model.get(), text, special);
   write_out(options.json ? as_json(model.get(), tokens) : options.ids ? as_ids(tokens) : as_table(model.get(), tokens));
 }
 
@@ -81,7 +84,9 @@ void add_tokenize(CLI::App& program) {
   add_model_options(*command, options->model, false);
   auto* text = command->add_option("TEXT", options->text, "Text; default: standard input");
   text->option_text(" ");
-  auto* file = command->add_option("-f,--file", options->file, "Read the text from a file")->option_text("FILE");
+  auto* file = command->add_option("-f,--file", options->file, "Read the text from a file; -: from standard input")
+                   ->check(not_empty())
+                   ->option_text("FILE");
   auto* decode = command->add_option("--decode", options->decode, "Write the text of these tokens instead");
   decode->option_text("\"1 2 3\"")->excludes(text)->excludes(file);
   file->excludes(text);

@@ -1,67 +1,13 @@
 # SPDX-License-Identifier: MIT
 """A conversation keeps its history, its terminal manners, and itself when it is interrupted."""
 import json
-import os
-import pty
 import re
-import select
 import signal
 import subprocess
-import time
 import unittest
 
 from program import FOLDER, PROGRAM, SUCCESS, TEMPLATE, USAGE, bitnet, environment, gguf
-
-
-class Terminal:
-    """The program on a terminal of its own, driven as by hand."""
-
-    def __init__(self, *arguments, **env):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execve(PROGRAM, [PROGRAM, *map(str, arguments)], environment(TERM="xterm", **env))
-        self.seen = ""
-
-    def expect(self, pattern, seconds=120):
-        """Reads on until the pattern appears in what came since the last expectation; gives all up to its end."""
-        end = time.monotonic() + seconds
-        while not (match := re.search(pattern, self.seen)):
-            if time.monotonic() > end:
-                raise AssertionError(f"{pattern!r} did not appear in {self.seen!r}")
-            if select.select([self.fd], [], [], 0.2)[0]:
-                try:
-                    data = os.read(self.fd, 65536)
-                except OSError:
-                    data = b""
-                if not data:
-                    raise AssertionError(f"the program ended; {pattern!r} did not appear in {self.seen!r}")
-                self.seen += data.decode(errors="replace")
-        before, self.seen = self.seen[:match.end()], self.seen[match.end():]
-        return before
-
-    def type(self, text):
-        os.write(self.fd, text.encode())
-
-    def end(self, seconds=60):
-        """Reads until the program ends; gives its exit code."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if select.select([self.fd], [], [], 0.05)[0]:
-                try:
-                    self.seen += os.read(self.fd, 65536).decode(errors="replace")
-                except OSError:
-                    pass
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                os.close(self.fd)
-                return os.waitstatus_to_exitcode(status)
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        raise AssertionError(f"the program did not end: {self.seen!r}")
-
-
-CTRL_C, CTRL_D = "\x03", "\x04"
-PROMPT = r"> (\x1b\[0m)?"
+from terminal import CTRL_C, CTRL_D, PROMPT, Terminal
 
 
 class Conversation(unittest.TestCase):
@@ -192,7 +138,7 @@ class OnATerminal(unittest.TestCase):
                 seen = terminal.expect("> ")
                 terminal.type(CTRL_D)
                 self.assertEqual(terminal.end(), SUCCESS)
-                self.assertEqual("\x1b[" in seen, coloured)
+                self.assertEqual(re.search(r"\x1b\[\d*m", seen) is not None, coloured)
 
     def test_control_characters_of_the_model_do_not_reach_the_terminal(self):
         forbidden = [f"--logit-bias={token}-inf" for token in range(261) if token != 5 + 0x1b]

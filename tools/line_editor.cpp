@@ -1,0 +1,631 @@
+// SPDX-License-Identifier: MIT
+#include "line_editor.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/select.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <clocale>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <cwchar>
+#include <utility>
+
+#include "handles.h"
+#include "text/utf8.h"
+
+namespace bitnet::program {
+
+namespace {
+
+constexpr int kInput = 0;
+constexpr std::string_view kPasteOn = "\x1b[?2004h", kPasteOff = "\x1b[?2004l", kPasteEnd = "\x1b[201~";
+
+// What signal handlers need, who can reach nothing but globals.
+struct Terminal {
+  termios before, during;
+  int echo;
+  bool marks_pastes;
+};
+Terminal terminal;
+volatile std::sig_atomic_t taken = 0, resumed = 0;
+
+void send(int fd, std::string_view bytes) noexcept {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno != EINTR) return;  // a terminal that is gone: the next read says so
+    if (written > 0) bytes.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+// In the background this would stop the program; the signal that brings it back to the front calls again.
+void take_terminal() noexcept {
+  if (tcgetpgrp(kInput) != getpgrp()) return;
+  tcsetattr(kInput, TCSANOW, &terminal.during);
+  if (terminal.marks_pastes) send(terminal.echo, kPasteOn);
+}
+
+void leave_terminal() noexcept {
+  if (tcgetpgrp(kInput) != getpgrp()) return;
+  if (terminal.marks_pastes) send(terminal.echo, kPasteOff);
+  tcsetattr(kInput, TCSANOW, &terminal.before);
+}
+
+void set_handler(int signal, void (*handler)(int), int flags) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = flags;
+  sigaction(signal, &action, nullptr);
+}
+
+extern "C" {
+void on_end(int signal) {
+  give_terminal_back();
+  std::raise(signal);  // its own handling is in force again
+}
+
+void on_resume(int) {
+  const int error = errno;
+  if (taken) take_terminal();
+  resumed = 1;
+  errno = error;
+}
+
+void on_stop(int signal) {
+  const int error = errno;
+  leave_terminal();
+  set_handler(signal, SIG_DFL, 0);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  std::raise(signal);
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);  // here the program stops, and here it goes on
+  set_handler(signal, on_stop, 0);
+  on_resume(SIGCONT);  // also where nothing can stop it
+  errno = error;
+}
+}
+
+constexpr std::array kEndSignals = {SIGTERM, SIGHUP, SIGQUIT, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+
+bool is_unhandled(int signal) {
+  struct sigaction now {};
+  return sigaction(signal, nullptr, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_DFL;
+}
+
+void handle_signals() {
+  for (const int signal : kEndSignals) {
+    if (is_unhandled(signal)) set_handler(signal, on_end, static_cast<int>(SA_RESETHAND) | SA_NODEFER);
+  }
+  if (is_unhandled(SIGTSTP)) set_handler(SIGTSTP, on_stop, 0);
+  if (is_unhandled(SIGCONT)) set_handler(SIGCONT, on_resume, 0);
+}
+
+void stop_handling_signals() {
+  const auto reset = [](int signal, void (*handler)(int)) {
+    struct sigaction now {};
+    sigaction(signal, nullptr, &now);
+    if (now.sa_handler == handler) std::signal(signal, SIG_DFL);
+  };
+  for (const int signal : kEndSignals) reset(signal, on_end);
+  reset(SIGTSTP, on_stop);
+  reset(SIGCONT, on_resume);
+}
+
+// Columns that characters take on a terminal, as the C library knows them, whatever the locale of the environment.
+class Widths {
+ public:
+  Widths() : utf8_(locale()), before_(utf8_ ? uselocale(utf8_) : nullptr) {}
+  Widths(const Widths&) = delete;
+  Widths& operator=(const Widths&) = delete;
+  ~Widths() {
+    if (utf8_) uselocale(before_);
+  }
+  size_t of(char32_t point) const {
+    const int width = point >= 0x80 && utf8_ ? wcwidth(static_cast<wchar_t>(point)) : 1;
+    return width < 0 ? 1 : static_cast<size_t>(width);
+  }
+
+ private:
+  static locale_t locale() {
+    static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+    return utf8;
+  }
+
+  locale_t utf8_, before_;
+};
+
+// Waits for input, at most so many milliseconds unless that is negative. A signal ends the waiting at once, also one
+// that came just before it: nothing of a signal can be missed between looking at what its handler noted and waiting.
+template <typename Noted>
+bool wait_for_input(int milliseconds, const Noted& noted) {
+  sigset_t ours, before;
+  sigemptyset(&ours);
+  for (const int signal : {SIGINT, SIGTSTP, SIGCONT}) sigaddset(&ours, signal);
+  pthread_sigmask(SIG_BLOCK, &ours, &before);
+  fd_set input;
+  FD_ZERO(&input);
+  FD_SET(kInput, &input);
+  const timespec limit = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+  const bool ready =
+      !noted() && pselect(kInput + 1, &input, nullptr, nullptr, milliseconds < 0 ? nullptr : &limit, &before) > 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return ready;
+}
+
+winsize screen() {
+  winsize size{};
+  if (ioctl(kInput, TIOCGWINSZ, &size) != 0) size = {};
+  if (size.ws_col == 0) size.ws_col = 80;
+  if (size.ws_row == 0) size.ws_row = 24;
+  return size;
+}
+
+bool is_control(char32_t point) { return point != '\t' && (point < 0x20 || (point >= 0x7f && point < 0xa0)); }
+
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n'; }
+
+// A terminal sends the newlines of a paste as carriage returns.
+std::string with_newlines(std::string_view pasted) {
+  std::string text;
+  for (size_t i = 0; i < pasted.size(); ++i) {
+    if (pasted[i] == '\r' && i + 1 < pasted.size() && pasted[i + 1] == '\n') continue;
+    text += pasted[i] == '\r' ? '\n' : pasted[i];
+  }
+  return text;
+}
+
+}  // namespace
+
+void give_terminal_back() noexcept {
+  if (!taken) return;
+  taken = 0;
+  leave_terminal();
+}
+
+LineEditor::LineEditor() {
+  const char* type = std::getenv("TERM");
+  addressable_ = type && *type && std::strcmp(type, "dumb") != 0;
+  const bool shown_out = is_terminal(Stream::out), shown_err = is_terminal(Stream::err);
+  own_echo_ = !shown_out && !shown_err;
+  echo_ = shown_out ? 1 : shown_err ? 2 : ::open("/dev/tty", O_WRONLY | O_CLOEXEC | O_NOCTTY);
+  if (tcgetattr(kInput, &terminal.before) != 0) {
+    throw Stop(kFailure, std::string("cannot read the terminal's settings: ") + std::strerror(errno));
+  }
+  terminal.during = terminal.before;
+  terminal.during.c_iflag &= ~static_cast<tcflag_t>(ICRNL | INLCR | IGNCR | ISTRIP);
+  terminal.during.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | IEXTEN);
+  terminal.during.c_cc[VMIN] = 1;
+  terminal.during.c_cc[VTIME] = 0;
+  terminal.echo = echo_;
+  terminal.marks_pastes = addressable_ && echo_ >= 0;
+  taken = 1;
+  handle_signals();
+  take_terminal();
+}
+
+LineEditor::~LineEditor() {
+  give_terminal_back();
+  stop_handling_signals();
+  if (own_echo_ && echo_ >= 0) ::close(echo_);
+}
+
+void LineEditor::forget_pending() {
+  pending_.clear();
+  tcflush(kInput, TCIFLUSH);
+}
+
+// ---------------------------------------------------------------------------------------------------------- reading
+
+LineEnd LineEditor::read(const std::string& prompt, std::string& line) {
+  start(prompt);
+  for (;;) {
+    const Key key = next_key();
+    switch (key) {
+      case Key::enter:
+        move_to(text_.size());
+        write("\n");
+        if (!text_.empty() && (history_.empty() || history_.back() != text_)) history_.push_back(text_);
+        line = std::move(text_);
+        return LineEnd::newline;
+      case Key::interrupted:
+        forget_pending();
+        move_to(text_.size());
+        write("\n");
+        return LineEnd::interrupted;
+      case Key::end_of_input:
+        if (text_.empty()) {
+          write("\n");
+          return LineEnd::end_of_input;
+        }
+        if (cursor_ < text_.size()) act(Key::erase_next);
+        break;
+      case Key::resumed:
+        write("\n");
+        draw_all();
+        break;
+      case Key::none:
+      case Key::text:
+      case Key::erase:
+      case Key::erase_next:
+      case Key::erase_word:
+      case Key::erase_before:
+      case Key::erase_after:
+      case Key::left:
+      case Key::right:
+      case Key::home:
+      case Key::end:
+      case Key::up:
+      case Key::down:
+      case Key::new_line:
+      case Key::repaint:
+        act(key);
+    }
+  }
+}
+
+LineEditor::Fill LineEditor::fill(int milliseconds) {
+  const bool ready = wait_for_input(milliseconds, [] { return interrupted() || resumed; });
+  if (interrupted()) return Fill::interrupted;
+  if (resumed) {
+    resumed = 0;
+    return Fill::resumed;
+  }
+  if (!ready) return Fill::nothing;
+  std::array<char, 65536> block;
+  const ssize_t got = ::read(kInput, block.data(), block.size());
+  if (got > 0) {
+    pending_.append(block.data(), static_cast<size_t>(got));
+    return Fill::more;
+  }
+  if (got == 0) return Fill::end_of_input;
+  if (errno == EIO) return Fill::end_of_input;  // the terminal is gone
+  if (errno == EINTR) return Fill::nothing;
+  throw Stop(kFailure, std::string("cannot read the terminal: ") + std::strerror(errno));
+}
+
+LineEditor::Key LineEditor::next_key() {
+  while (pending_.empty()) {
+    switch (fill()) {
+      case Fill::end_of_input:
+        return text_.empty() ? Key::end_of_input : Key::enter;
+      case Fill::interrupted:
+        return Key::interrupted;
+      case Fill::resumed:
+        return Key::resumed;
+      case Fill::more:
+      case Fill::nothing:
+        break;
+    }
+  }
+  const char first = pending_.front();
+  const auto byte = static_cast<unsigned char>(first);
+  if ((byte >= 0x20 && byte != 0x7f) || byte == '\t') return text_key();
+  pending_.erase(0, 1);
+  return first == '\x1b' ? escape_key() : control_key(first);
+}
+
+LineEditor::Key LineEditor::control_key(char byte) const {
+  const auto is_set_to = [&](size_t which) { return static_cast<cc_t>(byte) == terminal.before.c_cc[which] && byte; };
+  if (is_set_to(VERASE)) return Key::erase;
+  if (is_set_to(VKILL)) return Key::erase_before;
+  if (is_set_to(VEOF)) return Key::end_of_input;
+  if (is_set_to(VINTR)) return Key::interrupted;
+  constexpr auto ctrl = [](char letter) { return static_cast<char>(letter & 0x1f); };
+  switch (byte) {
+    case '\r':
+    case '\n':
+      return Key::enter;
+    case '\x7f':
+    case ctrl('H'):
+      return Key::erase;
+    case ctrl('U'):
+      return Key::erase_before;
+    case ctrl('K'):
+      return Key::erase_after;
+    case ctrl('W'):
+      return Key::erase_word;
+    case ctrl('D'):
+      return Key::end_of_input;
+    case ctrl('C'):
+      return Key::interrupted;
+    case ctrl('A'):
+      return Key::home;
+    case ctrl('E'):
+      return Key::end;
+    case ctrl('B'):
+      return Key::left;
+    case ctrl('F'):
+      return Key::right;
+    case ctrl('P'):
+      return Key::up;
+    case ctrl('N'):
+      return Key::down;
+    case ctrl('L'):
+      return Key::repaint;
+    default:
+      return Key::none;
+  }
+}
+
+// What follows an escape character: a key of several bytes, which come at once, or nothing.
+LineEditor::Key LineEditor::escape_key() {
+  constexpr int kSoon = 50;  // milliseconds
+  const auto next = [&]() -> char {
+    while (pending_.empty()) {
+      if (fill(kSoon) != Fill::more) return '\0';
+    }
+    const char byte = pending_.front();
+    pending_.erase(0, 1);
+    return byte;
+  };
+  const char kind = next();
+  if (kind == '\x7f' || kind == '\b') return Key::erase_word;
+  if (kind == '\r' || kind == '\n') return Key::new_line;
+  if (kind != '[' && kind != 'O') return Key::none;
+  std::string parameters;
+  char last = next();
+  for (; last >= 0x20 && last < 0x40; last = next()) parameters += last;
+  switch (last) {
+    case 'A':
+      return Key::up;
+    case 'B':
+      return Key::down;
+    case 'C':
+      return Key::right;
+    case 'D':
+      return Key::left;
+    case 'H':
+      return Key::home;
+    case 'F':
+      return Key::end;
+    case '~':
+      break;
+    default:
+      return Key::none;
+  }
+  if (parameters == "200") return paste();
+  if (parameters == "3") return Key::erase_next;
+  if (parameters == "1" || parameters == "7") return Key::home;
+  if (parameters == "4" || parameters == "8") return Key::end;
+  return Key::none;
+}
+
+// Everything up to the mark at the end of a paste is text, newlines too.
+LineEditor::Key LineEditor::paste() {
+  size_t end, seen = 0;
+  while ((end = pending_.find(kPasteEnd, seen)) == pending_.npos) {
+    seen = pending_.size() - std::min(pending_.size(), kPasteEnd.size());
+    const Fill filled = fill();
+    if (filled == Fill::interrupted) return Key::interrupted;
+    if (filled == Fill::end_of_input) {
+      end = pending_.size();
+      break;
+    }
+  }
+  typed_ = with_newlines(std::string_view(pending_).substr(0, end));
+  pending_.erase(0, end + kPasteEnd.size());
+  return Key::text;
+}
+
+// All text that has come, up to a control character. What may still become a character waits for its other bytes.
+LineEditor::Key LineEditor::text_key() {
+  const auto is_key = [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == '\x7f'; };
+  size_t end = 0;
+  while (end < pending_.size() && !is_key(pending_[end])) {
+    const Utf8Step step = next_utf8(std::string_view(pending_).substr(end));
+    if (step.kind == Utf8Step::Kind::truncated && end + step.size == pending_.size()) break;
+    end += step.size;
+  }
+  if (end == 0 && fill() != Fill::more) end = pending_.size();
+  typed_ = pending_.substr(0, end);
+  pending_.erase(0, end);
+  return typed_.empty() ? Key::none : Key::text;
+}
+
+// --------------------------------------------------------------------------------------------------------- the line
+
+void LineEditor::start(const std::string& prompt) {
+  prompt_ = prompt;
+  text_.clear();
+  cursor_ = 0;
+  recalled_ = history_.size();
+  resumed = 0;
+  draw_all();
+}
+
+void LineEditor::act(Key key) {
+  switch (key) {
+    case Key::text:
+      return replace(cursor_, cursor_, typed_);
+    case Key::new_line:
+      return replace(cursor_, cursor_, "\n");
+    case Key::erase:
+      return replace(before(cursor_), cursor_, "");
+    case Key::erase_next:
+      return replace(cursor_, after(cursor_), "");
+    case Key::erase_word:
+      return replace(word_before(cursor_), cursor_, "");
+    case Key::erase_before:
+      return replace(0, cursor_, "");
+    case Key::erase_after:
+      return replace(cursor_, text_.size(), "");
+    case Key::left:
+      return move_to(before(cursor_));
+    case Key::right:
+      return move_to(after(cursor_));
+    case Key::home:
+      return move_to(0);
+    case Key::end:
+      return move_to(text_.size());
+    case Key::up:
+      return recall(recalled_ - (recalled_ > 0));
+    case Key::down:
+      return recall(std::min(recalled_ + 1, history_.size()));
+    case Key::repaint:
+      write(addressable_ ? "\x1b[H\x1b[2J" : "\n");
+      return draw_all();
+    case Key::none:
+    case Key::enter:
+    case Key::end_of_input:
+    case Key::interrupted:
+    case Key::resumed:
+      return;
+  }
+}
+
+// Puts text in the place of bytes begin .. end, with the cursor behind it.
+void LineEditor::replace(size_t begin, size_t end, std::string_view text) {
+  if (begin == end && text.empty()) return;
+  follow_screen();
+  if (begin == text_.size()) {  // the common case takes no time for what stands before
+    text_ += text;
+    cursor_ = text_.size();
+    return write(drawn(text, place_));
+  }
+  const Place from = place_of(begin), old_end = place_of(text_.size());
+  text_.replace(begin, end - begin, text);
+  cursor_ = begin + text.size();
+  if (!addressable_ || old_end.row - from.row >= screen().ws_row) {  // it cannot be drawn over
+    write(move(place_, old_end) + "\n");
+    return draw_all();
+  }
+  Place drawn_to = from;
+  const std::string bytes = move(place_, from) + "\x1b[J" + drawn(std::string_view(text_).substr(begin), drawn_to);
+  place_ = place_of(cursor_);
+  write(bytes + move(drawn_to, place_));
+}
+
+void LineEditor::move_to(size_t byte) {
+  if (!addressable_ || byte == cursor_) return;
+  follow_screen();
+  cursor_ = byte;
+  const Place to = place_of(cursor_);
+  write(move(place_, to));
+  place_ = to;
+}
+
+void LineEditor::recall(size_t index) {
+  if (index == recalled_) return;
+  if (recalled_ == history_.size()) draft_ = text_;
+  recalled_ = index;
+  const std::string line = index == history_.size() ? draft_ : history_[index];
+  move_to(text_.size());
+  replace(0, text_.size(), line);
+}
+
+// A character with the combining ones behind it.
+size_t LineEditor::before(size_t byte) const {
+  const Widths widths;
+  while (byte > 0) {
+    do {
+      --byte;
+    } while (byte > 0 && (static_cast<unsigned char>(text_[byte]) & 0xc0) == 0x80);
+    if (widths.of(next_utf8(std::string_view(text_).substr(byte)).point) > 0) break;
+  }
+  return byte;
+}
+
+size_t LineEditor::after(size_t byte) const {
+  const Widths widths;
+  for (bool first = true; byte < text_.size(); first = false) {
+    const Utf8Step step = next_utf8(std::string_view(text_).substr(byte));
+    if (!first && widths.of(step.point) > 0) break;
+    byte += step.size;
+  }
+  return byte;
+}
+
+size_t LineEditor::word_before(size_t byte) const {
+  while (byte > 0 && is_space(text_[byte - 1])) --byte;
+  while (byte > 0 && !is_space(text_[byte - 1])) --byte;
+  return byte;
+}
+
+// ------------------------------------------------------------------------------------------------------- the screen
+
+void LineEditor::write(std::string_view bytes) const {
+  if (echo_ >= 0) send(echo_, bytes);
+}
+
+// A terminal that was resized has wrapped the line anew.
+void LineEditor::follow_screen() {
+  const size_t columns = screen().ws_col;
+  if (columns == columns_) return;
+  columns_ = columns;
+  place_ = place_of(cursor_);
+}
+
+// What shows the text from a place on, and where the cursor then is. Long lines wrap by themselves, so that a terminal
+// that is resized can wrap them anew. Control characters, which only a paste can bring, show as U+FFFD.
+std::string LineEditor::drawn(std::string_view text, Place& place) const {
+  constexpr std::string_view kWrap = " \r";  // at the end of a row the cursor waits there for the next character
+  const Widths widths;
+  std::string bytes;
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Step step = next_utf8(text.substr(at));
+    const std::string_view character = text.substr(at, step.size);
+    at += step.size;
+    const bool newline = character == "\n", tab = character == "\t";
+    if (place.column >= columns_ && (newline || tab)) {
+      bytes += kWrap;
+      place = {place.row + 1, 0};
+    }
+    if (newline) {
+      bytes += '\n';
+      place = {place.row + 1, 0};
+      continue;
+    }
+    const bool odd = step.kind != Utf8Step::Kind::valid || is_control(step.point);
+    const size_t width = tab   ? std::min(8 - place.column % 8, columns_ - place.column)
+                         : odd ? 1
+                               : widths.of(step.point);
+    if (place.column + width > columns_) place = {place.row + 1, 0};
+    place.column += width;
+    if (tab) {
+      bytes.append(width, ' ');
+    } else if (odd) {
+      append_utf8(kReplacement, bytes);
+    } else {
+      bytes += character;
+    }
+  }
+  if (place.column >= columns_) {
+    bytes += kWrap;
+    place = {place.row + 1, 0};
+  }
+  return bytes;
+}
+
+LineEditor::Place LineEditor::place_of(size_t byte) const {
+  Place place = {0, prompt_.size()};
+  drawn(std::string_view(text_).substr(0, byte), place);
+  return place;
+}
+
+std::string LineEditor::move(Place from, Place to) const {
+  if (!addressable_ || (from.row == to.row && from.column == to.column)) return "";
+  std::string bytes = "\r";
+  if (to.row < from.row) bytes += formatted("\x1b[%zuA", from.row - to.row);
+  if (to.row > from.row) bytes += formatted("\x1b[%zuB", to.row - from.row);
+  if (to.column > 0) bytes += formatted("\x1b[%zuC", to.column);
+  return bytes;
+}
+
+void LineEditor::draw_all() {
+  columns_ = screen().ws_col;
+  if (!addressable_) cursor_ = text_.size();
+  Place end = {0, prompt_.size()};
+  const std::string prompt = coloured(echo_ == 2 ? Stream::err : Stream::out, Colour::green, prompt_);
+  const std::string text = drawn(text_, end);
+  place_ = place_of(cursor_);
+  write(prompt + text + move(end, place_));
+}
+
+}  // namespace bitnet::program
