@@ -90,7 +90,7 @@ Value truncated(double value, const Value& otherwise) {
 }
 
 Value filter_int(const Value& value, Arguments& arguments, Budget&) {
-  const Value otherwise = arguments.get(0, "default", int64_t{0});
+  Value otherwise = arguments.get(0, "default", int64_t{0});
   const int64_t base = to_integer(arguments.get(1, "base", int64_t{10}), "the base of int");
   if (value.is_whole()) return to_integer(value, "int");
   if (value.real()) return truncated(*value.real(), otherwise);

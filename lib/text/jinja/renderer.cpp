@@ -335,9 +335,6 @@ class Machine {
         jump();
         break;
       case Op::continue_loop:
-        unwind_to_loop();
-        jump();
-        break;
       case Op::break_loop:
         unwind_to_loop();
         jump();
