@@ -4,9 +4,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "base/cores.h"
 #include "commands.h"
 #include "options.h"
 #include "terminal.h"
@@ -339,7 +339,7 @@ std::vector<Test> tests_of(const Options& options) {
 }
 
 void bench(Options options) {
-  if (options.threads.empty()) options.threads = {std::max(1U, std::thread::hardware_concurrency())};
+  if (options.threads.empty()) options.threads = {usable_cores()};
   if (options.models.empty()) options.models = {""};
   const std::vector<Test> tests = tests_of(options);
   if (tests.empty()) throw Stop(kUsage, "nothing to measure: both -p and -n are 0");

@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/cores.h"
+
 namespace bitnet {
 
 // Calls work(i) once for each i < count, on several threads. If a call throws, no further one starts and the first
@@ -32,7 +34,7 @@ void parallel_for(size_t count, const Work& work) {
       fail();
     }
   };
-  const size_t cores = std::clamp<size_t>(std::thread::hardware_concurrency(), 1, 16);
+  const size_t cores = std::min<size_t>(usable_cpus(), 16);
   std::vector<std::thread> helpers;  // not std::jthread, which the C++ library of Android and Apple lacks
   helpers.reserve(cores);
   try {

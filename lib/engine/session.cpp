@@ -6,9 +6,9 @@
 #include <cstring>
 #include <utility>
 
+#include "base/cores.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "engine/cores.h"
 #include "format/container.h"
 
 namespace bitnet {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <thread>
 
+#include "base/cores.h"
 #include "base/error.h"
 #include "format/header.h"
 #include "format/layout.h"
@@ -39,8 +39,7 @@ ContainerWriter::ContainerWriter(const std::string& path, std::optional<int> zst
   ZSTD_CCtx* const context = compressor_->context.get();
   check_compression(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, *zstd_level));
   // Where Zstandard was built without threads, this is refused and it works alone.
-  ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers,
-                         static_cast<int>(std::min(std::thread::hardware_concurrency(), 8u)));
+  ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers, static_cast<int>(std::min(usable_cpus(), 8u)));
 }
 
 ContainerWriter::~ContainerWriter() = default;

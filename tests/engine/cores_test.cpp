@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "engine/cores.h"
+#include "base/cores.h"
 
 #include <gtest/gtest.h>
 
