@@ -76,7 +76,7 @@ SamplerOptions::SamplerOptions() : bitnet_sampler_options{} { size = sizeof(bitn
 GenerateOptions::GenerateOptions() : bitnet_generate_options{} { size = sizeof(bitnet_generate_options); }
 
 bitnet_open_options OpenOptions::get(Listener* listener) const {
-  bitnet_open_options options = *this;
+  auto options = static_cast<const bitnet_open_options&>(*this);
   if (!isa_.empty()) options.isa = isa_.c_str();
   if (!chat_template_.empty()) options.chat_template = chat_template_.c_str();
   if (listener != nullptr) {
@@ -96,7 +96,7 @@ void ConvertOptions::set_chat_template(std::string_view given) {
 }
 
 bitnet_convert_options ConvertOptions::get(Listener* listener) const {
-  bitnet_convert_options options = *this;
+  auto options = static_cast<const bitnet_convert_options&>(*this);
   if (!chat_template_.empty()) options.chat_template = chat_template_.c_str();
   if (listener != nullptr) {
     options.progress = forward_progress;
@@ -107,7 +107,7 @@ bitnet_convert_options ConvertOptions::get(Listener* listener) const {
 }
 
 bitnet_sampler_options SamplerOptions::get() const {
-  bitnet_sampler_options options = *this;
+  auto options = static_cast<const bitnet_sampler_options&>(*this);
   options.logit_bias = biases_.data();
   options.logit_bias_count = biases_.size();
   return options;

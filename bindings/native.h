@@ -100,7 +100,7 @@ struct GenerateOptions : bitnet_generate_options {
     const bitnet_sampler_options sampler_options = sampler_.get();
     std::vector<const char*> stops;
     for (const std::string& text : stops_) stops.push_back(text.c_str());
-    bitnet_generate_options options = *this;
+    auto options = static_cast<const bitnet_generate_options&>(*this);
     options.sampler = &sampler_options;
     options.stop = stops.data();
     options.stop_count = stops.size();

@@ -183,12 +183,14 @@ typedef struct bitnet_open_options {
   void* log_user;
   const char* chat_template;    /* in place of the file's: the name of a known template (see bitnet_chat_template_name),
                                    Jinja source (whatever contains "{{" or "{%"), or else the path of a file that holds
-                                   it. NULL: the file's own, or the right one where the file's is a known mistake */
+                                   it. Must be usable, or opening fails. NULL or "": the file's own, or the right one
+                                   where the file's is a known mistake */
   bitnet_activation activation; /* for files that do not name it */
 } bitnet_open_options;
 
 /* Opens a model file. A `.bitnet` file is mapped and used as it lies. A GGUF file (version 2 or 3) of a BitNet model is
- * repacked in memory. The file must not change while the model lives.
+ * repacked in memory. The file must not change while the model lives. Where the file system
+ * cannot map files, the file is read into memory, with a warning in the log.
  * Errors: NOT_FOUND; IO; FORMAT and UNSUPPORTED (naming tensor or key); MEMORY; CANCELLED; ARGUMENT. */
 BITNET_API bitnet_status bitnet_open(const char* path, const bitnet_open_options* options, bitnet_model** model);
 
@@ -350,7 +352,8 @@ BITNET_API bitnet_status bitnet_session_memory(const bitnet_model* model, const 
                                                uint64_t* bytes);
 
 /* Makes an empty session. It allocates all the memory that bitnet_session_memory states, so that evaluation cannot run
- * out of it. It starts its threads now; they sleep when there is nothing to do.
+ * out of it. If a control group of the process certainly does not allow that much, the error is MEMORY. It starts its
+ * threads now; they sleep when there is nothing to do.
  * Errors: ARGUMENT (counts out of range), MEMORY (the message says how much was needed). */
 BITNET_API bitnet_status bitnet_session_create(bitnet_model* model, const bitnet_session_options* options,
                                                bitnet_session** session);
@@ -477,7 +480,8 @@ BITNET_API bitnet_status bitnet_sample_logits(bitnet_sampler* sampler, const flo
 /* -------------------------------------------------------------- generation */
 
 enum {
-  BITNET_GENERATE_SPECIAL_PROMPT = 1, /* the prompt's text may name control tokens (rendered chat templates do) */
+  BITNET_GENERATE_SPECIAL_PROMPT = 1, /* the prompt's text may name control tokens. Never for text from strangers:
+                                         conversations come as tokens from bitnet_chat_tokenize */
   BITNET_GENERATE_SPECIAL_OUTPUT = 2, /* write control tokens out as text */
   BITNET_GENERATE_IGNORE_END = 4,     /* go on after an end token */
   BITNET_GENERATE_WHOLE = 8           /* the prompt is the whole text from position 0: what the session holds of it
@@ -561,7 +565,8 @@ typedef struct bitnet_convert_options {
 } bitnet_convert_options;
 
 /* Writes a GGUF or `.bitnet` file as a `.bitnet` file. Works tensor by tensor and needs less than 200 MiB besides the
- * largest tensor. The output appears under its name only when it is complete; it replaces a file of that name.
+ * largest tensor. The output appears under its name only when it is complete; it replaces a file of that name. Of a
+ * symbolic link it replaces what the link points to. It may be the input. The permissions of a replaced file are kept.
  * Errors: as bitnet_open; IO if the disk is full (nothing is left behind). */
 BITNET_API bitnet_status bitnet_convert(const char* input, const char* output, const bitnet_convert_options* options);
 

@@ -73,7 +73,7 @@ void add_convert(CLI::App& program) {
   command->add_flag("--quantize", options->quantize,
                     "Make weights ternary that are not yet (scale: mean |w|); otherwise they are refused");
   add_chat_template_options(*command, options->chat_template);
-  command->add_flag("--force", options->force, "Replace OUTPUT if it exists");
+  command->add_flag("--force", options->force, "Replace OUTPUT if it exists; of a link, what it points to");
   command->add_flag("-q,--quiet", options->quiet, "Say nothing but errors");
   command->add_flag("-v,--verbose", options->verbose, "Say what the library decides");
   command->footer(
@@ -81,7 +81,8 @@ void add_convert(CLI::App& program) {
       "Examples:\n"
       "  bitnet convert ggml-model-i2_s.gguf model.bitnet\n"
       "  bitnet convert --packing t5 --head int8 --zstd big.gguf small.bitnet\n"
-      "  bitnet convert --force small.bitnet fast.bitnet");
+      "  bitnet convert --force small.bitnet fast.bitnet\n"
+      "  bitnet convert --chat-template chatml model.gguf model.bitnet");
   command->callback([options] { convert(*options); });
 }
 

@@ -38,7 +38,9 @@ void add_generate_options(CLI::App& command, GenerateOptions& options) {
       .add_option("--generation-threads", options.session.generation_threads,
                   "Of the threads, how many generate (as many as turn out fastest)")
       ->option_text("N");
-  command.add_option("-c,--ctx-size", options.context, "Tokens that prompt and text may have together (as trained, at most 8192)")
+  command
+      .add_option("-c,--ctx-size", options.context,
+                  "Tokens that prompt and text may have together (as trained, at most 8192)")
       ->option_text("N");
   command.add_option("-s,--seed", options.seed, "Seed of the random choices (a new one each time)")->option_text("N");
   add_chat_template_options(command, options.model.chat_template);
@@ -85,7 +87,7 @@ void add_generate_options(CLI::App& command, GenerateOptions& options) {
   command.add_flag("--ignore-eos", options.ignore_end, "Go on after the model's end token")->group(ending);
   command
       .add_flag("--special", options.special,
-                "Prompt and messages may name control tokens (not for strangers' text); write them out too")
+                "Prompt and messages may name control tokens (no strangers' text!); write them out too")
       ->group(ending);
 }
 

@@ -89,8 +89,8 @@ Rows summary(const bitnet_model* model, const Facts& facts) {
       {"head", info.head},
       {"file", bytes_text(info.file_bytes)},
       {"memory", bytes_text(info.resident_bytes) + formatted(" for weights (%.2f bits each), ", bits) +
-                     bytes_text(facts.session_bytes) + formatted(" for a session of %u tokens", facts.session_context) + ", " +
-                     bytes_text(facts.session_int8_bytes) + " with --kv int8"},
+                     bytes_text(facts.session_bytes) + formatted(" for a session of %u tokens", facts.session_context) +
+                     ", " + bytes_text(facts.session_int8_bytes) + " with --kv int8"},
       {"kernels", info.isa},
   };
 }

@@ -180,7 +180,7 @@ Session make_session(bitnet_model* model, uint32_t context, const SessionOptions
   const InterruptsBlocked for_its_threads;
   const bitnet_status status = bitnet_session_create(model, &options, &session);
   if (status == BITNET_ERROR_MEMORY) {
-    throw Stop(kFailure, std::string(bitnet_last_error()) + " (here: -c N, --kv int8, -t N)");
+    throw Stop(kFailure, std::string(bitnet_last_error()) + " (options: -c N, --kv int8, -t N)");
   }
   check(status);
   return Session(session);

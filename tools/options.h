@@ -23,9 +23,6 @@ CLI::Option* add_activation_option(CLI::App& command, bitnet_activation& activat
 CLI::Option* add_kv_option(CLI::App& command, bitnet_kv& kv);
 const char* kv_name(bitnet_kv kv);  // as the option has it
 
-// For bitnet_log_fn: writes warnings, and the rest too if `verbose` is not null.
-void log_line(void* verbose, bitnet_log_level level, const char* message);
-
 struct ModelOptions {
   std::string path;
   std::string isa;

@@ -87,9 +87,8 @@ static gpointer compute(gpointer data) {
   App* app = task->app;
   bitnet_session* session = NULL;
   const char* failure = NULL;
-  if (app->model == NULL && bitnet_open(app->model_path, NULL, &app->model) != BITNET_OK) {
-    failure = bitnet_last_error();
-  } else if (bitnet_session_create(app->model, NULL, &session) != BITNET_OK) {
+  if ((app->model == NULL && bitnet_open(app->model_path, NULL, &app->model) != BITNET_OK) ||
+      bitnet_session_create(app->model, NULL, &session) != BITNET_OK) {
     failure = bitnet_last_error();
   } else {
     failure = write_text(app, session, task->prompt);

@@ -79,7 +79,8 @@ Buffer read_whole(int fd, size_t size) {
     const ssize_t length = pread(fd, memory.data() + done, step, static_cast<off_t>(done));
     if (length < 0 && errno == EINTR) continue;
     if (length < 0) fail(BITNET_ERROR_IO, "can neither map nor read the file: ", describe(errno));
-    require(length != 0, BITNET_ERROR_IO, "the file ends after ", done, " of ", size, " bytes; it was changed meanwhile");
+    require(length != 0, BITNET_ERROR_IO, "the file ends after ", done, " of ", size,
+            " bytes; it was changed meanwhile");
     done += static_cast<size_t>(length);
   }
   return memory;
@@ -140,7 +141,8 @@ OutputFile::OutputFile(const std::string& path) : path_(path) {
   }
   target_ = resolve(path);
   const std::string directory = directory_of(target_);
-  require(exists || !target_.ends_with('/'), BITNET_ERROR_IO, "cannot write ", path, ": a file's name does not end in /");
+  require(exists || !target_.ends_with('/'), BITNET_ERROR_IO, "cannot write ", path,
+          ": a file's name does not end in /");
   do {
     temporary_ = temporary_name(directory);
     fd_ = open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);

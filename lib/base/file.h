@@ -48,8 +48,8 @@ class MappedFile {
 void drop_pages(std::span<const std::byte> range);
 
 // A file being written under a temporary name in the directory where it will be. Only commit() gives it its final name;
-// without it the destructor removes it, so that a half-written file is never seen. Where `path` is a symbolic link, what
-// it points to is written, and the link stays. A file that is replaced passes its permissions on.
+// without it the destructor removes it, so that a half-written file is never seen. Where `path` is a symbolic link,
+// what it points to is written, and the link stays. A file that is replaced passes its permissions on.
 class OutputFile {
  public:
   explicit OutputFile(const std::string& path);

@@ -59,7 +59,7 @@ void require_memory(const MemoryNeed& need, uint64_t taken, uint64_t limit) {
   if (sum(need.bytes, taken) <= limit) return;
   fail(BITNET_ERROR_MEMORY, "cannot allocate ", size_text(need.bytes), " for ", need.purpose,
        ": the control group of this process allows it ", size_text(limit),
-       taken != 0 ? ", of which " + size_text(taken) + " are taken" : "", "; ", need.advice);
+       need.bytes <= limit ? ", of which " + size_text(taken) + " are taken" : "", "; ", need.advice);
 }
 
 uint64_t memory_limit(const std::string& root) {
@@ -69,8 +69,8 @@ uint64_t memory_limit(const std::string& root) {
   uint64_t least = kUnlimited;
   for (const auto& [folder, version] : groups) {
     if (version == 2) {
-      least = std::min(least, sum(read_limit(folder + "/memory.max"),
-                                  std::min(swap, read_limit(folder + "/memory.swap.max"))));
+      least = std::min(
+          least, sum(read_limit(folder + "/memory.max"), std::min(swap, read_limit(folder + "/memory.swap.max"))));
     } else {
       least = std::min({least, sum(read_limit(folder + "/memory.limit_in_bytes"), swap),
                         read_limit(folder + "/memory.memsw.limit_in_bytes")});

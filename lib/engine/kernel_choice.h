@@ -11,7 +11,8 @@ namespace bitnet {
 // For a model. `asked` is the name of a set, or empty. Throws Error if that set cannot be used here.
 const Kernels& choose_kernels(const std::string& asked);
 
-// For floats alone, without a model: $BITNET_ISA, or else the fastest set that needs no request to the operating system.
+// For floats alone, without a model: $BITNET_ISA, or else the fastest set that needs no request to the operating
+// system.
 const Kernels& choose_float_kernels();
 
 }  // namespace bitnet

@@ -174,9 +174,7 @@ TensorInfo read_tensor_info(Cursor& in) {
   info.cols = shape[0];
   info.rows = shape[1];
   const auto type = in.number<uint32_t>("a tensor's type");
-  info.type = gguf_type(type);
-  require(info.type != nullptr, BITNET_ERROR_UNSUPPORTED, "tensor ", info.name, " has GGUF type ", type,
-          ", which is not supported; supported are F32, F16, BF16, Q8_0, Q6_K, I2_S, TQ1_0 and TQ2_0");
+  info.type = &gguf_type(info.name, type);
   check_shape(info);
   info.offset = in.number<uint64_t>("a tensor's offset");
   info.size = tensor_size(info);
@@ -202,21 +200,6 @@ uint64_t read_alignment(const GgufValue* value) {
 }
 
 }  // namespace
-
-const GgufType* gguf_type(uint32_t number) {
-  static constexpr std::array<GgufType, 8> kTypes = {{
-      {kGgufF32, "F32", 1, 4},
-      {kGgufF16, "F16", 1, 2},
-      {kGgufQ8_0, "Q8_0", 32, 34},
-      {kGgufQ6_K, "Q6_K", 256, 210},
-      {kGgufBF16, "BF16", 1, 2},
-      {kGgufTQ1_0, "TQ1_0", 256, 54},
-      {kGgufTQ2_0, "TQ2_0", 256, 66},
-      {kGgufI2_S, "I2_S", 1, 0},
-  }};
-  const auto* const type = std::ranges::find(kTypes, number, &GgufType::number);
-  return type == kTypes.end() ? nullptr : type;
-}
 
 bool Gguf::is_gguf(std::span<const std::byte> file) { return gguf_text(file).starts_with(kMagic); }
 

@@ -24,23 +24,16 @@ struct GgufValue {
   std::span<const std::byte> payload;  // the value, or the elements of an array as they lie; a string without its length
 };
 
-// A tensor type that this library reads: `block` values lie in `block_bytes` bytes.
+// A tensor type: `block` values lie in `block_bytes` bytes. I2_S has no `decode`, since its scale lies elsewhere.
 struct GgufType {
   uint32_t number;
   const char* name;
   uint32_t block, block_bytes;
+  void (*decode)(const std::byte* data, size_t count, float* out);  // count: a multiple of block
 };
 
-enum : uint32_t {
-  kGgufF32 = 0,
-  kGgufF16 = 1,
-  kGgufQ8_0 = 8,
-  kGgufQ6_K = 14,
-  kGgufBF16 = 30,
-  kGgufTQ1_0 = 34,
-  kGgufTQ2_0 = 35,
-  kGgufI2_S = 36,
-};
+// Numbers of types that are not only decoded.
+enum : uint32_t { kGgufF16 = 1, kGgufI2_S = 36 };
 
 struct GgufTensor {
   std::string_view name;
@@ -80,6 +73,7 @@ class GgufStrings {
 
 // Decodes `count` values, a multiple of the type's block, into floats. Not for I2_S, whose scale lies elsewhere.
 void gguf_decode(const GgufType& type, const std::byte* data, size_t count, float* out);
-const GgufType* gguf_type(uint32_t number);
+// The type with this number. Throws if this library does not read it; `tensor` is for the message.
+const GgufType& gguf_type(std::string_view tensor, uint32_t number);
 
 }  // namespace bitnet

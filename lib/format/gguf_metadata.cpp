@@ -195,7 +195,7 @@ fb::Activation read_activation(const Metadata& in, const fb::ModelT& model, cons
                                  model.hyper->rope_theta};
   const auto decided = decide_activation(signs);
   if (!decided) fail_activation(signs);
-  in.say(BITNET_LOG_INFO, "the file does not name its activation; ", describe(signs), ": ", name_of(*decided),
+  in.say(BITNET_LOG_INFO, "the file does not name its activation; ", signs, ": ", name_of(*decided),
          *decided == fb::Activation::silu ? ", as 1bitLLM's models" : ", as BitNet b1.58 2B-4T");
   return *decided;
 }

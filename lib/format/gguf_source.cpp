@@ -12,6 +12,8 @@
 #include "base/parallel.h"
 #include "format/gguf.h"
 #include "format/gguf_metadata.h"
+#include "format/i2s.h"
+#include "format/i2s_order.h"
 #include "format/source.h"
 
 namespace bitnet {
@@ -19,9 +21,9 @@ namespace {
 
 constexpr std::string_view kWeightSuffix = ".weight", kScaleSuffix = ".scale";
 
-// I2_S cuts the matrix, rows end to end, into blocks of four runs; byte i of a block holds weight i of each run, the
-// first run in its top two bits (quantize_i2_s in bitnet.cpp's ggml-bitnet-mad.cpp). The code is the weight + 1.
-size_t i2s_run(I2sLayout layout) { return layout == I2sLayout::arm ? 16 : 32; }
+// How much of a model is looked at to find the order of its I2_S weights.
+constexpr size_t kOrderLayers = 6, kOrderTokens = 8;
+constexpr uint32_t kOrderColumns = 1 << 16;  // wider matrices are left out: bounds memory
 
 // One row whose values are all -s, 0 or s.
 struct RowScale {
@@ -44,7 +46,10 @@ RowScale find_row_scale(std::span<const float> row) {
 class GgufSource final : public Source {
  public:
   GgufSource(std::span<const std::byte> file, const GgufSourceOptions& options)
-      : gguf_(file), options_(options), model_(read_gguf_metadata(gguf_, options.activation, options.log)) {
+      : gguf_(file),
+        options_(options),
+        model_(read_gguf_metadata(gguf_, options.activation, options.log)),
+        layout_(options.layout) {
     model_.tied = !has(kHeadName);
   }
 
@@ -60,19 +65,12 @@ class GgufSource final : public Source {
       const GgufTensor& tensor = find(spec);
       require(tensor.rows == spec.rows && tensor.cols == spec.cols, BITNET_ERROR_FORMAT, "tensor ", spec.name, " is ",
               tensor.rows, " x ", tensor.cols, "; the hyperparameters ask for ", spec.rows, " x ", spec.cols);
-      require(tensor.type->number != kGgufI2_S || spec.role == Role::ternary, BITNET_ERROR_UNSUPPORTED, "tensor ",
-              spec.name, " is in I2_S, which is only for ternary matrices");
+      require(!is_i2s(tensor) || spec.role == Role::ternary, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name,
+              " is in I2_S, which is only for ternary matrices");
       known += 1 + (spec.role == Role::ternary && find_scale(spec) != nullptr);
     }
-    if (known == gguf_.tensors().size()) return;
-    // To leave a tensor out would be to compute something else than the model.
-    for (const GgufTensor& tensor : gguf_.tensors()) {
-      const bool expected = std::ranges::any_of(specs, [&](const TensorSpec& spec) {
-        return spec.name == tensor.name || (spec.role == Role::ternary && scale_name(spec) == tensor.name);
-      });
-      require(expected, BITNET_ERROR_UNSUPPORTED, "tensor ", tensor.name,
-              " is not part of this architecture as libbitnet knows it (biases and other additions are not supported)");
-    }
+    if (known != gguf_.tensors().size()) check_all_known(specs);
+    if (std::ranges::any_of(specs, [&](const TensorSpec& spec) { return is_i2s(spec); })) choose_layout(specs);
   }
 
   std::optional<Tensor> stored(const TensorSpec& spec, fb::Type type) const override {
@@ -85,7 +83,7 @@ class GgufSource final : public Source {
 
   TernaryScales ternary_scales(const TensorSpec& spec) const override {
     const GgufTensor& tensor = find(spec);
-    TernaryScales result = tensor.type->number == kGgufI2_S ? i2s_scale(spec, tensor) : scales_by_values(spec, tensor);
+    TernaryScales result = is_i2s(tensor) ? i2s_scale(spec, tensor) : scales_by_values(spec, tensor);
     const float factor = separate_scale(spec);
     for (float& scale : result.scales) {
       scale *= factor;
@@ -98,7 +96,7 @@ class GgufSource final : public Source {
   void read_trits(const TensorSpec& spec, const TernaryScales& scales, uint32_t row, uint32_t count,
                   int8_t* out) const override {
     const GgufTensor& tensor = find(spec);
-    if (tensor.type->number == kGgufI2_S) return read_i2s(spec, tensor, row, count, out);
+    if (is_i2s(tensor)) return read_codes(spec, tensor, row, count, out);
     std::vector<float> values(spec.cols);
     for (uint32_t r = 0; r < count; ++r, out += spec.cols) {
       read_row(tensor, row + r, values);
@@ -125,6 +123,17 @@ class GgufSource final : public Source {
   }
 
  private:
+  // To leave a tensor out would be to compute something else than the model.
+  void check_all_known(const std::vector<TensorSpec>& specs) const {
+    for (const GgufTensor& tensor : gguf_.tensors()) {
+      const bool expected = std::ranges::any_of(specs, [&](const TensorSpec& spec) {
+        return spec.name == tensor.name || (spec.role == Role::ternary && scale_name(spec) == tensor.name);
+      });
+      require(expected, BITNET_ERROR_UNSUPPORTED, "tensor ", tensor.name,
+              " is not part of this architecture as libbitnet knows it (biases and other additions are not supported)");
+    }
+  }
+
   const GgufTensor& find(const TensorSpec& spec) const {
     const GgufTensor* const tensor = gguf_.find_tensor(spec.name);
     require(tensor != nullptr, BITNET_ERROR_FORMAT, "tensor ", spec.name, " is missing");
@@ -145,42 +154,94 @@ class GgufSource final : public Source {
   float separate_scale(const TensorSpec& spec) const {
     const GgufTensor* const tensor = find_scale(spec);
     if (tensor == nullptr) return 1;
-    require(tensor->rows == 1 && tensor->cols == 1 && tensor->type->number != kGgufI2_S, BITNET_ERROR_UNSUPPORTED,
-            "tensor ", tensor->name, " is not a single number");
+    require(tensor->rows == 1 && tensor->cols == 1 && !is_i2s(*tensor), BITNET_ERROR_UNSUPPORTED, "tensor ",
+            tensor->name, " is not a single number");
     float scale;
     gguf_decode(*tensor->type, tensor->data.data(), 1, &scale);
     return scale;
   }
 
+  static bool is_i2s(const GgufTensor& tensor) { return tensor.type->number == kGgufI2_S; }
+  bool is_i2s(const TensorSpec& spec) const { return spec.role == Role::ternary && is_i2s(find(spec)); }
+  static I2sMatrix i2s_matrix(const TensorSpec& spec, const GgufTensor& tensor) {
+    return {tensor.data, spec.rows, spec.cols};
+  }
+
   TernaryScales i2s_scale(const TensorSpec& spec, const GgufTensor& tensor) const {
-    const uint64_t count = tensor.rows * tensor.cols;
-    require(count % (4 * i2s_run(options_.layout)) == 0, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, " has ", count,
-            " weights, no whole number of I2_S blocks");
+    require(i2s_fits(layout_, spec.rows, spec.cols), BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, " is ", spec.rows,
+            " x ", spec.cols, ", no whole number of blocks in the I2_S layout ", i2s_name(layout_),
+            "; choose another layout");
     float scale;
-    std::memcpy(&scale, tensor.data.data() + count / 4, sizeof scale);
+    std::memcpy(&scale, tensor.data.data() + tensor.rows * tensor.cols / 4, sizeof scale);
     return {{scale}, 0};
   }
 
-  void read_i2s(const TensorSpec& spec, const GgufTensor& tensor, uint32_t row, uint32_t count, int8_t* out) const {
-    const uint64_t run = i2s_run(options_.layout), begin = uint64_t{row} * spec.cols;
-    const uint64_t end = begin + uint64_t{count} * spec.cols;
-    unsigned invalid = 0;
-    // Run by run; the first and the last may lie in the range only in part.
-    for (uint64_t i = begin; i < end;) {
-      const uint64_t run_end = std::min((i / run + 1) * run, end);
-      const unsigned shift = 6 - 2 * (i / run % 4);
-      const std::byte* const bytes = tensor.data.data() + i / (4 * run) * run + i % run;
-      const uint64_t n = run_end - i;
-      for (uint64_t j = 0; j < n; ++j) {
-        const unsigned code = std::to_integer<unsigned>(bytes[j]) >> shift & 3;
-        invalid |= code & code >> 1;
-        out[j] = static_cast<int8_t>(static_cast<int>(code) - 1);
-      }
-      i = run_end;
-      out += n;
+  void read_codes(const TensorSpec& spec, const GgufTensor& tensor, uint32_t row, uint32_t count, int8_t* out) const {
+    require(read_i2s(layout_, i2s_matrix(spec, tensor), row, count, out), BITNET_ERROR_FORMAT, "tensor ", spec.name,
+            " has codes that mean no weight between rows ", row, " and ", row + count - 1, "; the file is damaged");
+  }
+
+  void choose_layout(const std::vector<TensorSpec>& specs) const {
+    const I2sOrder order = find_i2s_order(order_samples(specs), order_tokens(specs.front()), specs.front().cols);
+    const bool given = options_.layout != I2sLayout::automatic;
+    if (!given) layout_ = order.layout.value_or(I2sLayout::x86);
+    if (!options_.log) return;
+    const std::string evidence = " (" + order.evidence + ")", used = i2s_name(layout_);
+    if (!given && order.layout) {
+      options_.log(BITNET_LOG_INFO, "I2_S layout: " + used + ", found from the weights" + evidence);
+    } else if (!given) {
+      options_.log(BITNET_LOG_WARNING,
+                   "the file does not say in which layout its I2_S weights lie, and the weights do not show it" +
+                       evidence + "; x86 is assumed. If the model writes nonsense, choose the I2_S layout arm or rows");
+    } else if (order.layout && *order.layout != layout_) {
+      options_.log(BITNET_LOG_WARNING, "the I2_S layout " + used + " was chosen, but the weights lie as in " +
+                                           i2s_name(*order.layout) + evidence + "; the model may write nonsense");
     }
-    require(invalid == 0, BITNET_ERROR_FORMAT, "tensor ", spec.name, " has codes that mean no weight between rows ",
-            row, " and ", row + count - 1, "; the file is damaged");
+  }
+
+  // The I2_S matrices of some layers, with the gains of the norm before each.
+  std::vector<I2sSample> order_samples(const std::vector<TensorSpec>& specs) const {
+    const auto layer_of = [](const TensorSpec& spec) { return spec.name.substr(0, spec.name.find('.', 4)); };
+    std::vector<std::string> layers;
+    for (const TensorSpec& spec : specs) {
+      if (is_i2s(spec) && (layers.empty() || layers.back() != layer_of(spec))) layers.push_back(layer_of(spec));
+    }
+    const size_t count = std::min(layers.size(), kOrderLayers);
+    std::vector<std::string> chosen;
+    for (size_t i = 0; i < count; ++i) chosen.push_back(layers[(2 * i + 1) * layers.size() / (2 * count)]);
+
+    std::vector<I2sSample> samples;
+    const TensorSpec* norm = nullptr;
+    for (const TensorSpec& spec : specs) {
+      if (spec.role == Role::norm) norm = &spec;
+      if (!is_i2s(spec) || spec.cols > kOrderColumns || std::ranges::count(chosen, layer_of(spec)) == 0) continue;
+      I2sSample sample{i2s_matrix(spec, find(spec)), {}, false};
+      if (norm != nullptr && norm->cols == spec.cols) {
+        sample.gains = finite_row(*norm, 0);
+        sample.reads_stream = !norm->name.ends_with("_sub_norm.weight") && spec.cols == specs.front().cols;
+      }
+      samples.push_back(std::move(sample));
+    }
+    return samples;
+  }
+
+  // Some rows of the embedding, from all over the vocabulary.
+  std::vector<float> order_tokens(const TensorSpec& embedding) const {
+    std::vector<float> values;
+    const size_t count = std::min<size_t>(embedding.rows, kOrderTokens);
+    for (size_t i = 0; i < count; ++i) {
+      const auto row = finite_row(embedding, (2 * i + 1) * embedding.rows / (2 * count));
+      values.insert(values.end(), row.begin(), row.end());
+    }
+    return values;
+  }
+
+  // What is not finite is refused later, by name.
+  std::vector<float> finite_row(const TensorSpec& spec, uint64_t row) const {
+    std::vector<float> values(spec.cols);
+    read_row(find(spec), row, values);
+    for (float& value : values) value = std::isfinite(value) ? value : 0;
+    return values;
   }
 
   TernaryScales scales_by_values(const TensorSpec& spec, const GgufTensor& tensor) const {
@@ -236,6 +297,7 @@ class GgufSource final : public Source {
   Gguf gguf_;
   GgufSourceOptions options_;
   fb::ModelT model_;  // without tensors
+  mutable I2sLayout layout_;  // check() makes it a definite one, before weights are read
 };
 
 }  // namespace

@@ -169,21 +169,17 @@ std::optional<fb::Activation> decide_activation(const ActivationSigns& signs) {
   return std::nullopt;
 }
 
-std::string describe(const ActivationSigns& signs) {
-  std::ostringstream text;
-  text.imbue(std::locale::classic());
-  text << (signs.llama3 ? "Llama 3's vocabulary" : signs.sentencepiece ? "a SentencePiece vocabulary" : "byte-level BPE")
-       << " of " << signs.vocabulary << " tokens, theta " << signs.rope_theta << ", " << signs.heads << " heads, "
-       << signs.kv_heads << " for keys and values";
-  return std::move(text).str();
+std::ostream& operator<<(std::ostream& out, const ActivationSigns& signs) {
+  return out << (signs.llama3 ? "Llama 3's vocabulary" : signs.sentencepiece ? "a SentencePiece vocabulary" : "byte-level BPE")
+             << " of " << signs.vocabulary << " tokens, theta " << signs.rope_theta << ", " << signs.heads << " heads, "
+             << signs.kv_heads << " for keys and values";
 }
 
 void fail_activation(const ActivationSigns& signs) {
   fail(BITNET_ERROR_UNSUPPORTED, "the architecture ", kOpenArchitecture,
        " has squared ReLU as BitNet b1.58 2B-4T or SiLU as 1bitLLM's models; the file does not say which, and "
        "what else it says (",
-       describe(signs),
-       ") fits neither; say it with the option activation (bitnet_open_options, bitnet_convert_options; "
+       signs, ") fits neither; say it with the option activation (bitnet_open_options, bitnet_convert_options; "
        "--activation relu2 or --activation silu)");
 }
 

@@ -5,9 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iosfwd>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "base/log.h"
@@ -59,7 +59,7 @@ struct ActivationSigns {
 };
 // Null: it could be either.
 std::optional<fb::Activation> decide_activation(const ActivationSigns& signs);
-std::string describe(const ActivationSigns& signs);
+std::ostream& operator<<(std::ostream& out, const ActivationSigns& signs);
 // The error for which decide_activation has no answer.
 [[noreturn]] void fail_activation(const ActivationSigns& signs);
 std::string_view name_of(fb::Activation activation);  // as the option has it

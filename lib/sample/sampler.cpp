@@ -22,8 +22,7 @@ void check(float value, float low, float high, const char* knob) {
 
 }  // namespace
 
-Sampler::Sampler(SamplerOptions options)
-    : options_(std::move(options)), random_(options_.seed) {
+Sampler::Sampler(SamplerOptions options) : options_(std::move(options)), random_(options_.seed) {
   check(options_.temperature, 0, 1000, "temperature");
   check(options_.top_p, 0, 1, "top_p");
   check(options_.min_p, 0, 1, "min_p");

@@ -5,9 +5,10 @@
 #include <iterator>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "text/jinja/program.h"
 #include "text/jinja/renderer.h"
-#include "text/jinja/syntax.h"
 
 namespace bitnet {
 
@@ -23,7 +24,7 @@ bool is_known_role(std::string_view role) {
 }  // namespace
 
 struct ChatTemplate::Program {
-  jinja::Block block;
+  jinja::Program program;
 };
 
 ChatTemplate::ChatTemplate(std::string_view source) : program_(new Program{jinja::parse(source)}) {}
@@ -38,18 +39,19 @@ MarkedText ChatTemplate::render(std::span<const ChatMessage> messages, const Cha
     const jinja::Text content(std::string(message.content), true);
     list.push_back(jinja::Dict{{"role", role}, {"content", content}});
   }
-  jinja::Dict dict{{"messages", std::move(list)},
-                   {"add_generation_prompt", variables.add_generation_prompt},
-                   {"tools", jinja::None()},
-                   {"documents", jinja::None()}};
+  std::vector<std::pair<std::string_view, jinja::Value>> known{
+      {"messages", std::move(list)},
+      {"add_generation_prompt", variables.add_generation_prompt},
+      {"tools", jinja::None()},
+      {"documents", jinja::None()}};
   const auto define = [&](const char* name, const std::optional<std::string_view>& token) {
-    if (token) dict.emplace_back(name, *token);
+    if (token) known.emplace_back(name, *token);
   };
   define("bos_token", variables.bos_token);
   define("eos_token", variables.eos_token);
   define("unk_token", variables.unk_token);
   define("pad_token", variables.pad_token);
-  return jinja::render(program_->block, std::move(dict));
+  return jinja::render(program_->program, known);
 }
 
 }  // namespace bitnet

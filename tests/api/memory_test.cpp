@@ -40,6 +40,7 @@ void* allocate(size_t size, size_t alignment) {
 void* operator new(size_t size) { return allocate(size, alignof(std::max_align_t)); }
 void* operator new(size_t size, std::align_val_t alignment) { return allocate(size, static_cast<size_t>(alignment)); }
 // The linker gives this in place of mmap (--wrap).
+// NOLINTBEGIN(bugprone-reserved-identifier)
 extern "C" void* __real_mmap(void* address, size_t length, int protection, int flags, int fd, off_t offset);
 extern "C" void* __wrap_mmap(void* address, size_t length, int protection, int flags, int fd, off_t offset) {
   if (length <= (fd < 0 ? largest_allocation : largest_mapping)) {
@@ -48,6 +49,7 @@ extern "C" void* __wrap_mmap(void* address, size_t length, int protection, int f
   errno = ENOMEM;
   return MAP_FAILED;
 }
+// NOLINTEND(bugprone-reserved-identifier)
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
@@ -159,7 +161,8 @@ TEST(Memory, AnErrorOfASessionSaysHowMuchAndWhatTakesLess) {
               {"cannot allocate 1.9 GiB for a session of 1048576 tokens", "KV cache 1.9 GiB",
                "a smaller context or an int8 KV cache takes less"});
   options.kv = BITNET_KV_INT8;
-  expect_told(bitnet_session_create(model.get(), &options, &session), {"KV cache 1008.0 MiB", "; a smaller context takes less"});
+  expect_told(bitnet_session_create(model.get(), &options, &session),
+              {"KV cache 1008.0 MiB", "; a smaller context takes less"});
   options = {.size = sizeof options, .context = 4096, .threads = 64, .batch = 4096};
   uint64_t bytes = 0;
   ASSERT_OK(bitnet_session_memory(model.get(), &options, &bytes));

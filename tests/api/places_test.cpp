@@ -19,6 +19,7 @@ int dropped = 0;           // calls that took pages out of memory
 }  // namespace
 
 // The linker gives these in place of mmap and madvise (--wrap).
+// NOLINTBEGIN(bugprone-reserved-identifier)
 extern "C" void* __real_mmap(void* address, size_t length, int protection, int flags, int fd, off_t offset);
 extern "C" void* __wrap_mmap(void* address, size_t length, int protection, int flags, int fd, off_t offset) {
   if (fd < 0 || (maps_files && (shares_files || (flags & MAP_PRIVATE) != 0))) {
@@ -32,6 +33,7 @@ extern "C" int __wrap_madvise(void* address, size_t length, int advice) {
   if (advice == MADV_DONTNEED) dropped++;
   return __real_madvise(address, length, advice);
 }
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace bitnet_test {
 namespace {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -192,6 +193,41 @@ TEST_F(SessionTest, AbsurdCountsAreRefused) {
   options = {.size = sizeof options, .batch = 5000};
   EXPECT_EQ(bitnet_session_create(model.get(), &options, &session), BITNET_ERROR_ARGUMENT);
   EXPECT_EQ(session, nullptr);
+}
+
+// A model that was trained for a million tokens.
+TEST(DefaultContext, IsWhatTheModelWasTrainedForButNotTooMuch) {
+  const std::string path = temporary_folder() + "/long.gguf";
+  std::string gguf = small_model().gguf().build();
+  const std::string key = "bitnet-b1.58.context_length";
+  const size_t at = gguf.find(key);
+  ASSERT_NE(at, gguf.npos);
+  const uint32_t trained = 1 << 20;
+  std::memcpy(gguf.data() + at + key.size() + sizeof(uint32_t), &trained, sizeof trained);
+  std::ofstream(path, std::ios::binary) << gguf;
+
+  std::string said;
+  const auto note = [](void* user, bitnet_log_level, const char* message) {
+    static_cast<std::string*>(user)->append(message).append("\n");
+  };
+  const bitnet_open_options open_options = {.size = sizeof open_options, .log = note, .log_user = &said};
+  bitnet_model* raw = nullptr;
+  ASSERT_OK(bitnet_open(path.c_str(), &open_options, &raw));
+  const Model model(raw);
+  EXPECT_EQ(bitnet_session_context(make_session(model).get()), 8192u);
+  EXPECT_NE(said.find("context: 8192 of the 1048576 tokens that the model was trained for"), std::string::npos) << said;
+  said.clear();
+  EXPECT_EQ(bitnet_session_context(make_session(model, {.context = 10000}).get()), 10000u);
+  EXPECT_EQ(said, "");
+
+  const bitnet_session_options named = {.size = sizeof named, .context = 8192};
+  uint64_t by_default = 0, by_name = 0;
+  ASSERT_OK(bitnet_session_memory(model.get(), nullptr, &by_default));
+  ASSERT_OK(bitnet_session_memory(model.get(), &named, &by_name));
+  EXPECT_EQ(by_default, by_name);
+
+  const Model shorter = open(model_path());
+  EXPECT_EQ(bitnet_session_context(make_session(shorter).get()), 512u);
 }
 
 // Of the most dimensions that a head may have.

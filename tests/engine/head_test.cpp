@@ -281,8 +281,8 @@ TEST(Head, SamplersDrawTheSame) {
       std::vector<TokenLogit> found;
       const bool few = count > 0 && f.head.largest(x.data(), count, from_largest.adjusted(), found);
       screened += few;
-      const Token drawn = few ? from_largest.sample(found, f.rows, recent, kernels)
-                              : from_largest.sample(f.logits(x), recent, kernels);
+      const Token drawn =
+          few ? from_largest.sample(found, f.rows, recent, kernels) : from_largest.sample(f.logits(x), recent, kernels);
       ASSERT_EQ(drawn, expected) << "top_k " << options.top_k << " temperature " << options.temperature;
       recent.push_back(drawn);
     }

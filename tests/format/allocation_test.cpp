@@ -69,7 +69,8 @@ void expect_survives(const std::function<void()>& work) {
     } catch (const Error& error) {
       failing = kNever;
       failed = true;
-      ASSERT_EQ(error.status(), BITNET_ERROR_MEMORY) << "allocation " << n << " failed and was reported as: " << error.what();
+      ASSERT_EQ(error.status(), BITNET_ERROR_MEMORY)
+          << "allocation " << n << " failed and was reported as: " << error.what();
     }
     const bool reached = failed || failing.exchange(kNever) < 0;
     EXPECT_EQ(living.load(), before) << "allocation " << n << " failed and something leaked";

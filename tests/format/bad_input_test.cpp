@@ -481,8 +481,7 @@ TEST_F(GgufFile, TensorsThatLieAreRefused) {
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "no multiple of the alignment", [](auto& t) { t.offset += 1; }));
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "overlap", [](auto& t) { t.offset -= 32; }));
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "overlap", [](auto& t) { t.offset = 0; }));
-  EXPECT_TRUE(refuses_info(BITNET_ERROR_UNSUPPORTED, "GGUF type 2", [](auto& t) { t.type = 2; }));
-  EXPECT_TRUE(refuses_info(BITNET_ERROR_UNSUPPORTED, "GGUF type 4294967295", [](auto& t) { t.type = ~0u; }));
+  EXPECT_TRUE(refuses_info(BITNET_ERROR_UNSUPPORTED, "GGUF type 4294967295 (unknown)", [](auto& t) { t.type = ~0u; }));
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "no multiple of 256", [](auto& t) { t.type = 34; }));
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "impossible shape", [](auto& t) {
     t.shape = {1ull << 32, 1ull << 32};
@@ -494,6 +493,31 @@ TEST_F(GgufFile, TensorsThatLieAreRefused) {
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "hyperparameters ask for", [](auto& t) { t.shape = {96, 64}; }));
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "appears twice", [](auto& t) { t.name = "blk.0.attn_q.weight"; }));
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "blk.0.ffn_up.weight is missing", [](auto& t) { t.name = "x"; }));
+}
+
+TEST_F(GgufFile, TypesThatAreNotReadAreRefusedByNameWithThoseThatAre) {
+  struct Type {
+    uint32_t number;
+    const char* shown;
+  };
+  constexpr Type kTypes[] = {{9, "GGUF type 9 (Q8_1)"},
+                             {16, "GGUF type 16 (IQ2_XXS)"},
+                             {24, "GGUF type 24 (I8)"},
+                             {38, "GGUF type 38 (TL1 of bitnet.cpp)"},
+                             {39, "GGUF type 39 (TL2 of bitnet.cpp, or MXFP4)"},
+                             {135, "GGUF type 135 (IQ2_BN of ik_llama.cpp)"},
+                             {142, "GGUF type 142 (PQ2_0 of PrismML's llama.cpp"},
+                             {335, "GGUF type 335 (IQ2_BN_R4 of ik_llama.cpp)"},
+                             {399, "GGUF type 399 (Q8_K_R8 of ik_llama.cpp)"}};
+  for (const Type& type : kTypes) {
+    GgufBuilder other = sample.gguf();
+    other.info("blk.0.ffn_up.weight").type = type.number;
+    const std::string file = other.build();
+    EXPECT_TRUE(refuses(file, BITNET_ERROR_UNSUPPORTED, type.shown));
+    EXPECT_TRUE(refuses(file, BITNET_ERROR_UNSUPPORTED, "tensor blk.0.ffn_up.weight"));
+    EXPECT_TRUE(refuses(file, BITNET_ERROR_UNSUPPORTED, "F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K"));
+    EXPECT_TRUE(refuses(file, BITNET_ERROR_UNSUPPORTED, "I2_S"));
+  }
 }
 
 TEST_F(GgufFile, TensorsThatAreNotOfTheArchitectureAreRefused) {

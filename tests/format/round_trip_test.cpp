@@ -159,7 +159,9 @@ class EncodingTest : public testing::TestWithParam<Encoding> {
     sample.weights = GetParam();
     if (GetParam() < Encoding::i2_s) sample.embedding_type = GetParam();
     sample.draw();
-    options.layout = GetParam() == Encoding::i2_s_arm ? I2sLayout::arm : I2sLayout::x86;
+    options.layout = GetParam() == Encoding::i2_s_arm    ? I2sLayout::arm
+                     : GetParam() == Encoding::i2_s_rows ? I2sLayout::rows
+                                                         : I2sLayout::x86;
   }
   SampleModel sample;
   OpenOptions options;

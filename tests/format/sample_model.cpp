@@ -52,12 +52,32 @@ std::string encode_q6_k(const std::vector<float>& values, float step, int8_t gro
   return out;
 }
 
+// What is no whole block is lost, as it is in bitnet.cpp.
 std::string encode_i2s(const std::vector<int8_t>& trits, float scale, size_t run) {
-  std::string out(trits.size() / 4, '\0');
+  std::string out(trits.size() / 4 + run, '\0');
   for (size_t i = 0; i < trits.size(); ++i) {
     const size_t block = i / (4 * run), place = i % (4 * run);
     out[block * run + place % run] |= static_cast<char>((trits[i] + 1) << (6 - 2 * (place / run)));
   }
+  out.resize(trits.size() / 4);
+  append(out, scale);
+  out.append(28, '\0');
+  return out;
+}
+
+// One byte holds one column of four rows, the first row in the top two bits.
+std::string encode_i2s_rows(const std::vector<int8_t>& trits, size_t cols, float scale) {
+  std::string out;
+  for (size_t begin = 0; begin + 4 * cols <= trits.size(); begin += 4 * cols) {
+    for (size_t col = 0; col < cols; ++col) {
+      unsigned byte = 0;
+      for (size_t row = 0; row < 4; ++row) {
+        byte = byte << 2 | static_cast<unsigned>(trits[begin + row * cols + col] + 1);
+      }
+      out += static_cast<char>(byte);
+    }
+  }
+  out.resize(trits.size() / 4);
   append(out, scale);
   out.append(28, '\0');
   return out;
@@ -140,7 +160,7 @@ std::string encode_values(Encoding encoding, const std::vector<float>& values) {
   }
 }
 
-std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, float scale) {
+std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, size_t cols, float scale) {
   std::vector<float> values;
   for (const int8_t trit : trits) values.push_back(static_cast<float>(trit) * scale);
   switch (encoding) {
@@ -148,6 +168,8 @@ std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, 
       return encode_i2s(trits, scale, 32);
     case Encoding::i2_s_arm:
       return encode_i2s(trits, scale, 16);
+    case Encoding::i2_s_rows:
+      return encode_i2s_rows(trits, cols, scale);
     case Encoding::tq1_0:
       return encode_tq1_0(trits, scale);
     case Encoding::tq2_0:
@@ -214,17 +236,21 @@ GgufBuilder SampleModel::gguf() const {
   out.f32(prefix + "rope.freq_base", 500000);
   out.string("tokenizer.ggml.model", "gpt2");
   out.string("tokenizer.ggml.pre", "llama-bpe");
-  std::vector<std::string> tokens;
-  for (uint32_t i = 0; i < vocabulary; ++i)
-    tokens.push_back(std::string("t").append(i == 2 ? "0t1" : std::to_string(i)));
-  out.strings("tokenizer.ggml.tokens", tokens);
-  std::vector<int32_t> types(vocabulary, 1);
-  types[3] = types[4] = 3;
-  out.numbers("tokenizer.ggml.token_type", 5, types);
-  out.strings("tokenizer.ggml.merges", {"t0 t1"});
-  out.u32("tokenizer.ggml.bos_token_id", 3);
-  out.u32("tokenizer.ggml.eos_token_id", 4);
-  out.string("tokenizer.chat_template", "{{ messages }}");
+  std::vector<std::string> pieces = tokens;
+  std::vector<int32_t> kinds = types;
+  if (tokens.empty()) {
+    for (uint32_t i = 0; i < vocabulary; ++i) {
+      pieces.push_back(std::string("t").append(i == 2 ? "0t1" : std::to_string(i)));
+    }
+    kinds.assign(vocabulary, 1);
+    kinds[3] = kinds[4] = 3;
+  }
+  out.strings("tokenizer.ggml.tokens", pieces);
+  out.numbers("tokenizer.ggml.token_type", 5, kinds);
+  out.strings("tokenizer.ggml.merges", tokens.empty() ? std::vector<std::string>{"t0 t1"} : std::vector<std::string>{});
+  out.u32("tokenizer.ggml.bos_token_id", bos);
+  out.u32("tokenizer.ggml.eos_token_id", eos);
+  if (!chat_template.empty()) out.string("tokenizer.chat_template", chat_template);
   const auto number = gguf_number(embedding_type);
   out.tensor("token_embd.weight", {hidden, vocabulary}, number, encode_values(embedding_type, embedding));
   if (own_head) out.tensor("output.weight", {hidden, vocabulary}, number, encode_values(embedding_type, head));
@@ -232,7 +258,7 @@ GgufBuilder SampleModel::gguf() const {
     out.tensor(name, {values.size()}, 0, encode_values(Encoding::f32, values));
   }
   for (const auto& [name, m] : ternary) {
-    out.tensor(name, {m.cols, m.rows}, gguf_number(weights), encode_ternary(weights, m.trits));
+    out.tensor(name, {m.cols, m.rows}, gguf_number(weights), encode_ternary(weights, m.trits, m.cols));
   }
   return out;
 }

@@ -11,17 +11,17 @@
 
 namespace bitnet_test {
 
-enum class Encoding { f32, f16, bf16, q8_0, q6_k, i2_s, i2_s_arm, tq1_0, tq2_0 };
-inline constexpr Encoding kEncodings[] = {Encoding::f32,      Encoding::f16,   Encoding::bf16,
-                                          Encoding::q8_0,     Encoding::q6_k,  Encoding::i2_s,
-                                          Encoding::i2_s_arm, Encoding::tq1_0, Encoding::tq2_0};
+enum class Encoding { f32, f16, bf16, q8_0, q6_k, i2_s, i2_s_arm, i2_s_rows, tq1_0, tq2_0 };
+inline constexpr Encoding kEncodings[] = {Encoding::f32,   Encoding::f16,  Encoding::bf16,     Encoding::q8_0,
+                                          Encoding::q6_k,  Encoding::i2_s, Encoding::i2_s_arm, Encoding::i2_s_rows,
+                                          Encoding::tq1_0, Encoding::tq2_0};
 uint32_t gguf_number(Encoding encoding);
 
 // The scale of every ternary matrix: all encodings above hold it exactly.
 inline constexpr float kScale = 127.0f / 4096;
 
 // A matrix of weights -1, 0, 1 as that type holds it with that scale.
-std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, float scale = kScale);
+std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, size_t cols, float scale = kScale);
 // Numbers as that type holds them: F32, F16, BF16, Q8_0 (multiples of kScale / 127), Q6_K (multiples of 2^-10).
 std::string encode_values(Encoding encoding, const std::vector<float>& values);
 
@@ -36,6 +36,10 @@ struct SampleModel {
   bool own_head = false;
   Encoding weights = Encoding::i2_s;
   Encoding embedding_type = Encoding::f16;
+  std::vector<std::string> tokens;  // empty: made up; otherwise `vocabulary` of them, and types, and no merges
+  std::vector<int32_t> types;
+  std::string chat_template = "{{ messages }}";
+  uint32_t bos = 3, eos = 4;
 
   std::map<std::string, Matrix> ternary;
   std::map<std::string, std::vector<float>> norms;

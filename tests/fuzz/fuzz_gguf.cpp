@@ -15,7 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (choice & 1) options.packing = bitnet::Packing::t5;
   if (choice & 2) options.head = bitnet::HeadType::int8;
   options.layout = static_cast<bitnet::I2sLayout>(choice >> 2 & 3);
-  if (choice & 8) options.quantize = bitnet::Quantize::absmean;
+  if (choice & 16) options.quantize = bitnet::Quantize::absmean;
+  if (choice & 32) options.activation = bitnet::fb::Activation::silu;
   try {
     bitnet::load_model(bitnet::open_container(std::as_bytes(std::span(data, size - 1)), options));
   } catch (const bitnet::Error&) {

@@ -42,6 +42,23 @@ void require(bool condition) {
   if (!condition) std::abort();
 }
 
+// Where some of the text is foreign: no control token comes of that, and no byte is lost.
+void check_marked(const Tokenizer& tokenizer, std::string_view text, bool all_bytes) {
+  if (text.empty()) return;
+  const MarkedText whole{std::string(text), {{0, text.size()}}};
+  const auto is_forged = [&](Token token) {
+    return tokenizer.is_control(token) && token != tokenizer.vocabulary().unknown;
+  };
+  const std::vector<Token> plain = tokenizer.encode(whole);
+  require(std::none_of(plain.begin(), plain.end(), is_forged));
+  require(plain == tokenizer.encode(text, {}));
+  require(tokenizer.encode(MarkedText{std::string(text), {}}) == tokenizer.encode(text, {.special = true}));
+  const size_t begin = text.size() / 3, end = begin + (text.size() + 2) / 3;
+  std::string bytes;
+  tokenizer.decode(tokenizer.encode(MarkedText{std::string(text), {{begin, end}}}), {.special = true}, bytes);
+  if (all_bytes) require(bytes == text);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -84,6 +101,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       require(valid_utf8_prefix(streamed) == streamed.size());
       if (all_bytes && !(flags & 2) && !special) require(bytes == text);
     }
+    check_marked(tokenizer, text, all_bytes && !(flags & 2));
   } catch (const Error&) {
   }
   return 0;

@@ -9,6 +9,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+import zlib
 
 PROGRAM = os.environ["BITNET_PROGRAM"]
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="bitnet-program-"))
@@ -47,7 +48,7 @@ TEMPLATE = ("{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] + 
 @functools.lru_cache(maxsize=None)
 def gguf(template=None, context=512):
     """A GGUF file of a random model whose vocabulary is the bytes, with a chat template or without."""
-    path = FOLDER / f"{'chat' if template else 'plain'}{context}.gguf"
+    path = FOLDER / f"model{zlib.crc32((template or '').encode())}-{context}.gguf"
     hidden, ffn, heads = 256, 512, 4
     alphabet = byte_alphabet()
     tokens = ["<|begin|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"] + alphabet

@@ -63,6 +63,29 @@ class Commands(unittest.TestCase):
         self.assertRegex(table, rf"(?m)^parameters +{facts['parameters']:,}")
         self.assertRegex(table, rf"(?m)^layers +{facts['layers']}$")
 
+    def test_an_activation_that_is_asked_for_is_used_and_kept(self):
+        def activation(path, *options):
+            done = bitnet("info", path, "--json", "--tensors", *options)
+            self.assertEqual(done.returncode, SUCCESS, done.stderr)
+            return json.loads(done.stdout)["activation"]
+
+        self.assertEqual(activation(gguf()), "relu2")
+        self.assertEqual(activation(gguf(), "--activation", "silu"), "silu")
+        out = FOLDER / "silu.bitnet"
+        self.assertEqual(bitnet("convert", gguf(), out, "--activation", "silu").returncode, SUCCESS)
+        self.assertEqual(activation(out), "silu")
+        self.assertEqual(activation(out, "--activation", "relu2"), "relu2")
+        self.assertEqual(activation(tiny(), "--activation", "silu"), "silu")
+        wrong = bitnet("info", gguf(), "--activation", "gelu")
+        self.assertEqual(wrong.returncode, USAGE)
+        self.assertIn(b"relu2|silu", wrong.stderr)
+
+    def test_convert_says_what_it_decides(self):
+        out = FOLDER / "decided.bitnet"
+        quiet, verbose = (bitnet("convert", "--force", gguf(), out, *options) for options in ([], ["--verbose"]))
+        self.assertEqual(quiet.stderr, b"")
+        self.assertIn(b"does not name its activation", verbose.stderr)
+
     def test_info_shortens_long_values_unless_told_not_to(self):
         template = "{# " + "long " * 100 + "#}{{ messages[0]['content'] }}"
         model = gguf(template, 256)
@@ -231,6 +254,24 @@ class Commands(unittest.TestCase):
         self.assertEqual([(r["test"], r["tokens"], r["depth"]) for r in results],
                          [("pp4", 4, 0), ("tg2", 2, 0), ("pp4@9", 4, 9), ("tg2@9", 2, 9),
                           ("pp4@300", 4, 300), ("tg2@300", 2, 300)])
+
+    def test_info_counts_a_session_with_the_default_context(self):
+        for trained, context in ((512, 512), (1 << 20, 8192)):
+            info = json.loads(self.succeed("info", "-m", gguf(context=trained), "--json"))
+            self.assertEqual((info["context"], info["session_context"]), (trained, context))
+            self.assertIn(f"session of {context} tokens".encode(), self.succeed("info", "-m", gguf(context=trained)))
+
+    def test_conversion_onto_a_link_replaces_what_it_points_to(self):
+        model, link = FOLDER / "pointed-to.bitnet", FOLDER / "link.bitnet"
+        self.succeed("convert", gguf(), model)
+        link.symlink_to(model.name)
+        before = model.stat().st_size
+        self.assertEqual(bitnet("convert", gguf(), link).returncode, FAILURE)
+        said = self.succeed("convert", "--force", "--head", "int8", link, link).decode()
+        self.assertTrue(link.is_symlink())
+        self.assertLess(model.stat().st_size, before)
+        self.assertNotIn("(100%)", said)
+        self.succeed("verify", model)
 
     def test_the_kinds_of_kv_cache_are_nearly_as_good_and_int8_is_smaller(self):
         info = json.loads(self.succeed("info", "-m", tiny(), "--json"))

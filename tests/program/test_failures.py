@@ -101,6 +101,16 @@ class Failures(unittest.TestCase):
                 self.fail(FAILURE, *command, words=[folder], preexec_fn=limit)
                 self.assertEqual(list(folder.iterdir()), [])
 
+    @unittest.skipIf(os.environ.get("BITNET_SANITIZE"), "sanitizers take terabytes of addresses")
+    def test_too_little_memory_is_an_error_that_says_what_takes_less(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_AS, (512 << 20, 512 << 20))
+
+        for command in ("run", "chat"):
+            with self.subTest(command):
+                self.fail(FAILURE, command, "-m", gguf(), "-c", "1000000", "-t", "1", preexec_fn=limit,
+                          words=["a session of 1000000 tokens", "GiB", "-c N", "--kv int8"])
+
     def test_a_folder_that_does_not_exist_is_named(self):
         self.fail(FAILURE, "convert", gguf(), "/no/such/folder/a.bitnet", words=["/no/such/folder"])
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// libbitnet's tokenizers on the published vocabularies of Llama 2, Mistral and Llama 3, against the reference
+// libbitnet's tokenizers on the published vocabularies of Llama 2, Mistral, Llama 3 and Qwen3, against the reference
 // implementation (oracle.mjs wrote its answers down).
 #include <gtest/gtest.h>
 
@@ -8,6 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "format/container.h"
+#include "format/convert.h"
+#include "format/files.h"
+#include "format/sample_model.h"
+#include "model/model.h"
 #include "text/decoder.h"
 #include "text/tokenizer.h"
 #include "tokenizer/vocabulary_builder.h"
@@ -108,7 +113,82 @@ TEST_P(PublishedVocabulary, GivesEveryByteBack) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Llama, PublishedVocabulary, testing::Values("llama2", "llama2_meta", "llama3"),
+INSTANTIATE_TEST_SUITE_P(Llama, PublishedVocabulary, testing::Values("llama2", "llama2_meta", "llama3", "qwen3"),
+                         [](const auto& info) { return std::string(info.param); });
+
+// --- through GGUF files that say less than they should ------------------------------------------------------------
+
+using bitnet_test::GgufBuilder;
+
+// The smallest model with that vocabulary; of the rule, BOS and what is added, the file says nothing.
+GgufBuilder silent_gguf(const Vocabulary& vocabulary) {
+  bitnet_test::SampleModel sample = bitnet_test::small_model();
+  sample.hidden = 16;
+  sample.ffn = 16;
+  sample.heads = sample.kv_heads = 1;
+  sample.weights = bitnet_test::Encoding::f16;
+  GgufBuilder gguf = sample.draw().gguf();  // its tokens and embedding are replaced
+  for (const char* const key : {"pre", "tokens", "token_type", "merges", "bos_token_id"}) {
+    gguf.remove("tokenizer.ggml." + std::string(key));
+  }
+  std::vector<std::string> pieces, merges;
+  for (size_t i = 0; i < vocabulary.pieces.size(); ++i) pieces.emplace_back(vocabulary.pieces[i]);
+  for (const Merge& merge : vocabulary.merges) merges.push_back(pieces[merge.left] + " " + pieces[merge.right]);
+  gguf.strings("tokenizer.ggml.tokens", pieces);
+  gguf.strings("tokenizer.ggml.merges", merges);
+  gguf.numbers("tokenizer.ggml.token_type", 5,
+               std::vector<int32_t>(vocabulary.types.begin(), vocabulary.types.end()));
+  std::erase_if(gguf.infos, [](const GgufBuilder::Info& info) { return info.name == "token_embd.weight"; });
+  gguf.tensor("token_embd.weight", {sample.hidden, pieces.size()}, 1, std::string(pieces.size() * sample.hidden * 2, 0));
+  return gguf;
+}
+
+// That the file gives the reference's tokens for every text, with what its published tokenizer puts in front.
+void expect_reference(const std::string& file, const Oracle& oracle, std::vector<Token> front) {
+  const Model model = load_model(open_container(std::as_bytes(std::span(file))));
+  const Tokenizer tokenizer(model.vocabulary);
+  size_t wrong = 0;
+  for (const auto& sample : oracle.cases) {
+    std::vector<Token> expected = front;
+    for (const auto& id : sample.at("ids")) expected.push_back(id.get<Token>());
+    wrong += tokenizer.encode(sample.at("text").get<std::string>(), {.special = true, .bos_eos = true}) != expected;
+  }
+  EXPECT_EQ(wrong, 0u) << "of " << oracle.cases.size();
+  if (front.empty()) return;
+  front.insert(front.end(), {15357, 956});
+  EXPECT_EQ(tokenizer.encode("don't", {.bos_eos = true}), front);
+}
+
+// What an earlier version made of the silent file.
+std::string earlier_bitnet(const std::string& gguf) {
+  const bitnet_test::TemporaryFolder folder;
+  bitnet_test::write_file(folder / "in.gguf", gguf);
+  convert(folder / "in.gguf", folder / "out.bitnet");
+  return bitnet_test::reseal(bitnet_test::read_file(folder / "out.bitnet"), [](fb::ModelT& model) {
+    model.settled = false;
+    model.tokenizer->pre_tokenizer = "default";
+    model.tokenizer->bos = -1;
+    model.tokenizer->add_bos = false;
+  });
+}
+
+class SilentFile : public testing::TestWithParam<const char*> {};
+
+TEST_P(SilentFile, EncodesAsTheReferenceDoes) {
+  const Oracle oracle = read_oracle(GetParam());
+  const std::vector<Token> front =
+      GetParam() == std::string("llama3") ? std::vector<Token>{128000} : std::vector<Token>{};
+  const GgufBuilder silent = silent_gguf(oracle.builder.view());
+  GgufBuilder unsure = silent, named = silent;
+  unsure.string("tokenizer.ggml.pre", "default");
+  named.string("tokenizer.ggml.pre", oracle.builder.pre_tokenizer);
+  expect_reference(named.build(), oracle, front);
+  expect_reference(silent.build(), oracle, front);
+  expect_reference(unsure.build(), oracle, front);
+  expect_reference(earlier_bitnet(silent.build()), oracle, front);
+}
+
+INSTANTIATE_TEST_SUITE_P(Known, SilentFile, testing::Values("llama3", "qwen3"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

@@ -26,10 +26,10 @@ public abstract class NativeObject : IDisposable {
 
     /// <summary>Makes a call with the native object, which another thread may dispose of meanwhile: then neither what
     /// the runtime says of its handle nor what the library says names this.</summary>
-    internal T Use<T>(Func<T> call) {
+    internal T Use<TWith, T>(TWith with, Func<TWith, T> call) {
         if (IsDisposed) throw Disposed();
         try {
-            return call();
+            return call(with);
         } catch (ObjectDisposedException) when (IsDisposed) {
             throw Disposed();
         } catch (BitnetException exception) when (IsDisposed && exception.Status == Status.Argument) {
@@ -37,9 +37,11 @@ public abstract class NativeObject : IDisposable {
         }
     }
 
+    internal T Use<T>(Func<T> call) => Use(call, c => c());
+
     internal void Use(Action call) {
-        Use<object>(() => {
-            call();
+        Use<Action, object>(call, c => {
+            c();
             return null;
         });
     }

@@ -66,10 +66,10 @@ public sealed class Session : NativeObject {
     public Model Model { get; }
 
     /// <summary>The number of tokens evaluated so far.</summary>
-    public int Position => Use(() => (int)Native.position());
+    public int Position => Use(Native, native => (int)native.position());
 
     /// <summary>The number of tokens that fit.</summary>
-    public int Context => Use(() => (int)Native.context());
+    public int Context => Use(Native, native => (int)native.context());
 
     /// <summary>The tokens evaluated so far.</summary>
     public int[] GetTokens() => Use(Native.tokens);
@@ -92,7 +92,7 @@ public sealed class Session : NativeObject {
 
     /// <summary>The assistant's answer to a conversation, given whole each time; what the session holds of it is kept.
     /// Control tokens are those of the model's template alone, whatever the contents spell (see
-    /// <see cref="GenerateOptions.Trust"/>).</summary>
+    /// <see cref="GenerateOptions.Trust"/>). The model must not be disposed of yet.</summary>
     public Generation Chat(IEnumerable<Message> messages, GenerateOptions options = null,
                            CancellationToken cancellationToken = default(CancellationToken)) {
         int[] prompt = Model.ChatTokenize(messages, promptReply: true, trust: options != null && options.Trust);

@@ -194,9 +194,12 @@ Value filter_reverse(const Value& value, Arguments&, Budget& budget) {
   return generator(std::move(items));
 }
 
+// What map, select and their like go through: what is false is taken for nothing.
+List items_if_true(const Value& value, Budget& budget) { return value.truth() ? iterate(value, budget) : List(); }
+
 Value filter_map(const Value& value, Arguments& arguments, Budget& budget) {
   const Value attribute = arguments.get(kByName, "attribute", None());
-  List items = iterate(value, budget);
+  List items = items_if_true(value, budget);
   if (!attribute.is_none()) {
     const Value otherwise = arguments.get(kByName, "default", Value());
     for (Value& item : items) {
@@ -228,7 +231,7 @@ Value select(const Value& value, Arguments& arguments, Budget& budget, bool by_a
   require(name.empty() || test, BITNET_ERROR_UNSUPPORTED, "chat template: the test \"", name, "\" is not supported");
   const Arguments rest = arguments.rest(first + 1);
   List chosen;
-  for (const Value& item : iterate(value, budget)) {
+  for (const Value& item : items_if_true(value, budget)) {
     const Value seen = attribute_or_self(item, attribute);
     const bool passed = test ? apply_test(test, seen, rest, budget) : seen.truth();
     if (passed == wanted) chosen.push_back(item);
@@ -305,7 +308,7 @@ Value filter_unique(const Value& value, Arguments& arguments, Budget& budget) {
   List seen, chosen;
   for (const Value& item : iterate(value, budget)) {
     const Value key = folded(attribute_or_self(item, attribute), case_sensitive);
-    budget.charge(seen.size() + key.weight());
+    budget.charge(sizeof(Value) * seen.size() + key.weight());
     if (std::find(seen.begin(), seen.end(), key) != seen.end()) continue;
     seen.push_back(key);
     chosen.push_back(item);
@@ -366,13 +369,14 @@ Value filter_slice(const Value& value, Arguments& arguments, Budget& budget) {
   const int64_t slices = to_integer(arguments.need(0, "slices"), "the number of slices");
   const Value fill = arguments.get(1, "fill_with", None());
   require(slices > 0, BITNET_ERROR_FORMAT, "chat template: ", slices, " slices");
+  constexpr size_t kList = 256;  // what an empty list takes
   const List items = iterate(value, budget);
   const auto count = static_cast<size_t>(slices);
   const size_t each = items.size() / count, longer = items.size() % count;
   List made;
   size_t at = 0;
   for (size_t i = 0; i < count; ++i) {
-    budget.charge(sizeof(Value));
+    budget.charge(kList);
     const size_t end = at + each + (i < longer ? 1 : 0);
     List slice(items.begin() + static_cast<ptrdiff_t>(at), items.begin() + static_cast<ptrdiff_t>(end));
     if (!fill.is_none() && i >= longer) slice.push_back(fill);
@@ -644,7 +648,7 @@ Value method_count(const Text& text, Arguments& arguments, Budget&) {
 Value has_affix(const Text& text, Arguments& arguments, bool at_start) {
   const Value affix = arguments.need(0, at_start ? "prefix" : "suffix");
   const Window window = window_of(text, arguments);
-  const List affixes = affix.list() ? *affix.list() : List{affix};
+  const List affixes = affix.is(ListKind::tuple) ? *affix.list() : List{affix};
   return std::any_of(affixes.begin(), affixes.end(), [&](const Value& one) {
     const std::string& sought = to_string(one, "what a string starts or ends with");
     return !window.outside && (at_start ? window.bytes.starts_with(sought) : window.bytes.ends_with(sought));
@@ -891,8 +895,14 @@ Test find_test(std::string_view name) {
   return found ? *found : nullptr;
 }
 
+void charge_search(const Value& text, const Value& sought, Budget& budget) {
+  constexpr size_t kAtOnce = 64;  // bytes that are compared in the time of one step
+  if (text.string() && sought.string()) budget.charge(text.string()->size() / kAtOnce * sought.string()->size());
+}
+
 Value apply_filter(Filter filter, const Value& value, Arguments arguments, Budget& budget) {
   budget.charge(value.size());
+  for (const auto& argument : arguments.all()) charge_search(value, argument.second, budget);
   Value result = filter(value, arguments, budget);
   arguments.done();
   return result;
@@ -900,7 +910,10 @@ Value apply_filter(Filter filter, const Value& value, Arguments arguments, Budge
 
 bool apply_test(Test test, const Value& value, Arguments arguments, Budget& budget) {
   budget.charge(value.size());
-  for (const auto& argument : arguments.all()) budget.charge(value.weight() + argument.second.weight());
+  for (const auto& argument : arguments.all()) {
+    budget.charge(value.weight() + argument.second.weight());
+    charge_search(argument.second, value, budget);
+  }
   const bool result = test(value, arguments, budget);
   arguments.done();
   return result;
@@ -919,7 +932,10 @@ Value call_method(std::string_view name, const Value& value, Arguments arguments
   require(!changing || !(value.list() || value.dict()), BITNET_ERROR_FORMAT, "chat template: the method \"", name,
           "\" would change ", value.type_name(), ", which a template may not do");
   budget.charge(value.size());
-  for (const auto& argument : arguments.all()) budget.charge(argument.second.size());
+  for (const auto& argument : arguments.all()) {
+    budget.charge(argument.second.size());
+    charge_search(value, argument.second, budget);
+  }
   Value result;
   if (const auto* of_string = value.string() ? look_up(kStringMethods, name) : nullptr) {
     result = (*of_string)(*value.string(), arguments, budget);

@@ -39,6 +39,9 @@ class Arguments {
 using Filter = Value (*)(const Value&, Arguments&, Budget&);
 using Test = bool (*)(const Value&, Arguments&, Budget&);
 
+// What looking for one string in another, or for one's characters, costs at worst.
+void charge_search(const Value& text, const Value& sought, Budget& budget);
+
 // Null if there is none of that name.
 Filter find_filter(std::string_view name);
 Test find_test(std::string_view name);

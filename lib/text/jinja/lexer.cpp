@@ -2,6 +2,7 @@
 #include "text/jinja/lexer.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/error.h"
 #include "text/jinja/unicode.h"
@@ -47,6 +48,7 @@ class Lexer {
       }
       add(Kind::text, std::string(before_tag(text, rest_.substr(tag))));
       advance(tag);
+      if (raw()) continue;
       const char opener = rest_[1];
       advance(2);
       if (rest_.starts_with('-') || rest_.starts_with('+')) advance(1);
@@ -104,6 +106,39 @@ class Lexer {
     }
   }
 
+  // The size of a tag that consists of a keyword only, "{%- raw %}", or 0; `sign` is what stands before its end.
+  static size_t bare_tag(std::string_view text, std::string_view keyword, char& sign) {
+    std::string_view rest = text;
+    if (!rest.starts_with("{%")) return 0;
+    rest.remove_prefix(2);
+    if (rest.starts_with('-') || rest.starts_with('+')) rest.remove_prefix(1);
+    rest = strip_left(rest, is_space_character);
+    if (!rest.starts_with(keyword)) return 0;
+    rest = strip_left(rest.substr(keyword.size()), is_space_character);
+    sign = rest.starts_with('-') || rest.starts_with('+') ? rest[0] : '\0';
+    if (sign != '\0') rest.remove_prefix(1);
+    return rest.starts_with("%}") ? text.size() - rest.size() + 2 : 0;
+  }
+
+  // Everything between "{% raw %}" and "{% endraw %}" is text.
+  bool raw() {
+    char sign = '\0';
+    const size_t begin = bare_tag(rest_, "raw", sign);
+    if (begin == 0) return false;
+    advance(begin);
+    line_start_ = false;
+    after_tag(sign == '-', false);
+    for (size_t at = rest_.find("{%"); at != rest_.npos; at = rest_.find("{%", at + 1)) {
+      const size_t end = bare_tag(rest_.substr(at), "endraw", sign);
+      if (end == 0) continue;
+      add(Kind::text, std::string(before_tag(rest_.substr(0, at), rest_.substr(at))));
+      advance(at + end);
+      after_tag(sign == '-', sign == '\0');
+      return true;
+    }
+    error("\"raw\" has no end");
+  }
+
   void comment() {
     const size_t end = rest_.find("#}");
     if (end == rest_.npos) error("a comment has no end");
@@ -158,6 +193,9 @@ class Lexer {
   }
 
   void number() {
+    if (rest_[0] == '0' && rest_.size() > 1 && std::string_view("xXoObB").find(rest_[1]) != std::string_view::npos) {
+      return based_number();
+    }
     std::string text = digits();
     Kind kind = Kind::integer;
     if (rest_.size() > 1 && rest_[0] == '.' && is_digit(rest_[1])) {
@@ -165,8 +203,36 @@ class Lexer {
       text += '.' + digits();
       kind = Kind::real;
     }
+    if (const size_t exponent = exponent_size(); exponent > 0) {
+      text += rest_.substr(0, exponent);
+      advance(exponent);
+      text += digits();
+      kind = Kind::real;
+    }
     if (!rest_.empty() && is_name(rest_[0])) error("a number of a form that is not supported");
     add(kind, std::move(text));
+  }
+
+  // The size of "e", "e+" or "e-" before a digit.
+  size_t exponent_size() const {
+    if (!rest_.starts_with('e') && !rest_.starts_with('E')) return 0;
+    const size_t size = rest_.substr(1).starts_with('+') || rest_.substr(1).starts_with('-') ? 2 : 1;
+    return rest_.size() > size && is_digit(rest_[size]) ? size : 0;
+  }
+
+  // 0x1F, 0o17, 0b11.
+  void based_number() {
+    const char kind = static_cast<char>(rest_[1] | 0x20);
+    const int base = kind == 'x' ? 16 : kind == 'o' ? 8 : 2;
+    advance(2);
+    std::string text = take_while(is_name);
+    std::erase(text, '_');
+    uint64_t value = 0;
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), value, base);
+    if (text.empty() || read.ec != std::errc() || read.ptr != text.data() + text.size()) {
+      error("a number that is not one, or does not fit");
+    }
+    add(Kind::integer, std::to_string(value));
   }
 
   void string() {
@@ -196,8 +262,16 @@ class Lexer {
         const size_t length = kind == 'x' ? 2 : kind == 'u' ? 4 : 8;
         append_utf8(code_point(text.substr(0, length), length), out);
         text.remove_prefix(length);
-      } else if (is_digit(kind) || kind == 'N') {
-        error("an octal or named escape in a string is not supported");
+      } else if (kind >= '0' && kind <= '7') {
+        size_t length = 0;
+        char32_t point = static_cast<char32_t>(kind - '0');
+        while (length < 2 && length < text.size() && text[length] >= '0' && text[length] <= '7') {
+          point = point << 3 | static_cast<char32_t>(text[length++] - '0');
+        }
+        append_utf8(point, out);
+        text.remove_prefix(length);
+      } else if (kind == 'N') {
+        error("a named escape in a string is not supported");
       } else if (kind != '\n') {
         out += '\\';
         out += kind;

@@ -1,48 +1,170 @@
 // SPDX-License-Identifier: MIT
-// Walks the tree of a template. Variables live in scopes: an iteration of a loop is one, an if is not (as in Jinja).
+// The stack machine that runs a template. Variables live in scopes: an iteration of a loop is one, an "if" is not (as
+// in Jinja). A macro sees the scope that it was defined in. All its stacks are on the heap.
 #include "text/jinja/renderer.h"
 
+#include <algorithm>
+#include <functional>
 #include <memory>
-#include <utility>
-#include <vector>
 
 #include "base/error.h"
-#include "text/jinja/builtins.h"
 #include "text/jinja/format.h"
 
 namespace bitnet::jinja {
+
+struct Scope {
+  Scope* parent = nullptr;
+  bool kept = false;  // a macro sees it
+  std::vector<std::pair<uint32_t, Value>> variables;
+};
+
 namespace {
 
-using Flow = Statement::Kind;  // how a block ends: break_loop, continue_loop, or text for neither
+using ObjectKind = Object::Kind;
 
-class Renderer {
+class Machine {
  public:
-  explicit Renderer(Dict variables) { scopes_.push_back(std::move(variables)); }
-
-  Flow run(const Block& block) {
-    for (const Statement& statement : block) {
-      budget_.charge(kStep);
-      if (const Flow flow = run(statement); flow != Flow::text) return flow;
+  Machine(const Program& program, const std::vector<std::pair<std::string_view, Value>>& variables)
+      : program_(program) {
+    scope_ = new_scope(nullptr);
+    for (const std::string_view name : {"range", "dict", "raise_exception", "namespace", "cycler", "joiner"}) {
+      set_global(name, [&] { return new_object(ObjectKind::function, name); });
     }
-    return Flow::text;
+    for (const auto& [name, value] : variables) {
+      set_global(name, [&, &given = value] { return given; });
+    }
+    scope_ = new_scope(scope_);
   }
 
-  MarkedText take_output() { return std::move(out_).take(); }
-
- private:
-  static constexpr size_t kStep = 64;
-
-  // Adds the line to what is said of an error.
-  template <typename Body>
-  auto at_line(uint32_t line, Body body) {
+  MarkedText run() {
     try {
-      return body();
+      while (step(program_.code[at_])) {
+      }
     } catch (const Error& error) {
+      // Adds the line to what is said of an error.
       const std::string_view text = error.what();
       constexpr std::string_view kPrefix = "chat template: ";
       if (!text.starts_with(kPrefix)) throw;
-      fail(error.status(), "chat template, line ", line, ": ", text.substr(kPrefix.size()));
+      fail(error.status(), "chat template, line ", program_.code[at_].line, ": ", text.substr(kPrefix.size()));
     }
+    return std::move(out_).take();
+  }
+
+ private:
+  // What a step and what a new object or scope count for.
+  static constexpr size_t kStep = 64, kObject = 1024;
+
+  struct Loop {
+    Object* object;
+    Scope* scope;     // around the loop
+    size_t captures;  // that are open around it
+    bool completed = false;  // an iteration came to its end
+  };
+  // A loop that only chooses what another goes through.
+  struct Choice {
+    List items, kept;
+    size_t next = 0;
+    Scope* scope;
+  };
+  struct Frame {
+    size_t back;  // where to go on
+    Scope* scope;
+    size_t loops, captures;
+    bool recursion;
+    size_t loop_begin = 0;  // of a recursion
+  };
+
+  // --- variables ---
+
+  Scope* new_scope(Scope* parent) {
+    budget_.charge(kStep);
+    if (free_.empty()) {
+      scopes_.push_back(std::make_unique<Scope>());
+      free_.push_back(scopes_.back().get());
+    }
+    Scope* scope = free_.back();
+    free_.pop_back();
+    scope->parent = parent;
+    return scope;
+  }
+
+  // Back to a scope around the current one.
+  void leave_to(Scope* outer) {
+    while (scope_ != outer) {
+      Scope* left = scope_;
+      scope_ = left->parent;
+      if (left->kept) continue;
+      left->variables.clear();
+      free_.push_back(left);
+    }
+  }
+
+  static Value* find_in(Scope& scope, uint32_t name) {
+    for (auto& [known, value] : scope.variables) {
+      if (known == name) return &value;
+    }
+    return nullptr;
+  }
+
+  Value look_up(uint32_t name) {
+    for (Scope* scope = scope_; scope; scope = scope->parent) {
+      budget_.charge(scope->variables.size() + 1);
+      if (const Value* found = find_in(*scope, name)) return *found;
+    }
+    return {};
+  }
+
+  void store(Scope& scope, uint32_t name, Value value) {
+    budget_.charge(scope.variables.size());
+    if (Value* found = find_in(scope, name)) {
+      *found = std::move(value);
+    } else {
+      scope.variables.emplace_back(name, std::move(value));
+    }
+  }
+
+  // Only for names that the template uses.
+  template <typename Make>
+  void set_global(std::string_view name, Make make) {
+    const auto known = std::find(program_.names.begin(), program_.names.end(), name);
+    if (known != program_.names.end()) {
+      store(*scope_, static_cast<uint32_t>(known - program_.names.begin()), make());
+    }
+  }
+
+  uint32_t name_index(std::string_view name) const {
+    return static_cast<uint32_t>(std::find(program_.names.begin(), program_.names.end(), name) -
+                                 program_.names.begin());
+  }
+
+  Object* new_object(ObjectKind kind, std::string_view name = {}) {
+    budget_.charge(kObject);
+    objects_.push_back(std::make_unique<Object>(kind));
+    objects_.back()->name = name;
+    return objects_.back().get();
+  }
+
+  // --- values on the stack ---
+
+  void push(Value value) { stack_.push_back(std::move(value)); }
+
+  // Pays for a value that was made.
+  void push_made(Value value) {
+    budget_.charge(value.weight());
+    push(std::move(value));
+  }
+
+  Value pop() {
+    Value value = std::move(stack_.back());
+    stack_.pop_back();
+    return value;
+  }
+
+  List pop_all(size_t count) {
+    const auto begin = stack_.end() - static_cast<ptrdiff_t>(count);
+    List values(std::make_move_iterator(begin), std::make_move_iterator(stack_.end()));
+    stack_.erase(begin, stack_.end());
+    return values;
   }
 
   void print(const Text& text) {
@@ -50,296 +172,709 @@ class Renderer {
     out_.append(text);
   }
 
-  // --- statements ---
+  void begin_capture() { captures_.push_back(std::exchange(out_, {})); }
 
-  Flow run(const Statement& statement) {
-    switch (statement.kind) {
-      case Statement::Kind::text:
-        print(Text(statement.text));
-        return Flow::text;
-      case Statement::Kind::print:
-        at_line(statement.line, [&] { print(evaluate(*statement.value).text()); });
-        return Flow::text;
-      case Statement::Kind::condition:
-        return condition(statement);
-      case Statement::Kind::loop:
-        return loop(statement);
-      case Statement::Kind::set:
-        at_line(statement.line, [&] { set(statement); });
-        return Flow::text;
-      case Statement::Kind::set_block:
-        return set_block(statement);
-      case Statement::Kind::scope:
-        return scoped(statement.body);
-      case Statement::Kind::break_loop:
-      case Statement::Kind::continue_loop:
-        return statement.kind;
+  Text end_capture() {
+    Text text = std::exchange(out_, std::move(captures_.back()));
+    captures_.pop_back();
+    return text;
+  }
+
+  // --- steps ---
+
+  bool step(const Instruction& instruction) {
+    budget_.charge(kStep);
+    size_t next = at_ + 1;
+    const auto jump = [&] { next = at_ + static_cast<size_t>(static_cast<int64_t>(instruction.b)); };
+    switch (instruction.op) {
+      case Op::nothing:
+        break;
+      case Op::finish:
+        return false;
+      case Op::text:
+        print(*program_.constants[instruction.a].string());
+        break;
+      case Op::print:
+        print_value(pop());
+        break;
+      case Op::constant:
+        push(program_.constants[instruction.a]);
+        break;
+      case Op::load:
+        push(look_up(instruction.a));
+        break;
+      case Op::store:
+        store(*scope_, instruction.a, pop());
+        break;
+      case Op::store_attribute:
+        store_attribute(instruction);
+        break;
+      case Op::make_list:
+        push_made(Value(pop_all(instruction.a)));
+        break;
+      case Op::make_tuple:
+        push_made(Value(pop_all(instruction.a), ListKind::tuple));
+        break;
+      case Op::make_dict:
+        make_dict(instruction.a);
+        break;
+      case Op::unpack:
+        unpack(instruction.a);
+        break;
+      case Op::drop:
+        pop();
+        break;
+      case Op::attribute:
+        push(attribute(pop(), program_.names[instruction.a]));
+        break;
+      case Op::subscript:
+        take_item();
+        break;
+      case Op::slice: {
+        const List parts = pop_all(4);
+        push_made(slice(parts[0], parts[1], parts[2], parts[3], budget_));
+        break;
+      }
+      case Op::call:
+        call(instruction, next);
+        return true;
+      case Op::call_method:
+        call_method_of(instruction, next);
+        return true;
+      case Op::filter:
+        filter(instruction);
+        break;
+      case Op::test:
+        test(instruction);
+        break;
+      case Op::jump:
+        jump();
+        break;
+      case Op::jump_if_false:
+        if (!pop().truth()) jump();
+        break;
+      case Op::jump_and:
+        if (stack_.back().truth()) {
+          pop();
+        } else {
+          jump();
+        }
+        break;
+      case Op::jump_or:
+        if (stack_.back().truth()) {
+          jump();
+        } else {
+          pop();
+        }
+        break;
+      case Op::logical_not:
+        push(!pop().truth());
+        break;
+      case Op::negative:
+        push(negate(pop()));
+        break;
+      case Op::positive: {
+        const Value value = pop();
+        require(value.is_number(), BITNET_ERROR_FORMAT, "chat template: \"+\" of ", value.type_name());
+        push(value.boolean() ? Value(to_integer(value, "+")) : value);
+        break;
+      }
+      case Op::add:
+      case Op::subtract:
+      case Op::multiply:
+      case Op::divide:
+      case Op::floor_divide:
+      case Op::modulo:
+      case Op::power:
+        calculate(instruction.op);
+        break;
+      case Op::concatenate:
+        concatenate(instruction.a);
+        break;
+      case Op::compare: {
+        const List sides = pop_all(2);
+        push(holds(static_cast<Comparison>(instruction.a), sides[0], sides[1]));
+        break;
+      }
+      case Op::compare_chain: {
+        List sides = pop_all(2);
+        const bool held = holds(static_cast<Comparison>(instruction.a), sides[0], sides[1]);
+        push(held ? std::move(sides[1]) : Value(false));
+        if (!held) jump();
+        break;
+      }
+      case Op::enter_scope:
+        scope_ = new_scope(scope_);
+        break;
+      case Op::leave_scope:
+        leave_to(scope_->parent);
+        break;
+      case Op::begin_capture:
+        begin_capture();
+        break;
+      case Op::end_capture:
+        push_made(end_capture());
+        break;
+      case Op::begin_choice:
+        choices_.push_back({iterate(pop(), budget_), {}, 0, scope_});
+        break;
+      case Op::next_choice:
+        if (!next_choice()) jump();
+        break;
+      case Op::keep_choice:
+        if (pop().truth()) choices_.back().kept.push_back(choices_.back().items[choices_.back().next - 1]);
+        break;
+      case Op::begin_loop:
+        if (!begin_loop(instruction)) jump();
+        break;
+      case Op::next_loop:
+        if (!next_loop()) jump();
+        break;
+      case Op::repeat_loop:
+        loops_.back().completed = true;
+        jump();
+        break;
+      case Op::continue_loop:
+        unwind_to_loop();
+        jump();
+        break;
+      case Op::break_loop:
+        unwind_to_loop();
+        jump();
+        break;
+      case Op::end_loop:
+        end_loop();
+        break;
+      case Op::end_loop_else:
+        if (end_loop()) jump();
+        break;
+      case Op::end_recursion:
+        end_recursion(static_cast<size_t>(instruction.b), next);
+        break;
+      case Op::define_macro:
+        store(*scope_, static_cast<uint32_t>(instruction.b), new_macro(instruction.a));
+        break;
+      case Op::push_macro:
+        push(new_macro(instruction.a));
+        break;
+      case Op::skip_default:
+        if (find_in(*scope_, instruction.a)) jump();
+        break;
+      case Op::end_macro:
+        return_text(next);
+        break;
+      case Op::refuse:
+        fail(BITNET_ERROR_UNSUPPORTED, "chat template: ", program_.constants[instruction.a].text().bytes(),
+             " is not supported");
     }
-    fail(BITNET_ERROR_INTERNAL, "chat template: unknown statement");
+    at_ = next;
+    return true;
   }
 
-  Flow scoped(const Block& block) {
-    scopes_.emplace_back();
-    const Flow flow = run(block);
-    scopes_.pop_back();
-    return flow;
+  void print_value(const Value& value) {
+    if (value.string()) return print(*value.string());
+    budget_.charge(value.weight());
+    print(value.text());
   }
 
-  Flow condition(const Statement& statement) {
-    for (const Branch& branch : statement.branches) {
-      const bool taken =
-          !branch.condition || at_line(branch.condition->line, [&] { return evaluate(*branch.condition).truth(); });
-      if (taken) return run(branch.body);
+  void store_attribute(const Instruction& instruction) {
+    Value value = pop();
+    const Value target = look_up(instruction.a);
+    require(target.object() && target.object()->kind == ObjectKind::name_space, BITNET_ERROR_FORMAT, "chat template: ",
+            program_.names[instruction.a], " is not a namespace, so that its attributes cannot be set");
+    Dict& values = target.object()->values;
+    budget_.charge(values.size());
+    assign(values, program_.names[static_cast<size_t>(instruction.b)], std::move(value));
+  }
+
+  void make_dict(size_t count) {
+    List parts = pop_all(2 * count);
+    Dict dict;
+    for (size_t i = 0; i < parts.size(); i += 2) {
+      budget_.charge(dict.size() + parts[i].weight());
+      assign(dict, parts[i], std::move(parts[i + 1]));
     }
-    return Flow::text;
+    push_made(std::move(dict));
   }
 
-  Flow loop(const Statement& statement) {
-    const List items = at_line(statement.line, [&] { return chosen_items(statement); });
-    if (items.empty()) return run(statement.otherwise);
-    for (size_t i = 0; i < items.size(); ++i) {
-      budget_.charge(kLoopVariable);
-      scopes_.emplace_back();
-      at_line(statement.line, [&] { bind(statement.names, items[i]); });
-      assign(scopes_.back(), "loop", loop_variable(items, i));
-      const Flow flow = run(statement.body);
-      scopes_.pop_back();
-      if (flow == Flow::break_loop) break;
+  void unpack(size_t count) {
+    List items = iterate(pop(), budget_);
+    require(items.size() == count, BITNET_ERROR_FORMAT, "chat template: ", items.size(), " values for ", count,
+            " names");
+    std::move(items.rbegin(), items.rend(), std::back_inserter(stack_));
+  }
+
+  void take_item() {
+    const Value key = pop(), container = pop();
+    budget_.charge(container.string() || container.dict() ? container.size() : 0);
+    Value found = subscript(container, key);
+    if (found.is_undefined() && key.string() && !(container.dict() && find(*container.dict(), key))) {
+      found = attribute(container, key.string()->bytes());
     }
-    return Flow::text;
+    push(std::move(found));
   }
 
-  // What the loop goes through: without those that its "if" shuts out.
-  List chosen_items(const Statement& statement) {
-    const Value value = evaluate(*statement.value);
-    List items = iterate(value, budget_);
-    if (!statement.condition) return items;
-    List chosen;
-    for (const Value& item : items) {
-      scopes_.emplace_back();
-      bind(statement.names, item);
-      if (evaluate(*statement.condition).truth()) chosen.push_back(item);
-      scopes_.pop_back();
+  void calculate(Op op) {
+    const List sides = pop_all(2);
+    const Value &a = sides[0], &b = sides[1];
+    if (op == Op::add) return push_made(add(a, b));
+    if (op == Op::subtract) return push(subtract(a, b));
+    if (op == Op::multiply) return push_made(multiply(a, b, budget_));
+    if (op == Op::divide) return push(divide(a, b));
+    if (op == Op::floor_divide) return push(floor_divide(a, b));
+    if (op == Op::power) return push(power(a, b));
+    push_made(a.string() ? Value(percent_format(*a.string(), b, budget_)) : modulo(a, b));
+  }
+
+  void concatenate(size_t count) {
+    Text text;
+    for (const Value& part : pop_all(count)) {
+      budget_.charge(part.weight());
+      const Text piece = part.text();
+      budget_.charge(piece.weight());
+      text.append(piece);
     }
-    return chosen;
+    push(std::move(text));
   }
 
-  static constexpr size_t kLoopVariable = 1024;
-
-  static Value loop_variable(const List& items, size_t i) {
-    const auto number = [](size_t n) { return Value(static_cast<int64_t>(n)); };
-    const size_t count = items.size();
-    Dict loop{{"index", number(i + 1)},
-              {"index0", number(i)},
-              {"revindex", number(count - i)},
-              {"revindex0", number(count - i - 1)},
-              {"first", i == 0},
-              {"last", i + 1 == count},
-              {"length", number(count)}};
-    if (i > 0) loop.emplace_back("previtem", items[i - 1]);
-    if (i + 1 < count) loop.emplace_back("nextitem", items[i + 1]);
-    return loop;
-  }
-
-  void set(const Statement& statement) {
-    Value value = evaluate(*statement.value);
-    if (statement.attribute.empty()) {
-      bind(statement.names, value);
-      return;
+  bool holds(Comparison comparison, const Value& a, const Value& b) {
+    budget_.charge(a.weight() + b.weight());
+    switch (comparison) {
+      case Comparison::eq:
+        return a == b;
+      case Comparison::ne:
+        return !(a == b);
+      case Comparison::lt:
+        return compare(a, b) < 0;
+      case Comparison::le:
+        return compare(a, b) <= 0;
+      case Comparison::gt:
+        return compare(a, b) > 0;
+      case Comparison::ge:
+        return compare(a, b) >= 0;
+      case Comparison::in:
+      case Comparison::not_in:
+        charge_search(b, a, budget_);
+        return contains(b, a) == (comparison == Comparison::in);
     }
-    const Value target = look_up(statement.names[0]);
-    require(target.object() != nullptr, BITNET_ERROR_FORMAT, "chat template: ", statement.names[0],
-            " is not a namespace, so that its attributes cannot be set");
-    assign(target.object()->values, statement.attribute, std::move(value));
+    fail(BITNET_ERROR_INTERNAL, "chat template: unknown comparison");
   }
 
-  Flow set_block(const Statement& statement) {
-    Text outer = std::exchange(out_, {});
-    const Flow flow = scoped(statement.body);
-    assign(scopes_.back(), statement.names[0], std::exchange(out_, std::move(outer)));
-    return flow;
-  }
+  // --- attributes ---
 
-  // Gives one name the value, or several names its items.
-  void bind(const std::vector<std::string>& names, const Value& value) {
-    if (names.size() == 1) {
-      assign(scopes_.back(), names[0], value);
-      return;
+  Value attribute(const Value& value, const std::string& name) {
+    require(!value.is_undefined(), BITNET_ERROR_FORMAT, "chat template: '", name, "' of something undefined");
+    if (value.object()) return attribute_of(*value.object(), name);
+    if (has_method(value, name)) return new_method(value, name);
+    if (value.dict()) {
+      budget_.charge(value.size());
+      const Value* found = find(*value.dict(), std::string_view(name));
+      return found ? *found : Value();
     }
-    const List items = iterate(value, budget_);
-    require(items.size() == names.size(), BITNET_ERROR_FORMAT, "chat template: ", items.size(), " values for ",
-            names.size(), " names");
-    for (size_t i = 0; i < names.size(); ++i) assign(scopes_.back(), names[i], items[i]);
-  }
-
-  Value look_up(std::string_view name) const {
-    for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
-      if (const Value* found = find(*scope, name)) return *found;
+    if (value.is(ListKind::group) && (name == "grouper" || name == "list")) {
+      return (*value.list())[name == "grouper" ? 0 : 1];
     }
     return {};
   }
 
-  // --- expressions ---
+  Value new_method(const Value& value, const std::string& name) {
+    Object* method = new_object(ObjectKind::method, name);
+    method->self = value;
+    return method;
+  }
 
-  Value evaluate(const Expression& expression) {
-    budget_.charge(kStep);
-    const auto operand = [&](size_t i) { return evaluate(*expression.operands[i]); };
-    switch (expression.kind) {
-      case Expression::Kind::constant:
-        return expression.constant;
-      case Expression::Kind::variable:
-        return look_up(expression.name);
-      case Expression::Kind::list:
-        return list(expression);
-      case Expression::Kind::dict:
-        return dict(expression);
-      case Expression::Kind::attribute:
-        return attribute(operand(0), expression.name);
-      case Expression::Kind::subscript:
-        return item(operand(0), operand(1));
-      case Expression::Kind::slice:
-        return charged(slice(operand(0), operand(1), operand(2), operand(3), budget_));
-      case Expression::Kind::call:
-        return call(expression);
-      case Expression::Kind::method:
-        return charged(call_method(expression.name, operand(0), arguments(expression), budget_));
-      case Expression::Kind::filter:
-        return charged(apply_filter(find_filter(expression.name), operand(0), arguments(expression), budget_));
-      case Expression::Kind::test:
-        return apply_test(find_test(expression.name), operand(0), arguments(expression), budget_);
-      case Expression::Kind::conditional:
-        return operand(operand(0).truth() ? 1 : 2);
-      case Expression::Kind::logical_and: {
-        Value left = operand(0);
-        return left.truth() ? operand(1) : left;
+  Value attribute_of(Object& object, const std::string& name) {
+    switch (object.kind) {
+      case ObjectKind::name_space: {
+        const Value* found = find(object.values, std::string_view(name));
+        return found ? *found : Value();
       }
-      case Expression::Kind::logical_or: {
-        Value left = operand(0);
-        return left.truth() ? left : operand(1);
+      case ObjectKind::loop:
+        if (name == "cycle" || name == "changed") return new_method(&object, name);
+        return loop_attribute(object, name);
+      case ObjectKind::cycler:
+        if (name == "next" || name == "reset") return new_method(&object, name);
+        return name == "current" ? object.items[object.at] : Value();
+      case ObjectKind::macro:
+        return name == "name" ? Value(object.name) : Value();
+      case ObjectKind::function:
+      case ObjectKind::method:
+      case ObjectKind::joiner:
+        return {};
+    }
+    fail(BITNET_ERROR_INTERNAL, "chat template: unknown object");
+  }
+
+  static Value loop_attribute(const Object& loop, std::string_view name) {
+    const auto count = static_cast<int64_t>(loop.items.size()), at = static_cast<int64_t>(loop.at);
+    if (name == "index") return at + 1;
+    if (name == "index0") return at;
+    if (name == "revindex") return count - at;
+    if (name == "revindex0") return count - at - 1;
+    if (name == "first") return at == 0;
+    if (name == "last") return at + 1 == count;
+    if (name == "length") return count;
+    if (name == "depth") return int64_t{loop.level} + 1;
+    if (name == "depth0") return int64_t{loop.level};
+    if (name == "previtem") return at > 0 ? loop.items[loop.at - 1] : Value();
+    if (name == "nextitem") return at + 1 < count ? loop.items[loop.at + 1] : Value();
+    return {};
+  }
+
+  // --- calls ---
+
+  using Named = std::vector<std::pair<std::string, Value>>;
+
+  Named pop_arguments(const CallShape& shape) {
+    List values = pop_all(shape.arguments.size());
+    Named arguments;
+    for (size_t i = 0; i < values.size(); ++i) {
+      const auto& [kind, name] = shape.arguments[i];
+      switch (kind) {
+        case CallShape::Kind::place:
+        case CallShape::Kind::name:
+          arguments.emplace_back(name, std::move(values[i]));
+          break;
+        case CallShape::Kind::all_places:
+          for (Value& value : iterate(values[i], budget_)) arguments.emplace_back("", std::move(value));
+          break;
+        case CallShape::Kind::all_names:
+          require(values[i].dict() != nullptr, BITNET_ERROR_FORMAT, "chat template: \"**\" of ",
+                  values[i].type_name());
+          budget_.charge(values[i].weight());
+          for (const auto& [key, value] : *values[i].dict()) {
+            arguments.emplace_back(to_string(key, "the name of an argument"), value);
+          }
+          break;
       }
-      case Expression::Kind::logical_not:
-        return !operand(0).truth();
-      case Expression::Kind::negative:
-        return negate(operand(0));
-      case Expression::Kind::arithmetic:
-        return charged(arithmetic(expression.name, operand(0), operand(1)));
-      case Expression::Kind::comparison:
-        return comparison(expression);
-      case Expression::Kind::concatenation: {
-        Text text;
-        for (const ExpressionPtr& part : expression.operands) {
-          const Text piece = evaluate(*part).text();
-          budget_.charge(piece.weight());
-          text.append(piece);
+    }
+    return arguments;
+  }
+
+  void call(const Instruction& instruction, size_t next) {
+    Named arguments = pop_arguments(program_.shapes[instruction.a]);
+    const Value callee = pop();
+    if (!callee.object()) {
+      if (instruction.b >= 0 && callee.is_undefined()) refuse_function(program_.names[static_cast<size_t>(instruction.b)]);
+      fail(BITNET_ERROR_FORMAT, "chat template: ", callee.type_name(), " is called");
+    }
+    call_object(*callee.object(), std::move(arguments), next);
+  }
+
+  [[noreturn]] static void refuse_function(const std::string& name) {
+    require(name != "strftime_now", BITNET_ERROR_UNSUPPORTED,
+            "chat template: it asks for today's date (strftime_now), and a text must not depend on the day; write the "
+            "date into the template");
+    fail(BITNET_ERROR_UNSUPPORTED, "chat template: the function \"", name, "\" is not supported");
+  }
+
+  void call_object(Object& object, Named arguments, size_t next) {
+    switch (object.kind) {
+      case ObjectKind::macro:
+        return call_macro(object, std::move(arguments), next);
+      case ObjectKind::loop:
+        return call_loop(object, std::move(arguments), next);
+      case ObjectKind::function:
+        push_made(call_global(object.name, std::move(arguments)));
+        break;
+      case ObjectKind::method:
+        if (object.self.object()) {
+          push_made(call_object_method(*object.self.object(), object.name, std::move(arguments)));
+        } else {
+          push_made(call_method(object.name, object.self, Arguments(object.name, std::move(arguments)), budget_));
         }
-        return text;
+        break;
+      case ObjectKind::joiner:
+        push(object.at++ == 0 ? Value("") : object.self);
+        break;
+      case ObjectKind::name_space:
+      case ObjectKind::cycler:
+        fail(BITNET_ERROR_FORMAT, "chat template: ", Value(&object).type_name(), " is called");
+    }
+    at_ = next;
+  }
+
+  void call_method_of(const Instruction& instruction, size_t next) {
+    Named arguments = pop_arguments(program_.shapes[instruction.a]);
+    const Value value = pop();
+    const std::string& name = program_.names[static_cast<size_t>(instruction.b)];
+    require(!value.is_undefined(), BITNET_ERROR_FORMAT, "chat template: '", name, "' of something undefined");
+    const bool stored = value.dict() && !has_method(value, name);  // a dictionary may hold what can be called
+    if (value.object() || stored) {
+      const Value callee = attribute(value, name);
+      if (callee.object()) return call_object(*callee.object(), std::move(arguments), next);
+      if (value.object()) fail(BITNET_ERROR_FORMAT, "chat template: ", value.type_name(), " has no method ", name);
+    }
+    push_made(call_method(name, value, Arguments(name, std::move(arguments)), budget_));
+    at_ = next;
+  }
+
+  Value call_object_method(Object& object, const std::string& name, Named arguments) {
+    if (object.kind == ObjectKind::loop && name == "cycle") {
+      require(!arguments.empty(), BITNET_ERROR_FORMAT, "chat template: cycle() of nothing");
+      return arguments[object.at % arguments.size()].second;
+    }
+    if (object.kind == ObjectKind::loop) {  // changed
+      List values;
+      for (auto& [none, value] : arguments) values.push_back(std::move(value));
+      Value seen(std::move(values), ListKind::tuple);
+      budget_.charge(seen.weight());
+      const bool changed = !(seen == object.self);
+      object.self = std::move(seen);
+      return changed;
+    }
+    if (name == "reset") {
+      object.at = 0;
+      return None();
+    }
+    Value current = object.items[object.at];
+    object.at = (object.at + 1) % object.items.size();
+    return current;
+  }
+
+  Value call_global(const std::string& name, Named arguments) {
+    if (name == "namespace") return make_namespace(Arguments(name, std::move(arguments)));
+    if (name == "cycler") {
+      require(!arguments.empty(), BITNET_ERROR_FORMAT, "chat template: cycler() of nothing");
+      Object* made = new_object(ObjectKind::cycler);
+      for (auto& [none, value] : arguments) made->items.push_back(std::move(value));
+      return made;
+    }
+    Arguments given(name, std::move(arguments));
+    if (name == "joiner") {
+      Object* made = new_object(ObjectKind::joiner);
+      made->self = given.get(0, "sep", ", ");
+      return made;
+    }
+    return call_function(name, std::move(given), budget_);
+  }
+
+  // namespace(a=1), namespace({...}).
+  Value make_namespace(Arguments arguments) {
+    Object* made = new_object(ObjectKind::name_space);
+    const Value values = call_function("dict", std::move(arguments), budget_);
+    made->values = *values.dict();
+    return made;
+  }
+
+  // --- macros ---
+
+  // From now on something may come back to the scopes that are open.
+  void keep_scopes() {
+    for (Scope* scope = scope_; scope && !scope->kept; scope = scope->parent) scope->kept = true;
+  }
+
+  Value new_macro(uint32_t index) {
+    Object* made = new_object(ObjectKind::macro, program_.macros[index].name);
+    made->macro = &program_.macros[index];
+    made->scope = scope_;
+    keep_scopes();
+    return made;
+  }
+
+  void enter(Frame frame, Scope* scope) {
+    require(frames_.size() < kDeepest, BITNET_ERROR_UNSUPPORTED, "chat template: macros call each other too deeply (",
+            kDeepest, " levels)");
+    frames_.push_back(frame);
+    begin_capture();
+    scope_ = new_scope(scope);
+  }
+
+  void call_macro(const Object& object, Named arguments, size_t next) {
+    const Macro& macro = *object.macro;
+    enter({next, scope_, loops_.size(), captures_.size(), false}, object.scope);
+    std::vector<bool> given(macro.parameters.size());
+    List places;
+    Dict names;
+    Value caller;
+    size_t place = 0;
+    for (auto& [name, value] : arguments) {
+      size_t parameter = place;
+      if (!name.empty()) {
+        parameter = 0;
+        while (parameter < given.size() && program_.names[macro.parameters[parameter]] != name) ++parameter;
+      } else {
+        ++place;
+      }
+      if (parameter < given.size()) {
+        require(!given[parameter], BITNET_ERROR_FORMAT, "chat template: the macro ", macro.name,
+                " gets an argument twice");
+        given[parameter] = true;
+        store(*scope_, macro.parameters[parameter], std::move(value));
+      } else if (name == "caller") {
+        caller = std::move(value);
+      } else if (name.empty()) {
+        places.push_back(std::move(value));
+      } else {
+        assign(names, name, std::move(value));
       }
     }
-    fail(BITNET_ERROR_INTERNAL, "chat template: unknown expression");
-  }
-
-  static Value attribute(const Value& value, const std::string& name) {
-    if (!value.object()) return subscript(value, name);
-    const Value* found = find(value.object()->values, std::string_view(name));
-    return found ? *found : Value();
-  }
-
-  // Pays for a value that was made.
-  Value charged(Value value) {
-    budget_.charge(value.weight());
-    return value;
-  }
-
-  // Pays for looking through a value.
-  const Value& looked_at(const Value& value) {
-    budget_.charge(value.weight());
-    return value;
-  }
-
-  Value list(const Expression& expression) {
-    List items;
-    for (const ExpressionPtr& operand : expression.operands) items.push_back(evaluate(*operand));
-    return charged(std::move(items));
-  }
-
-  Value dict(const Expression& expression) {
-    Dict dict;
-    for (size_t i = 0; i < expression.operands.size(); i += 2) {
-      const Value key = evaluate(*expression.operands[i]);
-      assign(dict, key, evaluate(*expression.operands[i + 1]));
+    for (size_t i = 0; i < given.size(); ++i) {
+      if (!given[i] && !macro.has_default[i]) store(*scope_, macro.parameters[i], Value());
     }
-    return charged(std::move(dict));
+    store_rest(macro, std::move(places), std::move(names), std::move(caller));
+    at_ = macro.entry;
   }
 
-  Value item(const Value& container, const Value& key) {
-    budget_.charge(container.string() ? container.size() : 0);
-    return subscript(container, key);
+  // The arguments that no parameter took.
+  void store_rest(const Macro& macro, List places, Dict names, Value caller) {
+    const auto what = [&](const char* rest) {
+      return "chat template: the macro " + macro.name + " takes no " + rest;
+    };
+    require(macro.takes_places || places.empty(), BITNET_ERROR_FORMAT, what("argument at this place"));
+    require(macro.takes_names || names.empty(), BITNET_ERROR_FORMAT, what("argument of this name"));
+    require(macro.takes_caller || caller.is_undefined(), BITNET_ERROR_FORMAT, what("caller"));
+    if (macro.takes_places) store(*scope_, name_index("varargs"), Value(std::move(places), ListKind::tuple));
+    if (macro.takes_names) store(*scope_, name_index("kwargs"), Value(std::move(names)));
+    if (macro.takes_caller) store(*scope_, name_index("caller"), std::move(caller));
   }
 
-  Value call(const Expression& expression) {
-    Arguments given = arguments(expression);
-    if (expression.name != "namespace") return charged(call_function(expression.name, std::move(given), budget_));
-    auto made = std::make_unique<Object>(Object::Kind::name_space);
-    for (const auto& [name, value] : given.all()) {
-      require(!name.empty(), BITNET_ERROR_UNSUPPORTED, "chat template: namespace() of something without a name");
-      assign(made->values, name, value);
+  // Ends a macro or a recursion: what it printed is its value.
+  void return_text(size_t& next) {
+    const Frame frame = frames_.back();
+    frames_.pop_back();
+    leave_to_caller(frame.scope);
+    push_made(end_capture());
+    next = frame.back;
+  }
+
+  // The scope of a call stands on the one of the definition, not on the caller's.
+  void leave_to_caller(Scope* caller) {
+    Scope* left = scope_;
+    scope_ = caller;
+    if (left->kept) return;
+    left->variables.clear();
+    free_.push_back(left);
+  }
+
+  // --- loops ---
+
+  bool next_choice() {
+    Choice& choice = choices_.back();
+    leave_to(choice.scope);
+    if (choice.next == choice.items.size()) {
+      push_made(Value(std::move(choice.kept)));
+      choices_.pop_back();
+      return false;
     }
-    budget_.charge(kLoopVariable);
-    namespaces_.push_back(std::move(made));
-    return namespaces_.back().get();
-  }
-
-  Arguments arguments(const Expression& expression) {
-    std::vector<std::pair<std::string, Value>> values;
-    for (const Argument& argument : expression.arguments) {
-      values.emplace_back(argument.name, evaluate(*argument.value));
-    }
-    return Arguments(expression.name, std::move(values));
-  }
-
-  Value arithmetic(std::string_view symbol, const Value& a, const Value& b) {
-    if (symbol == "+") return add(a, b);
-    if (symbol == "-") return subtract(a, b);
-    if (symbol == "*") return multiply(a, b, budget_);
-    if (symbol == "/") return divide(a, b);
-    if (symbol == "//") return floor_divide(a, b);
-    return a.string() ? Value(percent_format(*a.string(), b, budget_)) : modulo(a, b);
-  }
-
-  // a < b < c is a < b and b < c, as in Python.
-  Value comparison(const Expression& expression) {
-    Value left = looked_at(evaluate(*expression.operands[0]));
-    for (size_t i = 0; i < expression.names.size(); ++i) {
-      Value right = looked_at(evaluate(*expression.operands[i + 1]));
-      if (!holds(expression.names[i], left, right)) return false;
-      left = std::move(right);
-    }
+    budget_.charge(kStep);
+    scope_ = new_scope(scope_);
+    push(choice.items[choice.next++]);
     return true;
   }
 
-  static bool holds(std::string_view symbol, const Value& a, const Value& b) {
-    if (symbol == "==") return a == b;
-    if (symbol == "!=") return !(a == b);
-    if (symbol == "in") return contains(b, a);
-    if (symbol == "not in") return !contains(b, a);
-    if (symbol == "<") return compare(a, b) < 0;
-    if (symbol == "<=") return compare(a, b) <= 0;
-    if (symbol == ">") return compare(a, b) > 0;
-    return compare(a, b) >= 0;
+  bool begin_loop(const Instruction& instruction) {
+    List items = iterate(pop(), budget_);
+    if (items.empty()) return false;
+    Object* loop = new_object(ObjectKind::loop);
+    loop->items = std::move(items);
+    loop->scope = scope_;
+    if (instruction.a == 1) {
+      loop->entry = at_ - program_.code[at_ + 1].a;
+      loop->level = recursion_level(at_);
+      keep_scopes();
+    }
+    loop->at = static_cast<size_t>(-1);
+    loops_.push_back({loop, scope_, captures_.size()});
+    return true;
   }
 
+  int recursion_level(size_t begin) const {
+    const bool called = !frames_.empty() && frames_.back().recursion && frames_.back().loop_begin == begin;
+    return called ? recursion_depth_ : 0;
+  }
+
+  bool next_loop() {
+    const Loop& loop = loops_.back();
+    leave_to(loop.scope);
+    if (++loop.object->at == loop.object->items.size()) return false;
+    scope_ = new_scope(scope_);
+    if (loop_name_ < program_.names.size()) store(*scope_, loop_name_, loop.object);
+    push(loop.object->items[loop.object->at]);
+    return true;
+  }
+
+  // Whether an iteration came to its end.
+  bool end_loop() {
+    const Loop loop = loops_.back();
+    leave_to(loop.scope);
+    loop.object->items.clear();
+    loops_.pop_back();
+    return loop.completed;
+  }
+
+  // Drops the scopes and captures that were opened inside the loop.
+  void unwind_to_loop() {
+    const Loop& loop = loops_.back();
+    leave_to(loop.scope);
+    while (captures_.size() > loop.captures) end_capture();
+  }
+
+  // loop(items) inside a recursive loop: what the loop prints for those.
+  void call_loop(const Object& loop, Named arguments, size_t next) {
+    require(loop.entry > 0, BITNET_ERROR_FORMAT, "chat template: a loop is called that is not recursive");
+    require(arguments.size() == 1, BITNET_ERROR_FORMAT, "chat template: a loop is called with one argument");
+    const size_t begin = loop_begin_of(loop);
+    enter({next, scope_, loops_.size(), captures_.size(), true, begin}, loop.scope);
+    ++recursion_depth_;
+    push(std::move(arguments[0].second));
+    at_ = loop.entry;
+  }
+
+  size_t loop_begin_of(const Object& loop) const {
+    size_t begin = loop.entry;
+    while (program_.code[begin].op != Op::begin_loop || begin - program_.code[begin + 1].a != loop.entry) ++begin;
+    return begin;
+  }
+
+  void end_recursion(size_t begin, size_t& next) {
+    const bool called = !frames_.empty() && frames_.back().recursion && frames_.back().loop_begin == begin &&
+                        frames_.back().loops == loops_.size();
+    if (!called) return;
+    --recursion_depth_;
+    return_text(next);
+  }
+
+  // --- filters and tests ---
+
+  void filter(const Instruction& instruction) {
+    const auto& [name, function] = program_.filters[instruction.a];
+    Named arguments = pop_arguments(program_.shapes[static_cast<size_t>(instruction.b)]);
+    const Value value = pop();
+    require(function != nullptr, BITNET_ERROR_UNSUPPORTED, "chat template: the filter \"", name,
+            "\" is not supported");
+    push_made(apply_filter(function, value, Arguments(name, std::move(arguments)), budget_));
+  }
+
+  void test(const Instruction& instruction) {
+    const auto& [name, function] = program_.tests[instruction.a];
+    Named arguments = pop_arguments(program_.shapes[static_cast<size_t>(instruction.b)]);
+    const Value value = pop();
+    require(function != nullptr, BITNET_ERROR_UNSUPPORTED, "chat template: the test \"", name, "\" is not supported");
+    push(apply_test(function, value, Arguments(name, std::move(arguments)), budget_));
+  }
+
+  const Program& program_;
+  const uint32_t loop_name_ = name_index("loop");
   Budget budget_;
-  std::vector<std::unique_ptr<Object>> namespaces_;
-  std::vector<Dict> scopes_;
+  size_t at_ = 0;
+  List stack_;
+  std::vector<std::unique_ptr<Object>> objects_;
+  std::vector<std::unique_ptr<Scope>> scopes_;
+  std::vector<Scope*> free_;
+  Scope* scope_ = nullptr;
+  std::vector<Loop> loops_;
+  std::vector<Choice> choices_;
+  std::vector<Frame> frames_;
+  int recursion_depth_ = 0;
+  std::vector<Text> captures_;
   Text out_;
 };
 
 }  // namespace
 
-MarkedText render(const Block& program, Dict variables) {
-  Renderer renderer(std::move(variables));
-  renderer.run(program);
-  return renderer.take_output();
+MarkedText render(const Program& program, const std::vector<std::pair<std::string_view, Value>>& variables) {
+  return Machine(program, variables).run();
 }
 
 }  // namespace bitnet::jinja

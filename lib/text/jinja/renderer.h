@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "text/jinja/syntax.h"
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "text/jinja/program.h"
 
 namespace bitnet::jinja {
 
 // What the template prints, given those variables.
-MarkedText render(const Block& program, Dict variables);
+MarkedText render(const Program& program, const std::vector<std::pair<std::string_view, Value>>& variables);
 
 }  // namespace bitnet::jinja

@@ -489,6 +489,7 @@ bool Value::same(const Value& a, const Value& b) {
 }
 
 bool operator==(const Value& a, const Value& b) {
+  if (!a.list() && !a.dict()) return Value::equal_leaves(a, b);
   std::vector<std::pair<const Value*, const Value*>> pairs{{&a, &b}};
   while (!pairs.empty()) {
     const auto [x, y] = pairs.back();

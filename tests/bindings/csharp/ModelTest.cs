@@ -313,6 +313,18 @@ public class ModelTest : Fixture {
     }
 
     [Test]
+    public void ConvertingLogs() {
+        var lines = new List<string>();
+        var options = new ConvertOptions {
+            ChatTemplate = "\uFEFF{{ messages[0].content }}", Log = (level, text) => lines.Add(level + ": " + text)
+        };
+        Library.Convert(ChatModelPath, Path.Combine(Folder, "a"), options);
+        Assert.IsTrue(lines.Any(line => line.StartsWith("Warning: ") && line.Contains("byte order mark")));
+        options.Log = (_, __) => { throw new Mine(); };
+        Assert.Throws<Mine>(() => Library.Convert(ChatModelPath, Path.Combine(Folder, "b"), options));
+    }
+
+    [Test]
     public void ChatTemplatesHaveNames() {
         CollectionAssert.IsSubsetOf(new[] { "chatml", "llama3" }, Library.ChatTemplateNames);
         using (var model = Model.Open(ModelPath, new OpenOptions { ChatTemplate = "chatml" })) {

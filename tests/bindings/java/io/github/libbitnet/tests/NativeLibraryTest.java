@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
@@ -39,10 +40,14 @@ class NativeLibraryTest {
   }
 
   private static List<String> command(String... options) throws URISyntaxException {
+    return commandFor(location(Model.class), options);
+  }
+
+  private static List<String> commandFor(String classes, String... options) throws URISyntaxException {
     List<String> command = new ArrayList<>();
     command.add(Paths.get(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(Arrays.asList(options));
-    command.addAll(Arrays.asList("-XX:+DisplayVMOutputToStderr", "-cp", location(Model.class) + ":" + location(Probe.class),
+    command.addAll(Arrays.asList("-XX:+DisplayVMOutputToStderr", "-cp", classes + ":" + location(Probe.class),
         Probe.class.getName(), MODEL.toString()));
     return command;
   }
@@ -113,24 +118,48 @@ class NativeLibraryTest {
     assertFails(lines(start(command("-Djava.io.tmpdir=" + nowhere))), "to " + nowhere, "-Dio.github.libbitnet.dir=");
   }
 
-  @Test
-  void noexecIsNamed() throws Exception {
-    Path mounted = Files.createDirectory(folder.resolve("noexec"));
+  /** What the probe prints that unpacks to a file system mounted with these options, where it leaves nothing. */
+  private static List<String> unpackedTo(Path mounted, String options) throws Exception {
     List<String> inside = Arrays.asList("unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
-        "mount -t tmpfs -o noexec none \"$0\" && \"$@\"", mounted.toString());
+        "mount -t tmpfs -o " + options + " none \"$0\" && \"$@\" && ls -A \"$0\"", mounted.toString());
     List<String> mount = new ArrayList<>(inside);
     mount.add("true");
     assumeTrue(start(mount).waitFor() == 0, "this system lets nobody mount a file system");
     List<String> all = new ArrayList<>(inside);
     all.addAll(command(unpackTo(mounted)));
-    assertFails(lines(start(all)), mounted + "/bitnet", FILE + " (unpacked from the jar)",
+    return lines(start(all));
+  }
+
+  @Test
+  void noexecIsNamed() throws Exception {
+    Path mounted = Files.createDirectory(folder.resolve("noexec"));
+    assertFails(unpackedTo(mounted, "noexec"), mounted + "/bitnet", FILE + " (unpacked from the jar)",
         mounted + " is mounted noexec", "-Dio.github.libbitnet.dir=", "-Djava.library.path=");
+  }
+
+  @Test
+  void aFullFileSystemIsNamed() throws Exception {
+    Path mounted = Files.createDirectory(folder.resolve("full"));
+    assertFails(unpackedTo(mounted, "size=64k"), "to " + mounted, "No space left on device", "-Dio.github.libbitnet.dir=");
   }
 
   @Test
   void theLibraryPathComesFirst() throws Exception {
     Path own = patched("no such text", "no such text");
     assertFine(lines(start(command(unpackTo(nowhere), lookIn(own)))));
+  }
+
+  @Test
+  void aJarWithoutTheLibraryAsksTheSystem() throws Exception {
+    Path source = Paths.get(location(Model.class), "io", "github", "libbitnet");
+    Path copies = Files.createDirectories(folder.resolve("classes").resolve("io").resolve("github").resolve("libbitnet"));
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(source, "*.class")) {
+      for (Path file : files) Files.copy(file, copies.resolve(file.getFileName()));
+    }
+    String classes = folder.resolve("classes").toString();
+    assertFails(lines(start(commandFor(classes, lookIn(folder)))), "this jar has no natives/", "the system has none either",
+        folder.toString());
+    assertFine(lines(start(commandFor(classes, lookIn(patched("no such text", "no such text"))))));
   }
 
   @Test

@@ -22,6 +22,6 @@ public enum Finish {
     for (Finish item : values()) {
       if (item.value == value) return item;
     }
-    throw new AssertionError(value);
+    throw new AssertionError("an end of a text that these classes do not know: " + value);
   }
 }

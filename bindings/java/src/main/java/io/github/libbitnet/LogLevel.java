@@ -18,6 +18,6 @@ public enum LogLevel {
     for (LogLevel item : values()) {
       if (item.value == value) return item;
     }
-    throw new AssertionError(value);
+    throw new AssertionError("a level of the log that these classes do not know: " + value);
   }
 }

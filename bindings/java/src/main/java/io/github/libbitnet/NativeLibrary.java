@@ -73,8 +73,7 @@ final class NativeLibrary {
 
   private static boolean loadOwn(List<UnsatisfiedLinkError> failures) {
     String resource = "natives/" + platform() + "/" + FILE;
-    String named = System.getProperty(FOLDER);
-    File parent = new File(named != null ? named : System.getProperty("java.io.tmpdir")).getAbsoluteFile();
+    File parent = new File(System.getProperty(FOLDER, System.getProperty("java.io.tmpdir", "."))).getAbsoluteFile();
     try (InputStream library = NativeLibrary.class.getResourceAsStream(resource)) {
       if (library == null) {
         loadFromSystem(resource);

@@ -73,7 +73,8 @@ public final class Session implements AutoCloseable {
 
   /**
    * The assistant's answer to a conversation, given whole each time; what the session holds of it is kept. Control tokens
-   * are those of the model's template alone, whatever the contents spell (see {@link GenerateOptions#trust}).
+   * are those of the model's template alone, whatever the contents spell (see {@link GenerateOptions#trust}). The model must
+   * still be open.
    */
   public Generation chat(List<Message> messages) {
     return chat(messages, new GenerateOptions());

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MIT
+#include "format/i2s_order.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <numeric>
+#include <random>
+
+#include "base/parallel.h"
+
+namespace bitnet {
+namespace {
+
+constexpr size_t kOrders = std::size(kI2sLayouts);
+constexpr size_t kDecoys = 16;          // orders that nobody writes, to see what chance gives
+constexpr size_t kTries = 1 + kDecoys;  // the first is no decoy
+constexpr size_t kBlock = 128;          // decoys shuffle channels within what one block of x86's order holds
+constexpr uint32_t kGroups = 16;        // of four rows, looked at in each matrix
+constexpr uint32_t kStreamGroups = 4;   // of them, multiplied with tokens
+constexpr size_t kMostTokens = 8;
+constexpr size_t kMostChannels = 1 << 13;  // that a token is multiplied by: bounds memory
+
+// An order is accepted if it stands out of the decoys by so many of their standard deviations, and out of their mean by
+// so many times what the next best order does. x86's and Arm's orders agree in a quarter of all columns, so the wrong
+// one of the two stands out a little too.
+constexpr double kDeviations = 10, kLead = 2;
+
+using Tries = std::array<double, kTries>;
+
+// The true order of channels, then decoys. All matrices over the same channels share them, so that what the matrices
+// have in common counts as chance where it is.
+class Permutations {
+ public:
+  explicit Permutations(size_t channels) {
+    std::minstd_rand random(static_cast<uint32_t>(channels));
+    for (auto& places : places_) {
+      places.resize(channels);
+      std::iota(places.begin(), places.end(), 0U);
+    }
+    for (size_t p = 1; p < kTries; ++p) {
+      for (size_t begin = 0; begin < channels; begin += kBlock) {
+        const size_t size = std::min(kBlock, channels - begin);
+        for (size_t i = size; i > 1; --i) std::swap(places_[p][begin + i - 1], places_[p][begin + random() % i]);
+      }
+    }
+  }
+  const std::vector<uint32_t>& operator[](size_t p) const { return places_[p]; }
+  size_t channels() const { return places_[0].size(); }
+
+ private:
+  std::array<std::vector<uint32_t>, kTries> places_;
+};
+
+// Values less their mean, over the root of the sum of their squares; zeros if they are all equal.
+void normalize(std::vector<double>& values) {
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+  double squares = 0;
+  for (double& value : values) {
+    value -= mean;
+    squares += value * value;
+  }
+  const double scale = squares > 0 ? 1 / std::sqrt(squares) : 0;
+  for (double& value : values) value *= scale;
+}
+
+// Normalized ranks, equal values having equal ones: norms may have a few huge gains.
+std::vector<double> ranks(const std::vector<float>& values) {
+  std::vector<float> sorted = values;
+  std::ranges::sort(sorted);
+  std::vector<double> result;
+  for (const float value : values) {
+    const auto [low, high] = std::ranges::equal_range(sorted, value);
+    result.push_back(static_cast<double>((low - sorted.begin()) + (high - sorted.begin())));
+  }
+  normalize(result);
+  return result;
+}
+
+// Tokens' embeddings, channel by channel, in every try's order.
+class Stream {
+ public:
+  Stream(const std::vector<float>& embedding, size_t hidden, const Permutations& places)
+      : channels_(std::min(hidden, kMostChannels)), tokens_(std::min(embedding.size() / hidden, kMostTokens)) {
+    values_.resize(channels_ * width());
+    squares_.resize(channels_ * kTries);
+    for (size_t p = 0; p < kTries; ++p) {
+      for (size_t i = 0; i < channels_; ++i) {
+        for (size_t t = 0; t < tokens_; ++t) {
+          const float value = embedding[t * hidden + places[p][i]];
+          values_[i * width() + p * tokens_ + t] = value;
+          squares_[i * kTries + p] += value * value;
+        }
+      }
+    }
+  }
+
+  size_t channels() const { return channels_; }
+  size_t tokens() const { return tokens_; }
+  size_t width() const { return kTries * tokens_; }
+  const float* values(size_t channel) const { return &values_[channel * width()]; }
+  float square(size_t channel, size_t p) const { return squares_[channel * kTries + p]; }
+
+ private:
+  size_t channels_, tokens_;
+  std::vector<float> values_, squares_;
+};
+
+// What one matrix says in one order.
+struct Score {
+  Tries density{};  // correlation of the columns' share of nonzero weights with the gains, in standard deviations
+  Tries energy{};   // log of the tokens' mean square product with the rows, over that of unrelated signs
+};
+
+// Squares of the products of four rows with all tokens in all tries.
+void add_products(const Stream& stream, const int8_t* rows, size_t cols, Tries& sum) {
+  const size_t width = stream.width();
+  std::vector<float> products(4 * width);
+  for (size_t i = 0; i < stream.channels(); ++i) {
+    for (size_t r = 0; r < 4; ++r) {
+      const auto weight = static_cast<float>(rows[r * cols + i]);
+      if (weight == 0) continue;
+      for (size_t j = 0; j < width; ++j) products[r * width + j] += weight * stream.values(i)[j];
+    }
+  }
+  for (size_t r = 0; r < 4; ++r) {
+    for (size_t j = 0; j < width; ++j) {
+      const double product = products[r * width + j];
+      sum[j / stream.tokens()] += product * product;
+    }
+  }
+}
+
+Tries correlate(std::vector<double> density, const std::vector<float>& gains, const Permutations& places) {
+  Tries result{};
+  if (gains.size() != density.size()) return result;
+  normalize(density);
+  const std::vector<double> ranked = ranks(gains);
+  for (size_t p = 0; p < kTries; ++p) {
+    for (size_t i = 0; i < density.size(); ++i) result[p] += density[i] * ranked[places[p][i]];
+    result[p] *= std::sqrt(static_cast<double>(density.size()));
+  }
+  return result;
+}
+
+Score score(const I2sSample& sample, I2sLayout layout, const Permutations& places, const Stream& stream) {
+  const I2sMatrix& matrix = sample.matrix;
+  const size_t cols = matrix.cols;
+  const uint32_t all = matrix.rows / 4, groups = std::min(all, kGroups);
+  std::minstd_rand random(matrix.rows);
+  std::vector<int8_t> rows(4 * cols);
+  std::vector<double> nonzero(cols), stream_nonzero(cols);
+  Tries products{};
+  for (uint32_t g = 0; g < groups; ++g) {
+    // One of each stretch of groups, so that they do not fall in step with heads.
+    const uint32_t begin = static_cast<uint32_t>(uint64_t{all} * g / groups);
+    const uint32_t end = static_cast<uint32_t>(uint64_t{all} * (g + 1) / groups);
+    const uint32_t group = begin + static_cast<uint32_t>(random() % (end - begin));
+    read_i2s(layout, matrix, 4 * group, 4, rows.data());
+    for (size_t r = 0; r < 4; ++r) {
+      for (size_t i = 0; i < cols; ++i) nonzero[i] += rows[r * cols + i] != 0;
+    }
+    if (!sample.reads_stream || g % (kGroups / kStreamGroups) != 0) continue;
+    add_products(stream, rows.data(), cols, products);
+    for (size_t r = 0; r < 4; ++r) {
+      for (size_t i = 0; i < cols; ++i) stream_nonzero[i] += std::abs(rows[r * cols + i]);
+    }
+  }
+  Score result;
+  result.density = correlate(std::move(nonzero), sample.gains, places);
+  if (!sample.reads_stream) return result;
+  for (size_t p = 0; p < kTries; ++p) {
+    double unrelated = 0;
+    for (size_t i = 0; i < stream.channels(); ++i) unrelated += stream_nonzero[i] * stream.square(i, p);
+    if (products[p] > 0 && unrelated > 0) result.energy[p] = std::log(products[p] / unrelated);
+  }
+  return result;
+}
+
+// How far the first try stands out of the decoys: above their mean, and that in their standard deviations.
+struct Standing {
+  double lead = 0, deviations = 0;
+};
+
+Standing standing(const Tries& tries, double least_deviation) {
+  double mean = 0, squares = 0;
+  for (size_t p = 1; p < kTries; ++p) mean += tries[p] / kDecoys;
+  for (size_t p = 1; p < kTries; ++p) squares += (tries[p] - mean) * (tries[p] - mean);
+  const double deviation = std::max(std::sqrt(squares / (kDecoys - 1)), least_deviation);
+  return {tries[0] - mean, (tries[0] - mean) / deviation};
+}
+
+// The order that one kind of evidence shows, if it does.
+std::optional<size_t> stands_out(const std::array<Standing, kOrders>& orders) {
+  for (size_t o = 0; o < kOrders; ++o) {
+    const bool leads = std::ranges::all_of(
+        orders, [&](const Standing& other) { return &other == &orders[o] || orders[o].lead >= kLead * other.lead; });
+    if (leads && orders[o].deviations >= kDeviations) return o;
+  }
+  return std::nullopt;
+}
+
+std::string describe(const std::array<Standing, kOrders>& density, const std::array<Standing, kOrders>& energy) {
+  std::string text;
+  for (size_t o = 0; o < kOrders; ++o) {
+    char line[80];
+    std::snprintf(line, sizeof line, "%s%s %.1f and %.1f", o == 0 ? "" : ", ", i2s_name(kI2sLayouts[o]),
+                  density[o].deviations, energy[o].deviations);
+    text += line;
+  }
+  return text;
+}
+
+}  // namespace
+
+I2sOrder find_i2s_order(const std::vector<I2sSample>& samples, const std::vector<float>& embedding, size_t hidden) {
+  std::vector<Permutations> channels;
+  const auto places = [&](size_t count) { return std::ranges::find(channels, count, &Permutations::channels); };
+  const auto add_channels = [&](size_t count) {
+    if (places(count) == channels.end()) channels.emplace_back(count);
+  };
+  add_channels(hidden);
+  for (const I2sSample& sample : samples) add_channels(sample.matrix.cols);
+  const Stream stream(embedding, hidden, *places(hidden));
+
+  std::vector<Score> scores(samples.size() * kOrders);
+  parallel_for(scores.size(), [&](size_t job) {
+    const I2sSample& sample = samples[job / kOrders];
+    const I2sLayout layout = kI2sLayouts[job % kOrders];
+    if (!i2s_fits(layout, sample.matrix.rows, sample.matrix.cols) || sample.matrix.rows < 4) return;
+    scores[job] = score(sample, layout, *places(sample.matrix.cols), stream);
+  });
+
+  std::array<Standing, kOrders> density, energy;
+  for (size_t o = 0; o < kOrders; ++o) {
+    // Correlations may have either sign, so their root mean square counts.
+    Tries squares{}, logs{};
+    for (size_t p = 0; p < kTries; ++p) {
+      for (size_t s = 0; s < samples.size(); ++s) {
+        const Score& score = scores[s * kOrders + o];
+        squares[p] += score.density[p] * score.density[p] / static_cast<double>(samples.size());
+        logs[p] += score.energy[p] / static_cast<double>(samples.size());
+      }
+      squares[p] = std::sqrt(squares[p]);
+    }
+    density[o] = standing(squares, 0.05);
+    energy[o] = standing(logs, 0.01);
+  }
+  const auto by_density = stands_out(density), by_energy = stands_out(energy);
+  I2sOrder result{std::nullopt, describe(density, energy)};
+  // One kind of evidence is enough, if the other does not contradict it.
+  if (by_density && by_energy && *by_density != *by_energy) return result;
+  const auto order = by_density ? by_density : by_energy;
+  if (order) result.layout = kI2sLayouts[*order];
+  return result;
+}
+
+}  // namespace bitnet
