@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The libraries that the engine needs, as pkg-config finds them: targets PkgConfig::ZSTD, PkgConfig::PCRE2 and
+# What the engine needs: flatc, and the libraries that pkg-config finds, as targets PkgConfig::ZSTD, PkgConfig::PCRE2 and
 # PkgConfig::XXHASH. Whatever is missing is named at once, with the packages that bring it.
 find_package(PkgConfig QUIET)
 
@@ -17,11 +17,16 @@ if(NOT PkgConfig_FOUND)
   string(APPEND bitnet_missing
     "  pkg-config: pkg-config (Debian, Ubuntu), pkgconf-pkg-config (Fedora), pkgconf (Arch, Homebrew)\n")
 endif()
+find_program(BITNET_FLATC flatc)
+if(NOT BITNET_FLATC)
+  string(APPEND bitnet_missing "  flatc: flatbuffers-compiler, libflatbuffers-dev (Debian, Ubuntu), flatbuffers, flatbuffers-devel (Fedora), "
+    "flatbuffers (Arch, Homebrew)\n")
+endif()
 bitnet_dependency(ZSTD libzstd libzstd-dev libzstd-devel zstd zstd)
 bitnet_dependency(PCRE2 libpcre2-8 libpcre2-dev pcre2-devel pcre2 pcre2)
 bitnet_dependency(XXHASH libxxhash libxxhash-dev xxhash-devel xxhash xxhash)
 if(bitnet_missing)
-  message(FATAL_ERROR "libbitnet is built with libraries that are not here, or that pkg-config does not find. "
+  message(FATAL_ERROR "libbitnet is built with tools and libraries that are not here, or that pkg-config does not find. "
     "What is missing, and the packages that bring it:\n${bitnet_missing}"
     "scripts/setup build in the sources installs them. Libraries elsewhere are found by PKG_CONFIG_PATH.")
 endif()

@@ -16,17 +16,25 @@ public enum Library {
     return names
   }
 
+  /// The known chat templates, for the `chatTemplate` of options.
+  public static var chatTemplateNames: [String] {
+    var names: [String] = []
+    while let name = bitnet_chat_template_name(names.count) { names.append(String(cString: name)) }
+    return names
+  }
+
   /// Writes a GGUF or `.bitnet` file as `.bitnet`. The output appears when it is complete, replacing what was there.
   public static func convert(
     path source: String, to target: String, _ options: ConvertOptions = ConvertOptions(), progress: Model.Progress? = nil
   ) throws {
-    var cOptions = try options.toC()
     let texts = [try cString(source, "the source's path"), try cString(target, "the target's path")]
-    try withPointers(to: texts) { paths in
-      try reporting(to: progress) {
-        cOptions.progress = $0
-        cOptions.progress_user = $1
-        try check(bitnet_convert(paths[0], paths[1], &cOptions))
+    try options.withC { options in
+      try withPointers(to: texts) { paths in
+        try reporting(to: progress) {
+          options.progress = $0
+          options.progress_user = $1
+          try check(bitnet_convert(paths[0], paths[1], &options))
+        }
       }
     }
   }

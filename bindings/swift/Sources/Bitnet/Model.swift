@@ -23,6 +23,12 @@ public struct ModelInfo: Sendable, Equatable {
   public let vocabulary, context, layers, hidden, ffn, heads, kvHeads, headDim: Int
   public let bos, eos: Token?
   public let hasChatTemplate: Bool
+  /// Jinja source in use; "" if there is none.
+  public let chatTemplate: String
+  /// "file", "option", or the name of the known template that stands in for the file's, which is a known mistake.
+  public let chatTemplateSource: String
+  /// "relu2" or "silu".
+  public let activation: String
 }
 
 /// How text becomes tokens, and tokens text.
@@ -77,7 +83,7 @@ public final class Model: @unchecked Sendable {  // a bitnet_model may be used b
   ) throws -> OpaquePointer {
     var model: OpaquePointer?
     try options.withC { options in
-      logger?.listen(&options)
+      logger?.listen(&options.log, &options.log_user)
       try reporting(to: progress) {
         options.progress = $0
         options.progress_user = $1
@@ -85,21 +91,6 @@ public final class Model: @unchecked Sendable {  // a bitnet_model may be used b
       }
     }
     return model!
-  }
-
-  /// What C tells the log to as long as the model lives.
-  private final class Logger {
-    private let log: @Sendable (LogLevel, String) -> Void
-
-    init(log: @escaping @Sendable (LogLevel, String) -> Void) { self.log = log }
-
-    func listen(_ options: inout bitnet_open_options) {
-      options.log_user = Unmanaged.passUnretained(self).toOpaque()
-      options.log = { user, level, line in
-        let logger = Unmanaged<Logger>.fromOpaque(user!).takeUnretainedValue()
-        logger.log(level == BITNET_LOG_WARNING ? .warning : .info, String(cString: line!))
-      }
-    }
   }
 
   /// Names, sizes and special tokens.
@@ -115,7 +106,8 @@ public final class Model: @unchecked Sendable {  // a bitnet_model may be used b
       vocabulary: Int(info.vocabulary), context: Int(info.context), layers: Int(info.layers), hidden: Int(info.hidden),
       ffn: Int(info.ffn), heads: Int(info.heads), kvHeads: Int(info.kv_heads), headDim: Int(info.head_dim),
       bos: info.bos < 0 ? nil : info.bos, eos: info.eos < 0 ? nil : info.eos,
-      hasChatTemplate: info.has_chat_template != 0)
+      hasChatTemplate: info.has_chat_template != 0, chatTemplate: String(cString: info.chat_template),
+      chatTemplateSource: String(cString: info.chat_template_source), activation: String(cString: info.activation))
   }
 
   /// Free-form entries of the file, in its order.
@@ -156,17 +148,41 @@ public final class Model: @unchecked Sendable {  // a bitnet_model may be used b
   /// Whether the token ends a generation.
   public func isEnd(_ token: Token) -> Bool { bitnet_token_is_end(pointer, token) != 0 }
 
-  /// A conversation as the model's chat template writes it; with `reply`, up to where the assistant's answer begins.
+  /// The tokens of a conversation as the model's chat template writes it, for `Session.generate(tokens:_:)` with `whole`; with
+  /// `reply`, up to where the assistant's answer begins. Control tokens that contents spell out, such as "<|eot_id|>", are
+  /// plain text, unless you `trust` them: never for text from strangers, who could then speak for others.
+  public func chatTokenize(_ messages: [Message], reply: Bool = true, trust: Bool = false) throws -> [Token] {
+    let flags = (reply ? UInt32(BITNET_CHAT_REPLY) : 0) | (trust ? UInt32(BITNET_CHAT_TRUST) : 0)
+    return try withConversation(messages) { messages, count in
+      try filled(guess: 256, Token(0)) { bitnet_chat_tokenize(pointer, messages, count, flags, $0, $1, &$2) }
+    }
+  }
+
+  /// The same as text, to look at or to store. Text does not tell the template's control tokens from contents that spell
+  /// one: to compute with it, use `chatTokenize`.
   public func chatPrompt(_ messages: [Message], reply: Bool = true) throws -> String {
-    let texts = try messages.flatMap { [try cString($0.role, "a role"), try cString($0.content, "a message")] }
-    return try withPointers(to: texts) { texts in
-      let messages = (0..<messages.count).map { bitnet_message(role: texts[2 * $0], content: texts[2 * $0 + 1]) }
-      return try messages.withPointer { messages, count in
-        text(
-          try filled(guess: 1024, CChar(0)) {
-            bitnet_chat_format(pointer, messages, count, reply ? 1 : 0, $0, $1, &$2)
-          })
+    let flags = reply ? UInt32(BITNET_CHAT_REPLY) : 0
+    return try withConversation(messages) { messages, count in
+      text(try filled(guess: 1024, CChar(0)) { bitnet_chat_format(pointer, messages, count, flags, $0, $1, &$2) })
+    }
+  }
+
+  /// Messages as C takes them. Contents may hold zero bytes.
+  private func withConversation<R>(
+    _ messages: [Message], _ body: (UnsafePointer<bitnet_message>?, Int) throws -> R
+  ) throws -> R {
+    var texts: [ContiguousArray<CChar>] = []
+    for (index, message) in messages.enumerated() {
+      texts.append(try cString(message.role, "the role of message \(index)"))
+      texts.append(message.content.utf8CString)
+    }
+    return try withPointers(to: texts) { pointers in
+      var cMessages: [bitnet_message] = []
+      for role in stride(from: 0, to: pointers.count, by: 2) {
+        let length = texts[role + 1].count - 1
+        cMessages.append(bitnet_message(role: pointers[role], content: pointers[role + 1], length: length))
       }
+      return try cMessages.withPointer(body)
     }
   }
 

@@ -46,14 +46,41 @@ public enum Head: Sendable {
   }
 }
 
-/// On which CPU an I2_S tensor of a GGUF file was written, which the file does not say.
+/// The order of the weights in the I2_S tensors of a GGUF file, which the file does not say.
 public enum I2SLayout: Sendable {
-  case x86, arm
+  /// Found out from the weights.
+  case auto
+  /// Blocks of 128 weights of a row.
+  case x86
+  /// Blocks of 64 weights of a row.
+  case arm
+  /// One column of four rows: x86, built without ACT_PARALLEL.
+  case rows
 
   var toC: bitnet_i2s_layout {
     switch self {
+    case .auto: return BITNET_I2S_AUTO
     case .x86: return BITNET_I2S_X86
     case .arm: return BITNET_I2S_ARM
+    case .rows: return BITNET_I2S_ROWS
+    }
+  }
+}
+
+/// What the feed-forward network does with its gate.
+public enum Activation: Sendable {
+  /// As the file says, or its architecture means.
+  case standard
+  /// Squared ReLU: BitNet b1.58 2B-4T.
+  case relu2
+  /// 1bitLLM's bitnet_b1_58-large and -3B.
+  case silu
+
+  var toC: bitnet_activation {
+    switch self {
+    case .standard: return BITNET_ACTIVATION_DEFAULT
+    case .relu2: return BITNET_ACTIVATION_RELU2
+    case .silu: return BITNET_ACTIVATION_SILU
     }
   }
 }
@@ -74,12 +101,18 @@ public struct OpenOptions: Sendable {
   /// Of a GGUF file.
   public var head = Head.standard
   /// Of a GGUF file.
-  public var i2s = I2SLayout.x86
+  public var i2s = I2SLayout.auto
+  /// Used in place of the file's: one of `Library.chatTemplateNames`, Jinja source (whatever contains "{{" or "{%"), or else
+  /// the path of a file that holds it. Nil: the file's own.
+  public var chatTemplate: String?
+  /// For files that do not name it.
+  public var activation = Activation.standard
   /// Told what the library chooses or notices, on any thread that uses the model, as long as it lives.
   public var log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)?
 
   public init(
-    isa: String? = nil, verify: Bool = false, packing: Packing = .standard, head: Head = .standard, i2s: I2SLayout = .x86,
+    isa: String? = nil, verify: Bool = false, packing: Packing = .standard, head: Head = .standard, i2s: I2SLayout = .auto,
+    chatTemplate: String? = nil, activation: Activation = .standard,
     log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)? = nil
   ) {
     self.isa = isa
@@ -87,6 +120,8 @@ public struct OpenOptions: Sendable {
     self.packing = packing
     self.head = head
     self.i2s = i2s
+    self.chatTemplate = chatTemplate
+    self.activation = activation
     self.log = log
   }
 
@@ -97,10 +132,15 @@ public struct OpenOptions: Sendable {
     options.gguf_packing = packing.toC
     options.gguf_head = head.toC
     options.gguf_i2s = i2s.toC
+    options.activation = activation.toC
     let name = try isa.map { try cString($0, "isa") } ?? []
+    let template = try chatTemplate.map { try cString($0, "chatTemplate") } ?? []
     return try name.withUnsafeBufferPointer { name in
-      options.isa = name.isEmpty ? nil : name.baseAddress
-      return try body(&options)
+      try template.withUnsafeBufferPointer { template in
+        options.isa = name.isEmpty ? nil : name.baseAddress
+        options.chat_template = template.isEmpty ? nil : template.baseAddress
+        return try body(&options)
+      }
     }
   }
 }
@@ -110,23 +150,34 @@ public struct ConvertOptions: Sendable {
   public var packing = Packing.standard
   public var head = Head.standard
   /// Of a GGUF file that is read.
-  public var i2s = I2SLayout.x86
+  public var i2s = I2SLayout.auto
   /// Makes weights ternary that are not; otherwise such a file is refused.
   public var quantize = false
   /// 1 to 19 compresses the tensors for download; such a file is unpacked into memory when it is opened. 0: not.
   public var zstdLevel = 0
+  /// To be stored in place of the input's; as in `OpenOptions`.
+  public var chatTemplate: String?
+  /// To be stored; as in `OpenOptions`.
+  public var activation = Activation.standard
+  /// Told what the library chooses or notices, on the thread that made the call.
+  public var log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)?
 
   public init(
-    packing: Packing = .standard, head: Head = .standard, i2s: I2SLayout = .x86, quantize: Bool = false, zstdLevel: Int = 0
+    packing: Packing = .standard, head: Head = .standard, i2s: I2SLayout = .auto, quantize: Bool = false,
+    zstdLevel: Int = 0, chatTemplate: String? = nil, activation: Activation = .standard,
+    log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)? = nil
   ) {
     self.packing = packing
     self.head = head
     self.i2s = i2s
     self.quantize = quantize
     self.zstdLevel = zstdLevel
+    self.chatTemplate = chatTemplate
+    self.activation = activation
+    self.log = log
   }
 
-  func toC() throws -> bitnet_convert_options {
+  func withC<R>(_ body: (inout bitnet_convert_options) throws -> R) throws -> R {
     var options = bitnet_convert_options()
     options.size = MemoryLayout<bitnet_convert_options>.size
     options.packing = packing.toC
@@ -134,7 +185,16 @@ public struct ConvertOptions: Sendable {
     options.i2s = i2s.toC
     options.quantize = quantize ? 1 : 0
     options.zstd_level = Int32(clamping: try count(zstdLevel, "zstdLevel"))
-    return options
+    options.activation = activation.toC
+    let logger = log.map(Logger.init)
+    logger?.listen(&options.log, &options.log_user)
+    let template = try chatTemplate.map { try cString($0, "chatTemplate") } ?? []
+    return try withExtendedLifetime(logger) {
+      try template.withUnsafeBufferPointer { template in
+        options.chat_template = template.isEmpty ? nil : template.baseAddress
+        return try body(&options)
+      }
+    }
   }
 }
 
@@ -260,16 +320,18 @@ public struct GenerateOptions: Sendable {
   public var stop: [String] = []
   /// The prompt is the whole text from the start: what the session holds of it is kept, the rest forgotten.
   public var whole = false
-  /// The prompt's text may name control tokens, as those of `Model.chatPrompt` do. Never for strangers' text.
+  /// The prompt's text may name control tokens. Never for strangers' text.
   public var specialPrompt = false
   /// Writes control tokens out as text.
   public var specialOutput = false
   /// Goes on after an end token.
   public var ignoreEnd = false
+  /// Of `Session.chat`: contents may name control tokens, as in `Model.chatTokenize`.
+  public var trust = false
 
   public init(
     maxTokens: Int = 0, sampler: SamplerOptions = SamplerOptions(), stop: [String] = [], whole: Bool = false,
-    specialPrompt: Bool = false, specialOutput: Bool = false, ignoreEnd: Bool = false
+    specialPrompt: Bool = false, specialOutput: Bool = false, ignoreEnd: Bool = false, trust: Bool = false
   ) {
     self.maxTokens = maxTokens
     self.sampler = sampler
@@ -278,6 +340,7 @@ public struct GenerateOptions: Sendable {
     self.specialPrompt = specialPrompt
     self.specialOutput = specialOutput
     self.ignoreEnd = ignoreEnd
+    self.trust = trust
   }
 
   private var flags: UInt32 {

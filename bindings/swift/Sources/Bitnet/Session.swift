@@ -119,12 +119,12 @@ public final class Session: @unchecked Sendable {  // the queue guards pointer a
     }
   }
 
-  /// The assistant's answer to a conversation, given whole each time; what the session holds of it is kept.
+  /// The assistant's answer to a conversation, given whole each time; what the session holds of it is kept. Control tokens
+  /// that contents spell out are plain text, unless the options `trust` them.
   public func chat(_ messages: [Message], _ options: GenerateOptions = GenerateOptions()) throws -> Generation {
     var options = options
     options.whole = true
-    options.specialPrompt = true
-    return generate(try model.chatPrompt(messages), options)
+    return generate(tokens: try model.chatTokenize(messages, trust: options.trust), options)
   }
 
   /// Starts what a `Generation` steps through; on the queue, as is each step.
