@@ -43,8 +43,8 @@ public enum Kv {
     Int16 = 3
 }
 
-/// <summary>The order of the weights in the I2_S tensors of a GGUF file. The file does not say it: it depends on the CPU
-/// and the build of bitnet.cpp that wrote it.</summary>
+/// <summary>The order of the weights in the I2_S tensors of a GGUF file. The file does not say it: it depends on the
+/// CPU and the build of bitnet.cpp that wrote it.</summary>
 public enum I2sLayout {
     /// <summary>Found out from the weights; X86 where they do not tell, with a warning in the log.</summary>
     Auto = 0,
@@ -215,8 +215,8 @@ public sealed class GenerateOptions {
     public bool Whole { get; set; }
     /// <summary>The prompt's text may name control tokens. Never for text from strangers.</summary>
     public bool SpecialPrompt { get; set; }
-    /// <summary>Of <see cref="Session.Chat"/>: control tokens spelt out in contents are those tokens. Never for text from
-    /// strangers, who could then speak for others.</summary>
+    /// <summary>Of <see cref="Session.Chat"/>: control tokens spelt out in contents are those tokens. Never for text
+    /// from strangers, who could then speak for others.</summary>
     public bool Trust { get; set; }
     /// <summary>Write control tokens out as text.</summary>
     public bool SpecialOutput { get; set; }

@@ -54,12 +54,10 @@ public struct Perf {
 /// <see cref="NativeObject.Dispose"/> cancels the one that runs.</summary>
 public sealed class Session : NativeObject {
     internal readonly Native.Session Native;
-    private readonly uint context;
 
     internal Session(Model model, Native.Session native) {
         Model = model;
         Native = native;
-        context = native.context();
     }
 
     /// <summary>What made it.</summary>
@@ -165,8 +163,16 @@ public sealed class Session : NativeObject {
     /// <summary>Starts the counters over.</summary>
     public void ResetPerf() => Use(Native.reset_perf);
 
-    /// <summary>What it is, for people: at once, whatever the session is doing.</summary>
-    public override string ToString() => "Session[" + Model.Name + ", context of " + context + Ending;
+    /// <summary>What it is and how full, for people: at once, whatever the session is doing.</summary>
+    public override string ToString() => "Session[" + Model.Name + Description() + Ending;
+
+    private string Description() {
+        try {
+            return IsDisposed ? "" : ", " + Arguments.Text(Native.describe());
+        } catch (ObjectDisposedException) {
+            return "";
+        }
+    }
 
     internal override void Release() {
         Native.close();

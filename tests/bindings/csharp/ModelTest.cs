@@ -133,7 +133,7 @@ public class ModelTest : Fixture {
         TokenDecoder decoder = model.CreateDecoder();
         Generation generation = session.Generate("a", Max(2));
         Assert.AreEqual("Model[austen, bitnet-b1.58, " + model.Info.Parameters + " parameters]", model.ToString());
-        Assert.AreEqual("Session[austen, context of 64]", session.ToString());
+        Assert.AreEqual("Session[austen, 0 of 64 tokens]", session.ToString());
         Assert.AreEqual("TokenDecoder[austen]", decoder.ToString());
         Assert.AreEqual("Generation[0 tokens]", generation.ToString());
         Text(generation);

@@ -345,7 +345,12 @@ public class SessionTest : Fixture {
     public void DisposingOfASessionAtWorkCancelsIt() {
         Session session = LongSession();
         int[] tokens = longPrompt.Value;
-        Interrupts<BitnetException>(session.Dispose, () => session.Eval(tokens));
+        string told = null;
+        Interrupts<BitnetException>(() => {
+            told = session.ToString();
+            session.Dispose();
+        }, () => session.Eval(tokens));
+        Assert.AreEqual("Session[austen, in a call]", told);
         Disposed<Session>(() => session.Eval(tokens));
     }
 

@@ -429,7 +429,7 @@ class ModelTest {
     Decoder decoder = new Decoder(opened);
     Generation generation = session.generate("a", new GenerateOptions().maxTokens(2));
     assertEquals("Model[austen, bitnet-b1.58, " + opened.info().parameters() + " parameters]", opened.toString());
-    assertEquals("Session[austen, context of 64]", session.toString());
+    assertEquals("Session[austen, 0 of 64 tokens]", session.toString());
     assertEquals("Decoder[austen]", decoder.toString());
     assertEquals("Generation[0 tokens]", generation.toString());
     generation.readAll();
@@ -452,7 +452,7 @@ class ModelTest {
       session.close();
     });
     assertStatus(Status.CANCELLED, () -> session.eval(new int[19000]));
-    assertEquals("Session[austen, context of 20000]", told.get());
+    assertEquals("Session[austen, in a call]", told.get());
   }
 
   @Test

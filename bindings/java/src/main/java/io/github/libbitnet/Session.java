@@ -10,13 +10,10 @@ import java.util.Objects;
 public final class Session implements AutoCloseable {
   final NativeSession object;
   private final Model model;
-  private final int context;
-  private volatile boolean closed;
 
   Session(Model model, NativeSession object) {
     this.model = model;
     this.object = object;
-    context = object.context();
   }
 
   /** Whose session it is. */
@@ -27,7 +24,6 @@ public final class Session implements AutoCloseable {
   /** Cancels what another thread is doing with the session, then frees it. */
   @Override
   public void close() {
-    closed = true;
     object.close();
   }
 
@@ -163,9 +159,9 @@ public final class Session implements AutoCloseable {
     object.reset_perf();
   }
 
-  /** What it is, for people: at once, whatever the session is doing. */
+  /** What it is and how full, for people: at once, whatever the session is doing. */
   @Override
   public String toString() {
-    return "Session[" + model.name() + ", context of " + context + (closed ? ", closed]" : "]");
+    return "Session[" + model.name() + ", " + Text.decode(object.describe()) + "]";
   }
 }
