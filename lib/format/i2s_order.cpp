@@ -219,6 +219,7 @@ std::string describe(const std::array<Standing, kOrders>& density, const std::ar
 }  // namespace
 
 I2sOrder find_i2s_order(const std::vector<I2sSample>& samples, const std::vector<float>& embedding, size_t hidden) {
+  if (samples.empty()) return {std::nullopt, "all matrices are too wide to look at"};
   std::vector<Permutations> channels;
   const auto places = [&](size_t count) { return std::ranges::find(channels, count, &Permutations::channels); };
   const auto add_channels = [&](size_t count) {
