@@ -532,7 +532,8 @@ void Batch::eval(const Cancel* cancel) const {
 
 void convert(std::string_view input, std::string_view output, const ConvertOptions& options, Listener* listener) {
   const bitnet_convert_options c_options = options.get(listener);
-  check(bitnet_convert(c_string(input, "the input path").c_str(), c_string(output, "the output path").c_str(), &c_options));
+  check(bitnet_convert(c_string(input, "the input path").c_str(), c_string(output, "the output path").c_str(),
+                       &c_options));
 }
 
 void verify(std::string_view path, Listener* listener) {

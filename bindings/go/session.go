@@ -8,7 +8,6 @@ import "C"
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"runtime"
 	"sort"
@@ -263,9 +262,6 @@ type BatchItem struct {
 func EvalBatch(ctx context.Context, items []BatchItem) error {
 	order := make([]*Session, len(items))
 	for i, item := range items {
-		if item.Session == nil {
-			return &Error{ErrArgument, fmt.Sprintf("item %d of the batch has no session", i)}
-		}
 		order[i] = item.Session
 	}
 	sort.Slice(order, func(i, j int) bool { return order[i].number < order[j].number })

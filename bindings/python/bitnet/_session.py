@@ -25,7 +25,8 @@ Which = Literal["last", "all", "none"]
 Kv = Literal["f16", "int8", "int16"]
 KINDS = {None: _native.BITNET_KV_DEFAULT, "f16": _native.BITNET_KV_F16, "int8": _native.BITNET_KV_INT8,
          "int16": _native.BITNET_KV_INT16}
-WHICH = {None: _native.BITNET_LOGITS_LAST, "last": _native.BITNET_LOGITS_LAST, "all": _native.BITNET_LOGITS_ALL, "none": _native.BITNET_LOGITS_NONE}
+WHICH = {None: _native.BITNET_LOGITS_LAST, "last": _native.BITNET_LOGITS_LAST, "all": _native.BITNET_LOGITS_ALL,
+         "none": _native.BITNET_LOGITS_NONE}
 
 
 class Finish(enum.Enum):
@@ -198,7 +199,8 @@ class Session(Closeable):
              "presence_penalty": presence_penalty, "penalty_window": penalty_window, "logit_bias": logit_bias}))
         if _check.is_text(prompt):
             return Generation(self, self._native.generate(_check.text(prompt, "prompt"), options))
-        return Generation(self, self._native.generate_tokens(_check.tokens(prompt, "prompt", "str, bytes or a sequence of int"), options))
+        tokens = _check.tokens(prompt, "prompt", "str, bytes or a sequence of int")
+        return Generation(self, self._native.generate_tokens(tokens, options))
 
     def chat(self, messages: Iterable[Message], *, trust: bool | None = False, max_tokens: int | None = 0,
              stop: str | Iterable[str] | None = (), special_output: bool | None = False, ignore_end: bool | None = False,
