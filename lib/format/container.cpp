@@ -272,7 +272,8 @@ class MemorySink final : public Sink {
 
 void read_gguf(std::span<const std::byte> file, const OpenOptions& options, Container::Parts& parts) {
   const bool mapped = parts.file.is_mapped();
-  const auto source = open_gguf_source(file, {options.layout, options.quantize, mapped, options.activation, options.log});
+  const auto source =
+      open_gguf_source(file, {options.layout, options.quantize, mapped, options.activation, options.log});
   MemorySink sink;
   parts.metadata = pack_metadata(convert_model(*source, {options.packing, options.head}, sink, options.progress));
   parts.owned = std::move(sink.owned());

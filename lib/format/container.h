@@ -49,7 +49,7 @@ struct OpenOptions {
   Quantize quantize = Quantize::refuse;
 
   std::optional<fb::Activation> activation = {};  // of a file that does not name it
-  bool verify_checksums = false;  // of a .bitnet file's tensors; its metadata is always verified
+  bool verify_checksums = false;                  // of a .bitnet file's tensors; its metadata is always verified
   Progress progress = {};
   Log log = {};
 };

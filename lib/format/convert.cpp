@@ -19,7 +19,8 @@ uint64_t write(const Source& source, const ConverterOptions& form, const std::st
 }
 
 uint64_t convert_gguf(const MappedFile& file, const std::string& out, const ConvertOptions& options) {
-  const auto source = open_gguf_source(file.bytes(), {options.layout, options.quantize, file.is_mapped(), options.activation, options.log});
+  const auto source = open_gguf_source(
+      file.bytes(), {options.layout, options.quantize, file.is_mapped(), options.activation, options.log});
   const ConverterOptions form{options.packing.value_or(Packing::i2),
                               options.head ? *options.head : default_head(source->describe().hyper->vocabulary)};
   return write(*source, form, out, options);

@@ -17,8 +17,8 @@ struct ConvertOptions {
   std::optional<int> zstd_level = {};  // compress the tensors, for a smaller download that takes longer to open
   std::string name = {};               // of the model, instead of the source's own
 
-  I2sLayout layout = I2sLayout::automatic;  // of a GGUF file
-  Quantize quantize = Quantize::refuse;  // of a GGUF file
+  I2sLayout layout = I2sLayout::automatic;        // of a GGUF file
+  Quantize quantize = Quantize::refuse;           // of a GGUF file
   std::optional<fb::Activation> activation = {};  // of a file that does not name it
   std::string chat_template = {};                 // Jinja source; empty for the source's own
   Progress progress = {};

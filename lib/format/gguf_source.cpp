@@ -297,7 +297,7 @@ class GgufSource final : public Source {
 
   Gguf gguf_;
   GgufSourceOptions options_;
-  fb::ModelT model_;  // without tensors
+  fb::ModelT model_;          // without tensors
   mutable I2sLayout layout_;  // check() makes it a definite one, before weights are read
 };
 
