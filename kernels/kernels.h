@@ -71,7 +71,7 @@ constexpr size_t kPlanesScratch = 3;
 //         keys    [block][word j < key_words(type, head_dim)][position][n]: dimensions j + i * key_words, i < n
 //         values  [block][word j < value_words(type)][value_stride(head_dim)][n]: positions j + i * value_words, i < n
 enum class KvType : uint8_t { f16, int8, int16 };
-constexpr uint32_t kMostHeadDim = 4096;  // of a model; sums of products with codes of so many dimensions fit 32 bits
+constexpr uint32_t kMostHeadDim = 4096;  // of a model; with it, sums of products with codes fit 32 bits
 constexpr size_t kKvBlock = 64;
 constexpr size_t kKvSplit = 512;
 constexpr int kKvMiddle = 128;  // of the codes of int8, which are unsigned
@@ -129,9 +129,9 @@ constexpr size_t attention_scratch_bytes(KvType type, size_t queries, size_t hea
 
 // Products of ternary matrices of one packing.
 struct TernaryKernel {
-  // From so many tokens on, it first makes tables of the activations or rearranges them, at the same cost for any
-  // number of rows, or unpacks the weights, at the same cost for any number of tokens. It should get many of both then;
-  // of fewer tokens, rows that stay in the second-level cache.
+  // At or above this many tokens the kernel first builds tables of the activations, or unpacks the weights. Tables cost
+  // the same for any number of rows, unpacked weights the same for any number of tokens: give it many of both. Below
+  // it, give it rows that stay in the second-level cache.
   size_t prepared;
   // The sums are exact for rows of up to 2^19 weights.
   void (*multiply)(const TernaryProduct&);

@@ -19,7 +19,7 @@ class TokenWeights {
 
   uint64_t bytes() const { return bytes_; }
 
-  // Bytes a second at which so many threads read them, forward and in large pieces, and do nothing else.
+  // Bytes a second at which `threads` threads read them, forward and in large pieces, and do nothing else.
   double read(unsigned threads) const;
 
  private:

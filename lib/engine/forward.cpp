@@ -9,10 +9,10 @@
 namespace bitnet {
 namespace {
 
-// What a thread takes of a ternary product at a time. Of few tokens, some rows, few enough to balance and to stay in a
-// core's own cache. Of so many that the kernels prepare them, some tokens, in whole tiles of the kernels' tables of
-// sums, and, if those go round, all rows: tables cost the same for any number of rows, and unpacked weights for any
-// number of tokens.
+// What a thread takes of a ternary product at a time. With few tokens: some rows, few enough to balance the threads and
+// to stay in a core's own cache. At or above TernaryKernel::prepared tokens: some tokens, in whole tiles of the
+// kernels' tables, and all rows if there are tiles for every thread. Tables cost the same for any number of rows,
+// unpacked weights the same for any number of tokens.
 constexpr uint32_t kFewRows = 128;
 constexpr uint32_t kTileTokens = 32;
 constexpr uint32_t kTilesAtATime = 4;

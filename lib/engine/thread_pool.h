@@ -28,7 +28,7 @@ class ThreadPool {
   // The number of pieces that run() is best called with: all threads, or as many as use() says.
   uint32_t width() const { return width_.load(std::memory_order_relaxed); }
 
-  // From the next run on, so many threads at the most take part; the others sleep. Not during a run.
+  // From the next run on, at most this many threads take part; the others sleep. Not during a run.
   void use(uint32_t threads);
 
   // Calls function(i) for i < count, in any order, and returns when all have returned. function must not throw, nor
