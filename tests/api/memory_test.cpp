@@ -200,7 +200,9 @@ TEST(Memory, AnErrorOfLogitsSaysOfHowManyTokens) {
 
 TEST(Memory, AnErrorOfOpeningSaysWhatToConvert) {
   const std::string gguf = temporary_folder() + "/large.gguf", packed = temporary_folder() + "/packed.bitnet";
-  std::ofstream(gguf) << SampleModel().draw().gguf().build();
+  SampleModel sample;
+  sample.weights = Encoding::tq2_0;  // the order of I2_S would be looked for first
+  std::ofstream(gguf) << sample.draw().gguf().build();
   const bitnet_convert_options compress = {.size = sizeof compress, .zstd_level = 1};
   ASSERT_OK(bitnet_convert(model_path().c_str(), packed.c_str(), &compress));
   bitnet_model* model = nullptr;

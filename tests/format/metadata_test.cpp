@@ -34,6 +34,7 @@ Opened open(const std::string& file, std::optional<fb::Activation> activation = 
   Opened opened;
   OpenOptions options;
   options.activation = activation;
+  options.layout = I2sLayout::x86;  // of random weights, which do not show it
   options.log = [&](bitnet_log_level level, const std::string& line) {
     opened.log += (level == BITNET_LOG_WARNING ? "warning: " : "info: ") + line + "\n";
   };
