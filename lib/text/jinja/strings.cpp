@@ -51,8 +51,7 @@ List rsplit_at_space(const Text& text, int64_t most, Budget& budget) {
     parts.emplace_back(text.part(rest.substr(before.size())));
     rest = before;
   }
-  std::reverse(parts.begin(), parts.end());
-  return parts;
+  return {parts.rbegin(), parts.rend()};
 }
 
 // Bytes of the line end that the text begins with, by Python's idea of one; 0 if there is none.
@@ -152,8 +151,7 @@ List rsplit(const Text& text, const Value& separator, int64_t most, Budget& budg
     rest = rest.substr(0, found);
   }
   parts.emplace_back(text.part(rest));
-  std::reverse(parts.begin(), parts.end());
-  return parts;
+  return {parts.rbegin(), parts.rend()};
 }
 
 Text join(const List& items, const Text& separator, bool strict, Budget& budget) {
