@@ -81,7 +81,8 @@ TEST(ChatTemplate, NamesTheConstructAndTheLineThatItDoesNotKnow) {
       {"{{ ['x'] | select('nope') }}", "the test \"nope\""},
   };
   for (const auto& [source, what] : refused) {
-    const Error error = error_of([&] { render("a\n" + source); });
+    const std::string second_line = "a\n" + source;
+    const Error error = error_of([&] { render(second_line); });
     EXPECT_EQ(error.status(), BITNET_ERROR_UNSUPPORTED) << source;
     EXPECT_NE(std::string(error.what()).find(what), std::string::npos) << error.what();
     EXPECT_NE(std::string(error.what()).find("line 2"), std::string::npos) << error.what();
