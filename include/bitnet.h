@@ -133,8 +133,8 @@ typedef int (*bitnet_progress_fn)(void* user, uint64_t done, uint64_t total);
 
 typedef enum bitnet_log_level BITNET_AS_INT { BITNET_LOG_WARNING = 1, BITNET_LOG_INFO = 2 } bitnet_log_level;
 
-/* Called with one line of text about what the library chose or noticed. Any thread that uses the model may call it,
- * also several at once. The text is valid during the call. */
+/* Called with one line of text, without a newline, about what the library chose or noticed. Any thread that uses the
+ * model may call it, also several at once. The text is valid during the call. */
 typedef void (*bitnet_log_fn)(void* user, bitnet_log_level level, const char* message);
 
 /* How ternary weights are packed. */

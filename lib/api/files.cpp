@@ -25,7 +25,7 @@ bitnet_status bitnet_convert(const char* input, const char* output, const bitnet
     result.log = make_log(o.log, o.log_user);
     if (o.chat_template != nullptr && *o.chat_template != '\0') {
       result.chat_template = read_chat_template(o.chat_template, result.log);
-      check_chat_template(o.chat_template, result.chat_template);
+      parse_chat_template(o.chat_template, result.chat_template);
     }
     const auto need = [&] {
       return MemoryNeed{0, "converting " + std::string(input),

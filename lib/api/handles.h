@@ -49,6 +49,10 @@ struct bitnet_generation {
 
 namespace bitnet {
 
+// The text with its control characters written out (a newline as \n): messages quote files, templates and paths, which
+// may hold any bytes.
+std::string one_line(std::string_view text);
+
 // Remembers the message of a failure for bitnet_last_error, in the catch block of any exception, and returns its
 // status.
 bitnet_status remember_exception() noexcept;
@@ -142,7 +146,7 @@ inline Progress make_progress(bitnet_progress_fn progress, void* user) {
 
 inline Log make_log(bitnet_log_fn log, void* user) {
   if (log == nullptr) return nullptr;
-  return [=](bitnet_log_level level, const std::string& message) { log(user, level, message.c_str()); };
+  return [=](bitnet_log_level level, const std::string& message) { log(user, level, one_line(message).c_str()); };
 }
 
 SamplerOptions make_sampler_options(const bitnet_sampler_options* options);

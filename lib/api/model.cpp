@@ -4,6 +4,7 @@
 #include "api/handles.h"
 #include "api/open_options.h"
 #include "base/memory.h"
+#include "format/open_questions.h"
 
 using namespace bitnet;
 
@@ -97,7 +98,17 @@ const char* packing_name(const Model& model) {
 
 const char* head_name(const Model& model) {
   if (model.screen.data != nullptr) return "screened";
-  return model.head.type == PlainMatrix::Type::f16 ? "f16" : model.head.type == PlainMatrix::Type::int8 ? "int8" : "q6";
+  switch (model.head.type) {
+    case PlainMatrix::Type::f16:
+      return "f16";
+    case PlainMatrix::Type::int8:
+      return "int8";
+    case PlainMatrix::Type::q5:
+      return "q5";
+    case PlainMatrix::Type::q6:
+      return "q6";
+  }
+  return "";
 }
 
 }  // namespace
@@ -159,7 +170,7 @@ bitnet_status bitnet_model_get_info(const bitnet_model* handle, bitnet_model_inf
         .has_chat_template = !chat.source.empty(),
         .chat_template = chat.source.c_str(),
         .chat_template_source = chat.origin.c_str(),
-        .activation = h.activation == Activation::silu ? "silu" : "relu2",
+        .activation = name_of(model.container->metadata().hyper()->activation()),
     };
     write_info(info, out, "bitnet_model_info");
   });

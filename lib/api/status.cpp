@@ -15,7 +15,7 @@ thread_local LastError last_error;
 
 void remember(const char* message) noexcept {
   try {
-    last_error.text = message;
+    last_error.text = bitnet::one_line(message);
     last_error.fixed = nullptr;
   } catch (...) {
     last_error.fixed = "out of memory";
@@ -25,6 +25,29 @@ void remember(const char* message) noexcept {
 }  // namespace
 
 namespace bitnet {
+
+std::string one_line(std::string_view text) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string line;
+  line.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    const bool c1 = byte == 0xc2 && next >= 0x80 && next < 0xa0;  // U+0080 to U+009F in UTF-8
+    if (byte >= 0x20 && byte != 0x7f && !c1) {
+      line += text[i];
+      continue;
+    }
+    const unsigned char shown = c1 ? next : byte;
+    if (c1) ++i;
+    if (shown == '\n') {
+      line += "\\n";
+    } else {
+      line.append("\\x").append(1, kDigits[shown >> 4]).append(1, kDigits[shown & 15]);
+    }
+  }
+  return line;
+}
 
 bitnet_status remember_exception() noexcept {
   try {

@@ -38,7 +38,7 @@ uint64_t read_microseconds(std::string_view& text) {
 uint32_t group_quota(const ControlGroup& group) {
   uint64_t quota = 0, period = 0;
   if (group.version == 2) {
-    // "max 100000" or "150000 100000": of CPU time in a period of so many.
+    // "max 100000" or "150000 100000": the CPU time allowed in each period, and the length of a period.
     const std::string text = read_system_file(group.folder + "/cpu.max");
     std::string_view rest = text;
     quota = read_microseconds(rest);

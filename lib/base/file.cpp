@@ -25,9 +25,29 @@ std::string describe(int error) { return std::generic_category().message(error);
 
 struct Descriptor {
   int fd;
+  explicit Descriptor(int opened) : fd(opened) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
   ~Descriptor() {
     if (fd >= 0) close(fd);
   }
+};
+
+// A regular file, open for reading, and what the system says about it.
+struct RegularFile {
+  // O_NONBLOCK: a pipe of that name is refused instead of waited for.
+  explicit RegularFile(const std::string& path, const char* advice = "")
+      : file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+    if (file.fd < 0) {
+      fail(errno == ENOENT ? BITNET_ERROR_NOT_FOUND : BITNET_ERROR_IO, "cannot open the file: ", describe(errno));
+    }
+    if (fstat(file.fd, &info) != 0) fail(BITNET_ERROR_IO, "cannot examine the file: ", describe(errno));
+    require(S_ISREG(info.st_mode), BITNET_ERROR_IO, S_ISDIR(info.st_mode) ? "is a directory" : "is not a regular file",
+            advice);
+  }
+
+  Descriptor file;
+  struct stat info;
 };
 
 std::string directory_of(const std::string& path) {
@@ -65,6 +85,19 @@ std::string resolve(const std::string& path) {
   return target;
 }
 
+// Gives the file that replaces an old one its owner, group and permissions. A session that only its owner may read
+// stays so when it is saved again. Where the owner cannot be kept, the permissions still are; where the group cannot,
+// they are not for the group that the file has instead.
+void pass_on_permissions(int fd, const struct stat& old) {
+  mode_t mode = old.st_mode & 0777;
+  if (fchown(fd, old.st_uid, old.st_gid) != 0 && fchown(fd, static_cast<uid_t>(-1), old.st_gid) != 0) {
+    struct stat now;
+    const bool same_group = fstat(fd, &now) == 0 && now.st_gid == old.st_gid;
+    if (!same_group) mode &= ~mode_t{0070};
+  }
+  if (fchmod(fd, mode) != 0) errno = 0;  // it stays its owner's alone
+}
+
 // The bytes of a file that cannot be mapped.
 Buffer read_whole(int fd, size_t size) {
   const auto need = [&] {
@@ -88,16 +121,25 @@ Buffer read_whole(int fd, size_t size) {
 
 }  // namespace
 
-MappedFile::MappedFile(const std::string& path) {
-  // O_NONBLOCK: a pipe of that name is refused below instead of waited for.
-  const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.fd < 0) {
-    fail(errno == ENOENT ? BITNET_ERROR_NOT_FOUND : BITNET_ERROR_IO, "cannot open the file: ", describe(errno));
+std::string read_start(const std::string& path, size_t most) {
+  const RegularFile source(path);
+  std::string text(std::min(most, static_cast<size_t>(source.info.st_size)), '\0');
+  size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t length = pread(source.file.fd, text.data() + done, text.size() - done, static_cast<off_t>(done));
+    if (length < 0 && errno == EINTR) continue;
+    if (length < 0) fail(BITNET_ERROR_IO, "cannot read the file: ", describe(errno));
+    if (length == 0) break;
+    done += static_cast<size_t>(length);
   }
-  struct stat info;
-  if (fstat(file.fd, &info) != 0) fail(BITNET_ERROR_IO, "cannot examine the file: ", describe(errno));
-  require(S_ISREG(info.st_mode), BITNET_ERROR_IO, S_ISDIR(info.st_mode) ? "is a directory" : "is not a regular file",
-          "; name a .bitnet or .gguf file");
+  text.resize(done);
+  return text;
+}
+
+MappedFile::MappedFile(const std::string& path) {
+  const RegularFile source(path, "; name a .bitnet or .gguf file");
+  const int fd = source.file.fd;
+  const auto& info = source.info;
   require(info.st_size > 0, BITNET_ERROR_FORMAT, "the file is empty");
   require(static_cast<uint64_t>(info.st_size) <= std::numeric_limits<size_t>::max() / 2, BITNET_ERROR_MEMORY,
           "the file is too large for this address space");
@@ -105,7 +147,7 @@ MappedFile::MappedFile(const std::string& path) {
   size_ = size;
   // Some file systems (FUSE with direct_io) cannot share a mapping, but give one of this process's own.
   for (const int kind : {MAP_SHARED, MAP_PRIVATE}) {
-    void* const mapping = mmap(nullptr, size, PROT_READ, kind, file.fd, 0);
+    void* const mapping = mmap(nullptr, size, PROT_READ, kind, fd, 0);
     if (mapping != MAP_FAILED) {
       data_ = static_cast<const std::byte*>(mapping);
       return;
@@ -113,7 +155,7 @@ MappedFile::MappedFile(const std::string& path) {
     require(errno != ENOMEM, BITNET_ERROR_MEMORY, "cannot map the file: its ", size_text(size),
             " do not fit the address space that this process may have; raise the limit (ulimit -v)");
   }
-  memory_ = read_whole(file.fd, size);
+  memory_ = read_whole(fd, size);
   data_ = memory_.data();
 }
 
@@ -145,17 +187,12 @@ OutputFile::OutputFile(const std::string& path) : path_(path) {
           ": a file's name does not end in /");
   do {
     temporary_ = temporary_name(directory);
-    fd_ = open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    fd_ = open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, exists ? 0600 : 0666);
   } while (fd_ < 0 && errno == EEXIST);
   if (fd_ < 0) {
     fail(BITNET_ERROR_IO, "cannot write ", path, ": cannot create a file in ", directory, ": ", describe(errno));
   }
-  // A session that only its owner may read stays so when it is saved again. Where the owner cannot be kept, the
-  // permissions still are.
-  if (exists) {
-    if (fchown(fd_, old.st_uid, old.st_gid) != 0) errno = 0;
-    if (fchmod(fd_, old.st_mode & 0777) != 0) errno = 0;
-  }
+  if (exists) pass_on_permissions(fd_, old);
 }
 
 OutputFile::~OutputFile() {
@@ -206,7 +243,7 @@ void OutputFile::commit() {
   close(fd_);
   fd_ = -1;
   // The new name too should outlast a power cut; a file system that cannot promise it does not make the file wrong.
-  const Descriptor directory{open(directory_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  const Descriptor directory(open(directory_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.fd >= 0) fsync(directory.fd);
 }
 

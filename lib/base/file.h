@@ -43,13 +43,17 @@ class MappedFile {
   Buffer memory_;  // where the file is not mapped
 };
 
+// The first `most` bytes of a regular file, or all if it has fewer. The error does not name the path.
+std::string read_start(const std::string& path, size_t most);
+
 // Takes the whole pages of a mapped file's range out of this process's memory; touching them reads them again.
 // Only for ranges of a MappedFile that is_mapped(): other memory would be zero afterwards.
 void drop_pages(std::span<const std::byte> range);
 
 // A file being written under a temporary name in the directory where it will be. Only commit() gives it its final name;
 // without it the destructor removes it, so that a half-written file is never seen. Where `path` is a symbolic link,
-// what it points to is written, and the link stays. A file that is replaced passes its permissions on.
+// what it points to is written, and the link stays. A file that is replaced passes its permissions on;
+// nobody who could not read it can read the new one, not even while it is written.
 class OutputFile {
  public:
   explicit OutputFile(const std::string& path);

@@ -145,7 +145,14 @@ float* ForwardPass::attended(uint32_t t) { return mixed_ + size_t{t} * layout_.a
 float* ForwardPass::activated(uint32_t t) {
   float* const gate = gate_ + size_t{t} * hyper_.ffn;
   const float* const up = up_ + size_t{t} * hyper_.ffn;
-  (hyper_.activation == Activation::relu2 ? kernels_.gate_relu2 : kernels_.gate_silu)(gate, up, hyper_.ffn, gate);
+  switch (hyper_.activation) {
+    case Activation::relu2:
+      kernels_.gate_relu2(gate, up, hyper_.ffn, gate);
+      break;
+    case Activation::silu:
+      kernels_.gate_silu(gate, up, hyper_.ffn, gate);
+      break;
+  }
   return gate;
 }
 

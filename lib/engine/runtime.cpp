@@ -13,7 +13,8 @@ Runtime::Runtime(Model model, RuntimeOptions options)
     : model_(std::move(model)), kernels_(&choose_kernels(options.isa)), log_(std::move(options.log)) {
   this->log(BITNET_LOG_INFO, std::string("kernels: ") + kernels_->name);
   chat_template_choice_ = choose_chat_template(options.chat_template, model_.vocabulary, log_);
-  if (!options.chat_template.empty()) check_chat_template(options.chat_template, chat_template_choice_.source);
+  if (options.chat_template.empty()) return;
+  chat_template_ = parse_chat_template(options.chat_template, chat_template_choice_.source);
 }
 
 const Tokenizer& Runtime::tokenizer() const {

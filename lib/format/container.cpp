@@ -72,10 +72,29 @@ Buffer read_metadata(std::span<const std::byte> file, const FileHeader& header) 
   return raw;
 }
 
+// Bytes of all texts and arrays if each has a place of its own. Offsets in a table may point to one and the same.
+uint64_t variable_bytes(const fb::Model& model) {
+  uint64_t total = 0;
+  const auto add = [&total](const auto*... arrays) {
+    ((total += arrays == nullptr ? 0 : uint64_t{arrays->size()} * sizeof arrays->data()[0]), ...);
+  };
+  const fb::Tokenizer& t = *model.tokenizer();
+  add(model.architecture(), model.name(), model.license(), model.chat_template(), model.tensors(), model.notes());
+  add(t.pre_tokenizer(), t.pieces(), t.ends(), t.types(), t.scores(), t.end_tokens());
+  if (t.merges() != nullptr) total += t.merges()->size() * sizeof(fb::Merge);
+  for (const fb::Tensor* tensor : *model.tensors()) add(tensor->name(), tensor->scales(), tensor->bounds());
+  if (model.notes() == nullptr) return total;
+  for (const fb::KeyValue* note : *model.notes()) add(note->key(), note->text());
+  return total;
+}
+
 void verify_metadata(const Buffer& raw) {
   flatbuffers::Verifier verifier(raw.as<uint8_t>(), raw.size());
   require(fb::VerifyModelBuffer(verifier), BITNET_ERROR_FORMAT,
           "the metadata is not a valid table; the file is damaged");
+  const uint64_t size = variable_bytes(*fb::GetModel(raw.data()));
+  require(size <= kMaxMetadata, BITNET_ERROR_FORMAT, "the metadata holds ", size,
+          " bytes of texts and arrays, many in one place; the format allows ", kMaxMetadata);
 }
 
 void check_scales(const Tensor& tensor) {

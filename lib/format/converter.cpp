@@ -288,6 +288,19 @@ class Converter {
   std::vector<Job> jobs_;
 };
 
+// Bytes of all texts and arrays, which make up most of the metadata.
+uint64_t variable_bytes(const fb::ModelT& model) {
+  uint64_t total = 0;
+  const auto add = [&total](const auto&... arrays) { ((total += arrays.size() * sizeof arrays[0]), ...); };
+  add(model.architecture, model.name, model.license, model.chat_template, model.tensors, model.notes);
+  if (const auto* const t = model.tokenizer.get()) {
+    add(t->pre_tokenizer, t->pieces, t->ends, t->types, t->scores, t->merges, t->end_tokens);
+  }
+  for (const auto& tensor : model.tensors) add(tensor->name, tensor->scales, tensor->bounds);
+  for (const auto& note : model.notes) add(note->key, note->text);
+  return total;
+}
+
 }  // namespace
 
 void Sink::begin(fb::TensorT& tensor) {
@@ -322,10 +335,14 @@ fb::ModelT convert_model(const Source& source, const ConverterOptions& options, 
 }
 
 Buffer pack_metadata(const fb::ModelT& model) {
+  const auto check = [](uint64_t size) {
+    require(size <= kMaxMetadata, BITNET_ERROR_UNSUPPORTED, "the metadata takes ", size, " bytes; the format allows ",
+            kMaxMetadata);
+  };
+  check(variable_bytes(model));  // first, since the builder's sizes have 32 bits
   flatbuffers::FlatBufferBuilder builder;
   fb::FinishModelBuffer(builder, fb::Model::Pack(builder, &model));
-  require(builder.GetSize() <= kMaxMetadata, BITNET_ERROR_UNSUPPORTED, "the metadata takes ", builder.GetSize(),
-          " bytes; the format allows ", kMaxMetadata);
+  check(builder.GetSize());
   Buffer buffer(builder.GetSize());
   std::memcpy(buffer.data(), builder.GetBufferPointer(), builder.GetSize());
   return buffer;

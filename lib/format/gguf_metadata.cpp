@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <locale>
-#include <sstream>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -21,6 +19,8 @@ constexpr size_t kMaxTokens = size_t{1} << 22;
 constexpr size_t kMaxMerges = size_t{1} << 23;
 constexpr size_t kMaxTextBytes = size_t{64} << 20;  // of all pieces, or of all notes
 constexpr size_t kMaxNoteBytes = size_t{64} << 10;  // longer texts are not for people
+constexpr size_t kNoteOverhead = 64;                // what a note takes besides its texts, at most
+constexpr size_t kMaxTemplateBytes = size_t{1} << 20;
 
 constexpr uint8_t kNormal = 1, kUnknown = 2, kControl = 3, kByte = 6;  // tokenizer.ggml.token_type
 
@@ -42,6 +42,9 @@ class Metadata {
     if (value == nullptr) return std::nullopt;
     if (value->kind != GgufKind::string) refuse(*value, "a string");
     if (value->payload.empty()) return std::nullopt;
+    if (value->payload.size() > kMaxNoteBytes) {
+      refuse(*value, "a string of no more than " + std::to_string(kMaxNoteBytes) + " bytes");
+    }
     return gguf_text(value->payload);
   }
 
@@ -99,11 +102,7 @@ class Metadata {
 
   template <typename... Parts>
   void say(bitnet_log_level level, const Parts&... parts) const {
-    if (!log_) return;
-    std::ostringstream line;
-    line.imbue(std::locale::classic());
-    (line << ... << parts);
-    log_(level, std::move(line).str());
+    bitnet::say(log_, level, parts...);
   }
 
  private:
@@ -316,6 +315,8 @@ void read_eos(const Metadata& in, fb::TokenizerT& out, int32_t otherwise) {
     return;
   }
   if (value->count == 0) return;
+  require(value->count <= tokens, BITNET_ERROR_FORMAT, "metadata key ", kKey, " has ", value->count,
+          " elements; there are only ", tokens, " tokens");
   std::vector<int32_t> ends;
   for (uint64_t i = 0; i < value->count; ++i) {
     const auto id = whole_element(*value, i);
@@ -405,16 +406,26 @@ std::unique_ptr<fb::TokenizerT> read_tokenizer(const Metadata& in, const KnownVo
 
 // --- what is for people --------------------------------------------------------------------------------------------
 
+std::string_view beginning_of(std::string_view text) {
+  if (text.size() <= kMaxNoteBytes) return text;
+  const auto goes_on = [&](size_t at) { return (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80; };
+  size_t end = kMaxNoteBytes;
+  while (end > kMaxNoteBytes - 3 && goes_on(end)) --end;  // no character is cut
+  return text.substr(0, end);
+}
+
 // Nothing is computed from these, so that no type is wrong: "MIT", or ["MIT", "Apache-2.0"] as model cards have it.
+// Of a text that is too long for people the beginning is kept.
 std::string text_for_people(const Metadata& in, std::string_view key) {
   const GgufValue* const value = in.find(key);
   if (value == nullptr) return "";
-  if (value->kind == GgufKind::string) return std::string(gguf_text(value->payload));
+  if (value->kind == GgufKind::string) return std::string(beginning_of(gguf_text(value->payload)));
   if (value->kind != GgufKind::array || value->element != GgufKind::string) return "";
   std::string joined;
   for (GgufStrings strings(*value); strings.left() != 0 && joined.size() < kMaxNoteBytes;) {
-    joined.append(joined.empty() ? "" : ", ").append(strings.next());
+    joined.append(joined.empty() ? "" : ", ").append(beginning_of(strings.next()));
   }
+  joined.resize(beginning_of(joined).size());
   return joined;
 }
 
@@ -423,12 +434,16 @@ std::string read_chat_template(const Metadata& in) {
   constexpr std::string_view kKey = "tokenizer.chat_template";
   const GgufValue* const value = in.find(kKey);
   if (value == nullptr) return "";
-  if (value->kind == GgufKind::string) return std::string(gguf_text(value->payload));
-  if (value->kind == GgufKind::array && value->element == GgufKind::string && value->count == 1) {
-    return std::string(GgufStrings(*value).next());
+  const bool one = value->kind == GgufKind::array && value->element == GgufKind::string && value->count == 1;
+  if (value->kind != GgufKind::string && !one) {
+    in.say(BITNET_LOG_WARNING, "metadata key ", kKey, " is ", describe(*value),
+           "; expected is a string; the model is taken to have no chat template");
+    return "";
   }
-  in.say(BITNET_LOG_WARNING, "metadata key ", kKey, " is ", describe(*value),
-         "; expected is a string; the model is taken to have no chat template");
+  const std::string_view text = one ? GgufStrings(*value).next() : gguf_text(value->payload);
+  if (text.size() <= kMaxTemplateBytes) return std::string(text);
+  in.say(BITNET_LOG_WARNING, "metadata key ", kKey, " has ", text.size(), " bytes; a chat template has no more than ",
+         kMaxTemplateBytes, "; the model is taken to have none");
   return "";
 }
 
@@ -462,8 +477,8 @@ std::vector<std::unique_ptr<fb::KeyValueT>> read_notes(const Gguf& gguf) {
   std::vector<std::unique_ptr<fb::KeyValueT>> notes;
   size_t total = 0;
   for (const GgufValue& value : gguf.values()) {
-    const size_t size = value.key.size() + value.payload.size();
-    const bool fits = size <= kMaxNoteBytes && total + size <= kMaxTextBytes;
+    const size_t texts = value.key.size() + value.payload.size(), size = texts + kNoteOverhead;
+    const bool fits = texts <= kMaxNoteBytes && total + size <= kMaxTextBytes;
     if (value.kind == GgufKind::array || value.key.starts_with("tokenizer.chat_template") || !fits) continue;
     total += size;
     notes.push_back(make_note(value));

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -125,11 +126,13 @@ class GgufSource final : public Source {
  private:
   // To leave a tensor out would be to compute something else than the model.
   void check_all_known(const std::vector<TensorSpec>& specs) const {
+    std::unordered_set<std::string> expected;
+    for (const TensorSpec& spec : specs) {
+      expected.insert(spec.name);
+      if (spec.role == Role::ternary) expected.insert(scale_name(spec));
+    }
     for (const GgufTensor& tensor : gguf_.tensors()) {
-      const bool expected = std::ranges::any_of(specs, [&](const TensorSpec& spec) {
-        return spec.name == tensor.name || (spec.role == Role::ternary && scale_name(spec) == tensor.name);
-      });
-      require(expected, BITNET_ERROR_UNSUPPORTED, "tensor ", tensor.name,
+      require(expected.contains(std::string(tensor.name)), BITNET_ERROR_UNSUPPORTED, "tensor ", tensor.name,
               " is not part of this architecture as libbitnet knows it (biases and other additions are not supported)");
     }
   }

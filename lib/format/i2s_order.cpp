@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
+#include <iomanip>
+#include <locale>
 #include <numeric>
 #include <random>
 #include <span>
+#include <sstream>
 
 #include "base/parallel.h"
 
@@ -23,8 +25,8 @@ constexpr uint32_t kStreamGroups = 4;  // of them, multiplied with tokens
 constexpr size_t kMostTokens = 8;
 constexpr size_t kMostChannels = 1 << 13;  // that a token is multiplied by: bounds memory
 
-// An order is accepted if it stands out of the decoys by so many of their standard deviations, and out of their mean by
-// so many times what the next best order does. x86's and Arm's orders agree in a quarter of all columns, so the wrong
+// An order is accepted if its distance from the decoys' mean is at least kDeviations of their standard deviations and
+// at least kLead times that of each other order. x86's and Arm's orders agree in a quarter of all columns, so the wrong
 // one of the two stands out a little too.
 constexpr double kDeviations = 12, kLead = 2;
 
@@ -206,14 +208,14 @@ std::optional<size_t> stands_out(const std::array<Standing, kOrders>& orders) {
 }
 
 std::string describe(const std::array<Standing, kOrders>& density, const std::array<Standing, kOrders>& energy) {
-  std::string text;
+  std::ostringstream text;
+  text.imbue(std::locale::classic());
+  text << std::fixed << std::setprecision(1);
   for (size_t o = 0; o < kOrders; ++o) {
-    char line[80];
-    std::snprintf(line, sizeof line, "%s%s %.1f and %.1f", o == 0 ? "" : ", ", i2s_name(kI2sLayouts[o]),
-                  density[o].deviations, energy[o].deviations);
-    text += line;
+    text << (o == 0 ? "" : ", ") << i2s_name(kI2sLayouts[o]) << ' ' << density[o].deviations << " and "
+         << energy[o].deviations;
   }
-  return text;
+  return std::move(text).str();
 }
 
 }  // namespace

@@ -3,8 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <locale>
-#include <sstream>
+#include <ostream>
 
 #include "base/error.h"
 #include "format/layout.h"
@@ -112,15 +111,6 @@ Start find_start(const fb::Model& model, const KnownVocabulary& vocabulary, cons
   return start;
 }
 
-template <typename... Parts>
-void say(const Log& log, bitnet_log_level level, const Parts&... parts) {
-  if (!log) return;
-  std::ostringstream text;
-  text.imbue(std::locale::classic());
-  (text << ... << parts);
-  log(level, std::move(text).str());
-}
-
 }  // namespace
 
 std::string_view Pieces::operator[](size_t index) const {
@@ -169,7 +159,8 @@ std::optional<fb::Activation> decide_activation(const ActivationSigns& signs) {
 }
 
 bool is_doubtful(const ActivationSigns& signs) {
-  return !signs.sentencepiece && !signs.llama3 && signs.rope_theta == kOldTheta && signs.heads == signs.kv_heads;
+  return decide_activation(signs) == fb::Activation::relu2 && !signs.llama3 && signs.rope_theta == kOldTheta &&
+         signs.heads == signs.kv_heads;
 }
 
 std::ostream& operator<<(std::ostream& out, const ActivationSigns& signs) {
@@ -189,7 +180,7 @@ void fail_activation(const ActivationSigns& signs) {
        "--activation relu2 or --activation silu)");
 }
 
-std::string_view name_of(fb::Activation activation) {
+const char* name_of(fb::Activation activation) {
   switch (activation) {
     case fb::Activation::relu2:
       return "relu2";
@@ -204,7 +195,7 @@ bool settle(const fb::Model& model, std::optional<fb::Activation> activation, co
   const Pieces pieces(view(tokenizer.pieces()), view(tokenizer.ends()));
   const fb::Activation stored = model.hyper()->activation(), right = find_activation(model, pieces, activation);
   Rule rule = {};
-  if (!model.settled() && tokenizer.kind() == fb::TokenizerKind::byte_bpe) {
+  if (is_unsettled(model) && tokenizer.kind() == fb::TokenizerKind::byte_bpe) {
     rule = decide_rule(view(tokenizer.pre_tokenizer()), pieces);
   }
   if (right == stored && rule.vocabulary == nullptr) return false;

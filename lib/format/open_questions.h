@@ -57,14 +57,14 @@ struct ActivationSigns {
   uint32_t vocabulary, heads, kv_heads;
   float rope_theta;
 };
-// Whether shape and vocabulary are none of BitNet b1.58 2B-4T's, though not all of 1bitLLM's either.
+// Whether squared ReLU, though decided, may be wrong: the vocabulary is not Llama 3's, and the shape is as 1bitLLM's.
 bool is_doubtful(const ActivationSigns& signs);
 // Null: it could be either.
 std::optional<fb::Activation> decide_activation(const ActivationSigns& signs);
 std::ostream& operator<<(std::ostream& out, const ActivationSigns& signs);
 // The error for which decide_activation has no answer.
 [[noreturn]] void fail_activation(const ActivationSigns& signs);
-std::string_view name_of(fb::Activation activation);  // as the option has it
+const char* name_of(fb::Activation activation);  // as the option has it
 
 // Puts right what earlier versions of libbitnet wrote into .bitnet files where the GGUF left it open, and applies the
 // caller's choice. Says in the log what it changed. False: nothing was to change, and `out` was not touched.

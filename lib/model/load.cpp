@@ -21,6 +21,17 @@ std::span<const T> view(const flatbuffers::Vector<T>* vector) {
   return {reinterpret_cast<const T*>(vector->Data()), vector->size()};
 }
 
+Activation read_activation(fb::Activation activation) {
+  switch (activation) {
+    case fb::Activation::relu2:
+      return Activation::relu2;
+    case fb::Activation::silu:
+      return Activation::silu;
+  }
+  fail(BITNET_ERROR_UNSUPPORTED, "unknown activation ", static_cast<int>(activation),
+       "; a newer libbitnet may know it");
+}
+
 HyperParameters read_hyperparameters(const fb::Model& model, const fb::HyperParametersT& in) {
   HyperParameters out;
   out.architecture = view(model.architecture());
@@ -34,7 +45,7 @@ HyperParameters read_hyperparameters(const fb::Model& model, const fb::HyperPara
   out.context = in.context;
   out.rms_epsilon = in.rms_epsilon;
   out.rope_theta = in.rope_theta;
-  out.activation = in.activation == fb::Activation::silu ? Activation::silu : Activation::relu2;
+  out.activation = read_activation(in.activation);
   return out;
 }
 

@@ -2,14 +2,9 @@
 #include "text/chat_template_choice.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
-#include <system_error>
 
 #include "base/error.h"
-#include "text/chat_template.h"
+#include "base/file.h"
 #include "text/known_templates.h"
 #include "text/utf8.h"
 
@@ -27,45 +22,39 @@ constexpr std::string_view kBom = "\xEF\xBB\xBF";
 
 bool is_jinja(std::string_view text) { return text.find("{{") != text.npos || text.find("{%") != text.npos; }
 
-void say(const Log& log, bitnet_log_level level, const std::string& message) {
-  if (log) log(level, message);
-}
-
 std::string shown(const std::string& option) {
   constexpr size_t kLongest = 100;
   if (is_jinja(option)) return "the chat template given as text";
   return "chat template \"" + option.substr(0, valid_utf8_prefix(option.substr(0, kLongest))) + '"';
 }
 
-[[noreturn]] void fail_unknown(const std::string& option, int error) {
+[[noreturn]] void fail_unknown(const std::string& option, const char* problem) {
   std::string names;
   for (const KnownTemplate& known : known_templates()) names += std::string(names.empty() ? "" : ", ") + known.name;
   fail(BITNET_ERROR_ARGUMENT, shown(option), " is neither a known template (", names,
-       ") nor Jinja source nor a file that can be read (", std::generic_category().message(error), ")");
+       ") nor Jinja source nor a file that can be read (", problem, ")");
 }
 
 std::string read_file(const std::string& path) {
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  errno = 0;
-  const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rbe"));
-  if (!file) fail_unknown(path, errno);
-  std::string text(kMaxFileBytes + 1, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  if (std::ferror(file.get()) != 0) fail_unknown(path, errno);
+  std::string text;
+  try {
+    text = read_start(path, kMaxFileBytes + 1);
+  } catch (const Error& error) {
+    fail_unknown(path, error.what());
+  }
   require(text.size() <= kMaxFileBytes, BITNET_ERROR_ARGUMENT, shown(path), " has more than ", kMaxFileBytes,
           " bytes; it is no chat template");
   return text;
 }
 
 void require_text(const std::string& option, std::string_view text) {
+  require(!text.empty(), BITNET_ERROR_ARGUMENT, shown(option), " is empty");
   require(!text.starts_with("\xFF\xFE") && !text.starts_with("\xFE\xFF"), BITNET_ERROR_ARGUMENT, shown(option),
           " is UTF-16; save it as UTF-8");
   const size_t valid = std::min(valid_utf8_prefix(text), text.find('\0'));
-  require(valid >= text.size(), BITNET_ERROR_ARGUMENT, shown(option), " is not UTF-8 text: byte ", valid, " is ",
-          static_cast<int>(static_cast<unsigned char>(text[std::min(valid, text.size() - 1)])));
-  require(!text.empty(), BITNET_ERROR_ARGUMENT, shown(option), " is empty");
+  if (valid >= text.size()) return;
+  fail(BITNET_ERROR_ARGUMENT, shown(option), " is not UTF-8 text: byte ", valid, " is ",
+       static_cast<int>(static_cast<unsigned char>(text[valid])));
 }
 
 bool has_piece(const Vocabulary& vocabulary, std::string_view wanted) {
@@ -78,9 +67,8 @@ bool has_piece(const Vocabulary& vocabulary, std::string_view wanted) {
 void warn_of_missing_tokens(const KnownTemplate& known, const Vocabulary& vocabulary, const Log& log) {
   for (const std::string_view token : known.tokens) {
     if (has_piece(vocabulary, token)) continue;
-    return say(log, BITNET_LOG_WARNING,
-               "the chat template \"" + std::string(known.name) + "\" writes " + std::string(token) +
-                   ", which is no token of this model: it was made for others");
+    return say(log, BITNET_LOG_WARNING, "the chat template \"", known.name, "\" writes ", token,
+               ", which is no token of this model: it was made for others");
   }
 }
 
@@ -95,8 +83,7 @@ ChatTemplateChoice own_template(const Vocabulary& vocabulary, const Log& log) {
   if (!fits) {
     say(log, BITNET_LOG_WARNING,
         "the file's chat template is a mistake of bitnet.cpp's converter (\"BITNETAssistant\"); it is not used, and "
-        "the "
-        "model has none");
+        "the model has none");
     return {};
   }
   say(log, BITNET_LOG_INFO,
@@ -113,7 +100,7 @@ std::string read_chat_template(const std::string& option, const Log& log) {
   require_text(option, text);
   if (text.starts_with(kBom)) {
     text.erase(0, kBom.size());
-    say(log, BITNET_LOG_WARNING, shown(option) + " begins with a byte order mark, which was left out");
+    say(log, BITNET_LOG_WARNING, shown(option), " begins with a byte order mark, which was left out");
   }
   return text;
 }
@@ -124,9 +111,9 @@ ChatTemplateChoice choose_chat_template(const std::string& option, const Vocabul
   return {read_chat_template(option, log), "option"};
 }
 
-void check_chat_template(const std::string& option, const std::string& source) {
+std::unique_ptr<const ChatTemplate> parse_chat_template(const std::string& option, const std::string& source) {
   try {
-    const ChatTemplate parsed(source);
+    return std::make_unique<const ChatTemplate>(source);
   } catch (const Error& error) {
     fail(error.status(), shown(option), ": ", error.what());
   }

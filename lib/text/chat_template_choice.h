@@ -2,10 +2,11 @@
 // Which chat template a model is used with: the caller's, the file's, or a known one where the file's is a mistake.
 #pragma once
 
+#include <memory>
 #include <string>
-#include <string_view>
 
 #include "base/log.h"
+#include "text/chat_template.h"
 #include "text/vocabulary.h"
 
 namespace bitnet {
@@ -22,7 +23,7 @@ std::string read_chat_template(const std::string& option, const Log& log);
 // `option` empty: the vocabulary's own template, or what stands in for it. The log gets what is worth knowing.
 ChatTemplateChoice choose_chat_template(const std::string& option, const Vocabulary& vocabulary, const Log& log);
 
-// Throws as ChatTemplate's constructor does, naming the option.
-void check_chat_template(const std::string& option, const std::string& source);
+// The template that the option gave. Throws as ChatTemplate's constructor does, naming the option.
+std::unique_ptr<const ChatTemplate> parse_chat_template(const std::string& option, const std::string& source);
 
 }  // namespace bitnet

@@ -239,15 +239,6 @@ Token Tokenizer::find_ordinary(std::string_view text) const {
   return found == IndexTable::kAbsent ? kNoToken : static_cast<Token>(found);
 }
 
-std::optional<Token> Tokenizer::find(std::string_view piece) const {
-  if (const auto match = all_added_->find(piece, 0); match.begin == 0 && match.size == piece.size()) return match.token;
-  if (const Token token = find_ordinary(piece); token != kNoToken) return token;
-  if (piece.size() == 1 && byte_tokens_[static_cast<uint8_t>(piece[0])] != kNoToken) {
-    return byte_tokens_[static_cast<uint8_t>(piece[0])];
-  }
-  return std::nullopt;
-}
-
 bool Tokenizer::is_control(Token token) const {
   text_of(token);
   return type_of(token) == TokenType::control || type_of(token) == TokenType::unknown;

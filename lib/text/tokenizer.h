@@ -52,9 +52,6 @@ class Tokenizer {
   // The bytes of one token, control tokens spelt out, byte tokens as their byte.
   std::string piece(Token token) const { return std::string(text_of(token)); }
 
-  // The token whose bytes these are; a control or user-defined token before an ordinary one.
-  std::optional<Token> find(std::string_view piece) const;
-
   size_t size() const { return types_.size(); }
   bool is_control(Token token) const;            // control, or the token for what is unknown
   bool is_end_of_generation(Token token) const;  // the model has ended its text or its turn

@@ -215,6 +215,13 @@ TEST_F(Arguments, ProgressCanCancel) {
   EXPECT_EQ(bitnet_open(out.c_str(), nullptr, &m), BITNET_ERROR_NOT_FOUND) << "nothing is left under the name";
 }
 
+TEST_F(Arguments, AnErrorIsOneLineWhateverItQuotes) {
+  bitnet_model* m = nullptr;
+  EXPECT_EQ(bitnet_open("missing\nfile\r\x1b[31m\x7f\xc2\x9b \u00fc", nullptr, &m), BITNET_ERROR_NOT_FOUND);
+  EXPECT_NE(std::string(bitnet_last_error()).find("missing\\nfile\\x0d\\x1b[31m\\x7f\\x9b \u00fc"), std::string::npos)
+      << bitnet_last_error();
+}
+
 TEST_F(Arguments, EveryStatusHasItsMessage) {
   for (int status = BITNET_ERROR_INTERNAL; status <= BITNET_END; status++) {
     EXPECT_STRNE(bitnet_status_message(static_cast<bitnet_status>(status)), "unknown status") << status;

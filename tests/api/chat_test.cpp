@@ -294,6 +294,22 @@ TEST_F(Chat, AnOptionThatCannotBeUsedFailsAtOnce) {
   EXPECT_TRUE(said("line 1")) << bitnet_last_error();
 }
 
+TEST_F(Chat, WhatATemplateRaisesIsOneLine) {
+  const Model model = open(plain(), "{{ raise_exception('one\\ntwo') }}");
+  const bitnet_message message = {"user", "Hi"};
+  size_t count = 0;
+  EXPECT_EQ(bitnet_chat_tokenize(model.get(), &message, 1, 0, nullptr, 0, &count), BITNET_ERROR_ARGUMENT);
+  EXPECT_TRUE(said("one\\ntwo")) << bitnet_last_error();
+}
+
+TEST_F(Chat, ALineOfTheLogIsOneLine) {
+  const std::string path = temporary_folder() + "/two\nlines.jinja";
+  std::ofstream(path) << "\xEF\xBB\xBF{{ 1 }}";
+  std::string log;
+  open(plain(), path.c_str(), &log);
+  EXPECT_NE(log.find("two\\nlines.jinja"), std::string::npos) << log;
+}
+
 TEST_F(Chat, ABrokenTemplateOfTheFileDoesNotKeepItFromOpening) {
   const Model model = open(chat_gguf("broken", "{{ 1 + }}"));
   const bitnet_message message = {"user", "Hi", 0};

@@ -249,6 +249,28 @@ TEST_F(BitnetFile, MetadataThatUnpacksWithoutEndIsRefused) {
   EXPECT_TRUE(refuses(replace_frame(plain, bomb, zeros.size()), BITNET_ERROR_FORMAT, "valid table"));
 }
 
+// Each note has the same text; copied for each of them it would take more than the format allows.
+TEST_F(BitnetFile, MetadataThatHoldsATextManyTimesIsRefused) {
+  std::string shared;
+  reseal(plain, [&](fb::ModelT& model) {
+    flatbuffers::FlatBufferBuilder builder;
+    const auto text = builder.CreateString(std::string(size_t{16} << 20, 'x'));
+    std::vector<flatbuffers::Offset<fb::KeyValue>> notes;
+    for (int i = 0; i < 20; ++i) notes.push_back(fb::CreateKeyValue(builder, text, fb::ValueKind::text, text));
+    std::vector<flatbuffers::Offset<fb::Tensor>> tensors;
+    for (const auto& tensor : model.tensors) tensors.push_back(fb::Tensor::Pack(builder, tensor.get()));
+    const auto hyper = fb::HyperParameters::Pack(builder, model.hyper.get());
+    const auto tokenizer = fb::Tokenizer::Pack(builder, model.tokenizer.get());
+    const auto architecture = builder.CreateString(model.architecture);
+    const auto all_tensors = builder.CreateVector(tensors);
+    const auto all_notes = builder.CreateVector(notes);
+    fb::FinishModelBuffer(builder, fb::CreateModel(builder, architecture, 0, 0, hyper, tokenizer, 0, model.tied,
+                                                   all_tensors, all_notes, true));
+    shared.assign(reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize());
+  });
+  EXPECT_TRUE(refuses(replace_metadata(plain, shared), BITNET_ERROR_FORMAT, "many in one place"));
+}
+
 TEST_F(BitnetFile, TensorsThatDoNotFitTheFileAreRefused) {
   const auto refuses_tensor = [&](std::string_view word, const std::function<void(fb::TensorT&)>& change) {
     const auto change_model = [&](fb::ModelT& model) { change(tensor(model, "blk.0.ffn_up.weight")); };

@@ -362,6 +362,10 @@ TEST(SpecialTokens, ThatEndATextMayBeSeveral) {
   }
   gguf.set("tokenizer.ggml.eos_token_id", kArray, array("", 5, {bytes_of(4), bytes_of(20)}).bytes);
   EXPECT_TRUE(refuses(gguf.build(), {"tokenizer.ggml.eos_token_id", "differ"}));
+  std::vector<std::string> too_many(1000, bytes_of(uint8_t{1}));
+  too_many[0] = bytes_of(uint8_t{2});
+  gguf.set("tokenizer.ggml.eos_token_id", kArray, array("", 0, too_many).bytes);
+  EXPECT_TRUE(refuses(gguf.build(), {"tokenizer.ggml.eos_token_id", "1000 elements", "only 20 tokens"}));
   gguf.set("tokenizer.ggml.eos_token_id", kArray, array("", 5, {}).bytes);
   EXPECT_EQ(open(gguf.build()).model.vocabulary.eos, kNoToken);
   EXPECT_TRUE(refuses(reseal(read_file(folder / "out.bitnet"), [](fb::ModelT& m) { m.tokenizer->end_tokens[0] = 20; }),
@@ -616,11 +620,12 @@ TEST(Activation, IsWhatTheFileOrTheKnownModelsSay) {
       {{.size = 300}, 4, 4, 10000, Activation::relu2},           // byte-level BPE: none of 1bitLLM's
       {sentencepiece(300), 4, 4, 10000, Activation::silu},       // 1bitLLM's
       {sentencepiece(128256), 4, 2, 500000, Activation::relu2},  // Llama 3's size
+      {sentencepiece(128256), 4, 4, 10000, Activation::relu2},   // and 1bitLLM's shape
   };
   for (const Case& c : kCases) {
     const Opened opened = open(model_of(c.vocabulary, c.heads, c.kv_heads, c.theta).build());
     EXPECT_EQ(opened.model.hyper.activation, c.expected);
-    const bool doubtful = !c.vocabulary.sentencepiece && c.vocabulary.more.empty();
+    const bool doubtful = c.expected == Activation::relu2 && c.vocabulary.more.empty() && c.theta == 10000;
     EXPECT_TRUE(contains(opened.log, doubtful ? "warning: the file does not name its activation"
                                               : "info: the file does not name its activation"));
     EXPECT_TRUE(contains(opened.log, c.expected == Activation::silu ? "silu" : "relu2"));
@@ -715,6 +720,15 @@ TEST(EarlierFile, WithoutARuleIsPutRight) {
   const Opened gpt2 = open(earlier(model_of(known_vocabulary("gpt-2")), forget_rule));
   EXPECT_EQ(gpt2.model.vocabulary.pre_tokenizer, "gpt-2");
   EXPECT_FALSE(gpt2.model.vocabulary.add_bos);
+
+  // Not made from GGUF: the writer knew.
+  const Opened own = open(earlier(model_of(known_vocabulary("llama-bpe")), [](fb::ModelT& model) {
+    forget_rule(model);
+    model.notes.clear();
+  }));
+  EXPECT_EQ(own.model.vocabulary.pre_tokenizer, "default");
+  EXPECT_FALSE(own.model.vocabulary.add_bos);
+  EXPECT_EQ(own.log, "");
 
   const Opened unknown = open(earlier(model_of({.size = 20}), forget_rule));
   EXPECT_EQ(unknown.model.vocabulary.pre_tokenizer, "default");
@@ -836,6 +850,32 @@ TEST(OtherKeys, ForPeopleAreJoined) {
   const Opened several = open(gguf.build());
   EXPECT_EQ(several.model.vocabulary.chat_template, "");
   EXPECT_TRUE(contains(several.log, "warning: metadata key tokenizer.chat_template is an array of 2 strings"));
+}
+
+TEST(OtherKeys, AreKeptNoLongerThanPeopleReadThem) {
+  GgufBuilder gguf = small_model().gguf();
+  std::string text = "n";
+  for (int i = 0; i < 100000; ++i) text += "\u00fc";
+  gguf.set("general.name", kString, string_bytes(text));
+  const Value licenses = array("", 8, {string_bytes("mit"), string_bytes(text), string_bytes(text)});
+  gguf.set("general.license", licenses.type, licenses.bytes);
+  const Model model = open(gguf.build()).model;
+  EXPECT_EQ(model.name, text.substr(0, 65535));  // no character is cut
+  EXPECT_EQ(model.license, ("mit, " + text).substr(0, 65536));
+}
+
+TEST(ChatTemplate, ThatIsTooLongIsLeftOut) {
+  GgufBuilder gguf = small_model().gguf();
+  const std::string most(1 << 20, 'x');
+  gguf.set("tokenizer.chat_template", kString, string_bytes(most));
+  EXPECT_EQ(open(gguf.build()).model.vocabulary.chat_template, most);
+  const Value long_array = array("", 8, {string_bytes(most + "x")});
+  for (const Value& value : {Value{"", kString, string_bytes(most + "x")}, long_array}) {
+    gguf.set("tokenizer.chat_template", value.type, value.bytes);
+    const Opened opened = open(gguf.build());
+    EXPECT_EQ(opened.model.vocabulary.chat_template, "");
+    EXPECT_TRUE(contains(opened.log, "warning: metadata key tokenizer.chat_template has 1048577 bytes"));
+  }
 }
 
 // On a thread with musl's default stack.

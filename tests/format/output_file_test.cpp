@@ -2,7 +2,9 @@
 // Where files are written: names as long as they can be, links, permissions, and places where no file can be.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -10,6 +12,22 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "files.h"
+
+namespace {
+
+bool refuse_owners = false;
+mode_t mode_before_owner = 0;  // of the file whose owner is about to be set
+
+}  // namespace
+
+extern "C" int __real_fchown(int fd, uid_t owner, gid_t group);
+extern "C" int __wrap_fchown(int fd, uid_t owner, gid_t group) {
+  struct stat info;
+  if (fstat(fd, &info) == 0) mode_before_owner = info.st_mode & 07777;
+  if (!refuse_owners) return __real_fchown(fd, owner, group);
+  errno = EPERM;
+  return -1;
+}
 
 namespace bitnet {
 namespace {
@@ -101,6 +119,46 @@ TEST(OutputFile, KeepsThePermissionsOfTheFileThatItReplaces) {
     ASSERT_EQ(stat((folder / "file").c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 07777, mode);
   }
+}
+
+mode_t mode_of(const std::string& path) {
+  struct stat info;
+  EXPECT_EQ(stat(path.c_str(), &info), 0);
+  return info.st_mode & 07777;
+}
+
+TEST(OutputFile, IsItsOwnersAloneUntilItHasThePermissions) {
+  const TemporaryFolder folder;
+  write_file(folder / "file", "old");
+  ASSERT_EQ(chmod((folder / "file").c_str(), 0644), 0);
+  mode_before_owner = 0;
+  write(folder / "file", "new");
+  EXPECT_EQ(mode_before_owner, mode_t{0600});
+  EXPECT_EQ(mode_of(folder / "file"), mode_t{0644});
+}
+
+TEST(OutputFile, GivesNothingToAnotherGroupThanTheOldFiles) {
+  const TemporaryFolder folder;
+  write_file(folder / "file", "old");
+  ASSERT_EQ(chmod((folder / "file").c_str(), 0664), 0);
+  refuse_owners = true;
+  write(folder / "file", "new");
+  EXPECT_EQ(mode_of(folder / "file"), mode_t{0664}) << "the group is the same without being set";
+
+  // Another group than that of new files: one of the process's, or any if it may choose.
+  gid_t groups[64];
+  const int count = getgroups(64, groups);
+  gid_t other = geteuid() == 0 ? getegid() + 1 : getegid();
+  for (int i = 0; i < count; ++i) {
+    if (groups[i] != getegid()) other = groups[i];
+  }
+  refuse_owners = false;
+  if (other == getegid()) GTEST_SKIP() << "this process may give files to no other group";
+  if (chown((folder / "file").c_str(), static_cast<uid_t>(-1), other) != 0) GTEST_SKIP() << "nor to this one";
+  refuse_owners = true;
+  write(folder / "file", "new");
+  refuse_owners = false;
+  EXPECT_EQ(mode_of(folder / "file"), mode_t{0604});
 }
 
 TEST(OutputFile, IsRefusedWhereNoneCanBe) {

@@ -3,6 +3,7 @@
 #include "text/known_templates.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -194,6 +195,13 @@ TEST_F(Choice, RefusesWhatIsNone) {
   EXPECT_TRUE(has(refusal("{{ '\xFF' }}"), "not UTF-8"));
 }
 
+// Nobody writes to it, so that whoever opens it as a file waits forever.
+TEST_F(Choice, RefusesAPipe) {
+  const std::string pipe = (folder / "pipe").string();
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_TRUE(has(refusal(pipe), "not a regular file"));
+}
+
 TEST_F(Choice, WarnsOfANamedTemplateForOtherModels) {
   choose("chatml");
   EXPECT_TRUE(has(log, "1") && has(log, "<|im_start|>")) << log;
@@ -204,7 +212,7 @@ TEST_F(Choice, WarnsOfANamedTemplateForOtherModels) {
 }
 
 TEST_F(Choice, NamesTheOptionThatDoesNotParse) {
-  const Error error = error_of([] { check_chat_template("broken.jinja", "{{ 1 + }}"); });
+  const Error error = error_of([] { parse_chat_template("broken.jinja", "{{ 1 + }}"); });
   EXPECT_EQ(error.status(), BITNET_ERROR_FORMAT);
   EXPECT_TRUE(has(error.what(), "broken.jinja") && has(error.what(), "line 1")) << error.what();
 }

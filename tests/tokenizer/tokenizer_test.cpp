@@ -224,15 +224,6 @@ TEST_F(AddedTokensTest, OfControlAreWrittenOnlyWhenAskedFor) {
   EXPECT_EQ(decoded(tokenizer, {'a', control, 260}, {.special = true}), "a<|end|>[x]");
 }
 
-TEST_F(AddedTokensTest, AreKnownByTheirText) {
-  const Tokenizer tokenizer(builder.view());
-  EXPECT_EQ(tokenizer.find("<|end|>"), control);
-  EXPECT_EQ(tokenizer.find("ab"), 256);
-  EXPECT_EQ(tokenizer.find("a"), Token{'a'});
-  EXPECT_EQ(tokenizer.find("nothing"), std::nullopt);
-  EXPECT_EQ(tokenizer.find(""), std::nullopt);
-}
-
 TEST_F(AddedTokensTest, EndGeneration) {
   builder.eos = 'q';
   const Token turn = builder.add("<|eot_id|>");  // of a wrong type in the file, as converters often leave it
