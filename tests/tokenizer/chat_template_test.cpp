@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <pthread.h>
+#include <time.h>
 
 #include <array>
 #include <fstream>
@@ -257,6 +258,95 @@ TEST(ChatTemplate, StopsHostileTemplates) {
   }
 }
 
+double processor_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+double cost_of(const std::string& source) {
+  const double begin = processor_seconds();
+  error_of([&] { render(source); });
+  return processor_seconds() - begin;
+}
+
+std::string repeat(int times, const std::string& body) {
+  return "{% for i in range(" + std::to_string(times) + ") %}" + body + "{% endfor %}";
+}
+
+// A dictionary `name` of so many keys; "K" in `key` stands for a number of five digits.
+std::string dictionary(const std::string& name, int first, int count, const std::string& key = "'K'") {
+  std::string all = "{% set " + name + " = {";
+  for (int i = 0; i < count; ++i) {
+    std::string text = key;
+    all += text.replace(text.find('K'), 1, std::to_string(10000 + first + i)) + ": 1,";
+  }
+  return all + "} %}";
+}
+
+// What a step costs is paid before it is done, so that no template takes many times as long as one that only steps.
+// Measured in processor time of this thread, against such a template, so that it holds on any machine.
+TEST(ChatTemplate, PaysForItsWork) {
+  const std::string filler(1000, 'a'), names = [] {
+    std::string all;
+    for (int i = 0; i < 50000; ++i) all += "{% if 0 %}{{ n" + std::to_string(i) + " }}{% endif %}";
+    return all;
+  }();
+  const std::string text = "{% set s = 'a' * 1000000 %}", both = dictionary("d", 0, 5000);
+  const std::vector<std::string> hostile = {
+      // formats
+      "{{ '{:,.1000000d}'.format(1) }}",
+      repeat(1000, "{% set x = '%.1000000d' % 1 %}"),
+      repeat(1000000, "{% set x = '{:,.400f}'.format(1.5) %}"),
+      "{% set x = ('{99999}' * 100000).format(*range(100000)) %}",
+      both + "{% set x = '%(19999)s' * 100000 % dict(d, **{'19999': 1}) %}",
+      both + "{% set x = ('{' ~ '0[14999]' ~ '}') * 100000 %}{% set x = x.format(d) %}",
+      both + "{% set x = '{k}' * 1000000 %}{% set x = x.format(**dict(d, k=1)) %}",
+      text + "{% set x = '{0[999999]}' * 100000 %}{% set x = x.format(s) %}",
+      text + "{% set x = '%.0s' * 100000 % ((s,) * 100) %}",
+      text + "{% set x = '{0:.0}' * 100000 %}{% set x = x.format(s) %}",
+      "{% set f = '%s' * 100000 %}{% set t = ('',) * 100000 %}" + repeat(1000, "{% set x = f % t %}"),
+      // macros
+      names + "{% macro m() %}{% if 0 %}{{ varargs }}{{ kwargs }}{{ caller }}{% endif %}{% endmacro %}" +
+          repeat(1000000, "{% set x = m() %}"),
+      "{% macro m(a) %}{% if 0 %}{{ kwargs }}{% endif %}{% endmacro %}" + dictionary("d", 0, 20000, "'k' ~ K") +
+          "{% set x = m(a=1, **d) %}",
+      "{% macro " + std::string(500000, 'm') + "() %}{% endmacro %}" +
+          repeat(200000, "{% set x = " + std::string(500000, 'm') + "() %}"),
+      repeat(200000, "{% set x = dict(" + std::string(500000, 'k') + "=1) %}"),
+      "{% for n in [1] if (1" + repeated(100000, "+1") + ") recursive %}{% set l = loop %}" +
+          repeat(100000, "{% set x = l([]) %}") + "{% endfor %}",
+      // arguments that each item gets
+      "{% set x = ([[]] * 20000) | map('select', 'eq', *range(20000)) | list %}",
+      // dictionaries
+      dictionary("d", 0, 20000) + "{% macro m() %}{{ kwargs|length }}{% endmacro %}" + repeat(20, "{{ m(**d) }}"),
+      dictionary("d", 0, 15000) + repeat(20, "{{ d|tojson|length }}"),
+      dictionary("d", 0, 8000) + dictionary("e", 0, 8000) + repeat(20, "{% set x = d == e %}"),
+      dictionary("d", 0, 8000) + "{% set x = '' | format(**d) %}" + repeat(20, "{% set x = '' | format(**d) %}"),
+      dictionary("d", 0, 8000) + "{% set n = namespace(**d) %}" + repeat(1000000, "{% set x = n.zzzzz %}"),
+      dictionary("d", 0, 8000) + "{% set x = ([d] * 100000) | map(attribute='zzzzz') | list %}",
+      "{% set p = '" + filler + "' * 10 %}" + dictionary("d", 0, 3000, "p ~ K") + "{% set x = d %}",
+      // comparisons, searches and what is only looked at
+      "{% set s = 'a' * 20000 %}{% set ns = namespace(l=[]) %}{% for i in range(1000) %}{% set x = [s ~ i] * 10 %}"
+      "{% set ns.l = ns.l + x %}{% endfor %}{% set x = ns.l | unique | list %}",
+      text + "{% set x = ([s] * 200) | map(attribute=999999) | list %}" +
+          repeat(2000, "{% set x = ([s] * 100) | map(attribute=999999) | list %}"),
+      "{% set c = 'b' * 1000000 ~ 'a' %}{% set s = 'a' * 63 %}" + repeat(100000, "{% set x = s | trim(c) %}"),
+      "{% set s = 'a' * 10000 %}{% set t = (s ~ 'b',) * 1000 %}" +
+          repeat(100000, "{% set x = (s ~ 'a').startswith(t) %}"),
+      "{% set ns = namespace(x=[1]) %}{% for i in range(16) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}"
+      "{% set l = ns.x %}" +
+          repeat(100000, "{% set x = l is lower %}"),
+      text +
+          "{% set ns = namespace(l=[]) %}{% for i in range(500) %}{% set ns.l = [ns.l] %}{% endfor %}"
+          "{{ ns.l | tojson(indent=s) | length }}",
+  };
+  const double steps = cost_of("{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}");
+  for (const std::string& source : hostile) {
+    EXPECT_LT(cost_of(source), 20 * steps) << source.substr(0, 100);
+  }
+}
+
 // Calls body on a thread with the stack that musl gives one by default.
 void on_small_stack(const std::function<void()>& body) {
   pthread_attr_t attributes;
@@ -355,6 +445,30 @@ TEST(ChatTemplate, TakesLongChainsForWhatTheyAre) {
   EXPECT_EQ(render("{{ 1" + repeated(100000, "+1") + " }}"), "100001");
   EXPECT_EQ(render("{{ ' x '" + repeated(10000, "|trim") + " }}"), "x");
   EXPECT_EQ(render("{% set a = {} %}{{ 1" + repeated(10000, " ~ 1") + " }}"), repeated(10001, "1"));
+}
+
+TEST(ChatTemplate, CallsARecursiveLoopThatTheTemplateBeginsWith) {
+  EXPECT_EQ(render("{% for n in [1, []] recursive %}{{ loop(n) if n is iterable else n }}.{% endfor %}"), "1..");
+}
+
+// A key that holds what cannot be one is none either, as in Python.
+TEST(ChatTemplate, RefusesAListInsideAKey) {
+  EXPECT_EQ(error_of([] { render("{{ {(1, [2]): 3} }}"); }).status(), BITNET_ERROR_FORMAT);
+  EXPECT_EQ(error_of([] { render("{{ {(1, {}): 3} }}"); }).status(), BITNET_ERROR_FORMAT);
+}
+
+TEST(ChatTemplate, GroupsTheDigitsOfTheWholePart) {
+  EXPECT_EQ(render("{{ '{:,} {:,.2f} {:,.0%} {:_x} {:,}'.format(1234567, 1234.5, 1234.5, 1048575, 123) }}"),
+            "1,234,567 1,234.50 123,450% f_ffff 123");
+  EXPECT_EQ(render("{{ '{:,g}'.format(1e20) }}"), "1e+20");
+  EXPECT_EQ(error_of([] { render("{{ '{:.3d}'.format(1) }}"); }).status(), BITNET_ERROR_FORMAT);
+  EXPECT_EQ(error_of([] { render("{{ '{:,x}'.format(1) }}"); }).status(), BITNET_ERROR_FORMAT);
+}
+
+TEST(ChatTemplate, SaysHowManyArgumentsThereMayBe) {
+  const Error error = error_of([] { render("{{ 'a' | center(9, 8, 7) }}"); });
+  EXPECT_NE(std::string(error.what()).find("with 3 arguments is not supported: at most 1 are known"), std::string::npos)
+      << error.what();
 }
 
 TEST(ChatTemplate, FreesANamespaceThatHoldsItself) {

@@ -20,30 +20,34 @@ namespace bitnet::jinja {
 namespace {
 
 constexpr size_t kByName = std::numeric_limits<size_t>::max();  // the place of an argument that has a name only
+constexpr size_t kStep = 64;                                    // what a step counts for, as in the machine
 
 // --- what several filters do ---
 
 // "a.b" or 0 of a value: what map, selectattr, sort and others go by.
-Value attribute_of(Value value, const Value& path) {
-  if (path.integer()) return subscript(value, path);
+Value attribute_of(Value value, const Value& path, Budget& budget) {
+  if (path.integer()) return subscript(value, path, budget);
   std::string_view rest = to_string(path, "an attribute");
   for (;;) {
     const size_t dot = std::min(rest.find('.'), rest.size());
     const std::string_view part = rest.substr(0, dot);
+    budget.charge(kStep + part.size());
     const std::optional<int64_t> place = read_integer(part, 10);
-    value = subscript(value, place && *place >= 0 ? Value(*place) : Value(part));
+    value = subscript(value, place && *place >= 0 ? Value(*place) : Value(part), budget);
     if (dot == rest.size()) return value;
     rest.remove_prefix(dot + 1);
   }
 }
 
-Value attribute_or_self(const Value& value, const Value& attribute) {
-  return attribute.is_none() ? value : attribute_of(value, attribute);
+Value attribute_or_self(const Value& value, const Value& attribute, Budget& budget) {
+  return attribute.is_none() ? value : attribute_of(value, attribute, budget);
 }
 
 // The key to sort and compare by: letters without their case, unless that is asked for.
-Value folded(const Value& value, bool case_sensitive) {
-  return value.string() && !case_sensitive ? Value(lower(*value.string())) : value;
+Value folded(const Value& value, bool case_sensitive, Budget& budget) {
+  if (!value.string() || case_sensitive) return value;
+  budget.charge(value.size());
+  return lower(*value.string());
 }
 
 // Items with the keys that they are sorted by, in that order.
@@ -52,7 +56,7 @@ using Keyed = std::vector<std::pair<Value, Value>>;
 void sort_keyed(Keyed& items, bool reverse, Budget& budget) {
   std::stable_sort(items.begin(), items.end(), [&](const auto& a, const auto& b) {
     budget.charge(a.first.weight() + b.first.weight());
-    return reverse ? compare(b.first, a.first) < 0 : compare(a.first, b.first) < 0;
+    return reverse ? compare(b.first, a.first, budget) < 0 : compare(a.first, b.first, budget) < 0;
   });
 }
 
@@ -150,14 +154,14 @@ Value filter_join(const Value& value, Arguments& arguments, Budget& budget) {
   const Value separator = arguments.get(0, "d", "");
   const Value attribute = arguments.get(1, "attribute", None());
   List items = iterate(value, budget);
-  for (Value& item : items) item = attribute_or_self(item, attribute);
-  return join(items, separator.text(), false, budget);
+  for (Value& item : items) item = attribute_or_self(item, attribute, budget);
+  return join(items, separator.text(budget), false, budget);
 }
 
 Value filter_replace(const Value& value, Arguments& arguments, Budget& budget) {
   const Value old = arguments.need(0, "old"), with = arguments.need(1, "new");
   const Value count = arguments.get(2, "count", None());
-  return replace(value.text(), old.text().bytes(), with.text(),
+  return replace(value.text(budget), old.text(budget).bytes(), with.text(budget),
                  count.is_none() ? -1 : to_integer(count, "the count of replace"), budget);
 }
 
@@ -203,7 +207,7 @@ Value filter_map(const Value& value, Arguments& arguments, Budget& budget) {
   if (!attribute.is_none()) {
     const Value otherwise = arguments.get(kByName, "default", Value());
     for (Value& item : items) {
-      item = attribute_of(item, attribute);
+      item = attribute_of(item, attribute, budget);
       if (item.is_undefined()) item = otherwise;
     }
     return generator(std::move(items));
@@ -232,7 +236,7 @@ Value select(const Value& value, Arguments& arguments, Budget& budget, bool by_a
   const Arguments rest = arguments.rest(first + 1);
   List chosen;
   for (const Value& item : items_if_true(value, budget)) {
-    const Value seen = attribute_or_self(item, attribute);
+    const Value seen = attribute_or_self(item, attribute, budget);
     const bool passed = test ? apply_test(test, seen, rest, budget) : seen.truth();
     if (passed == wanted) chosen.push_back(item);
   }
@@ -246,13 +250,14 @@ Value filter_sort(const Value& value, Arguments& arguments, Budget& budget) {
   Keyed items;
   for (Value& item : iterate(value, budget)) {
     List keys;  // "a,b": by a, then by b
+    if (attribute.string()) budget.charge(attribute.size());
     const std::string paths = attribute.string() ? attribute.string()->bytes() : "";
     for (size_t at = 0; at <= paths.size() && attribute.string();) {
       const size_t comma = std::min(paths.find(',', at), paths.size());
-      keys.push_back(folded(attribute_of(item, paths.substr(at, comma - at)), case_sensitive));
+      keys.push_back(folded(attribute_of(item, paths.substr(at, comma - at), budget), case_sensitive, budget));
       at = comma + 1;
     }
-    if (keys.empty()) keys.push_back(folded(attribute_or_self(item, attribute), case_sensitive));
+    if (keys.empty()) keys.push_back(folded(attribute_or_self(item, attribute, budget), case_sensitive, budget));
     items.emplace_back(std::move(keys), std::move(item));
   }
   sort_keyed(items, reverse, budget);
@@ -269,7 +274,7 @@ Value filter_dictsort(const Value& value, Arguments& arguments, Budget& budget) 
   require(by == "key" || by == "value", BITNET_ERROR_FORMAT, "chat template: dictsort goes by key or value");
   Keyed items;
   for (Value& item : items_of(value)) {
-    Value key = folded((*item.list())[by == "key" ? 0 : 1], case_sensitive);
+    Value key = folded((*item.list())[by == "key" ? 0 : 1], case_sensitive, budget);
     items.emplace_back(std::move(key), std::move(item));
   }
   sort_keyed(items, reverse, budget);
@@ -284,17 +289,19 @@ Value filter_groupby(const Value& value, Arguments& arguments, Budget& budget) {
   const bool case_sensitive = arguments.get(2, "case_sensitive", false).truth();
   Keyed items;
   for (Value& item : iterate(value, budget)) {
-    Value key = attribute_of(item, attribute);
+    Value key = attribute_of(item, attribute, budget);
     if (key.is_undefined()) key = otherwise;
-    items.emplace_back(folded(key, case_sensitive), std::move(item));
+    items.emplace_back(folded(key, case_sensitive, budget), std::move(item));
   }
   sort_keyed(items, false, budget);
   List groups;
   for (size_t begin = 0; begin < items.size();) {
     List group;
     size_t end = begin;
-    for (; end < items.size() && items[end].first == items[begin].first; ++end) group.push_back(items[end].second);
-    Value name = attribute_of(items[begin].second, attribute);  // as it is written in the first of the group
+    for (; end < items.size() && equal(items[end].first, items[begin].first, budget); ++end) {
+      group.push_back(items[end].second);
+    }
+    Value name = attribute_of(items[begin].second, attribute, budget);  // as it is written in the first of the group
     if (name.is_undefined()) name = otherwise;
     groups.push_back(Value(List{std::move(name), std::move(group)}, ListKind::group));
     begin = end;
@@ -307,9 +314,8 @@ Value filter_unique(const Value& value, Arguments& arguments, Budget& budget) {
   const Value attribute = arguments.get(1, "attribute", None());
   List seen, chosen;
   for (const Value& item : iterate(value, budget)) {
-    const Value key = folded(attribute_or_self(item, attribute), case_sensitive);
-    budget.charge(sizeof(Value) * seen.size() + key.weight());
-    if (std::find(seen.begin(), seen.end(), key) != seen.end()) continue;
+    const Value key = folded(attribute_or_self(item, attribute, budget), case_sensitive, budget);
+    if (std::any_of(seen.begin(), seen.end(), [&](const Value& one) { return equal(one, key, budget); })) continue;
     seen.push_back(key);
     chosen.push_back(item);
   }
@@ -323,9 +329,8 @@ Value extreme(const Value& value, Arguments& arguments, Budget& budget, bool gre
   Value best, best_key;
   bool any = false;
   for (const Value& item : iterate(value, budget)) {
-    const Value key = folded(attribute_or_self(item, attribute), case_sensitive);
-    budget.charge(key.weight());
-    const int order = any ? compare(key, best_key) : 0;
+    const Value key = folded(attribute_or_self(item, attribute, budget), case_sensitive, budget);
+    const int order = any ? compare(key, best_key, budget) : 0;
     if (any && (greatest ? order <= 0 : order >= 0)) continue;
     any = true;
     best = item;
@@ -339,7 +344,7 @@ Value filter_sum(const Value& value, Arguments& arguments, Budget& budget) {
   Value total = arguments.get(1, "start", int64_t{0});
   require(!total.string(), BITNET_ERROR_FORMAT, "chat template: sum of strings; join them");
   for (const Value& item : iterate(value, budget)) {
-    total = add(total, attribute_or_self(item, attribute));
+    total = add(total, attribute_or_self(item, attribute, budget));
     budget.charge(total.weight());
   }
   return total;
@@ -393,13 +398,13 @@ Value filter_format(const Value& value, Arguments& arguments, Budget& budget) {
     if (name.empty()) {
       places.push_back(argument);
     } else {
-      assign(names, name, argument);
+      assign(names, name, argument, budget);
     }
   }
   require(places.empty() || names.empty(), BITNET_ERROR_FORMAT,
           "chat template: format takes values by place or by name, not both");
   const Value values = names.empty() ? Value(std::move(places), ListKind::tuple) : Value(std::move(names));
-  return percent_format(value.text(), values, budget);
+  return percent_format(value.text(budget), values, budget);
 }
 
 Value filter_indent(const Value& value, Arguments& arguments, Budget& budget) {
@@ -408,7 +413,7 @@ Value filter_indent(const Value& value, Arguments& arguments, Budget& budget) {
   const bool blank = arguments.get(2, "blank", false).truth();
   const Text indent =
       width.string() ? *width.string() : *multiply(" ", to_integer(width, "the width of indent"), budget).string();
-  return indented(value.text(), indent, first, blank, budget);
+  return indented(value.text(budget), indent, first, blank, budget);
 }
 
 Value filter_truncate(const Value& value, Arguments& arguments, Budget& budget) {
@@ -416,7 +421,7 @@ Value filter_truncate(const Value& value, Arguments& arguments, Budget& budget) 
   const bool cut_words = arguments.get(1, "killwords", false).truth();
   const Value end = arguments.get(2, "end", "...");
   const int64_t leeway = to_integer(arguments.get(3, "leeway", int64_t{5}), "the leeway of truncate");
-  const Text text = value.text();
+  const Text text = value.text(budget);
   const Text& mark = to_text(end, "the end of truncate");
   const int64_t kept = most - count_characters(mark.bytes());
   require(kept >= 0 && leeway >= 0 && leeway <= std::numeric_limits<int32_t>::max() &&
@@ -432,8 +437,8 @@ Value filter_truncate(const Value& value, Arguments& arguments, Budget& budget) 
   return out;
 }
 
-Value filter_wordcount(const Value& value, Arguments&, Budget&) {
-  const Text text = value.text();
+Value filter_wordcount(const Value& value, Arguments&, Budget& budget) {
+  const Text text = value.text(budget);
   int64_t words = 0;
   bool inside = false;
   for (const char c : text.bytes()) {
@@ -465,23 +470,24 @@ Text url_quoted(const Text& text, bool query) {
 }
 
 Value filter_urlencode(const Value& value, Arguments&, Budget& budget) {
-  if (value.string() || !(value.list() || value.dict())) return url_quoted(value.text(), false);
+  if (value.string() || !(value.list() || value.dict())) return url_quoted(value.text(budget), false);
   const List items = value.dict() ? items_of(value) : iterate(value, budget);
   Text out;
   for (const Value& item : items) {
     require(item.list() && item.list()->size() == 2, BITNET_ERROR_FORMAT,
             "chat template: urlencode of a list that is not one of pairs");
+    budget.charge(item.weight());
     if (!out.empty()) out.append("&");
-    out.append(url_quoted((*item.list())[0].text(), true));
+    out.append(url_quoted((*item.list())[0].text(budget), true));
     out.append("=");
-    out.append(url_quoted((*item.list())[1].text(), true));
+    out.append(url_quoted((*item.list())[1].text(budget), true));
   }
   return out;
 }
 
-Value filter_escape(const Value& value, Arguments&, Budget&) {
+Value filter_escape(const Value& value, Arguments&, Budget& budget) {
   Text out;
-  const Text text = value.text();
+  const Text text = value.text(budget);
   each_character(text, [&](std::string_view character, bool foreign) {
     constexpr std::string_view kPlain = "&<>'\"";
     constexpr std::string_view kEscaped[] = {"&amp;", "&lt;", "&gt;", "&#39;", "&#34;"};
@@ -491,18 +497,20 @@ Value filter_escape(const Value& value, Arguments&, Budget&) {
   return out;
 }
 
-Value filter_abs(const Value& value, Arguments&, Budget&) {
-  return compare(value, int64_t{0}) < 0 ? negate(value) : value.boolean() ? Value(to_integer(value, "abs")) : value;
+Value filter_abs(const Value& value, Arguments&, Budget& budget) {
+  return compare(value, int64_t{0}, budget) < 0 ? negate(value)
+         : value.boolean()                      ? Value(to_integer(value, "abs"))
+                                                : value;
 }
 
 const std::pair<std::string_view, Filter> kFilters[] = {
     {"abs", filter_abs},
     {"batch", filter_batch},
-    {"capitalize", [](const Value& v, Arguments&, Budget&) { return Value(capitalize(v.text())); }},
+    {"capitalize", [](const Value& v, Arguments&, Budget& budget) { return Value(capitalize(v.text(budget))); }},
     {"center",
      [](const Value& v, Arguments& a, Budget& b) {
        const int64_t width = to_integer(a.get(0, "width", int64_t{80}), "the width of center");
-       return Value(padded(v.text(), width, Align::center, Text(" "), b));
+       return Value(padded(v.text(b), width, Align::center, Text(" "), b));
      }},
     {"count", [](const Value& v, Arguments&, Budget&) { return Value(length(v)); }},
     {"d", filter_default},
@@ -522,7 +530,7 @@ const std::pair<std::string_view, Filter> kFilters[] = {
     {"last", filter_last},
     {"length", [](const Value& v, Arguments&, Budget&) { return Value(length(v)); }},
     {"list", [](const Value& v, Arguments&, Budget& b) { return Value(iterate(v, b)); }},
-    {"lower", [](const Value& v, Arguments&, Budget&) { return Value(lower(v.text())); }},
+    {"lower", [](const Value& v, Arguments&, Budget& budget) { return Value(lower(v.text(budget))); }},
     {"map", filter_map},
     {"max", [](const Value& v, Arguments& a, Budget& b) { return extreme(v, a, b, true); }},
     {"min", [](const Value& v, Arguments& a, Budget& b) { return extreme(v, a, b, false); }},
@@ -531,34 +539,34 @@ const std::pair<std::string_view, Filter> kFilters[] = {
     {"replace", filter_replace},
     {"reverse", filter_reverse},
     {"round", filter_round},
-    {"safe", [](const Value& v, Arguments&, Budget&) { return Value(v.text()); }},
+    {"safe", [](const Value& v, Arguments&, Budget& budget) { return Value(v.text(budget)); }},
     {"select", [](const Value& v, Arguments& a, Budget& b) { return select(v, a, b, false, true); }},
     {"selectattr", [](const Value& v, Arguments& a, Budget& b) { return select(v, a, b, true, true); }},
     {"slice", filter_slice},
     {"sort", filter_sort},
-    {"string", [](const Value& v, Arguments&, Budget&) { return Value(v.text()); }},
+    {"string", [](const Value& v, Arguments&, Budget& budget) { return Value(v.text(budget)); }},
     {"sum", filter_sum},
-    {"title", [](const Value& v, Arguments&, Budget&) { return Value(filter_title(v.text())); }},
+    {"title", [](const Value& v, Arguments&, Budget& budget) { return Value(filter_title(v.text(budget))); }},
     {"tojson", filter_tojson},
     {"trim", [](const Value& v, Arguments& a,
-                Budget&) { return Value(strip(v.text(), a.get(0, "chars", None()), Side::both)); }},
+                Budget& budget) { return Value(strip(v.text(budget), a.get(0, "chars", None()), Side::both)); }},
     {"truncate", filter_truncate},
     {"unique", filter_unique},
-    {"upper", [](const Value& v, Arguments&, Budget&) { return Value(upper(v.text())); }},
+    {"upper", [](const Value& v, Arguments&, Budget& budget) { return Value(upper(v.text(budget))); }},
     {"urlencode", filter_urlencode},
     {"wordcount", filter_wordcount},
 };
 
 // --- tests ---
 
-bool is_even(const Value& value) { return modulo(value, int64_t{2}) == Value(int64_t{0}); }
+bool is_even(const Value& value) { return !modulo(value, int64_t{2}).truth(); }
 
-bool test_eq(const Value& v, Arguments& a, Budget&) { return v == a.need(0, "other"); }
-bool test_ne(const Value& v, Arguments& a, Budget&) { return !(v == a.need(0, "other")); }
-bool test_lt(const Value& v, Arguments& a, Budget&) { return compare(v, a.need(0, "other")) < 0; }
-bool test_le(const Value& v, Arguments& a, Budget&) { return compare(v, a.need(0, "other")) <= 0; }
-bool test_gt(const Value& v, Arguments& a, Budget&) { return compare(v, a.need(0, "other")) > 0; }
-bool test_ge(const Value& v, Arguments& a, Budget&) { return compare(v, a.need(0, "other")) >= 0; }
+bool test_eq(const Value& v, Arguments& a, Budget& b) { return equal(v, a.need(0, "other"), b); }
+bool test_ne(const Value& v, Arguments& a, Budget& b) { return !equal(v, a.need(0, "other"), b); }
+bool test_lt(const Value& v, Arguments& a, Budget& b) { return compare(v, a.need(0, "other"), b) < 0; }
+bool test_le(const Value& v, Arguments& a, Budget& b) { return compare(v, a.need(0, "other"), b) <= 0; }
+bool test_gt(const Value& v, Arguments& a, Budget& b) { return compare(v, a.need(0, "other"), b) > 0; }
+bool test_ge(const Value& v, Arguments& a, Budget& b) { return compare(v, a.need(0, "other"), b) >= 0; }
 
 // What has a length and can be indexed.
 bool test_sequence(const Value& v, Arguments&, Budget&) {
@@ -580,8 +588,7 @@ const std::pair<std::string_view, Test> kTests[] = {
     {"boolean", [](const Value& v, Arguments&, Budget&) { return v.boolean() != nullptr; }},
     {"callable", test_callable},
     {"defined", [](const Value& v, Arguments&, Budget&) { return !v.is_undefined(); }},
-    {"divisibleby",
-     [](const Value& v, Arguments& a, Budget&) { return modulo(v, a.need(0, "num")) == Value(int64_t{0}); }},
+    {"divisibleby", [](const Value& v, Arguments& a, Budget&) { return !modulo(v, a.need(0, "num")).truth(); }},
     {"eq", test_eq},
     {"equalto", test_eq},
     {"escaped", [](const Value&, Arguments&, Budget&) { return false; }},
@@ -593,13 +600,13 @@ const std::pair<std::string_view, Test> kTests[] = {
     {"ge", test_ge},
     {"greaterthan", test_gt},
     {"gt", test_gt},
-    {"in", [](const Value& v, Arguments& a, Budget&) { return contains(a.need(0, "seq"), v); }},
+    {"in", [](const Value& v, Arguments& a, Budget& b) { return contains(a.need(0, "seq"), v, b); }},
     {"integer", [](const Value& v, Arguments&, Budget&) { return v.integer() != nullptr; }},
     {"iterable",
      [](const Value& v, Arguments&, Budget&) { return v.string() || v.list() || v.dict() || v.is_undefined(); }},
     {"le", test_le},
     {"lessthan", test_lt},
-    {"lower", [](const Value& v, Arguments&, Budget&) { return is_lower(v.text().bytes()); }},
+    {"lower", [](const Value& v, Arguments&, Budget& budget) { return is_lower(v.text(budget).bytes()); }},
     {"lt", test_lt},
     {"mapping", [](const Value& v, Arguments&, Budget&) { return v.dict() != nullptr; }},
     {"ne", test_ne},
@@ -613,14 +620,14 @@ const std::pair<std::string_view, Test> kTests[] = {
      [](const Value& v, Arguments&, Budget&) { return find_test(to_string(v, "the name of a test")) != nullptr; }},
     {"true", [](const Value& v, Arguments&, Budget&) { return v.boolean() && *v.boolean(); }},
     {"undefined", [](const Value& v, Arguments&, Budget&) { return v.is_undefined(); }},
-    {"upper", [](const Value& v, Arguments&, Budget&) { return is_upper(v.text().bytes()); }},
+    {"upper", [](const Value& v, Arguments&, Budget& budget) { return is_upper(v.text(budget).bytes()); }},
 };
 
 // --- methods ---
 
 using StringMethod = Value (*)(const Text&, Arguments&, Budget&);
-using ListMethod = Value (*)(const List&, Arguments&);
-using DictMethod = Value (*)(const Dict&, Arguments&);
+using ListMethod = Value (*)(const List&, Arguments&, Budget&);
+using DictMethod = Value (*)(const Dict&, Arguments&, Budget&);
 
 Value find_in(const Text& text, Arguments& arguments, bool last, bool must) {
   const Value given = arguments.need(0, "sub");
@@ -644,8 +651,9 @@ Value method_count(const Text& text, Arguments& arguments, Budget&) {
   return count;
 }
 
-Value has_affix(const Text& text, Arguments& arguments, bool at_start) {
+Value has_affix(const Text& text, Arguments& arguments, Budget& budget, bool at_start) {
   const Value affix = arguments.need(0, at_start ? "prefix" : "suffix");
+  budget.charge(affix.weight());
   const Window window = window_of(text, arguments);
   const List affixes = affix.is(ListKind::tuple) ? *affix.list() : List{affix};
   return std::any_of(affixes.begin(), affixes.end(), [&](const Value& one) {
@@ -723,7 +731,7 @@ const std::pair<std::string_view, StringMethod> kStringMethods[] = {
     {"capitalize", [](const Text& s, Arguments&, Budget&) { return Value(capitalize(s)); }},
     {"center", [](const Text& s, Arguments& a, Budget& b) { return method_pad(s, a, b, Align::center); }},
     {"count", method_count},
-    {"endswith", [](const Text& s, Arguments& a, Budget&) { return has_affix(s, a, false); }},
+    {"endswith", [](const Text& s, Arguments& a, Budget& b) { return has_affix(s, a, b, false); }},
     {"find", [](const Text& s, Arguments& a, Budget&) { return find_in(s, a, false, false); }},
     {"format", [](const Text& s, Arguments& a, Budget& b) { return Value(brace_format(s, a.take_all(), b)); }},
     {"index", [](const Text& s, Arguments& a, Budget&) { return find_in(s, a, false, true); }},
@@ -760,7 +768,7 @@ const std::pair<std::string_view, StringMethod> kStringMethods[] = {
     {"split", [](const Text& s, Arguments& a, Budget& b) { return method_split(s, a, b, false); }},
     {"splitlines",
      [](const Text& s, Arguments& a, Budget& b) { return Value(lines_of(s, a.get(0, "keepends", false).truth(), b)); }},
-    {"startswith", [](const Text& s, Arguments& a, Budget&) { return has_affix(s, a, true); }},
+    {"startswith", [](const Text& s, Arguments& a, Budget& b) { return has_affix(s, a, b, true); }},
     {"strip",
      [](const Text& s, Arguments& a, Budget&) { return Value(strip(s, a.get(0, "chars", None()), Side::both)); }},
     {"title", [](const Text& s, Arguments&, Budget&) { return Value(title(s)); }},
@@ -769,34 +777,40 @@ const std::pair<std::string_view, StringMethod> kStringMethods[] = {
 };
 
 const std::pair<std::string_view, ListMethod> kListMethods[] = {
-    {"copy", [](const List& l, Arguments&) { return Value(l); }},
+    {"copy", [](const List& l, Arguments&, Budget&) { return Value(l); }},
     {"count",
-     [](const List& l, Arguments& a) { return Value(int64_t{std::count(l.begin(), l.end(), a.need(0, "value"))}); }},
+     [](const List& l, Arguments& a, Budget& b) {
+       const Value wanted = a.need(0, "value");
+       const auto is_wanted = [&](const Value& item) { return equal(item, wanted, b); };
+       return Value(int64_t{std::count_if(l.begin(), l.end(), is_wanted)});
+     }},
     {"index",
-     [](const List& l, Arguments& a) {
-       const auto found = std::find(l.begin(), l.end(), a.need(0, "value"));
+     [](const List& l, Arguments& a, Budget& b) {
+       const Value wanted = a.need(0, "value");
+       const auto is_wanted = [&](const Value& item) { return equal(item, wanted, b); };
+       const auto found = std::find_if(l.begin(), l.end(), is_wanted);
        require(found != l.end(), BITNET_ERROR_FORMAT, "chat template: index of what is not in a list");
        return Value(int64_t{found - l.begin()});
      }},
 };
 
 const std::pair<std::string_view, DictMethod> kDictMethods[] = {
-    {"copy", [](const Dict& d, Arguments&) { return Value(d); }},
+    {"copy", [](const Dict& d, Arguments&, Budget&) { return Value(d); }},
     {"get",
-     [](const Dict& d, Arguments& a) {
+     [](const Dict& d, Arguments& a, Budget& b) {
        const Value key = a.need(0, "key"), otherwise = a.get(1, "default", None());
-       const Value* found = find(d, key);
+       const Value* found = find(d, key, b);
        return found ? *found : otherwise;
      }},
-    {"items", [](const Dict& d, Arguments&) { return Value(items_of(d), ListKind::view); }},
+    {"items", [](const Dict& d, Arguments&, Budget&) { return Value(items_of(d), ListKind::view); }},
     {"keys",
-     [](const Dict& d, Arguments&) {
+     [](const Dict& d, Arguments&, Budget&) {
        List keys;
        for (const auto& [key, value] : d) keys.emplace_back(key);
        return Value(std::move(keys), ListKind::view);
      }},
     {"values",
-     [](const Dict& d, Arguments&) {
+     [](const Dict& d, Arguments&, Budget&) {
        List values;
        for (const auto& [key, value] : d) values.push_back(value);
        return Value(std::move(values), ListKind::view);
@@ -832,14 +846,12 @@ Value make_dict(Arguments& arguments, Budget& budget) {
   bool first = true;
   for (const auto& [name, value] : arguments.take_all()) {
     if (!name.empty()) {
-      budget.charge(dict.size());
-      assign(dict, name, value);
+      assign(dict, name, value, budget);
     } else {
       require(first, BITNET_ERROR_FORMAT, "chat template: dict() takes one value by place");
       for (const Value& item : value.dict() ? items_of(value) : iterate(value, budget)) {
         require(item.list() && item.list()->size() == 2, BITNET_ERROR_FORMAT, "chat template: dict() of no pairs");
-        budget.charge(dict.size());
-        assign(dict, (*item.list())[0], (*item.list())[1]);
+        assign(dict, (*item.list())[0], (*item.list())[1], budget);
       }
     }
     first = false;
@@ -880,8 +892,13 @@ void Arguments::done() const {
     const std::string& name = values_[i].first;
     const bool known = std::any_of(known_.begin(), known_.end(),
                                    [&](const auto& one) { return name.empty() ? one.first == i : one.second == name; });
-    require(known, BITNET_ERROR_UNSUPPORTED, "chat template: ", function_, " with ",
-            name.empty() ? "so many arguments" : "the argument " + name, " is not supported");
+    if (known) continue;
+    if (!name.empty()) {
+      fail(BITNET_ERROR_UNSUPPORTED, "chat template: ", function_, " with the argument ", name, " is not supported");
+    }
+    const auto places = std::count_if(known_.begin(), known_.end(), [](auto& one) { return one.first != kByName; });
+    fail(BITNET_ERROR_UNSUPPORTED, "chat template: ", function_, " with ", values_.size(),
+         " arguments is not supported: at most ", places, " are known");
   }
 }
 
@@ -897,12 +914,16 @@ Test find_test(std::string_view name) {
 
 void charge_search(const Value& text, const Value& sought, Budget& budget) {
   constexpr size_t kAtOnce = 64;  // bytes that are compared in the time of one step
-  if (text.string() && sought.string()) budget.charge(text.string()->size() / kAtOnce * sought.string()->size());
+  if (!text.string() || !sought.string()) return;
+  budget.charge(text.string()->size() * sought.string()->size() / kAtOnce + sought.string()->size());
 }
 
 Value apply_filter(Filter filter, const Value& value, Arguments arguments, Budget& budget) {
   budget.charge(value.size());
-  for (const auto& argument : arguments.all()) charge_search(value, argument.second, budget);
+  for (const auto& [name, argument] : arguments.all()) {
+    budget.charge(kStep + name.size());
+    charge_search(value, argument, budget);
+  }
   Value result = filter(value, arguments, budget);
   arguments.done();
   return result;
@@ -910,9 +931,9 @@ Value apply_filter(Filter filter, const Value& value, Arguments arguments, Budge
 
 bool apply_test(Test test, const Value& value, Arguments arguments, Budget& budget) {
   budget.charge(value.size());
-  for (const auto& argument : arguments.all()) {
-    budget.charge(value.weight() + argument.second.weight());
-    charge_search(argument.second, value, budget);
+  for (const auto& [name, argument] : arguments.all()) {
+    budget.charge(kStep + name.size() + value.weight() + argument.weight());
+    charge_search(argument, value, budget);
   }
   const bool result = test(value, arguments, budget);
   arguments.done();
@@ -941,9 +962,9 @@ Value call_method(std::string_view name, const Value& value, Arguments arguments
     result = (*of_string)(*value.string(), arguments, budget);
   } else if (const auto* of_list = is_sequence(value) ? look_up(kListMethods, name) : nullptr) {
     budget.charge(value.weight());
-    result = (*of_list)(*value.list(), arguments);
+    result = (*of_list)(*value.list(), arguments, budget);
   } else if (const auto* of_dict = value.dict() ? look_up(kDictMethods, name) : nullptr) {
-    result = (*of_dict)(*value.dict(), arguments);
+    result = (*of_dict)(*value.dict(), arguments, budget);
   } else {
     fail(value.string() ? BITNET_ERROR_UNSUPPORTED : BITNET_ERROR_FORMAT, "chat template: the method \"", name,
          "\" of ", value.type_name(), " is not supported");
@@ -952,16 +973,11 @@ Value call_method(std::string_view name, const Value& value, Arguments arguments
   return result;
 }
 
-bool is_function(std::string_view name) {
-  constexpr std::string_view kFunctions[] = {"dict", "raise_exception", "range"};
-  return std::find(std::begin(kFunctions), std::end(kFunctions), name) != std::end(kFunctions);
-}
-
 Value call_function(std::string_view name, Arguments arguments, Budget& budget) {
   if (name == "range") return range(arguments, budget);
   if (name == "dict") return make_dict(arguments, budget);
   if (name == "raise_exception") {
-    fail(BITNET_ERROR_ARGUMENT, "chat template: ", arguments.need(0, "message").text().bytes());
+    fail(BITNET_ERROR_ARGUMENT, "chat template: ", arguments.need(0, "message").text(budget).bytes());
   }
   fail(BITNET_ERROR_INTERNAL, "chat template: the function ", name, " has no code");
 }

@@ -53,7 +53,6 @@ bool has_method(const Value& value, std::string_view name);
 Value call_method(std::string_view name, const Value& value, Arguments arguments, Budget& budget);
 
 // The functions that need nothing but their arguments. Others are the machine's.
-bool is_function(std::string_view name);
 Value call_function(std::string_view name, Arguments arguments, Budget& budget);
 
 }  // namespace bitnet::jinja

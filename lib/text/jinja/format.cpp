@@ -29,6 +29,7 @@ struct Spec {
 };
 
 constexpr int kWidest = 1000000, kMostPrecise = 400;
+constexpr size_t kField = 64;  // what a field costs beside its text
 
 // Reads the digits at `at`; 0 if there are none.
 int read_number(std::string_view text, size_t& at) {
@@ -66,9 +67,24 @@ std::string prefix_of(char type) {
   return type == 'x' ? "0x" : type == 'X' ? "0X" : type == 'o' ? "0o" : type == 'b' ? "0b" : "";
 }
 
-void group_thousands(std::string& digits, char separator) {
-  const size_t point = std::min(digits.find('.'), digits.size());
-  for (size_t at = point; at > 3; at -= 3) digits.insert(at - 3, 1, separator);
+bool is_grouped_by_four(char type) { return type == 'x' || type == 'X' || type == 'o' || type == 'b'; }
+
+// Separates the digits of the whole part: by three, or by four where the base is a power of two.
+std::string grouped(std::string_view digits, const Spec& spec) {
+  const bool by_four = is_grouped_by_four(spec.type);
+  const size_t size = by_four ? 4 : 3;
+  const size_t whole = by_four ? digits.size() : std::min(digits.find_first_not_of("0123456789"), digits.size());
+  std::string out;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && i < whole && (whole - i) % size == 0) out += spec.grouping;
+    out += digits[i];
+  }
+  return out;
+}
+
+// A number is written to its width and precision before its text can be counted.
+void charge_for(const Spec& spec, Budget& budget) {
+  budget.charge(static_cast<size_t>(spec.width) + static_cast<size_t>(std::max(spec.precision, 0)));
 }
 
 std::string upper_ascii(std::string text) {
@@ -79,7 +95,7 @@ std::string upper_ascii(std::string text) {
 Text with_sign(bool negative, std::string prefix, std::string digits, const Spec& spec, Budget& budget) {
   std::string sign = negative ? "-" : spec.sign == '-' ? "" : std::string(1, spec.sign);
   sign += prefix;
-  if (spec.grouping) group_thousands(digits, spec.grouping);
+  if (spec.grouping) digits = grouped(digits, spec);
   const size_t width = static_cast<size_t>(spec.width);
   if (spec.zero && !spec.align && sign.size() + digits.size() < width) {
     if (spec.grouping) fail(BITNET_ERROR_UNSUPPORTED, "chat template: a format with zeros and groups");
@@ -111,6 +127,7 @@ Text format_real(const Value& value, const Spec& spec, Budget& budget) {
 }
 
 Text format_text(const Text& text, const Spec& spec, Budget& budget) {
+  budget.charge(text.weight());
   Text cut;
   int64_t count = 0;
   each_character(text, [&](std::string_view character, bool foreign) {
@@ -157,6 +174,7 @@ class Percent {
   }
 
   void conversion() {
+    budget_.charge(kField);
     std::optional<Value> named;
     if (peek() == '(') named = take_named();
     Spec spec;
@@ -171,6 +189,7 @@ class Percent {
     spec.type = bytes_[at_++];
     if (spec.type == '%') return out_.append("%");
     const Value value = named ? *named : next();
+    charge_for(spec, budget_);
     const Text text = converted(value, spec);
     budget_.charge(text.size());
     out_.append(text);
@@ -182,7 +201,7 @@ class Percent {
     const std::string_view name = bytes_.substr(at_ + 1, end - at_ - 1);
     at_ = end + 1;
     if (!values_.dict()) refuse("names its values, and there is no dictionary of them");
-    const Value* found = find(*values_.dict(), name);
+    const Value* found = find(*values_.dict(), name, budget_);
     if (!found) refuse("names a value that is not there");
     return *found;
   }
@@ -236,7 +255,7 @@ class Percent {
     if (!plain.align) plain.align = Align::right;
     switch (spec.type) {
       case 's':
-        return format_text(value.text(), plain, budget_);
+        return format_text(value.text(budget_), plain, budget_);
       case 'r':
         return format_text(repr(value, budget_), plain, budget_);
       case 'c':
@@ -315,26 +334,32 @@ Spec parse_spec(std::string_view text) {
 Text formatted(const Value& value, Spec spec, Budget& budget) {
   constexpr std::string_view kReal = "eEfFgG%", kWhole = "dxXob";
   const bool number = value.is_number() && !value.boolean();
+  const bool whole = spec.type == '\0' ? value.integer() != nullptr : kWhole.find(spec.type) != kWhole.npos;
+  if (whole && spec.precision >= 0) refuse("with a precision of an integer");
+  if (spec.grouping == ',' && is_grouped_by_four(spec.type)) refuse("with \",\" of digits that are not decimal");
   if (spec.type != '\0' && kReal.find(spec.type) != kReal.npos) return format_real(value, spec, budget);
-  if (spec.type != '\0' && kWhole.find(spec.type) != kWhole.npos) return format_whole(value, spec, budget);
+  if (whole) return format_whole(value, spec, budget);
   if (spec.type != '\0' && spec.type != 's') refuse("has a type that is not understood");
-  if (spec.type == '\0' && value.integer()) return format_whole(value, spec, budget);
   if (spec.type == 's' && !value.string()) refuse("with \"s\" of something that is not a string");
   if (number && spec.precision >= 0) {
     fail(BITNET_ERROR_UNSUPPORTED, "chat template: a format with a precision and no type");
   }
   if (number) {
-    const std::string digits = value.text().bytes();
+    const std::string digits = value.leaf_text().bytes();
     const bool negative = digits.starts_with('-');
     return with_sign(negative, "", digits.substr(negative ? 1 : 0), spec, budget);
   }
-  return format_text(value.text(), spec, budget);
+  return format_text(value.text(budget), spec, budget);
 }
 
 class Braces {
  public:
   Braces(const Text& format, const std::vector<std::pair<std::string, Value>>& values, Budget& budget)
-      : format_(format), bytes_(format.bytes()), values_(values), budget_(budget) {}
+      : format_(format), bytes_(format.bytes()), values_(values), budget_(budget) {
+    for (const auto& [name, value] : values) {
+      if (name.empty()) places_.push_back(&value);
+    }
+  }
 
   Text run() {
     while (at_ < bytes_.size()) {
@@ -358,6 +383,7 @@ class Braces {
   void field() {
     const size_t end = bytes_.find('}', at_);
     if (end == bytes_.npos) refuse("has a \"{\" without an end");
+    budget_.charge(kField + end - at_);
     std::string_view inside = bytes_.substr(at_, end - at_);
     at_ = end + 1;
     if (inside.find('{') != inside.npos) {
@@ -373,10 +399,12 @@ class Braces {
       inside = inside.substr(0, mark);
     }
     Value value = named(inside);
-    if (conversion == 's') value = value.text();
+    if (conversion == 's') value = value.text(budget_);
     if (conversion == 'r') value = repr(value, budget_);
     if (conversion != '\0' && conversion != 's' && conversion != 'r') refuse("has a conversion that is not understood");
-    const Text text = formatted(value, parse_spec(spec), budget_);
+    const Spec parsed = parse_spec(spec);
+    charge_for(parsed, budget_);
+    const Text text = formatted(value, parsed, budget_);
     budget_.charge(text.size());
     out_.append(text);
   }
@@ -394,27 +422,30 @@ class Braces {
       const std::string_view key = path.substr(1, close - 1);
       size_t at = 0;
       const bool number = !key.empty() && std::all_of(key.begin(), key.end(), is_digit);
-      value = subscript(value, number ? Value(int64_t{read_number(key, at)}) : Value(key));
+      value = subscript(value, number ? Value(int64_t{read_number(key, at)}) : Value(key), budget_);
       path.remove_prefix(close + 1);
     }
     return value;
   }
 
   Value first(std::string_view name) {
-    const bool number = std::all_of(name.begin(), name.end(), is_digit);
-    size_t at = 0;
-    const size_t place = name.empty() ? next_++ : static_cast<size_t>(read_number(name, at));
-    size_t i = 0;
-    for (const auto& [given, value] : values_) {
-      if (number ? given.empty() && i == place : given == name) return value;
-      i += given.empty() ? 1 : 0;
+    if (std::all_of(name.begin(), name.end(), is_digit)) {
+      size_t at = 0;
+      const size_t place = name.empty() ? next_++ : static_cast<size_t>(read_number(name, at));
+      if (place >= places_.size()) refuse("has a place without a value");
+      return *places_[place];
     }
-    refuse("has a place without a value");
+    budget_.charge(values_.size() * kCompare);
+    for (const auto& [given, value] : values_) {
+      if (given == name) return value;
+    }
+    refuse("names a value that is not there");
   }
 
   const Text& format_;
   std::string_view bytes_;
   const std::vector<std::pair<std::string, Value>>& values_;
+  std::vector<const Value*> places_;  // the values without a name
   Budget& budget_;
   size_t at_ = 0, next_ = 0;
   Text out_;
@@ -423,10 +454,12 @@ class Braces {
 }  // namespace
 
 Text percent_format(const Text& format, const Value& values, Budget& budget) {
+  budget.charge(format.size());
   return Percent(format, values, budget).run();
 }
 
 Text brace_format(const Text& format, const std::vector<std::pair<std::string, Value>>& values, Budget& budget) {
+  budget.charge(format.size() + values.size() * kField);
   return Braces(format, values, budget).run();
 }
 

@@ -17,7 +17,7 @@ enum class Align { left, right, center, middle };  // center: str.center(); midd
 // `width` in characters; `fill` is one character.
 Text padded(const Text& text, int64_t width, Align align, const Text& fill, Budget& budget);
 
-// The decimal number with so many digits behind the point, rounded as Python does.
+// The decimal number with `precision` digits behind the point, rounded as Python does.
 std::string fixed(double value, int precision);
 
 }  // namespace bitnet::jinja

@@ -138,7 +138,7 @@ class Machine {
   }
 
   Object* new_object(ObjectKind kind, std::string_view name = {}) {
-    budget_.charge(kObject);
+    budget_.charge(kObject + name.size());
     objects_.push_back(std::make_unique<Object>(kind));
     objects_.back()->name = name;
     return objects_.back().get();
@@ -355,13 +355,14 @@ class Machine {
         push(new_macro(instruction.a));
         break;
       case Op::skip_default:
+        budget_.charge(scope_->variables.size());
         if (find_in(*scope_, instruction.a)) jump();
         break;
       case Op::end_macro:
         return_text(next);
         break;
       case Op::refuse:
-        fail(BITNET_ERROR_UNSUPPORTED, "chat template: ", program_.constants[instruction.a].text().bytes(),
+        fail(BITNET_ERROR_UNSUPPORTED, "chat template: ", program_.constants[instruction.a].string()->bytes(),
              " is not supported");
     }
     at_ = next;
@@ -370,8 +371,7 @@ class Machine {
 
   void print_value(const Value& value) {
     if (value.string()) return print(*value.string());
-    budget_.charge(value.weight());
-    print(value.text());
+    print(value.text(budget_));
   }
 
   void store_attribute(const Instruction& instruction) {
@@ -381,16 +381,16 @@ class Machine {
             "chat template: ", program_.names[instruction.a],
             " is not a namespace, so that its attributes cannot be set");
     Dict& values = target.object()->values;
-    budget_.charge(values.size());
-    assign(values, program_.names[static_cast<size_t>(instruction.b)], std::move(value));
+    const std::string& name = program_.names[static_cast<size_t>(instruction.b)];
+    budget_.charge(name.size());
+    assign(values, name, std::move(value), budget_);
   }
 
   void make_dict(size_t count) {
     List parts = pop_all(2 * count);
     Dict dict;
     for (size_t i = 0; i < parts.size(); i += 2) {
-      budget_.charge(dict.size() + parts[i].weight());
-      assign(dict, parts[i], std::move(parts[i + 1]));
+      assign(dict, parts[i], std::move(parts[i + 1]), budget_);
     }
     push_made(std::move(dict));
   }
@@ -404,9 +404,9 @@ class Machine {
 
   void take_item() {
     const Value key = pop(), container = pop();
-    budget_.charge(container.string() || container.dict() ? container.size() : 0);
-    Value found = subscript(container, key);
-    if (found.is_undefined() && key.string() && !(container.dict() && find(*container.dict(), key))) {
+    Value found = subscript(container, key, budget_);
+    if (found.is_undefined() && key.string() && !(container.dict() && find(*container.dict(), key, budget_))) {
+      budget_.charge(key.size());
       found = attribute(container, key.string()->bytes());
     }
     push(std::move(found));
@@ -427,8 +427,7 @@ class Machine {
   void concatenate(size_t count) {
     Text text;
     for (const Value& part : pop_all(count)) {
-      budget_.charge(part.weight());
-      const Text piece = part.text();
+      const Text piece = part.text(budget_);
       budget_.charge(piece.weight());
       text.append(piece);
     }
@@ -436,24 +435,23 @@ class Machine {
   }
 
   bool holds(Comparison comparison, const Value& a, const Value& b) {
-    budget_.charge(a.weight() + b.weight());
     switch (comparison) {
       case Comparison::eq:
-        return a == b;
+        return equal(a, b, budget_);
       case Comparison::ne:
-        return !(a == b);
+        return !equal(a, b, budget_);
       case Comparison::lt:
-        return compare(a, b) < 0;
+        return compare(a, b, budget_) < 0;
       case Comparison::le:
-        return compare(a, b) <= 0;
+        return compare(a, b, budget_) <= 0;
       case Comparison::gt:
-        return compare(a, b) > 0;
+        return compare(a, b, budget_) > 0;
       case Comparison::ge:
-        return compare(a, b) >= 0;
+        return compare(a, b, budget_) >= 0;
       case Comparison::in:
       case Comparison::not_in:
         charge_search(b, a, budget_);
-        return contains(b, a) == (comparison == Comparison::in);
+        return contains(b, a, budget_) == (comparison == Comparison::in);
     }
     fail(BITNET_ERROR_INTERNAL, "chat template: unknown comparison");
   }
@@ -465,8 +463,7 @@ class Machine {
     if (value.object()) return attribute_of(*value.object(), name);
     if (has_method(value, name)) return new_method(value, name);
     if (value.dict()) {
-      budget_.charge(value.size());
-      const Value* found = find(*value.dict(), std::string_view(name));
+      const Value* found = find(*value.dict(), std::string_view(name), budget_);
       return found ? *found : Value();
     }
     if (value.is(ListKind::group) && (name == "grouper" || name == "list")) {
@@ -484,7 +481,7 @@ class Machine {
   Value attribute_of(Object& object, const std::string& name) {
     switch (object.kind) {
       case ObjectKind::name_space: {
-        const Value* found = find(object.values, std::string_view(name));
+        const Value* found = find(object.values, std::string_view(name), budget_);
         return found ? *found : Value();
       }
       case ObjectKind::loop:
@@ -494,7 +491,9 @@ class Machine {
         if (name == "next" || name == "reset") return new_method(&object, name);
         return name == "current" ? object.items[object.at] : Value();
       case ObjectKind::macro:
-        return name == "name" ? Value(object.name) : Value();
+        if (name != "name") return {};
+        budget_.charge(object.name.size());
+        return object.name;
       case ObjectKind::function:
       case ObjectKind::method:
       case ObjectKind::joiner:
@@ -531,6 +530,7 @@ class Machine {
       switch (kind) {
         case CallShape::Kind::place:
         case CallShape::Kind::name:
+          budget_.charge(name.size());
           arguments.emplace_back(name, std::move(values[i]));
           break;
         case CallShape::Kind::all_places:
@@ -617,7 +617,7 @@ class Machine {
       for (auto& [none, value] : arguments) values.push_back(std::move(value));
       Value seen(std::move(values), ListKind::tuple);
       budget_.charge(seen.weight());
-      const bool changed = !(seen == object.self);
+      const bool changed = !equal(seen, object.self, budget_);
       object.self = std::move(seen);
       return changed;
     }
@@ -690,6 +690,7 @@ class Machine {
       size_t parameter = place;
       if (!name.empty()) {
         parameter = 0;
+        budget_.charge(given.size() * kCompare);
         while (parameter < given.size() && program_.names[macro.parameters[parameter]] != name) ++parameter;
       } else {
         ++place;
@@ -704,7 +705,7 @@ class Machine {
       } else if (name.empty()) {
         places.push_back(std::move(value));
       } else {
-        assign(names, name, std::move(value));
+        assign(names, name, std::move(value), budget_);
       }
     }
     for (size_t i = 0; i < given.size(); ++i) {
@@ -716,13 +717,15 @@ class Machine {
 
   // The arguments that no parameter took.
   void store_rest(const Macro& macro, List places, Dict names, Value caller) {
-    const auto what = [&](const char* rest) { return "chat template: the macro " + macro.name + " takes no " + rest; };
-    require(macro.takes_places || places.empty(), BITNET_ERROR_FORMAT, what("argument at this place"));
-    require(macro.takes_names || names.empty(), BITNET_ERROR_FORMAT, what("argument of this name"));
-    require(macro.takes_caller || caller.is_undefined(), BITNET_ERROR_FORMAT, what("caller"));
-    if (macro.takes_places) store(*scope_, name_index("varargs"), Value(std::move(places), ListKind::tuple));
-    if (macro.takes_names) store(*scope_, name_index("kwargs"), Value(std::move(names)));
-    if (macro.takes_caller) store(*scope_, name_index("caller"), std::move(caller));
+    const auto check = [&](bool taken, const char* rest) {
+      require(taken, BITNET_ERROR_FORMAT, "chat template: the macro ", macro.name, " takes no ", rest);
+    };
+    check(macro.takes_places || places.empty(), "argument at this place");
+    check(macro.takes_names || names.empty(), "argument of this name");
+    check(macro.takes_caller || caller.is_undefined(), "caller");
+    if (macro.takes_places) store(*scope_, varargs_name_, Value(std::move(places), ListKind::tuple));
+    if (macro.takes_names) store(*scope_, kwargs_name_, Value(std::move(names)));
+    if (macro.takes_caller) store(*scope_, caller_name_, std::move(caller));
   }
 
   // Ends a macro or a recursion: what it printed is its value.
@@ -766,6 +769,7 @@ class Machine {
     loop->items = std::move(items);
     loop->scope = scope_;
     if (instruction.a == 1) {
+      loop->begin = at_;
       loop->entry = at_ - program_.code[at_ + 1].a;
       loop->level = recursion_level(at_);
       keep_scopes();
@@ -808,19 +812,12 @@ class Machine {
 
   // loop(items) inside a recursive loop: what the loop prints for those.
   void call_loop(const Object& loop, Named arguments, size_t next) {
-    require(loop.entry > 0, BITNET_ERROR_FORMAT, "chat template: a loop is called that is not recursive");
+    require(loop.begin > 0, BITNET_ERROR_FORMAT, "chat template: a loop is called that is not recursive");
     require(arguments.size() == 1, BITNET_ERROR_FORMAT, "chat template: a loop is called with one argument");
-    const size_t begin = loop_begin_of(loop);
-    enter({next, scope_, loops_.size(), captures_.size(), true, begin}, loop.scope);
+    enter({next, scope_, loops_.size(), captures_.size(), true, loop.begin}, loop.scope);
     ++recursion_depth_;
     push(std::move(arguments[0].second));
     at_ = loop.entry;
-  }
-
-  size_t loop_begin_of(const Object& loop) const {
-    size_t begin = loop.entry;
-    while (program_.code[begin].op != Op::begin_loop || begin - program_.code[begin + 1].a != loop.entry) ++begin;
-    return begin;
   }
 
   void end_recursion(size_t begin, size_t& next) {
@@ -850,7 +847,8 @@ class Machine {
   }
 
   const Program& program_;
-  const uint32_t loop_name_ = name_index("loop");
+  const uint32_t loop_name_ = name_index("loop"), varargs_name_ = name_index("varargs"),
+                 kwargs_name_ = name_index("kwargs"), caller_name_ = name_index("caller");
   Budget budget_;
   size_t at_ = 0;
   List stack_;

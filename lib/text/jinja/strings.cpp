@@ -159,7 +159,7 @@ Text join(const List& items, const Text& separator, bool strict, Budget& budget)
   for (size_t i = 0; i < items.size(); ++i) {
     budget.charge(items[i].weight() + separator.weight() + 1);
     if (i > 0) out.append(separator);
-    out.append(strict ? to_text(items[i], "what is joined") : items[i].text());
+    out.append(strict ? to_text(items[i], "what is joined") : items[i].text(budget));
   }
   return out;
 }

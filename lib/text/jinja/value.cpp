@@ -16,6 +16,26 @@ namespace {
 constexpr int kDeepest = 1000;
 constexpr size_t kHeaviest = size_t{1} << 30;
 
+// If only one is a string, or their lengths differ, no bytes are compared.
+size_t cost_of_equality(const Value& a, const Value& b) {
+  const bool bytes = a.string() && b.string() && a.string()->size() == b.string()->size();
+  return kCompare + (bytes ? a.string()->size() / kComparedAtOnce : 0);
+}
+
+// As Python's hash() does: a tuple is a key if all that it holds are.
+void require_key(const Value& key, Budget& budget) {
+  std::vector<const Value*> open{&key};
+  while (!open.empty()) {
+    const Value& value = *open.back();
+    open.pop_back();
+    require(!value.dict() && !value.is(ListKind::list), BITNET_ERROR_FORMAT, "chat template: ", value.type_name(),
+            " as a key of a dictionary");
+    if (!value.list()) continue;
+    budget.charge(value.size());
+    for (const Value& item : *value.list()) open.push_back(&item);
+  }
+}
+
 [[noreturn]] void refuse(std::string_view operation, const Value& a, const Value& b) {
   fail(BITNET_ERROR_FORMAT, "chat template: cannot ", operation, " ", a.type_name(), " and ", b.type_name());
 }
@@ -148,20 +168,21 @@ class Writer {
   }
 
  protected:
+  using Entries = std::vector<const Dict::value_type*>;
   struct Level {
     const Value* container;
-    List keys;  // of a dictionary, in the order in which they are written
+    Entries entries;  // of a dictionary, in the order in which they are written
     size_t next = 0;
 
-    size_t count() const { return container->list() ? container->list()->size() : keys.size(); }
+    size_t count() const { return container->list() ? container->list()->size() : entries.size(); }
   };
 
   virtual void leaf(const Value& value) = 0;
   virtual void key(const Value& key) = 0;
-  virtual List ordered_keys(const Dict& dict) const {
-    List keys;
-    for (const auto& entry : dict) keys.push_back(entry.first);
-    return keys;
+  virtual Entries ordered(const Dict& dict) const {
+    Entries entries;
+    for (const auto& entry : dict) entries.push_back(&entry);
+    return entries;
   }
   virtual void open(const Level& level) = 0;
   virtual void between(bool first) = 0;  // before each item
@@ -170,13 +191,16 @@ class Writer {
   size_t depth() const { return levels_.size(); }
 
   Text out_;
+  Budget& budget_;
 
  private:
   void begin(const Value& value) {
-    budget_.charge(out_.size() - charged_ + 1);
+    constexpr size_t kItem = 64;
+    budget_.charge(out_.size() - charged_ + kItem);
     charged_ = out_.size();
+    if (value.string() || value.dict()) budget_.charge(value.size());
     if (!value.list() && !value.dict()) return leaf(value);
-    levels_.push_back({&value, value.dict() ? ordered_keys(*value.dict()) : List()});
+    levels_.push_back({&value, value.dict() ? ordered(*value.dict()) : Entries()});
     open(levels_.back());
   }
 
@@ -191,11 +215,12 @@ class Writer {
     const size_t at = level.next++;
     between(at == 0);
     if (level.container->list()) return begin((*level.container->list())[at]);
-    key(level.keys[at]);
-    begin(*find(*level.container->dict(), level.keys[at]));
+    const auto& [name, value] = *level.entries[at];
+    budget_.charge(name.size());
+    key(name);
+    begin(value);
   }
 
-  Budget& budget_;
   size_t charged_ = 0;
   std::vector<Level> levels_;
 };
@@ -220,7 +245,7 @@ class JsonWriter : public Writer {
   }
 
   static std::string number(const Value& value) {
-    if (!value.real() || std::isfinite(*value.real())) return value.text().bytes();
+    if (!value.real() || std::isfinite(*value.real())) return value.leaf_text().bytes();
     return std::isnan(*value.real()) ? "NaN" : *value.real() < 0 ? "-Infinity" : "Infinity";
   }
 
@@ -237,12 +262,13 @@ class JsonWriter : public Writer {
     out_.append(style_.key_separator);
   }
 
-  List ordered_keys(const Dict& dict) const override {
-    List keys = Writer::ordered_keys(dict);
+  Entries ordered(const Dict& dict) const override {
+    Entries entries = Writer::ordered(dict);
     if (style_.sort_keys) {
-      std::stable_sort(keys.begin(), keys.end(), [](const Value& a, const Value& b) { return compare(a, b) < 0; });
+      std::stable_sort(entries.begin(), entries.end(),
+                       [this](auto* a, auto* b) { return compare(a->first, b->first, budget_) < 0; });
     }
-    return keys;
+    return entries;
   }
 
   void open(const Level& level) override {
@@ -264,6 +290,7 @@ class JsonWriter : public Writer {
 
   void break_line(size_t level) {
     if (!style_.has_indent) return;
+    budget_.charge(level * style_.indent.weight());
     out_.append("\n");
     for (size_t i = 0; i < level; ++i) out_.append(style_.indent);
   }
@@ -282,13 +309,13 @@ class ReprWriter : public Writer {
     } else if (value.is_undefined()) {
       out_.append("Undefined");
     } else {
-      out_.append(value.text());
+      out_.append(value.leaf_text());
     }
   }
 
   void key(const Value& key) override {
     if (key.list()) {
-      out_.append(key.text());
+      out_.append(key.text(budget_));
     } else {
       leaf(key);
     }
@@ -449,16 +476,20 @@ bool Value::truth() const {
   return true;
 }
 
-Text Value::text() const {
+Text Value::text(Budget& budget) const {
+  if (list() || dict()) return repr(*this, budget);
+  budget.charge(size());
+  return leaf_text();
+}
+
+Text Value::leaf_text() const {
   if (string()) return *string();
   if (is_undefined()) return {};
   if (is_none()) return Text("None");
   if (boolean()) return Text(*boolean() ? "True" : "False");
   if (integer()) return Text(std::to_string(*integer()));
   if (real()) return Text(real_text(*real()));
-  require(!object(), BITNET_ERROR_UNSUPPORTED, "chat template: ", type_name(), " is printed");
-  Budget budget;
-  return repr(*this, budget);
+  fail(BITNET_ERROR_UNSUPPORTED, "chat template: ", type_name(), " is printed");
 }
 
 size_t Value::weight() const {
@@ -488,19 +519,22 @@ bool Value::same(const Value& a, const Value& b) {
   return equal_leaves(a, b);
 }
 
-bool operator==(const Value& a, const Value& b) {
+bool equal(const Value& a, const Value& b, Budget& budget) {
+  budget.charge(cost_of_equality(a, b));
   if (!a.list() && !a.dict()) return Value::equal_leaves(a, b);
   std::vector<std::pair<const Value*, const Value*>> pairs{{&a, &b}};
   while (!pairs.empty()) {
     const auto [x, y] = pairs.back();
     pairs.pop_back();
+    budget.charge(cost_of_equality(*x, *y));
     if (x->list() && y->list()) {
       if (x->list_kind() != y->list_kind() || x->list()->size() != y->list()->size()) return false;
+      budget.charge(x->size());
       for (size_t i = 0; i < x->list()->size(); ++i) pairs.emplace_back(&(*x->list())[i], &(*y->list())[i]);
     } else if (x->dict() && y->dict()) {
       if (x->dict()->size() != y->dict()->size()) return false;
       for (const auto& [key, item] : *x->dict()) {
-        const Value* other = find(*y->dict(), key);
+        const Value* other = find(*y->dict(), key, budget);
         if (!other) return false;
         pairs.emplace_back(&item, other);
       }
@@ -511,23 +545,24 @@ bool operator==(const Value& a, const Value& b) {
   return true;
 }
 
-const Value* find(const Dict& dict, std::string_view key) {
+const Value* find(const Dict& dict, std::string_view key, Budget& budget) {
+  budget.charge(dict.size() * (kCompare + key.size() / kComparedAtOnce));
   const auto found = std::find_if(dict.begin(), dict.end(), [&](const auto& entry) {
     return entry.first.string() && entry.first.string()->bytes() == key;
   });
   return found == dict.end() ? nullptr : &found->second;
 }
 
-const Value* find(const Dict& dict, const Value& key) {
-  if (key.string()) return find(dict, std::string_view(key.string()->bytes()));
-  const auto found = std::find_if(dict.begin(), dict.end(), [&](const auto& entry) { return entry.first == key; });
+const Value* find(const Dict& dict, const Value& key, Budget& budget) {
+  if (key.string()) return find(dict, std::string_view(key.string()->bytes()), budget);
+  const auto found =
+      std::find_if(dict.begin(), dict.end(), [&](const auto& entry) { return equal(entry.first, key, budget); });
   return found == dict.end() ? nullptr : &found->second;
 }
 
-void assign(Dict& dict, const Value& key, Value value) {
-  require(!key.dict() && !key.is(ListKind::list), BITNET_ERROR_FORMAT, "chat template: ", key.type_name(),
-          " as a key of a dictionary");
-  if (const Value* found = find(dict, key)) {
+void assign(Dict& dict, const Value& key, Value value, Budget& budget) {
+  require_key(key, budget);
+  if (const Value* found = find(dict, key, budget)) {
     const_cast<Value&>(*found) = std::move(value);  // `dict` is not const
   } else {
     dict.emplace_back(key, std::move(value));
@@ -664,32 +699,34 @@ Value negate(const Value& a) {
   return subtract(int64_t{0}, a);
 }
 
-int compare(const Value& first, const Value& second) {
+int compare(const Value& first, const Value& second, Budget& budget) {
   const auto order = [](const auto& x, const auto& y) { return x < y ? -1 : y < x ? 1 : 0; };
   const Value *a = &first, *b = &second;
   // The first items that differ decide, and of those again.
   while (a->list() && b->list() && a->list_kind() == b->list_kind()) {
     const List &x = *a->list(), &y = *b->list();
     size_t i = 0;
-    while (i < std::min(x.size(), y.size()) && x[i] == y[i]) ++i;
+    while (i < std::min(x.size(), y.size()) && equal(x[i], y[i], budget)) ++i;
     if (i == std::min(x.size(), y.size())) return order(x.size(), y.size());
     a = &x[i];
     b = &y[i];
   }
+  budget.charge(kCompare + (a->string() && b->string() ? std::min(a->size(), b->size()) / kComparedAtOnce : 0));
   if (a->is_whole() && b->is_whole()) return order(whole(*a), whole(*b));
   if (a->is_number() && b->is_number()) return order(as_real(*a), as_real(*b));
   if (a->string() && b->string()) return order(a->string()->bytes(), b->string()->bytes());
   refuse("compare", *a, *b);
 }
 
-bool contains(const Value& container, const Value& item) {
+bool contains(const Value& container, const Value& item, Budget& budget) {
   if (container.string())
     return container.string()->bytes().find(to_string(item, "what is looked for in a string")) != std::string::npos;
   if (container.list()) {
     if (container.used_up()) return false;
-    return std::find(container.list()->begin(), container.list()->end(), item) != container.list()->end();
+    return std::any_of(container.list()->begin(), container.list()->end(),
+                       [&](const Value& one) { return equal(one, item, budget); });
   }
-  if (container.dict()) return find(*container.dict(), item) != nullptr;
+  if (container.dict()) return find(*container.dict(), item, budget) != nullptr;
   if (container.is_undefined()) return false;
   fail(BITNET_ERROR_FORMAT, "chat template: cannot look for something in ", container.type_name());
 }
@@ -730,14 +767,17 @@ std::vector<Text> characters(const Text& text) {
   return out;
 }
 
-Value subscript(const Value& container, const Value& key) {
-  require(!container.is_undefined(), BITNET_ERROR_FORMAT,
-          "chat template: ", key.string() ? "'" + key.string()->bytes() + "'" : "an item", " of something undefined");
+Value subscript(const Value& container, const Value& key, Budget& budget) {
+  if (container.is_undefined()) {
+    fail(BITNET_ERROR_FORMAT, "chat template: ", key.string() ? "'" + key.string()->bytes() + "'" : "an item",
+         " of something undefined");
+  }
   if (container.dict()) {
-    const Value* found = find(*container.dict(), key);
+    const Value* found = find(*container.dict(), key, budget);
     return found ? *found : Value();
   }
   if (!key.is_whole()) return {};
+  if (container.string()) budget.charge(container.size());
   const bool indexed =
       container.string() || (container.list() && !container.is(ListKind::generator) && !container.is(ListKind::view));
   const int64_t count = indexed ? length(container) : 0;

@@ -34,11 +34,15 @@ enum class ListKind { list, tuple, range, view, generator, group };
 // template can neither hang nor take much memory.
 class Budget {
  public:
+  // Before the work is done.
   void charge(size_t work);
 
  private:
   size_t left_ = size_t{1} << 28;
 };
+
+// What it costs to compare two values, and how many of their bytes are compared for 1 more.
+constexpr size_t kCompare = 8, kComparedAtOnce = 16;
 
 // Lists and dictionaries never change once made, so that copies share them and none can hold itself. (Hugging Face's
 // sandbox does not let a template change one either.) Nothing here recurses: values may nest deeper than the caller's
@@ -78,14 +82,16 @@ class Value {
 
   const char* type_name() const;
   bool truth() const;
-  Text text() const;  // Python's str()
+  Text text(Budget& budget) const;  // Python's str()
+  Text leaf_text() const;           // the same of a value that holds no others
 
   // About the bytes it takes to write the whole value out, what is shared counted each time.
   size_t weight() const;
   // The bytes of the value itself: what its items hold does not count.
   size_t size() const;
 
-  friend bool operator==(const Value& a, const Value& b);
+  // Python's "==".
+  friend bool equal(const Value& a, const Value& b, Budget& budget);
 
  private:
   struct Extent;
@@ -125,12 +131,16 @@ struct Object {
   int level = 0;     // a loop's depth0
   const Macro* macro = nullptr;
   Scope* scope = nullptr;  // where a macro was defined
-  size_t entry = 0;        // a recursive loop: where its code begins
+  size_t entry = 0;        // a recursive loop: where the code begins that a call of it runs
+  size_t begin = 0;        // and where its begin_loop stands
 };
 
-const Value* find(const Dict& dict, std::string_view key);
-const Value* find(const Dict& dict, const Value& key);
-void assign(Dict& dict, const Value& key, Value value);
+bool equal(const Value& a, const Value& b, Budget& budget);
+
+// These go through the whole dictionary, and charge for that.
+const Value* find(const Dict& dict, std::string_view key, Budget& budget);
+const Value* find(const Dict& dict, const Value& key, Budget& budget);
+void assign(Dict& dict, const Value& key, Value value, Budget& budget);
 
 // Whole numbers as such (bool included); BITNET_ERROR_FORMAT for anything else, saying what it was wanted for.
 int64_t to_integer(const Value& value, std::string_view what);
@@ -146,8 +156,8 @@ Value floor_divide(const Value& a, const Value& b);
 Value modulo(const Value& a, const Value& b);  // of numbers
 Value power(const Value& a, const Value& b);
 Value negate(const Value& a);
-int compare(const Value& a, const Value& b);  // below, equal, above zero
-bool contains(const Value& container, const Value& item);
+int compare(const Value& a, const Value& b, Budget& budget);  // below, equal, above zero
+bool contains(const Value& container, const Value& item, Budget& budget);
 
 // What a for loop goes through: items, keys, or characters.
 List iterate(const Value& value, Budget& budget);
@@ -155,7 +165,7 @@ int64_t length(const Value& value);
 int64_t count_characters(std::string_view text);
 std::vector<Text> characters(const Text& text);
 // a[i], a['name']; undefined if there is no such thing.
-Value subscript(const Value& container, const Value& key);
+Value subscript(const Value& container, const Value& key, Budget& budget);
 Value slice(const Value& container, const Value& start, const Value& stop, const Value& step, Budget& budget);
 
 // json.dumps().
