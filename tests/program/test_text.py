@@ -44,6 +44,10 @@ class Text(unittest.TestCase):
         self.assertEqual(self.run_prompt("-p", "\ufeffHi", notes=["the prompt begins with a byte order mark"]), b"Hi")
         self.every_way(b"Hi" + MARK, b"Hi" + MARK, [])
 
+    def test_only_one_byte_order_mark_is_left_out(self):
+        self.every_way(MARK * 3 + b"Hi", MARK * 2 + b"Hi", ["byte order mark"])
+        self.every_way("\ufeffHi".encode("utf-16"), MARK + b"Hi", ["is UTF-16"])
+
     def test_utf16_is_converted(self):
         text = "Größe 模型 🙂\r\nline"
         for encoding, told in (("utf-16", "is UTF-16"), ("utf-16-le", "looks like UTF-16"),
