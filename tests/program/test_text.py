@@ -88,6 +88,12 @@ class Text(unittest.TestCase):
             self.assertEqual(self.run_prompt("-p", prompt), prompt.encode())
         self.assertEqual(self.run_prompt("--prompt=-cnv"), b"-cnv")
 
+    def test_a_value_does_not_silence_the_notes(self):
+        for value in ("-q", "--quiet"):
+            for arguments in (["-p", value], ["--prompt=" + value]):
+                done = self.run_prompt(*arguments, "-ngl", "1", notes=["-ngl 1 has no effect"])
+                self.assertEqual(done, value.encode())
+
     def test_an_error_comes_before_the_prompt_is_shown(self):
         self.refused(USAGE, "run", "-m", gguf(), "-p", "Once", "--top-p", "5", words=["top_p"])
         self.refused(FAILURE, "run", "-m", gguf(), "-p", "x" * 600, words=["601 tokens", "512"])
