@@ -79,9 +79,14 @@ class Reader {
     arguments_.words.push_back(std::move(word));
   }
 
-  void add_with_value(const std::string& name) {
+  // A value is never looked at, also if it reads "-q".
+  void add_with_value(const std::string& name, const std::string& value) {
+    arguments_.words.insert(arguments_.words.end(), {name, value});
+  }
+
+  void add_with_next(const std::string& name) {
+    if (at_ + 1 < given_.size()) return add_with_value(name, given_[++at_]);
     arguments_.words.push_back(name);
-    if (at_ + 1 < given_.size()) arguments_.words.push_back(given_[++at_]);
   }
 
   bool read_foreign(const std::string& word) {
@@ -108,9 +113,7 @@ class Reader {
     const std::string name = word.substr(0, equals);
     const CLI::Option* known = option(name);
     if (!known || !takes_value(*known)) return add(word);
-    if (equals == word.size()) return add_with_value(name);
-    add(name);
-    add(word.substr(equals + 1));
+    equals == word.size() ? add_with_next(name) : add_with_value(name, word.substr(equals + 1));
   }
 
   // "-n 5", "-n5", "-qv".
@@ -119,12 +122,9 @@ class Reader {
       if (word == alias.word && option(std::string(alias.meaning))) return read_long(std::string(alias.meaning));
     }
     const CLI::Option* first = short_option(word[1]);
-    if (word.size() == 2) return first && takes_value(*first) ? add_with_value(word) : add(word);
+    if (word.size() == 2) return first && takes_value(*first) ? add_with_next(word) : add(word);
     const std::string rest = word.substr(2);
-    if (first && takes_value(*first) && is_numbers(rest)) {
-      add(word.substr(0, 2));
-      return add(rest);
-    }
+    if (first && takes_value(*first) && is_numbers(rest)) return add_with_value(word.substr(0, 2), rest);
     const auto is_flag = [&](char letter) {
       const CLI::Option* flag = short_option(letter);
       return flag && !takes_value(*flag);

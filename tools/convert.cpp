@@ -38,7 +38,6 @@ void convert(const Options& options) {
   convert.quantize = options.quantize;
   convert.zstd_level = options.zstd;
   convert.chat_template = options.chat_template.empty() ? nullptr : options.chat_template.c_str();
-  convert.log = options.quiet ? nullptr : log_line;
   convert.progress = ProgressBar::callback;
   convert.progress_user = &bar;
   convert.log = options.quiet ? nullptr : log_line;

@@ -141,8 +141,9 @@ class Widths {
   locale_t utf8_, before_;
 };
 
-// Waits for input, at most so many milliseconds unless that is negative. A signal ends the waiting at once, also one
-// that came just before it: nothing of a signal can be missed between looking at what its handler noted and waiting.
+// Waits for input: for these milliseconds at most, or without a limit if they are negative. A signal ends the waiting
+// at once, also one that came just before it: nothing of a signal can be missed between looking at what its handler
+// noted and waiting.
 template <typename Noted>
 bool wait_for_input(int milliseconds, const Noted& noted) {
   sigset_t ours, before;
@@ -246,10 +247,6 @@ LineEnd LineEditor::read(const std::string& prompt, std::string& line) {
         }
         if (cursor_ < text_.size()) act(Key::erase_next);
         break;
-      case Key::resumed:
-        write("\n");
-        draw_all();
-        break;
       case Key::none:
       case Key::text:
       case Key::erase:
@@ -270,13 +267,20 @@ LineEnd LineEditor::read(const std::string& prompt, std::string& line) {
   }
 }
 
-LineEditor::Fill LineEditor::fill(int milliseconds) {
-  const bool ready = wait_for_input(milliseconds, [] { return interrupted() || resumed; });
-  if (interrupted()) return Fill::interrupted;
-  if (resumed) {
+// Waits for input. A line that the program was stopped in is drawn again, whatever of a key has come by then.
+bool LineEditor::wait(int milliseconds) {
+  for (;;) {
+    const bool ready = wait_for_input(milliseconds, [] { return interrupted() || resumed; });
+    if (interrupted() || !resumed) return ready;
     resumed = 0;
-    return Fill::resumed;
+    write("\n");
+    draw_all();
   }
+}
+
+LineEditor::Fill LineEditor::fill(int milliseconds) {
+  const bool ready = wait(milliseconds);
+  if (interrupted()) return Fill::interrupted;
   if (!ready) return Fill::nothing;
   std::array<char, 65536> block;
   const ssize_t got = ::read(kInput, block.data(), block.size());
@@ -297,8 +301,6 @@ LineEditor::Key LineEditor::next_key() {
         return text_.empty() ? Key::end_of_input : Key::enter;
       case Fill::interrupted:
         return Key::interrupted;
-      case Fill::resumed:
-        return Key::resumed;
       case Fill::more:
       case Fill::nothing:
         break;
@@ -423,7 +425,11 @@ LineEditor::Key LineEditor::text_key() {
     if (step.kind == Utf8Step::Kind::truncated && end + step.size == pending_.size()) break;
     end += step.size;
   }
-  if (end == 0 && fill() != Fill::more) end = pending_.size();
+  if (end == 0) {
+    const Fill filled = fill();
+    if (filled == Fill::interrupted) return Key::interrupted;
+    if (filled == Fill::end_of_input) end = pending_.size();
+  }
   typed_ = pending_.substr(0, end);
   pending_.erase(0, end);
   return typed_.empty() ? Key::none : Key::text;
@@ -475,7 +481,6 @@ void LineEditor::act(Key key) {
     case Key::enter:
     case Key::end_of_input:
     case Key::interrupted:
-    case Key::resumed:
       return;
   }
 }

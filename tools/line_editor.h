@@ -41,7 +41,6 @@ class LineEditor {
     enter,
     end_of_input,
     interrupted,
-    resumed,
     erase,
     erase_next,
     erase_word,
@@ -63,8 +62,9 @@ class LineEditor {
   Key escape_key();
   Key paste();
   Key text_key();
-  enum class Fill { more, end_of_input, interrupted, resumed, nothing };
+  enum class Fill { more, end_of_input, interrupted, nothing };
   Fill fill(int milliseconds = -1);
+  bool wait(int milliseconds);
 
   // The line.
   void start(const std::string& prompt);

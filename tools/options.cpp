@@ -37,6 +37,15 @@ std::filesystem::path shipped_models() {
   return (program.parent_path() / BITNET_MODELS_FROM_PROGRAM).lexically_normal();
 }
 
+// For names of files that would be taken for the text of a chat template.
+CLI::Validator no_jinja() {
+  return {[](const std::string& path) {
+            const bool jinja = path.find("{{") != path.npos || path.find("{%") != path.npos;
+            return jinja ? "'" + path + "' contains {{ or {%, as a template does; rename it" : "";
+          },
+          ""};
+}
+
 int asked_to_stop(void*) { return interrupted(); }
 
 }  // namespace
@@ -137,12 +146,15 @@ void add_chat_template_options(CLI::App& command, std::string& chat_template) {
   auto* any = command
                   .add_option("--chat-template", chat_template,
                               "Chat template in place of the model's: a file of Jinja, its text, or one of\n" + names)
+                  ->check(not_empty())
                   ->option_text("NAME|FILE|TEXT");
-  // A path that could be taken for a name gets a folder in front.
+  // The library takes a name, a text or a path. A path that could be taken for a name gets a folder in front.
   const auto set = [&chat_template](const std::string& path) {
     chat_template = path.find('/') == path.npos ? "./" + path : path;
   };
   command.add_option_function<std::string>("--chat-template-file", set, "The same, always a file")
+      ->check(not_empty())
+      ->check(no_jinja())
       ->option_text("FILE")
       ->excludes(any);
 }

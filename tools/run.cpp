@@ -140,7 +140,8 @@ void add_chat(CLI::App& program) {
       program, "chat", "Converse with a model", true,
       "Type a message and press Enter; a line that ends in \\ goes on in the next. /help lists the\n"
       "commands. Ctrl-C stops a reply and keeps the conversation; at the prompt, Ctrl-D or Ctrl-C twice\n"
-      "ends it.\n\n"
+      "ends it.\n"
+      "Without -n a reply has no limit; 256 tokens for a model without chat template.\n\n"
       "Examples:\n"
       "  bitnet chat -m model.bitnet\n"
       "  bitnet chat -m model.bitnet -sys \"You are a patient teacher.\" --temp 0.5");

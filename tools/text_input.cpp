@@ -91,7 +91,7 @@ DecodedText decode_text(std::string bytes, const std::string& source) {
     if (!marked) {
       result.notes.push_back(source + " begins with a byte order mark (U+FEFF), which was left out");
     }
-    while (result.text.starts_with(kMark)) result.text.erase(0, kMark.size());
+    result.text.erase(0, kMark.size());
   }
   if (const size_t valid = valid_utf8_prefix(result.text); valid < result.text.size()) {
     result.notes.push_back(source + " is not valid UTF-8 from byte " + std::to_string(valid) +

@@ -13,9 +13,9 @@ struct DecodedText {
   std::vector<std::string> notes;  // for the user: what was left out, converted, or looks wrong
 };
 
-// Reads UTF-8, or UTF-16 with a byte order mark or evidently so, as PowerShell writes it. Byte order marks at the start
-// are left out. Bytes that are not UTF-8 stay as they are. Throws Stop for UTF-32 and for broken UTF-16. `source` names
-// the text in notes and errors.
+// Reads UTF-8, or UTF-16 with a byte order mark or evidently so, as PowerShell writes it. One byte order mark at the
+// start is left out. Bytes that are not UTF-8 stay as they are. Throws Stop for UTF-32 and for broken UTF-16. `source`
+// names the text in notes and errors.
 DecodedText decode_text(std::string bytes, const std::string& source);
 
 // Whether the bytes begin with a byte order mark of UTF-16 or UTF-32, or look like UTF-16 without one.

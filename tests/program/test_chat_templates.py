@@ -57,6 +57,22 @@ class ChatTemplates(unittest.TestCase):
         done = bitnet("info", "--json", gguf(), "--chat-template-file", "chatml", cwd=FOLDER)
         self.assertEqual(json.loads(done.stdout)["chat_template_text"], "{{ 'of the file' }}")
 
+    def test_a_file_whose_name_looks_like_a_template_is_refused(self):
+        for name in ("{{ x }}.jinja", "{% x %}.jinja"):
+            for path in (name, self.file(name, TEMPLATE)):
+                done = bitnet("chat", "-m", gguf(), "--chat-template-file", path, cwd=FOLDER)
+                self.assertEqual(done.returncode, USAGE)
+                for part in ("--chat-template-file", name, "rename it"):
+                    self.assertIn(part, done.stderr.decode())
+
+    def test_an_empty_value_is_refused(self):
+        for option in ("--chat-template", "--chat-template-file"):
+            for command in (["chat", "-m", gguf()], ["convert", gguf(), FOLDER / "never.bitnet"]):
+                with self.subTest(option=option, command=command[0]):
+                    done = bitnet(*command, option, "")
+                    self.assertEqual(done.returncode, USAGE)
+                    self.assertIn(b"empty", done.stderr)
+
     def test_what_cannot_be_used_is_refused_by_name(self):
         done = bitnet("chat", "-m", gguf(), "--chat-template", "lama3")
         self.assertEqual(done.returncode, USAGE)

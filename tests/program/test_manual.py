@@ -22,16 +22,26 @@ class Manual(unittest.TestCase):
         self.assertEqual(warnings, "")
         self.assertIn("EXIT STATUS", text)
 
-    def test_every_option_is_documented(self):
+    def test_every_option_is_documented_with_its_choices(self):
+        """In the section of its command, or in that of all commands; those of chat also in that of run."""
         text = rendered()[0].replace("\u2010", "-").replace("\u2212", "-")
-        documented = set(re.findall(r"(?<![\w-])--?[a-z0-9][\w-]*", text))
+        common = re.search(r"(?ms)^COMMON OPTIONS$.*?(?=^COMMANDS$)", text)[0]
+        sections = dict(re.findall(r"(?ms)^   bitnet (\w+)$(.*?)(?=^   bitnet |^[A-Z])", text))
+        self.assertEqual(sorted(sections), sorted(COMMANDS))
         for command in COMMANDS:
-            help_text = bitnet(command, "--help").stdout.decode()
-            options = {name for line in re.findall(r"(?m)^  (-\S+)", help_text) for name in line.split(",")}
-            self.assertIn("--help", options)
-            for option in sorted(options):
-                with self.subTest(command=command, option=option):
-                    self.assertIn(option, documented)
+            section = common + sections[command] + (sections["run"] if command == "chat" else "")
+            options = re.findall(r"(?m)^  (-\S+)(?: ([a-z]\w*(?:\|\w+)+))?", bitnet(command, "--help").stdout.decode())
+            self.assertIn(("-h,--help", ""), options)
+            for names, choices in options:
+                for name in names.split(","):
+                    with self.subTest(command=command, option=name):
+                        self.assertRegex(section, rf"(?<![\w-]){name}(?![\w-])")
+                if choices:
+                    with self.subTest(command=command, option=names):
+                        name = names.split(",")[-1]
+                        listed = re.findall(rf"{name} +(\w+(?: *\| *\w+)+)", sections[command]) or \
+                            re.findall(rf"{name} +(\w+(?: *\| *\w+)+)", section)
+                        self.assertEqual({words.replace(" ", "") for words in listed}, {choices})
 
     def test_the_version_is_the_programs(self):
         version = bitnet("--version").stdout.decode().split()[1]

@@ -234,6 +234,20 @@ class GivenBack(unittest.TestCase):
         terminal.type(ERASE_LINE + "/quit\r")
         self.check(terminal, SUCCESS)
 
+    def test_the_line_is_drawn_again_in_the_midst_of_input(self):
+        # Each time the program waits for the rest of what has begun: a paste, a character.
+        for begun, rest in ((b"\x1b[200~pas", b"ted\x1b[201~"), ("ü".encode()[:1], "ü".encode()[1:])):
+            with self.subTest(begun):
+                terminal = self.start()
+                terminal.type(b"/kept" + begun)
+                terminal.expect("/kept")
+                os.kill(terminal.pid, signal.SIGTSTP)  # which nothing stops here
+                terminal.expect(r"> \S*/kept")
+                terminal.type(rest)
+                terminal.expect("pasted" if b"pas" in begun else "ü")
+                terminal.type(ERASE_LINE + "/quit\r")
+                self.check(terminal, SUCCESS)
+
 
 def stop_and_go_on(start):
     """What a shell does: runs the program as a job of its own, and brings it back when it was stopped."""

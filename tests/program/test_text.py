@@ -44,6 +44,10 @@ class Text(unittest.TestCase):
         self.assertEqual(self.run_prompt("-p", "\ufeffHi", notes=["the prompt begins with a byte order mark"]), b"Hi")
         self.every_way(b"Hi" + MARK, b"Hi" + MARK, [])
 
+    def test_only_one_byte_order_mark_is_left_out(self):
+        self.every_way(MARK * 3 + b"Hi", MARK * 2 + b"Hi", ["byte order mark"])
+        self.every_way("\ufeffHi".encode("utf-16"), MARK + b"Hi", ["is UTF-16"])
+
     def test_utf16_is_converted(self):
         text = "Größe 模型 🙂\r\nline"
         for encoding, told in (("utf-16", "is UTF-16"), ("utf-16-le", "looks like UTF-16"),
@@ -83,6 +87,12 @@ class Text(unittest.TestCase):
         for prompt in ("-cnv", "-temp", "-sys", "--", "-n5", "--stop"):
             self.assertEqual(self.run_prompt("-p", prompt), prompt.encode())
         self.assertEqual(self.run_prompt("--prompt=-cnv"), b"-cnv")
+
+    def test_a_value_does_not_silence_the_notes(self):
+        for value in ("-q", "--quiet"):
+            for arguments in (["-p", value], ["--prompt=" + value]):
+                done = self.run_prompt(*arguments, "-ngl", "1", notes=["-ngl 1 has no effect"])
+                self.assertEqual(done, value.encode())
 
     def test_an_error_comes_before_the_prompt_is_shown(self):
         self.refused(USAGE, "run", "-m", gguf(), "-p", "Once", "--top-p", "5", words=["top_p"])
