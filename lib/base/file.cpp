@@ -80,7 +80,7 @@ std::string resolve(const std::string& path) {
     const std::string link = read_link(target);
     require(links < kMostLinks && !link.empty(), BITNET_ERROR_IO, "cannot write ", path,
             ": too many symbolic links, or one that cannot be read");
-    target = link.front() == '/' ? link : directory_of(target) + "/" + link;
+    target = link.front() == '/' ? link : directory_of(target).append("/").append(link);
   }
   return target;
 }

@@ -331,7 +331,8 @@ TEST(Convert, KeepsTheScaleOfEachRow) {
   const Matrix& matrix = sample.ternary.at("blk.0.ffn_up.weight");
   const size_t begin = gguf.info("blk.0.ffn_up.weight").offset;
   for (size_t i = 0; i < matrix.trits.size(); ++i) {
-    const float value = static_cast<float>(matrix.trits[i]) * static_cast<float>(i / matrix.cols + 1);
+    const size_t row = i / matrix.cols;
+    const float value = static_cast<float>(matrix.trits[i]) * static_cast<float>(row + 1);
     std::memcpy(gguf.data.data() + begin + i * sizeof value, &value, sizeof value);
   }
   const std::string file = gguf.build();

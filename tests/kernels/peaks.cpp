@@ -41,6 +41,7 @@ constexpr size_t kAccumulators = 12;  // enough to hide the latency of an instru
 
 // A function that applies `step`, an expression of an accumulator s and operands a and b, to independent accumulators.
 // The empty asm makes the compiler take its values for new ones each time.
+// NOLINTBEGIN(bugprone-macro-parentheses): a type cannot be in parentheses
 #define BITNET_PEAK(name, features, Vector, step)                          \
   features void name(size_t rounds) {                                      \
     Vector sums[kAccumulators] = {}, a = {}, b = {};                       \
@@ -52,6 +53,7 @@ constexpr size_t kAccumulators = 12;  // enough to hide the latency of an instru
       }                                                                    \
     }                                                                      \
   }
+// NOLINTEND(bugprone-macro-parentheses)
 // A product that nothing waits for and a sum, as in a loop over independent elements.
 #define BITNET_FLOAT_STEP(multiply, add)       \
   const auto product = multiply(a, b);         \
