@@ -209,6 +209,7 @@ std::optional<size_t> stands_out(const std::array<Standing, kOrders>& orders) {
 
 std::string describe(const std::array<Standing, kOrders>& density, const std::array<Standing, kOrders>& energy) {
   std::ostringstream text;
+  text.exceptions(std::ios::badbit);  // so that memory that runs out is an error
   text.imbue(std::locale::classic());
   text << std::fixed << std::setprecision(1);
   for (size_t o = 0; o < kOrders; ++o) {
