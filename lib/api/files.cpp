@@ -28,7 +28,7 @@ bitnet_status bitnet_convert(const char* input, const char* output, const bitnet
       parse_chat_template(o.chat_template, result.chat_template);
     }
     const auto need = [&] {
-      return MemoryNeed{0, "converting " + std::string(input),
+      return MemoryNeed{0, "converting " + file_with_size(input),
                         "it takes up to 200 MiB besides the largest tensor, and more with a high zstd_level"};
     };
     with_memory(need, [&] { convert(input, output, result); });
@@ -38,7 +38,7 @@ bitnet_status bitnet_convert(const char* input, const char* output, const bitnet
 bitnet_status bitnet_verify(const char* path, bitnet_progress_fn progress, void* progress_user) {
   return guard([&] {
     require_pointer(path, "path");
-    const auto need = [&] { return MemoryNeed{0, "verifying " + std::string(path), "raise the limit (ulimit -v)"}; };
+    const auto need = [&] { return MemoryNeed{0, "verifying " + file_with_size(path), "raise the limit (ulimit -v)"}; };
     const VerifyReport report = with_memory(need, [&] { return verify(path, make_progress(progress, progress_user)); });
     for (const TensorReport& tensor : report.tensors) {
       require(tensor.problem.empty(), BITNET_ERROR_FORMAT, path, ": tensor ", tensor.name, ": ", tensor.problem);

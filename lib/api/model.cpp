@@ -10,7 +10,9 @@ using namespace bitnet;
 
 namespace {
 
-constexpr const char* kOpenAdvice = "raise the limit (ulimit -v), or convert the file to an uncompressed .bitnet file";
+constexpr const char* kOpenAdvice =
+    "a GGUF or compressed file is unpacked into about as much memory as it has bytes; raise the limit (ulimit -v), or "
+    "convert the file to an uncompressed .bitnet file, which is mapped";
 
 OpenOptions make_open_options(const bitnet_open_options& o) {
   return {
@@ -118,7 +120,7 @@ bitnet_status bitnet_open(const char* path, const bitnet_open_options* options, 
     require_pointer(path, "path");
     require_pointer(model, "model");
     const auto o = read_options(options, "bitnet_open_options");
-    const auto need = [&] { return MemoryNeed{0, "opening " + std::string(path), kOpenAdvice}; };
+    const auto need = [&] { return MemoryNeed{0, "opening " + file_with_size(path), kOpenAdvice}; };
     *model = with_memory(need, [&] { return make_model(open_container(path, make_open_options(o)), o); });
   });
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <string_view>
 
 #include "base/control_group.h"
@@ -35,6 +36,12 @@ uint64_t total_swap(const std::string& root) {
 }
 
 }  // namespace
+
+std::string file_with_size(const std::string& path) {
+  std::error_code unknown;
+  const uint64_t size = std::filesystem::file_size(path, unknown);
+  return unknown ? path : path + " (" + size_text(size) + ")";
+}
 
 std::string size_text(uint64_t bytes) {
   constexpr std::array kUnits = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

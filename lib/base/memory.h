@@ -12,6 +12,9 @@ namespace bitnet {
 // "5.2 GiB"
 std::string size_text(uint64_t bytes);
 
+// The file's name with its size, if that can be had: "model.gguf (1.1 GiB)".
+std::string file_with_size(const std::string& path);
+
 struct MemoryNeed {
   uint64_t bytes;       // 0: not known
   std::string purpose;  // "the KV cache", where bytes are known; else "opening a file"

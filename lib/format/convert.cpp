@@ -2,6 +2,7 @@
 #include "format/convert.h"
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "format/container_writer.h"
 #include "format/converter.h"
 #include "format/source.h"
@@ -18,11 +19,25 @@ uint64_t write(const Source& source, const ConverterOptions& form, const std::st
   return writer.finish(model);
 }
 
+// A control group that cannot hold the work ends the process without a word, so it is asked before. The vocabulary is
+// in memory about a dozen times: as it is read, indexed, and packed in buffers that double.
+void require_memory_to_convert(const fb::ModelT& model) {
+  constexpr uint64_t kPieces = uint64_t{64} << 20;  // of tensors at work
+  const fb::TokenizerT& tokenizer = *model.tokenizer;
+  const uint64_t vocabulary = tokenizer.pieces.size() + sizeof(uint32_t) * tokenizer.ends.size() +
+                              sizeof(float) * tokenizer.scores.size() + sizeof(fb::Merge) * tokenizer.merges.size();
+  require_memory({kPieces + 12 * vocabulary, "converting, for pieces of the tensors and the vocabulary",
+                  "raise the limit, or convert the file elsewhere"},
+                 0, memory_limit());
+}
+
 uint64_t convert_gguf(const MappedFile& file, const std::string& out, const ConvertOptions& options) {
   const auto source = open_gguf_source(
       file.bytes(), {options.layout, options.quantize, file.is_mapped(), options.activation, options.log});
+  const fb::ModelT model = source->describe();
+  require_memory_to_convert(model);
   const ConverterOptions form{options.packing.value_or(Packing::i2),
-                              options.head ? *options.head : default_head(source->describe().hyper->vocabulary)};
+                              options.head ? *options.head : default_head(model.hyper->vocabulary)};
   return write(*source, form, out, options);
 }
 

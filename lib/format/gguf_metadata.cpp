@@ -125,16 +125,21 @@ void refuse_rope_scaling(const Metadata& in, const std::string& architecture) {
   }
 }
 
-// Newer writers name the activation, in a key of either name.
-std::optional<fb::Activation> named_activation(const Metadata& in, const std::string& architecture) {
+// Newer writers name the activation, in a key of either name. Another one than the two is refused, unless the caller
+// has said which it is.
+std::optional<fb::Activation> named_activation(const Metadata& in, const std::string& architecture,
+                                               std::optional<fb::Activation> wanted) {
   for (const char* const name : {".hidden_activation", ".hidden_act"}) {
     const std::string key = architecture + name;
     const std::optional<std::string_view> value = in.string(key);
     if (!value) continue;
     if (*value == "silu" || *value == "swish") return fb::Activation::silu;
     if (*value == "relu2" || *value == "relu_squared") return fb::Activation::relu2;
-    fail(BITNET_ERROR_UNSUPPORTED, "metadata key ", key, " is ", value->substr(0, 100),
-         "; supported are silu and relu2");
+    require(wanted.has_value(), BITNET_ERROR_UNSUPPORTED, "metadata key ", key, " is ", value->substr(0, 100),
+            "; supported are silu and relu2");
+    in.say(BITNET_LOG_WARNING, "activation ", name_of(*wanted), " as asked for; the file names ",
+           value->substr(0, 100));
+    return wanted;
   }
   return std::nullopt;
 }
@@ -177,7 +182,7 @@ std::unique_ptr<fb::HyperParametersT> read_hyperparameters(const Metadata& in, c
 
 fb::Activation read_activation(const Metadata& in, const fb::ModelT& model, const KnownVocabulary* vocabulary,
                                std::optional<fb::Activation> wanted) {
-  const auto named = named_activation(in, model.architecture);
+  const auto named = named_activation(in, model.architecture, wanted);
   if (wanted) {
     if (named && named != wanted) {
       in.say(BITNET_LOG_WARNING, "activation ", name_of(*wanted), " as asked for; the file names ", name_of(*named));
@@ -320,10 +325,12 @@ void read_eos(const Metadata& in, fb::TokenizerT& out, int32_t otherwise) {
   std::vector<int32_t> ends;
   for (uint64_t i = 0; i < value->count; ++i) {
     const auto id = whole_element(*value, i);
+    if (id == -1) continue;  // none
     if (!id || *id < 0 || static_cast<size_t>(*id) >= tokens)
       Metadata::refuse(*value, "tokens from 0 to " + std::to_string(tokens - 1));
     ends.push_back(static_cast<int32_t>(*id));
   }
+  if (ends.empty()) return;
   out.eos = ends.front();
   out.end_tokens.assign(ends.begin() + 1, ends.end());
 }

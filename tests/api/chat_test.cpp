@@ -296,7 +296,7 @@ TEST_F(Chat, AnOptionThatCannotBeUsedFailsAtOnce) {
 
 TEST_F(Chat, WhatATemplateRaisesIsOneLine) {
   const Model model = open(plain(), "{{ raise_exception('one\\ntwo') }}");
-  const bitnet_message message = {"user", "Hi"};
+  const bitnet_message message = {"user", "Hi", 0};
   size_t count = 0;
   EXPECT_EQ(bitnet_chat_tokenize(model.get(), &message, 1, 0, nullptr, 0, &count), BITNET_ERROR_ARGUMENT);
   EXPECT_TRUE(said("one\\ntwo")) << bitnet_last_error();
