@@ -360,6 +360,8 @@ TEST(SpecialTokens, ThatEndATextMayBeSeveral) {
       EXPECT_EQ(tokenizer.is_end_of_generation(token), token == 4 || (token >= 6 && token <= 8)) << token;
     }
   }
+  gguf.set("tokenizer.ggml.eos_token_id", kArray, array("", 5, {bytes_of(-1), bytes_of(4)}).bytes);
+  EXPECT_EQ(open(gguf.build()).model.vocabulary.eos, 4);
   gguf.set("tokenizer.ggml.eos_token_id", kArray, array("", 5, {bytes_of(4), bytes_of(20)}).bytes);
   EXPECT_TRUE(refuses(gguf.build(), {"tokenizer.ggml.eos_token_id", "differ"}));
   std::vector<std::string> too_many(1000, bytes_of(uint8_t{1}));
@@ -661,6 +663,11 @@ TEST(Activation, OfTheCallerAlwaysCounts) {
   const Opened opened = open(gguf.build(), fb::Activation::silu);
   EXPECT_EQ(opened.model.hyper.activation, Activation::silu);
   EXPECT_TRUE(contains(opened.log, "warning: activation silu as asked for; the file names relu2"));
+  std::string gelu;
+  append_string(gelu, "gelu");
+  gguf.set(kArchitecture + "hidden_act", 8, gelu);
+  EXPECT_TRUE(refuses(gguf.build(), {"hidden_act", "gelu"}));
+  EXPECT_TRUE(contains(open(gguf.build(), fb::Activation::silu).log, "the file names gelu"));
 }
 
 TEST(Activation, OfTheOtherArchitecturesIsTheirs) {
