@@ -92,10 +92,10 @@ class Reader {
   bool read_foreign(const std::string& word) {
     const bool generates = option("--temperature"), measures = option("--n-gen");
     if (!generates && !measures) return false;
-    const size_t equals = word.starts_with("--") ? std::min(word.find('='), word.size()) : word.size();
+    const size_t equals = std::min(word.find('='), word.size());
     const auto same = [&](const Foreign& foreign) { return foreign.word == word.substr(0, equals); };
     const auto foreign = std::find_if(kForeign.begin(), kForeign.end(), same);
-    if (foreign == kForeign.end() || (measures && foreign->why != kNoGpu)) return false;  // a batch is measured
+    if (foreign == kForeign.end()) return false;
     std::string value = equals < word.size() ? word.substr(equals + 1) : "";
     if (foreign->takes_value && equals == word.size()) {
       if (at_ + 1 == given_.size()) throw Stop(kUsage, word + " needs a number");
@@ -116,12 +116,16 @@ class Reader {
     equals == word.size() ? add_with_next(name) : add_with_value(name, word.substr(equals + 1));
   }
 
-  // "-n 5", "-n5", "-qv".
+  // "-n 5", "-n5", "-n=5", "-temp=0.5", "-qv".
   void read_short(const std::string& word) {
+    const size_t equals = std::min(word.find('='), word.size());
     for (const Alias& alias : kAliases) {
-      if (word == alias.word && option(std::string(alias.meaning))) return read_long(std::string(alias.meaning));
+      const std::string meaning(alias.meaning);
+      if (word.substr(0, equals) == alias.word && option(meaning)) return read_long(meaning + word.substr(equals));
     }
     const CLI::Option* first = short_option(word[1]);
+    if (word.size() > 2 && equals == 2 && first && takes_value(*first))
+      return add_with_value(word.substr(0, 2), word.substr(3));
     if (word.size() == 2) return first && takes_value(*first) ? add_with_next(word) : add(word);
     const std::string rest = word.substr(2);
     if (first && takes_value(*first) && is_numbers(rest)) return add_with_value(word.substr(0, 2), rest);
@@ -139,9 +143,10 @@ class Reader {
 
   [[noreturn]] void refuse(const std::string& word, const CLI::Option* first) const {
     std::string advice = "; see `bitnet " + command_.get_name() + " --help`";
-    if (option("-" + word)) {
-      advice = "; write -" + word;
-    } else if (word == "-tb") {
+    const std::string name = word.substr(0, word.find('='));
+    if (option("-" + name)) {
+      advice = "; write -" + name;
+    } else if (name == "-tb") {
       advice = "; -t is for the prompt, and --generation-threads says how many of these threads generate";
     } else if (first && takes_value(*first)) {
       advice = "; write a space before the value of " + word.substr(0, 2) + advice;

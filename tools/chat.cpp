@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -30,6 +32,27 @@ std::string without_outer_spaces(const std::string& text) {
   constexpr const char* spaces = " \t\r\n";
   const size_t begin = text.find_first_not_of(spaces);
   return begin == text.npos ? "" : text.substr(begin, text.find_last_not_of(spaces) - begin + 1);
+}
+
+std::vector<Message> messages_in(const Json& json) {
+  std::vector<Message> messages;
+  for (const Json& message : json.at("messages")) {
+    messages.push_back({message.at("role").get<std::string>(), message.at("content").get<std::string>()});
+  }
+  return messages;
+}
+
+// Reading ends where the file is no JSON: in a model, at once.
+bool is_conversation(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return false;
+  try {
+    std::ifstream file(path, std::ios::binary);
+    messages_in(Json::parse(file));
+    return true;
+  } catch (const Json::exception&) {
+    return false;
+  }
 }
 
 class Chat {
@@ -208,6 +231,10 @@ void Chat::retry(const std::string&) {
 }
 
 void Chat::save(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored) && !is_conversation(path)) {
+    throw Stop(kFailure, path + " exists and is not a conversation; choose another name");
+  }
   Json list = Json::array();
   for (const Message& message : messages_) list.push_back({{"role", message.role}, {"content", message.content}});
   const Json json = {{"model", info_.name}, {"messages", list}};
@@ -226,9 +253,7 @@ void Chat::load(const std::string& path) {
   std::vector<Message> loaded;
   try {
     const Json json = Json::parse(read_text_file(path, options_.model.quiet));
-    for (const Json& message : json.at("messages")) {
-      loaded.push_back({message.at("role").get<std::string>(), message.at("content").get<std::string>()});
-    }
+    loaded = messages_in(json);
   } catch (const Json::exception&) {
     throw Stop(kFailure, path + " is not a conversation that /save wrote");
   }

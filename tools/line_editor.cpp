@@ -44,15 +44,21 @@ void send(int fd, std::string_view bytes) noexcept {
   }
 }
 
+// A terminal that does not control this process has no foreground.
+bool in_background() noexcept {
+  const pid_t foreground = tcgetpgrp(kInput);
+  return foreground >= 0 && foreground != getpgrp();
+}
+
 // In the background this would stop the program; the signal that brings it back to the front calls again.
 void take_terminal() noexcept {
-  if (tcgetpgrp(kInput) != getpgrp()) return;
+  if (in_background()) return;
   tcsetattr(kInput, TCSANOW, &terminal.during);
   if (terminal.marks_pastes) send(terminal.echo, kPasteOn);
 }
 
 void leave_terminal() noexcept {
-  if (tcgetpgrp(kInput) != getpgrp()) return;
+  if (in_background()) return;
   if (terminal.marks_pastes) send(terminal.echo, kPasteOff);
   tcsetattr(kInput, TCSANOW, &terminal.before);
 }
@@ -188,6 +194,24 @@ void give_terminal_back() noexcept {
   if (!taken) return;
   taken = 0;
   leave_terminal();
+}
+
+std::string read_typed_text(bool quiet) {
+  if (taken) throw Stop(kFailure, "the terminal is in use by the conversation; name a file");
+  LineEditor editor;
+  if (!quiet) write_note("type or paste the text; Ctrl-D on a line of its own ends it");
+  std::string text, line;
+  for (;;) {
+    switch (editor.read("", line)) {
+      case LineEnd::newline:
+        text += line + '\n';
+        break;
+      case LineEnd::end_of_input:
+        return text;
+      case LineEnd::interrupted:
+        throw Stop(kInterrupted, "");
+    }
+  }
 }
 
 LineEditor::LineEditor() {

@@ -15,6 +15,10 @@ namespace bitnet::program {
 // Gives the terminal back as it was, if a LineEditor has taken it. Safe in a signal handler.
 void give_terminal_back() noexcept;
 
+// Everything typed into the terminal that is standard input, until Ctrl-D at the start of a line; each line ends with a
+// newline. Says so first, unless `quiet`. Throws Stop when it is interrupted, and while a LineEditor lives.
+std::string read_typed_text(bool quiet);
+
 // While it lives, standard input, which must be a terminal, hands over each key at once and echoes nothing. Ctrl-C
 // still interrupts. The terminal is as before when the object is gone, while the program is stopped by Ctrl-Z, and when
 // a signal ends the program. Only one may exist at a time.

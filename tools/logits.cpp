@@ -38,25 +38,26 @@ std::string npy_header(size_t rows, size_t columns) {
   return header + dictionary;
 }
 
-std::vector<bitnet_token> input_tokens(const Options& options, const bitnet_model* model) {
+std::vector<bitnet_token> input_tokens(const Options& options, const std::string& file, const bitnet_model* model) {
   const bool quiet = options.model.quiet;
   if (options.tokens) return parse_tokens(*options.tokens);
-  if (!options.tokens_file.empty()) return parse_tokens(read_text_file(options.tokens_file, quiet));
+  if (!options.tokens_file.empty()) return parse_tokens(file);
   if (!options.prompt) return {};
   return tokenized_whole(model, text_of(*options.prompt, "the prompt", quiet), options.special, Ends::begin_and_end);
 }
 
 void logits(const Options& options) {
+  const std::string file = options.tokens_file.empty() ? "" : read_text_file(options.tokens_file, options.model.quiet);
   const Model model = open_model(options.model);
-  const auto tokens = input_tokens(options, model.get());
+  const auto tokens = input_tokens(options, file, model.get());
   if (tokens.empty()) throw Stop(kUsage, "there are no tokens; give some with --tokens, --tokens-file or -p");
   const size_t vocabulary = model_info(model.get()).vocabulary;
   const Session session = make_session(model.get(), static_cast<uint32_t>(tokens.size()), options.session);
 
-  OutputFile file(options.output);
+  OutputFile output(options.output);
   const std::string header = npy_header(tokens.size(), vocabulary);
-  file.reserve(header.size() + tokens.size() * vocabulary * sizeof(float));
-  file.write_at(0, std::as_bytes(std::span(header)));
+  output.reserve(header.size() + tokens.size() * vocabulary * sizeof(float));
+  output.write_at(0, std::as_bytes(std::span(header)));
 
   const Stopwatch time;
   ProgressBar bar("evaluating", ProgressBar::Unit::tokens);
@@ -67,11 +68,11 @@ void logits(const Options& options) {
     for (size_t i = 0; i < count; ++i) {
       const float* row = nullptr;
       check(bitnet_session_logits(session.get(), i, &row));
-      file.write_at(header.size() + (at + i) * vocabulary * sizeof(float), std::as_bytes(std::span(row, vocabulary)));
+      output.write_at(header.size() + (at + i) * vocabulary * sizeof(float), std::as_bytes(std::span(row, vocabulary)));
     }
     bar.update(at + count, tokens.size());
   }
-  file.commit();
+  output.commit();
   bar.clear();
   if (!options.model.quiet) {
     write_out(formatted("%s: float32 (%zu, %zu) in %s\n", options.output.c_str(), tokens.size(), vocabulary,

@@ -60,6 +60,12 @@ void add_commands(CLI::App& program) {
       "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted by Ctrl-C.");
 }
 
+std::string unexpected(const std::vector<std::string>& words) {
+  std::string text = words.size() > 1 ? "these arguments were not expected:" : "this argument was not expected:";
+  for (const std::string& word : words) text += " " + shortened(word, 40);
+  return text;
+}
+
 // What the parser found wrong, or was asked to print.
 int end_of_parsing(const CLI::App& program, const CLI::ParseError& end) {
   if (dynamic_cast<const CLI::CallForHelp*>(&end) || dynamic_cast<const CLI::CallForAllHelp*>(&end)) {
@@ -73,6 +79,7 @@ int end_of_parsing(const CLI::App& program, const CLI::ParseError& end) {
   std::string name = "bitnet", what = end.what();
   for (const CLI::App* command : program.get_subcommands()) name += " " + command->get_name();
   if (name == "bitnet") what = "there is no command or option " + shortened(program.remaining().front(), 40);
+  if (dynamic_cast<const CLI::ExtrasError*>(&end) && name != "bitnet") what = unexpected(program.remaining(true));
   write_message(what + "; see `" + name + " --help`");
   return kUsage;
 }

@@ -66,10 +66,10 @@ Tokens without_begin_token(Tokens document, const bitnet_model_info& info) {
   return document;
 }
 
-Corpus read_text(const Options& options, const bitnet_model* model, const bitnet_model_info& info) {
+Corpus split_text(const Options& options, const std::string& text, const bitnet_model* model,
+                  const bitnet_model_info& info) {
   Corpus corpus;
   const uint32_t flags = options.special ? uint32_t{BITNET_TEXT_SPECIAL} : 0;
-  const std::string text = read_text_file(options.file, options.model.quiet);
   for (const std::string& document : split(text, options.separator)) {
     corpus.bytes += document.size();
     Tokens tokens = tokenized(model, document, flags);
@@ -81,10 +81,10 @@ Corpus read_text(const Options& options, const bitnet_model* model, const bitnet
 }
 
 // A JSON list of documents, each a list of token numbers, or a single such document.
-Corpus read_tokens(const Options& options, const bitnet_model_info& info) {
+Corpus read_tokens(const Options& options, const std::string& text, const bitnet_model_info& info) {
   Corpus corpus;
   try {
-    const auto json = Json::parse(read_text_file(options.tokens_file, options.model.quiet));
+    const auto json = Json::parse(text);
     if (!json.empty() && json.front().is_number()) {
       corpus.documents.push_back(json.get<Tokens>());
     } else {
@@ -175,9 +175,11 @@ void report(const Options& options, const Score& score, const Corpus& corpus, do
 
 void perplexity(const Options& options) {
   if (options.file.empty() && options.tokens_file.empty()) throw Stop(kUsage, "give a text with -f or --tokens-file");
+  const bool has_tokens = options.file.empty();
+  const std::string text = read_text_file(has_tokens ? options.tokens_file : options.file, options.model.quiet);
   const Model model = open_model(options.model);
   const bitnet_model_info info = model_info(model.get());
-  const Corpus corpus = options.file.empty() ? read_tokens(options, info) : read_text(options, model.get(), info);
+  const Corpus corpus = has_tokens ? read_tokens(options, text, info) : split_text(options, text, model.get(), info);
   size_t total = 0, done = 0;
   for (const Tokens& document : corpus.documents) total += document.size();
 

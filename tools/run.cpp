@@ -91,6 +91,15 @@ void converse(GenerateOptions options) {
   chat(options);
 }
 
+void refuse_what_is_for_conversations(const GenerateOptions& options) {
+  if (!options.system.empty()) {
+    throw Stop(kUsage, "--system is for conversations; add -cnv, or put it into the prompt");
+  }
+  if (!options.model.chat_template.empty()) {
+    throw Stop(kUsage, "--chat-template and --chat-template-file are for conversations; add -cnv");
+  }
+}
+
 void add_generating_command(CLI::App& program, const char* name, const char* description, bool conversation,
                             const char* footer) {
   auto options = std::make_shared<GenerateOptions>();
@@ -117,6 +126,7 @@ void add_generating_command(CLI::App& program, const char* name, const char* des
     if (tokens == 0 || tokens < -1 || tokens > std::numeric_limits<uint32_t>::max()) {
       throw Stop(kUsage, "-n must be at least 1, or -1 for no limit");
     }
+    if (!conversation && !options->conversation) refuse_what_is_for_conversations(*options);
     conversation || options->conversation ? converse(*options) : run(*options);
   });
 }

@@ -76,6 +76,26 @@ std::string read_descriptor(int fd, const std::string& name) {
   }
 }
 
+// A terminal that is opened by its name, as /dev/tty: for as long as it is read, it is standard input.
+std::string read_terminal(int fd) {
+  const int input = descriptor(Stream::in), before = fcntl(input, F_DUPFD_CLOEXEC, 3);
+  const auto restore = [&] {
+    if (before < 0) return;
+    dup2(before, input);
+    ::close(before);
+  };
+  try {
+    if (before < 0 || dup2(fd, input) < 0)
+      throw Stop(kFailure, std::string("cannot read the terminal: ") + std::strerror(errno));
+    std::string text = read_typed_text(true);
+    restore();
+    return text;
+  } catch (...) {
+    restore();
+    throw;
+  }
+}
+
 bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) == 0x80; }
 
 }  // namespace
@@ -124,13 +144,15 @@ void write_message(std::string_view text) {
 
 void write_note(std::string_view text) { write_message("note: " + std::string(text)); }
 
-std::string read_all_input() { return read_descriptor(descriptor(Stream::in), "standard input"); }
+std::string read_all_input(bool quiet) {
+  return is_terminal(Stream::in) ? read_typed_text(quiet) : read_descriptor(descriptor(Stream::in), "standard input");
+}
 
 std::string read_file(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) throw Stop(kFailure, "cannot open " + path + ": " + std::strerror(errno));
   try {
-    std::string text = read_descriptor(fd, path);
+    std::string text = isatty(fd) ? read_terminal(fd) : read_descriptor(fd, path);
     ::close(fd);
     return text;
   } catch (...) {
@@ -173,7 +195,7 @@ bool InputLines::fill() {
 
 // A newline of UTF-16 is two bytes: it is read whole first.
 void InputLines::decode_all() {
-  if (!ended_) buffer_ += read_all_input();
+  if (!ended_) buffer_ += read_all_input(quiet_);
   ended_ = true;
   buffer_ = text_of(std::move(buffer_), "standard input", quiet_);
 }

@@ -38,7 +38,7 @@ void write_err(std::string_view text);
 void write_message(std::string_view text);
 void write_note(std::string_view text);
 
-std::string read_all_input();
+std::string read_all_input(bool quiet);
 std::string read_file(const std::string& path);
 
 enum class LineEnd { newline, end_of_input, interrupted };

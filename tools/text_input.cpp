@@ -112,6 +112,6 @@ std::string read_text_file(const std::string& path, bool quiet) {
   return path == "-" ? read_text_input(quiet) : text_of(read_file(path), path, quiet);
 }
 
-std::string read_text_input(bool quiet) { return text_of(read_all_input(), "standard input", quiet); }
+std::string read_text_input(bool quiet) { return text_of(read_all_input(quiet), "standard input", quiet); }
 
 }  // namespace bitnet::program

@@ -64,13 +64,13 @@ std::string as_table(const bitnet_model* model, const std::vector<bitnet_token>&
 }
 
 void tokenize(const Options& options) {
+  const std::string text = options.decodes ? "" : input_text(options);
   const Model model = open_model(options.model);
   const uint32_t special = options.special ? uint32_t{BITNET_TEXT_SPECIAL} : 0;
   if (options.decodes) {
     const std::string text = detokenized(model.get(), parse_tokens(options.decode), special);
     return write_out(options.json ? written({{"text", text}, {"bytes", hexadecimal(text)}}, 1) + "\n" : text + "\n");
   }
-  const std::string text = input_text(options);
   const auto tokens = options.bos ? tokenized_whole(model.get(), text, options.special, Ends::begin_and_end)
                                   : tokenized(model.get(), text, special);
   write_out(options.json ? as_json(model.get(), tokens) : options.ids ? as_ids(tokens) : as_table(model.get(), tokens));

@@ -73,6 +73,8 @@ class Terminal:
                 self.read()
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
+                while select.select([self.fd], [], [], 0)[0] and self.read():
+                    pass
                 self.was_given_back = self.edits_lines_itself()
                 os.close(self.fd)
                 return os.waitstatus_to_exitcode(status)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import unittest
 
-from program import FOLDER, PROGRAM, SUCCESS, TEMPLATE, USAGE, bitnet, environment, gguf
+from program import FAILURE, FOLDER, PROGRAM, SUCCESS, TEMPLATE, USAGE, bitnet, environment, gguf
 from terminal import CTRL_C, CTRL_D, PROMPT, Terminal
 
 
@@ -38,6 +38,19 @@ class Conversation(unittest.TestCase):
         options = ["-m", self.model(), "-n", "5", "--seed", "1"]
         self.assertEqual(bitnet("run", "-cnv", *options, stdin=b"one\n").stdout,
                          bitnet("chat", *options, stdin=b"one\n").stdout)
+
+    def test_saving_replaces_nothing_but_conversations(self):
+        path = FOLDER / "kept"
+        for data in (b"GGUF\0model", b"", b"[]", b'{"messages": 1}', b'{"messages": [{"role": "user"}]}'):
+            path.write_bytes(data)
+            done = bitnet("chat", "-m", self.model(), stdin=f"/save {path}\n".encode())
+            self.assertEqual(done.returncode, FAILURE)
+            self.assertIn(f"{path} exists and is not a conversation; choose another name", done.stderr.decode())
+            self.assertEqual(path.read_bytes(), data)
+        path.unlink()
+        done = bitnet("chat", "-m", self.model(), "-sys", "S", stdin=f"/save {path}\n/system T\n/save {path}\n".encode())
+        self.assertEqual(done.returncode, SUCCESS, done.stderr.decode())
+        self.assertEqual(json.loads(path.read_text())["messages"][0]["content"], "T")
 
     def test_reset_forgets(self):
         saved = FOLDER / "reset.json"

@@ -3,11 +3,12 @@
 import json
 import os
 import random
+import re
 import signal
 import termios
 import unittest
 
-from program import FAILURE, FOLDER, SUCCESS, TEMPLATE, gguf
+from program import FAILURE, FOLDER, INTERRUPTED, SUCCESS, TEMPLATE, bitnet, gguf
 from terminal import CTRL_C, CTRL_D, PROMPT, Screen, Terminal
 
 LEFT, RIGHT, UP, DOWN, HOME, END, DELETE = "\x1b[D", "\x1b[C", "\x1b[A", "\x1b[B", "\x1b[H", "\x1bOF", "\x1b[3~"
@@ -120,6 +121,70 @@ class Typing(unittest.TestCase):
         terminal.type("/quit\r")
         self.assertEqual(terminal.end(), SUCCESS)
         self.assertNotIn("\x1b", terminal.seen)
+
+
+class Texts(unittest.TestCase):
+    """Commands that read a text or tokens from standard input, where that is a terminal."""
+
+    LINES = ["x" * 5000 + " end of one", "", "häufig 模型 " * 2000 + "end of two"]
+
+    def typed(self, terminal, *steps):
+        terminal.expect("Ctrl-D on a line of its own ends it")
+        for step in steps:
+            terminal.type(step)
+        terminal.type(CTRL_D)
+        code = terminal.end()
+        self.assertTrue(terminal.was_given_back)
+        self.assertEqual(code, SUCCESS, terminal.seen)
+        return terminal.seen
+
+    def tokens_of(self, *arguments):
+        """The tokens of LINES, typed one by one into `bitnet tokenize`."""
+        terminal = Terminal("tokenize", "-m", gguf(), "--ids", *arguments)
+        seen = self.typed(terminal, *(line + "\r" for line in self.LINES))
+        return [int(word) for word in re.split(r"\x1b\[\?2004l", seen)[-1].split()]
+
+    def test_tokenize_reads_all_of_long_lines(self):
+        text = "".join(line + "\n" for line in self.LINES)
+        expected = [int(word) for word in bitnet("tokenize", "-m", gguf(), "--ids", stdin=text.encode()).stdout.split()]
+        self.assertEqual(len(expected), len(text.encode()))
+        self.assertEqual(self.tokens_of(), expected)
+        self.assertEqual(self.tokens_of("-f", "-"), expected)
+
+    def test_a_terminal_may_be_named(self):
+        for name in ("/dev/stdin", "/dev/tty"):
+            terminal = Terminal("tokenize", "-m", gguf(), "--json", "-f", name)
+            terminal.expect(r"\x1b\[\?2004h")
+            terminal.type("x" * 5000 + "\r" + CTRL_D)
+            self.assertEqual(terminal.end(), SUCCESS)
+            self.assertIn('"count": 5001,', terminal.seen)
+
+    def test_run_reads_all_of_a_long_line(self):
+        terminal = Terminal("run", "-m", gguf(None, 65536), "-n", "1", "-f", "-")
+        self.assertIn("prompt 5,001 tokens", self.typed(terminal, "x" * 5000 + "\r"))
+
+    def test_perplexity_reads_all_of_a_long_line(self):
+        terminal = Terminal("perplexity", "-m", gguf(), "--json", "-f", "-")
+        self.assertIn('"tokens": 5001,', self.typed(terminal, "x" * 5000 + "\r"))
+        terminal = Terminal("perplexity", "-m", gguf(), "--json", "--tokens-file", "-")
+        self.assertIn('"tokens": 3000,', self.typed(terminal, "[" + "70, " * 2999 + "70]\r"))
+
+    def test_logits_read_all_of_a_long_line(self):
+        terminal = Terminal("logits", "-m", gguf(None, 65536), "--tokens-file", "-", "-o", FOLDER / "typed.npy")
+        self.assertIn("(3000, ", self.typed(terminal, "70 " * 3000 + "\r"))
+
+    def test_a_paste_is_read_as_it_is(self):
+        terminal = Terminal("tokenize", "-m", gguf(), "--json")
+        self.assertIn('"count": 8,', self.typed(terminal, pasted("one\ntwo") + "\r"))
+
+    def test_interrupting_ends(self):
+        terminal = Terminal("tokenize", "-m", gguf())
+        terminal.expect("Ctrl-D on a line")
+        terminal.type("text")
+        terminal.expect("text")
+        terminal.type(CTRL_C)
+        self.assertEqual(terminal.end(), INTERRUPTED)
+        self.assertTrue(terminal.was_given_back)
 
 
 class Looks(unittest.TestCase):

@@ -270,12 +270,22 @@ class CommandLine(unittest.TestCase):
         self.run_model("-b", "1", "-ub", "8", "-cb", words=["-b 1 has no effect", "-ub 8 has", "-cb has no effect"])
         self.assertNotIn(b"note", self.run_model("-b", "1", "-q").stderr)
         self.code("bench", "-m", gguf(), "-p", "1", "-n", "0", "-r", "1", "-ngl", "0")
-        self.code("bench", "-m", gguf(), "-b", "1", code=USAGE, words=["-b"])
+        self.code("bench", "-m", gguf(), "-p", "1", "-n", "0", "-ngl", "0", "-b", "1", "-ub=8", "-cb", "-r", "1",
+                  words=["-b 1 has no effect", "-ub 8 has no effect", "-cb has no effect"])
+
+    def test_unexpected_words_are_named_in_their_order(self):
+        self.code("run", "-m", gguf(), "one", "--two", "three", code=USAGE, words=["not expected: one --two three"])
+        self.code("bench", "-m", gguf(), "one", code=USAGE, words=["this argument was not expected: one"])
+
+    def test_what_is_for_conversations_is_refused_outside(self):
+        self.run_model("-sys", "Be brief.", code=USAGE, words=["--system is for conversations; add -cnv"])
+        for option in ("--chat-template", "--chat-template-file"):
+            self.run_model(option, "chatml", code=USAGE, words=[option, "for conversations; add -cnv"])
         self.run_model("-tb", "1", code=USAGE, words=["--generation-threads"])
 
     def test_a_word_with_one_dash_is_never_misread(self):
         for command in ("run", "chat", "bench", "perplexity", "tokenize", "logits", "info", "convert", "verify", "dummy"):
-            for word in ("-temq", "-threads", "-ngx", "-mfile", "-xy", "-t=4", "-nope", "-fa", "-vx", "-hx"):
+            for word in ("-temq", "-threads", "-ngx", "-mfile", "-xy", "-tx=4", "-nope", "-fa", "-vx", "-hx"):
                 with self.subTest(command=command, word=word):
                     self.code(command, word, "0.5", code=USAGE, words=[f"there is no option {word}"])
         self.run_model("-stop", "x", code=USAGE, words=["write --stop"])
@@ -287,6 +297,15 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(self.code("run", "-m", gguf(), "-p", "Once", "-n3", "-t1", "-s5", "-qv").stdout, expected)
         done = self.code("bench", "-m", gguf(), "-p1,2", "-n0", "-t1", "-r1", "-o", "json")
         self.assertEqual([r["test"] for r in json.loads(done.stdout)["results"]], ["pp1", "pp2"])
+
+    def test_values_may_stand_behind_an_equals_sign(self):
+        run = ("run", "-m", gguf(), "-s", "5", "-q")
+        expected = self.code(*run, "-p", "Once=", "-n", "3", "-temp", "0.5").stdout
+        self.assertEqual(self.code(*run, "-p=Once=", "-n=3", "-temp=0.5").stdout, expected)
+        self.run_model("-ngl=99", words=["-ngl 99 has no effect"])
+        self.code("run", "-cnv", "-m", gguf(TEMPLATE, 512), "-sys=Be brief.")
+        self.run_model("-temq=1", code=USAGE, words=["there is no option -temq=1"])
+        self.run_model("-stop=x", code=USAGE, words=["write --stop"])
 
     def test_minus_one_is_a_random_seed(self):
         seeds = {self.run_model("--seed", "-1").stderr.decode().split("seed ")[1].split(";")[0] for _ in range(3)}
