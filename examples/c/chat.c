@@ -4,7 +4,7 @@
 //   cc chat.c $(pkg-config --cflags --libs bitnet) -o chat
 //   ./chat model.bitnet            # or a GGUF file
 //   ./chat model.bitnet chatml     # with a known chat template, or a file of one, in place of the model's
-#define _POSIX_C_SOURCE 200809L  // getline
+#define _POSIX_C_SOURCE 200809L  // NOLINT(bugprone-reserved-identifier): asks for getline
 #include <bitnet.h>
 #include <stdio.h>
 #include <stdlib.h>
