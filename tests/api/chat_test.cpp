@@ -51,7 +51,7 @@ SampleModel chat_model(const std::string& chat_template) {
 }
 
 std::string chat_gguf(const std::string& name, const std::string& chat_template) {
-  const std::string path = temporary_folder() + "/" + name + ".gguf";
+  std::string path = temporary_folder() + "/" + name + ".gguf";
   SampleModel model = chat_model(chat_template);
   std::ofstream(path, std::ios::binary) << model.gguf().build();
   return path;

@@ -399,7 +399,7 @@ std::vector<std::string> pieces_of(const TestVocabulary& vocabulary) {
     for (int byte = 0; byte < 256; ++byte) {
       char name[8];
       std::snprintf(name, sizeof name, "<0x%02X>", byte);
-      pieces.push_back(name);
+      pieces.emplace_back(name);
     }
   }
   pieces.insert(pieces.end(), vocabulary.more.begin(), vocabulary.more.end());

@@ -20,6 +20,7 @@ mode_t mode_before_owner = 0;  // of the file whose owner is about to be set
 
 }  // namespace
 
+// NOLINTBEGIN(bugprone-reserved-identifier): the names that the linker's --wrap gives
 extern "C" int __real_fchown(int fd, uid_t owner, gid_t group);
 extern "C" int __wrap_fchown(int fd, uid_t owner, gid_t group) {
   struct stat info;
@@ -28,6 +29,7 @@ extern "C" int __wrap_fchown(int fd, uid_t owner, gid_t group) {
   errno = EPERM;
   return -1;
 }
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace bitnet {
 namespace {
