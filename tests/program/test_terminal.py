@@ -256,7 +256,10 @@ class GivenBack(unittest.TestCase):
         self.check(terminal, SUCCESS)
 
     def test_when_a_signal_ends_the_program(self):
-        for end in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGABRT, signal.SIGSEGV):
+        ends = [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGABRT]
+        if not os.environ.get("BITNET_SANITIZE"):  # the address sanitizer ends the program in its own way
+            ends.append(signal.SIGSEGV)
+        for end in ends:
             with self.subTest(end):
                 terminal = self.start()
                 terminal.type("text")
