@@ -10,7 +10,7 @@ using NUnit.Framework;
 [Category("Memory")]
 public class MemoryTest : Fixture {
     [Test]
-    public void OpeningAThousandTimesDoesNotGrow() {
+    public void OpeningThousandsOfTimesDoesNotGrow() {
         var options = new SessionOptions { Threads = 1, Context = 64, Batch = 8 };
         Action<int> cycle = times => {
             for (int i = 0; i < times; i++) {
@@ -20,12 +20,16 @@ public class MemoryTest : Fixture {
                 }
             }
         };
+        // A leak grows in each round. What the runtime keeps for itself grows now and then, so the least counts.
         cycle(500);
-        long before = ResidentBytes();
-        cycle(1000);
-        long grown = ResidentBytes() - before;
-        Console.WriteLine("1,000 cycles: {0} KiB", grown / 1024);
-        Assert.Less(grown, 4 << 20);
+        long least = long.MaxValue;
+        for (int round = 0; round < 4; round++) {
+            long before = ResidentBytes();
+            cycle(500);
+            least = Math.Min(least, ResidentBytes() - before);
+        }
+        Console.WriteLine("500 cycles: {0} KiB", least / 1024);
+        Assert.Less(least, 2 << 20);
     }
 
     // A session of two threads has one of its own, which ends with it.

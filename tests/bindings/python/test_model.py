@@ -175,16 +175,18 @@ def resident_bytes():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_opening_a_thousand_times_does_not_grow(model_path):
+def test_opening_thousands_of_times_does_not_grow(model_path):
     def cycle():
         with bitnet.Model(model_path) as model, model.session(threads=1, context=64) as session:
             list(session.generate("It", max_tokens=1))
 
-    for _ in range(100):
-        cycle()
-    gc.collect()
-    before = resident_bytes()
-    for _ in range(1000):
-        cycle()
-    gc.collect()
-    assert resident_bytes() - before < 4 << 20
+    def growth(cycles):
+        before = resident_bytes()
+        for _ in range(cycles):
+            cycle()
+        gc.collect()
+        return resident_bytes() - before
+
+    # A leak grows in each round. What the interpreter keeps for itself grows now and then, so the least counts.
+    growth(100)
+    assert min(growth(500) for _ in range(3)) < 2 << 20

@@ -36,19 +36,27 @@ class MemoryTest {
     }
   }
 
+  private static long residentBytesAfter(int cycles) throws Exception {
+    for (int i = 0; i < cycles; i++) cycle();
+    System.gc();
+    Thread.sleep(100);
+    return residentBytes();
+  }
+
+  /** A leak grows in each round. What the virtual machine keeps for itself grows now and then, so the least counts. */
   @Test
-  void openingAThousandTimesDoesNotGrow() throws Exception {
-    for (int i = 0; i < 500; i++) cycle();
-    System.gc();
-    Thread.sleep(100);
+  void openingThousandsOfTimesDoesNotGrow() throws Exception {
+    residentBytesAfter(500);
     long mappings = mappings();
-    long before = residentBytes();
-    for (int i = 0; i < 1000; i++) cycle();
-    System.gc();
-    Thread.sleep(100);
-    long growth = residentBytes() - before;
-    System.out.printf("1,000 cycles: %d KiB%n", growth / 1024);
-    assertTrue(growth < 4 << 20, growth + " bytes");
+    long before = residentBytesAfter(0);
+    long least = Long.MAX_VALUE;
+    for (int round = 0; round < 4; round++) {
+      long now = residentBytesAfter(500);
+      least = Math.min(least, now - before);
+      before = now;
+    }
+    System.out.printf("500 cycles: %d KiB%n", least / 1024);
+    assertTrue(least < 2 << 20, least + " bytes");
     assertTrue(mappings() <= mappings, "the file is still mapped");
   }
 
