@@ -35,7 +35,7 @@
  * Options. An options struct begins with its size. A member that is zero means its default. So
  *     bitnet_session_options options = {.size = sizeof options};
  * is complete. Later versions may add members at the end. NULL options mean all defaults. Members that this version
- * does not know must be zero.
+ * does not know must be zero. Texts and arrays that options point to are copied.
  *
  * Text is UTF-8 with a length in bytes. The length BITNET_NUL_TERMINATED means "up to the terminating zero byte". Text
  * that a function gives out ends with a zero byte, which its length does not count, unless the function says otherwise.
@@ -73,8 +73,9 @@ extern "C" {
 
 /* ------------------------------------------------------------------ status */
 
+/* What a call came to. */
 typedef enum bitnet_status BITNET_AS_INT {
-  BITNET_OK = 0,
+  BITNET_OK = 0,                 /* it is done */
   BITNET_END = 1,                /* not an error: the generation has ended */
   BITNET_ERROR_ARGUMENT = -1,    /* an argument or option is wrong: the caller's mistake */
   BITNET_ERROR_MEMORY = -2,      /* out of memory */
@@ -86,7 +87,7 @@ typedef enum bitnet_status BITNET_AS_INT {
   BITNET_ERROR_CANCELLED = -8,   /* a callback or bitnet_generation_cancel asked to stop */
   BITNET_ERROR_BUFFER = -9,      /* the caller's buffer is too small; the size needed has been stored */
   BITNET_ERROR_MISMATCH = -10,   /* a saved state belongs to another model or kind of session */
-  BITNET_ERROR_INTERNAL = -11    /* a mistake in the library: please report it */
+  BITNET_ERROR_INTERNAL = -11,   /* a mistake in the library: please report it */
 } bitnet_status;
 
 /* What a status means, in a few English words. Never NULL; a static string. Thread-safe. */
@@ -131,7 +132,11 @@ typedef int32_t bitnet_token; /* 0 .. vocabulary-1 */
  * Anything else cancels the work; the function then returns BITNET_ERROR_CANCELLED. */
 typedef int (*bitnet_progress_fn)(void* user, uint64_t done, uint64_t total);
 
-typedef enum bitnet_log_level BITNET_AS_INT { BITNET_LOG_WARNING = 1, BITNET_LOG_INFO = 2 } bitnet_log_level;
+/* How much a line of the log matters. */
+typedef enum bitnet_log_level BITNET_AS_INT {
+  BITNET_LOG_WARNING = 1, /* something to look at */
+  BITNET_LOG_INFO = 2,    /* what was chosen */
+} bitnet_log_level;
 
 /* Called with one line of text, without a newline, about what the library chose or noticed. Any thread that uses the
  * model may call it, also several at once. The text is valid during the call. */
@@ -139,47 +144,50 @@ typedef void (*bitnet_log_fn)(void* user, bitnet_log_level level, const char* me
 
 /* How ternary weights are packed. */
 typedef enum bitnet_packing BITNET_AS_INT {
-  BITNET_PACKING_DEFAULT = 0, /* i2 */
+  BITNET_PACKING_DEFAULT = 0, /* BITNET_PACKING_I2; of a `.bitnet` file that is converted, as it is */
   BITNET_PACKING_I2 = 1,      /* 2 bits a weight */
-  BITNET_PACKING_T5 = 2       /* 1.6 bits a weight: five in a byte; the same results */
+  BITNET_PACKING_T5 = 2,      /* 1.6 bits a weight, five in a byte; the same results */
 } bitnet_packing;
 
 /* How the output head (hidden x vocabulary) is kept. */
 typedef enum bitnet_head BITNET_AS_INT {
-  BITNET_HEAD_DEFAULT = 0, /* f16; bitnet_convert of a GGUF file of 16384 tokens or more: screened */
-  BITNET_HEAD_F16 = 1,     /* as published */
-  BITNET_HEAD_INT8 = 2,    /* 8 bits a weight with a scale per row: half the bytes, slightly other logits */
-  BITNET_HEAD_Q6 = 3,      /* 6 bits a weight with a scale for every 16: 0.41 of the bytes, slightly other logits */
-  BITNET_HEAD_SCREENED = 4 /* f16 with a screen of 5 bits a weight beside it: the same logits and tokens; greedy and
-                              top-k sampling read little more than the screen, 0.34 of the bytes */
+  BITNET_HEAD_DEFAULT = 0,  /* BITNET_HEAD_F16. Of a file that is converted: BITNET_HEAD_SCREENED for a GGUF file of
+                               16384 tokens or more; a `.bitnet` file stays as it is */
+  BITNET_HEAD_F16 = 1,      /* as published */
+  BITNET_HEAD_INT8 = 2,     /* 8 bits a weight with a scale per row: half the bytes, slightly other logits */
+  BITNET_HEAD_Q6 = 3,       /* 6 bits a weight with a scale for every 16: 0.41 of the bytes, slightly other logits */
+  BITNET_HEAD_SCREENED = 4, /* BITNET_HEAD_F16 with a screen of 5 bits a weight beside it: the same logits and tokens;
+                              greedy and top-k sampling read little more than the screen, 0.34 of the bytes */
 } bitnet_head;
 
 /* The order of the weights in the I2_S tensors of a GGUF file. The file does not say it: it depends on the CPU and the
  * build of bitnet.cpp that wrote it. */
 typedef enum bitnet_i2s_layout BITNET_AS_INT {
-  BITNET_I2S_AUTO = 0, /* found out from the weights; x86 where they do not tell, with a warning in the log */
-  BITNET_I2S_X86 = 1,  /* blocks of 128 weights of a row, bytes of weights 32 apart */
-  BITNET_I2S_ARM = 2,  /* blocks of 64 weights of a row, bytes of weights 16 apart */
-  BITNET_I2S_ROWS = 3  /* bytes of one column of four rows: x86 built without ACT_PARALLEL */
+  BITNET_I2S_AUTO = 0, /* found out from the weights; BITNET_I2S_X86, with a warning, where they do not tell */
+  BITNET_I2S_X86 = 1,  /* written on x86: blocks of 128 weights of a row, bytes of weights 32 apart */
+  BITNET_I2S_ARM = 2,  /* written on Arm: blocks of 64 weights of a row, bytes of weights 16 apart */
+  BITNET_I2S_ROWS = 3, /* written on x86 by a build without ACT_PARALLEL: bytes of one column of four rows */
 } bitnet_i2s_layout;
 
 /* What the feed-forward network does with its gate. */
 typedef enum bitnet_activation BITNET_AS_INT {
   BITNET_ACTIVATION_DEFAULT = 0, /* as the file says or its architecture means; a file that leaves it open is refused */
   BITNET_ACTIVATION_RELU2 = 1,   /* squared ReLU: BitNet b1.58 2B-4T */
-  BITNET_ACTIVATION_SILU = 2     /* 1bitLLM's bitnet_b1_58-large and -3B */
+  BITNET_ACTIVATION_SILU = 2,    /* SiLU: 1bitLLM's bitnet_b1_58-large and -3B */
 } bitnet_activation;
 
+/* How a model is opened. */
 typedef struct bitnet_open_options {
   size_t size;                 /* sizeof(bitnet_open_options) */
   const char* isa;             /* kernel set, see bitnet_isa_name; NULL: $BITNET_ISA, or else the fastest */
-  int verify;                  /* nonzero: check every tensor's checksum (reads the whole file) */
-  bitnet_packing gguf_packing; /* of a GGUF file, which is packed in memory while it is opened */
-  bitnet_head gguf_head;
-  bitnet_i2s_layout gguf_i2s;
-  bitnet_progress_fn progress; /* NULL: none */
+  int verify;                  /* nonzero: check every tensor's checksum, which reads the whole file */
+  bitnet_packing gguf_packing; /* how the weights of a GGUF file are packed in memory while it is opened */
+  bitnet_head gguf_head;       /* how the head of a GGUF file is kept in memory */
+  bitnet_i2s_layout gguf_i2s;  /* how the I2_S tensors of a GGUF file lie */
+  bitnet_progress_fn progress; /* told how far the work has come, on the calling thread; NULL: nobody is */
   void* progress_user;
-  bitnet_log_fn log; /* NULL: nothing is said; used as long as the model lives */
+  bitnet_log_fn log; /* told what the library chooses or notices, on any thread that uses the model, as long as it
+                        lives; NULL: nobody is */
   void* log_user;
   const char* chat_template;    /* in place of the file's: the name of a known template (see bitnet_chat_template_name),
                                    Jinja source (whatever contains "{{" or "{%"), or else the path of a file that holds
@@ -202,36 +210,37 @@ BITNET_API bitnet_status bitnet_open_memory(const void* data, size_t length, con
 /* Frees the model once nothing uses it any more: sessions, generations and decoders keep it alive. */
 BITNET_API void bitnet_close(bitnet_model* model);
 
+/* What is known of a model; "" where its file says nothing. */
 typedef struct bitnet_model_info {
-  size_t size;      /* sizeof(bitnet_model_info), set by the caller */
-  const char* name; /* these strings live as long as the model; "" where the file says nothing */
-  const char* license;
-  const char* architecture; /* "bitnet-b1.58", "bitnet-25" or "bitnet" */
-  const char* isa;          /* kernel set in use */
-  const char* packing;      /* "i2" or "t5" */
-  const char* head;         /* "f16", "int8", "q6" or "screened" */
-  uint64_t parameters;      /* number of weights, embedding included, a tied head not counted again */
-  uint64_t ternary_parameters;
-  uint64_t file_bytes;
-  uint64_t resident_bytes; /* of all weights as they are used; file-backed where mapped */
-  uint32_t vocabulary;     /* number of tokens */
-  uint32_t context;        /* tokens it was trained for */
-  uint32_t layers;
-  uint32_t hidden;
-  uint32_t ffn;
-  uint32_t heads;
-  uint32_t kv_heads;
-  uint32_t head_dim;
-  bitnet_token bos; /* BITNET_NO_TOKEN where there is none */
-  bitnet_token eos;
-  int has_chat_template;
-  const char* chat_template;        /* Jinja source in use; "" if there is none */
-  const char* chat_template_source; /* "file"; "option"; the name of the known template that stands in for the file's,
-                                       which is a known mistake; "" if there is none */
+  size_t size;                      /* sizeof(bitnet_model_info), set by the caller */
+  const char* name;                 /* the model's name */
+  const char* license;              /* its license */
+  const char* architecture;         /* "bitnet-b1.58", "bitnet-25" or "bitnet" */
+  const char* isa;                  /* kernel set in use */
+  const char* packing;              /* "i2" or "t5" */
+  const char* head;                 /* "f16", "int8", "q6" or "screened" */
+  uint64_t parameters;              /* number of weights, embedding included, a tied head not counted again */
+  uint64_t ternary_parameters;      /* how many of them are ternary */
+  uint64_t file_bytes;              /* size of the file */
+  uint64_t resident_bytes;          /* size of all weights as they are used; file-backed where mapped */
+  uint32_t vocabulary;              /* number of tokens */
+  uint32_t context;                 /* tokens it was trained for */
+  uint32_t layers;                  /* number of layers */
+  uint32_t hidden;                  /* width of the residual stream */
+  uint32_t ffn;                     /* width of the feed-forward network */
+  uint32_t heads;                   /* number of attention heads */
+  uint32_t kv_heads;                /* number of heads of keys and values */
+  uint32_t head_dim;                /* width of a head */
+  bitnet_token bos;                 /* the token that begins a text; BITNET_NO_TOKEN if there is none */
+  bitnet_token eos;                 /* the token that ends a text; BITNET_NO_TOKEN if there is none */
+  int has_chat_template;            /* nonzero: there is a chat template, and bitnet_chat_tokenize works */
+  const char* chat_template;        /* Jinja source of the chat template in use; "" if there is none */
+  const char* chat_template_source; /* where it is from: "file", "option", or the name of the known template that stands
+                                       in for the file's, which is a known mistake; "" if there is none */
   const char* activation;           /* "relu2" or "silu" */
 } bitnet_model_info;
 
-/* Fills in *info, as many members as info->size covers. */
+/* Fills in *info, as many members as info->size covers. Its strings live as long as the model. */
 BITNET_API bitnet_status bitnet_model_get_info(const bitnet_model* model, bitnet_model_info* info);
 
 /* Entry `index` of the file's free-form metadata (GGUF's key-value pairs), as two strings that live as long as the
@@ -241,10 +250,11 @@ BITNET_API bitnet_status bitnet_model_metadata(const bitnet_model* model, size_t
 
 /* -------------------------------------------------------------------- text */
 
+/* How text becomes tokens, and tokens text. */
 enum {
-  BITNET_TEXT_SPECIAL = 1, /* tokenize: text such as "<|eot_id|>" becomes that control token. Never for text from
-                              strangers. detokenize: control tokens are written out; otherwise they are left out */
-  BITNET_TEXT_BOS_EOS = 2  /* tokenize: add the begin and end tokens that the model's vocabulary asks for, also where
+  BITNET_TEXT_SPECIAL = 1, /* to tokens: text such as "<|eot_id|>" becomes that control token. Never for text from
+                              strangers. To text: control tokens are written out; otherwise they are left out */
+  BITNET_TEXT_BOS_EOS = 2, /* to tokens: add the begin and end tokens that the model's vocabulary asks for, also where
                               the text spells them with BITNET_TEXT_SPECIAL: they are then there twice, as with Hugging
                               Face. bitnet_generation_start does not repeat the begin token */
 };
@@ -287,9 +297,10 @@ typedef struct bitnet_message {
   size_t length;       /* of the content in bytes; 0: up to its terminating zero byte */
 } bitnet_message;
 
+/* How a conversation is written. */
 enum {
   BITNET_CHAT_REPLY = 1, /* end where the assistant's reply begins */
-  BITNET_CHAT_TRUST = 2  /* control tokens spelt out in contents ("<|eot_id|>") are those tokens. Never for text from
+  BITNET_CHAT_TRUST = 2, /* control tokens spelt out in contents ("<|eot_id|>") are those tokens. Never for text from
                             strangers, who could then speak for others */
 };
 
@@ -323,29 +334,33 @@ typedef void (*bitnet_parallel_fn)(void* user, uint32_t count, void (*task)(void
 
 /* How a session stores the keys and values of its tokens. Each kind rounds in its own way: logits differ slightly. */
 typedef enum bitnet_kv BITNET_AS_INT {
-  BITNET_KV_DEFAULT = 0, /* int16 */
+  BITNET_KV_DEFAULT = 0, /* BITNET_KV_INT16 */
   BITNET_KV_F16 = 1,     /* half-precision floats, multiplied as floats: slower at depth */
   BITNET_KV_INT8 = 2,    /* integers of 8 bits with a scale for each head and token: half the memory, quicker at depth,
                             rounded more coarsely */
-  BITNET_KV_INT16 = 3    /* integers of 16 bits with such scales: about the memory of f16, half its rounding error */
+  BITNET_KV_INT16 = 3,   /* integers of 16 bits with such scales: about the memory of BITNET_KV_F16, half its rounding
+                            error */
 } bitnet_kv;
 
+/* How a session computes. */
 typedef struct bitnet_session_options {
   size_t size;      /* sizeof(bitnet_session_options) */
   uint32_t context; /* tokens it can hold; 0: what the model was trained for, at most 8192. More is allowed; beyond what
                        it was trained for, quality fades */
-  uint32_t threads; /* that compute, the calling one included, at most 512; 0: one per physical core. No more than the
-                       CPUs that the creating thread may run on, within its control group's share of CPU time */
+  uint32_t threads; /* threads that compute, the calling one included, at most 512; 0: one per physical core. No more
+                       than the CPUs that the creating thread may run on, within its control group's share of CPU
+                       time */
   uint32_t batch;   /* tokens computed together in a prompt, at most 4096; 0: 256 */
   bitnet_parallel_fn parallel; /* your thread pool in place of the session's own threads; `threads` then is the number
-                                  of pieces that work is cut into. Priorities and affinities are yours in either case:
-                                  the session's threads inherit those of the thread that creates it */
+                                  of pieces that work is cut into, and `generation_threads` 0 means all of them.
+                                  Priorities and affinities are yours in either case: the session's threads inherit
+                                  those of the thread that creates it */
   void* parallel_user;
   int (*abort)(void* user); /* asked between layers on the evaluating thread; nonzero cancels the evaluation */
   void* abort_user;
-  bitnet_kv kv;
+  bitnet_kv kv;                /* how keys and values are kept */
   uint32_t generation_threads; /* of `threads`, those that compute a token by itself; 0: as many as turn out fastest,
-                                  which is found by trying fewer for a token now and then (with `parallel`: all) */
+                                  which is found by trying fewer for a token now and then */
 } bitnet_session_options;
 
 /* Stores in *bytes the memory that a session with these options takes, besides the model: KV cache and work space.
@@ -390,14 +405,15 @@ BITNET_API bitnet_status bitnet_session_save_memory(const bitnet_session* sessio
                                                     size_t* length);
 BITNET_API bitnet_status bitnet_session_load_memory(bitnet_session* session, const void* data, size_t length);
 
+/* Counters of a session. */
 typedef struct bitnet_perf {
   size_t size;               /* sizeof(bitnet_perf), set by the caller */
-  uint64_t prompt_tokens;    /* evaluated by calls with more than one token for the session */
-  uint64_t prompt_ns;        /* nanoseconds these calls took */
-  uint64_t generated_tokens; /* evaluated one by one */
-  uint64_t generated_ns;
-  uint64_t sampled_tokens;
-  uint64_t sample_ns; /* includes the head if the model's head is "screened" */
+  uint64_t prompt_tokens;    /* tokens evaluated by calls with more than one for the session */
+  uint64_t prompt_ns;        /* time these calls took, in nanoseconds */
+  uint64_t generated_tokens; /* tokens evaluated one by one */
+  uint64_t generated_ns;     /* time these calls took, in nanoseconds */
+  uint64_t sampled_tokens;   /* tokens drawn */
+  uint64_t sample_ns;        /* time that took, in nanoseconds; with the head if the model's head is "screened" */
 } bitnet_perf;
 
 /* Counters since the session was made or since they were last reset. */
@@ -406,10 +422,11 @@ BITNET_API void bitnet_session_reset_perf(bitnet_session* session);
 
 /* -------------------------------------------------------------- evaluation */
 
+/* Which tokens' logits an evaluation computes. */
 typedef enum bitnet_logits_of BITNET_AS_INT {
   BITNET_LOGITS_LAST = 0, /* of the last token given */
   BITNET_LOGITS_ALL = 1,  /* of every token given: 4 * vocabulary bytes each */
-  BITNET_LOGITS_NONE = 2  /* none: quicker */
+  BITNET_LOGITS_NONE = 2, /* none: quicker */
 } bitnet_logits_of;
 
 /* Appends tokens to the session and computes their keys, values and logits. On an error or cancellation the session is
@@ -445,21 +462,21 @@ typedef struct bitnet_logit_bias {
   float bias; /* added to the logit; -INFINITY forbids the token */
 } bitnet_logit_bias;
 
-/* All zero means the most likely token. The order is: logit_bias, penalties, top_k, temperature, top_p, min_p, draw.
- * With temperature 0 the most likely token is taken after the penalties. Among equal logits the lower token comes
- * first. */
+/* How tokens are drawn. All zero means the most likely token each time. The order is: `logit_bias`, penalties, `top_k`,
+ * `temperature`, `top_p`, `min_p`, draw. With `temperature` 0 the most likely token is taken after the penalties. Among
+ * equal logits the lower token comes first. */
 typedef struct bitnet_sampler_options {
   size_t size;                         /* sizeof(bitnet_sampler_options) */
-  uint64_t seed;                       /* of the random numbers (PCG-XSH-RR 64/32) */
+  uint64_t seed;                       /* seed of the random numbers (PCG-XSH-RR 64/32) */
   float temperature;                   /* divides the logits; 0: always the most likely token */
   uint32_t top_k;                      /* keep the k most likely; 0: all */
   float top_p;                         /* keep the fewest most likely tokens whose probabilities reach p; 0 or 1: all */
-  float min_p;                         /* keep tokens at least min_p times as likely as the most likely one; 0: all */
+  float min_p;                         /* keep tokens at least `min_p` times as likely as the most likely one; 0: all */
   float repetition_penalty;            /* divides positive, multiplies negative logits of recent tokens; 0 or 1: none */
   float frequency_penalty;             /* subtracted once for every occurrence among the recent tokens */
-  float presence_penalty;              /* subtracted if it occurs among them at all */
+  float presence_penalty;              /* subtracted if a token occurs among the recent ones at all */
   uint32_t penalty_window;             /* how many of the last tokens count as recent; 0: 64 */
-  const bitnet_logit_bias* logit_bias; /* copied */
+  const bitnet_logit_bias* logit_bias; /* added to the logits of tokens; -INFINITY forbids a token */
   size_t logit_bias_count;
 } bitnet_sampler_options;
 
@@ -481,30 +498,33 @@ BITNET_API bitnet_status bitnet_sample_logits(bitnet_sampler* sampler, const flo
 
 /* -------------------------------------------------------------- generation */
 
+/* How a prompt is read and a text goes on. */
 enum {
   BITNET_GENERATE_SPECIAL_PROMPT = 1, /* the prompt's text may name control tokens. Never for text from strangers:
                                          conversations come as tokens from bitnet_chat_tokenize */
   BITNET_GENERATE_SPECIAL_OUTPUT = 2, /* write control tokens out as text */
   BITNET_GENERATE_IGNORE_END = 4,     /* go on after an end token */
-  BITNET_GENERATE_WHOLE = 8           /* the prompt is the whole text from position 0: what the session holds of it
+  BITNET_GENERATE_WHOLE = 8,          /* the prompt is the whole text from position 0: what the session holds of it
                                          already is kept, the rest forgotten. Otherwise the prompt is appended */
 };
 
+/* How a text is generated. */
 typedef struct bitnet_generate_options {
   size_t size;                           /* sizeof(bitnet_generate_options) */
   uint32_t max_tokens;                   /* 0: until an end token or the context is full */
   uint32_t flags;                        /* BITNET_GENERATE_... */
-  const bitnet_sampler_options* sampler; /* copied; NULL: the most likely token each time */
-  const char* const* stop;               /* the text ends before the first of these, which is not given out; copied */
+  const bitnet_sampler_options* sampler; /* how tokens are drawn; NULL: the most likely one each time */
+  const char* const* stop;               /* the text ends before the first of these, which is not given out */
   size_t stop_count;
 } bitnet_generate_options;
 
+/* Why a text ended. */
 typedef enum bitnet_finish BITNET_AS_INT {
-  BITNET_FINISH_NOT = 0,       /* still going */
-  BITNET_FINISH_END_TOKEN = 1, /* the model ended it */
-  BITNET_FINISH_STOP = 2,      /* a stop string came */
-  BITNET_FINISH_MAX_TOKENS = 3,
-  BITNET_FINISH_CONTEXT = 4 /* the session is full */
+  BITNET_FINISH_NOT = 0,        /* there is more to come */
+  BITNET_FINISH_END_TOKEN = 1,  /* the model ended it */
+  BITNET_FINISH_STOP = 2,       /* a stop string came */
+  BITNET_FINISH_MAX_TOKENS = 3, /* as many tokens as were asked for */
+  BITNET_FINISH_CONTEXT = 4,    /* the session is full */
 } bitnet_finish;
 
 typedef struct bitnet_piece {
@@ -550,20 +570,21 @@ BITNET_API bitnet_status bitnet_generate(bitnet_session* session, const char* pr
 
 /* ------------------------------------------------------------------- files */
 
+/* How a file is converted. */
 typedef struct bitnet_convert_options {
   size_t size;            /* sizeof(bitnet_convert_options) */
-  bitnet_packing packing; /* default: of a `.bitnet` file as it is */
-  bitnet_head head;       /* likewise */
-  bitnet_i2s_layout i2s;  /* of the GGUF file read */
+  bitnet_packing packing; /* how the weights of the output are packed */
+  bitnet_head head;       /* how the head of the output is kept */
+  bitnet_i2s_layout i2s;  /* how the I2_S tensors of a GGUF file that is read lie */
   int quantize;           /* nonzero: weights that are not ternary yet become so (scale = mean |w|, as BitNet b1.58
                              is published). Otherwise such a file is refused */
   int zstd_level;         /* 0: tensors as they are, so that the file is mapped and used at once. 1 .. 19: compressed
                              for download; such a file is unpacked into memory when it is opened */
-  bitnet_progress_fn progress;
+  bitnet_progress_fn progress; /* told how far the work has come, on the calling thread; NULL: nobody is */
   void* progress_user;
   const char* chat_template;    /* to be stored in place of the input's; as in bitnet_open_options */
-  bitnet_activation activation; /* likewise */
-  bitnet_log_fn log;            /* NULL: nothing is said; used during the call */
+  bitnet_activation activation; /* to be stored; as in bitnet_open_options */
+  bitnet_log_fn log;            /* told what the library chooses or notices, during the call; NULL: nobody is */
   void* log_user;
 } bitnet_convert_options;
 

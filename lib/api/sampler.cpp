@@ -6,19 +6,20 @@ using namespace bitnet;
 
 SamplerOptions bitnet::make_sampler_options(const bitnet_sampler_options* options) {
   const auto o = read_options(options, "bitnet_sampler_options");
-  auto or_default = [](auto value, decltype(value) fallback) { return value != 0 ? value : fallback; };
-  SamplerOptions result = {
-      .seed = o.seed,
-      .temperature = o.temperature,
-      .top_k = o.top_k,
-      .top_p = or_default(o.top_p, 1),
-      .min_p = o.min_p,
-      .repetition_penalty = or_default(o.repetition_penalty, 1),
-      .frequency_penalty = o.frequency_penalty,
-      .presence_penalty = o.presence_penalty,
-      .penalty_window = or_default(o.penalty_window, 64),
-      .logit_bias = {},
+  // Zero means the default, which the engine's struct has.
+  SamplerOptions result;
+  auto set = [](auto& member, auto value) {
+    if (value != 0) member = value;
   };
+  set(result.seed, o.seed);
+  set(result.temperature, o.temperature);
+  set(result.top_k, o.top_k);
+  set(result.top_p, o.top_p);
+  set(result.min_p, o.min_p);
+  set(result.repetition_penalty, o.repetition_penalty);
+  set(result.frequency_penalty, o.frequency_penalty);
+  set(result.presence_penalty, o.presence_penalty);
+  set(result.penalty_window, o.penalty_window);
   for (const bitnet_logit_bias& b : read_array(o.logit_bias, o.logit_bias_count, "logit_bias")) {
     result.logit_bias.push_back({b.token, b.bias});
   }

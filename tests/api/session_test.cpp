@@ -188,11 +188,45 @@ TEST_F(SessionTest, AbsurdCountsAreRefused) {
   }
   bitnet_session_options options = {.size = sizeof options, .context = UINT32_MAX};
   EXPECT_EQ(bitnet_session_create(model.get(), &options, &session), BITNET_ERROR_ARGUMENT);
-  options = {.size = sizeof options, .kv = static_cast<bitnet_kv>(4)};
+  options = {.size = sizeof options, .kv = static_cast<bitnet_kv>(99)};
   EXPECT_EQ(bitnet_session_create(model.get(), &options, &session), BITNET_ERROR_ARGUMENT);
   options = {.size = sizeof options, .batch = 5000};
   EXPECT_EQ(bitnet_session_create(model.get(), &options, &session), BITNET_ERROR_ARGUMENT);
   EXPECT_EQ(session, nullptr);
+}
+
+// What bitnet.h says that zero stands for.
+TEST(Defaults, AreAsDocumented) {
+  const Model model = open(model_path());
+  const auto bytes = [&](bitnet_session_options options) {
+    options.size = sizeof options;
+    uint64_t result = 0;
+    EXPECT_EQ(bitnet_session_memory(model.get(), &options, &result), BITNET_OK) << bitnet_last_error();
+    return result;
+  };
+  const uint64_t by_default = bytes({.context = 4096, .threads = 1});
+  EXPECT_EQ(by_default, bytes({.context = 4096, .threads = 1, .batch = 256}));
+  EXPECT_LT(by_default, bytes({.context = 4096, .threads = 1, .batch = 257}));
+  EXPECT_EQ(by_default, bytes({.context = 4096, .threads = 1, .kv = BITNET_KV_INT16}));
+
+  const auto draw = [](uint32_t window, const std::vector<bitnet_token>& recent) {
+    const bitnet_sampler_options options = {
+        .size = sizeof options, .frequency_penalty = 1.0f, .penalty_window = window};
+    bitnet_sampler* sampler = nullptr;
+    EXPECT_EQ(bitnet_sampler_create(&options, &sampler), BITNET_OK) << bitnet_last_error();
+    const float logits[] = {0.5f, 0, -9};
+    bitnet_token token = BITNET_NO_TOKEN;
+    EXPECT_EQ(bitnet_sample_logits(sampler, logits, 3, recent.data(), recent.size(), &token), BITNET_OK);
+    bitnet_sampler_free(sampler);
+    return token;
+  };
+  std::vector<bitnet_token> recent(64, 2);
+  recent.front() = 0;  // the 64th last
+  EXPECT_EQ(draw(0, recent), 1);
+  EXPECT_EQ(draw(64, recent), 1);
+  EXPECT_EQ(draw(63, recent), 0);
+  recent.push_back(2);
+  EXPECT_EQ(draw(0, recent), 0);
 }
 
 // A model that was trained for a million tokens.
