@@ -44,45 +44,12 @@ template <typename T> class vector;
   }
 }
 
-// What the classes of native.h have methods for.
-%ignore bitnet_open_options::isa;
-%ignore bitnet_open_options::progress;
-%ignore bitnet_open_options::progress_user;
-%ignore bitnet_open_options::log;
-%ignore bitnet_open_options::log_user;
-%ignore bitnet_open_options::chat_template;
-%ignore bitnet_convert_options::chat_template;
-%ignore bitnet_convert_options::log;
-%ignore bitnet_convert_options::log_user;
-%ignore bitnet_convert_options::progress;
-%ignore bitnet_convert_options::progress_user;
-%ignore bitnet_session_options::parallel;
-%ignore bitnet_session_options::parallel_user;
-%ignore bitnet_session_options::abort;
-%ignore bitnet_session_options::abort_user;
-%ignore bitnet_sampler_options::logit_bias;
-%ignore bitnet_sampler_options::logit_bias_count;
-%ignore bitnet_generate_options::sampler;
-%ignore bitnet_generate_options::stop;
-%ignore bitnet_generate_options::stop_count;
-%ignore bitnet_logit_bias;
-%ignore bitnet_message;
-%ignore bitnet_batch_item;
-%ignore bitnet_piece;
+// What the classes of native.h have methods for; bindings/generate makes the list.
+%include "api.i"
 %ignore BITNET_API;
 %ignore BITNET_AS_INT;
 %ignore BITNET_NUL_TERMINATED;
-%immutable bitnet_model_info::name;
-%immutable bitnet_model_info::license;
-%immutable bitnet_model_info::architecture;
-%immutable bitnet_model_info::isa;
-%immutable bitnet_model_info::packing;
-%immutable bitnet_model_info::head;
-%immutable bitnet_model_info::chat_template;
-%immutable bitnet_model_info::chat_template_source;
-%immutable bitnet_model_info::activation;
 %rename("$ignore", %$isfunction, %$not %$ismember) "";
-%rename("$ignore", %$ismember, fullname=1, regextarget=1) "^bitnet_[a-z_]*::size$";
 %include <bitnet.h>
 %rename("%s", %$isfunction, %$not %$ismember) "";
 

@@ -75,10 +75,12 @@ SessionOptions::SessionOptions() : bitnet_session_options{} { size = sizeof(bitn
 SamplerOptions::SamplerOptions() : bitnet_sampler_options{} { size = sizeof(bitnet_sampler_options); }
 GenerateOptions::GenerateOptions() : bitnet_generate_options{} { size = sizeof(bitnet_generate_options); }
 
-bitnet_open_options OpenOptions::get(Listener* listener) const {
-  auto options = static_cast<const bitnet_open_options&>(*this);
-  if (!isa_.empty()) options.isa = isa_.c_str();
-  if (!chat_template_.empty()) options.chat_template = chat_template_.c_str();
+namespace {
+
+// What opening and converting are told in the same way.
+template <typename Options>
+Options complete(Options options, const std::string& chat_template, Listener* listener) {
+  if (!chat_template.empty()) options.chat_template = chat_template.c_str();
   if (listener != nullptr) {
     options.progress = forward_progress;
     options.log = forward_log;
@@ -87,23 +89,24 @@ bitnet_open_options OpenOptions::get(Listener* listener) const {
   return options;
 }
 
+}  // namespace
+
 void OpenOptions::set_isa(std::string_view name) { isa_ = c_string(name, "the name of the kernel set"); }
 
 void OpenOptions::set_chat_template(std::string_view given) { chat_template_ = c_string(given, "the chat template"); }
+
+bitnet_open_options OpenOptions::get(Listener* listener) const {
+  bitnet_open_options options = complete<bitnet_open_options>(*this, chat_template_, listener);
+  if (!isa_.empty()) options.isa = isa_.c_str();
+  return options;
+}
 
 void ConvertOptions::set_chat_template(std::string_view given) {
   chat_template_ = c_string(given, "the chat template");
 }
 
 bitnet_convert_options ConvertOptions::get(Listener* listener) const {
-  auto options = static_cast<const bitnet_convert_options&>(*this);
-  if (!chat_template_.empty()) options.chat_template = chat_template_.c_str();
-  if (listener != nullptr) {
-    options.progress = forward_progress;
-    options.log = forward_log;
-    options.progress_user = options.log_user = listener;
-  }
-  return options;
+  return complete<bitnet_convert_options>(*this, chat_template_, listener);
 }
 
 bitnet_sampler_options SamplerOptions::get() const {

@@ -15,9 +15,10 @@ from ._chat import Message
 from ._errors import (ArgumentError, BitnetError, CancelledError, ContextError, FileError, FormatError, InternalError,
                       MismatchError, NotFoundError, OutOfMemoryError, UnsupportedError)
 from ._files import chat_template_names, convert, cpu_features, isa_names, verify, version
-from ._model import Decoder, Model, ModelInfo
-from ._sampler import Sampler, SamplerOptions
-from ._session import Cancel, Finish, Generation, Perf, Session, eval_batch
+from ._model import Decoder, Model
+from ._options import Finish, ModelInfo, Perf, SamplerOptions
+from ._sampler import Sampler
+from ._session import Cancel, Generation, Session, eval_batch
 
 __version__ = version()
 __all__ = [

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 from collections.abc import Iterable
 from typing import Any, Union
@@ -11,10 +10,11 @@ from typing import Any, Union
 from . import _chat, _check, _native
 from ._chat import Message
 from ._errors import ArgumentError
-from ._files import (ACTIVATIONS, HEADS, LAYOUTS, PACKINGS, Activation, ChatTemplate, Head, Layout, Listener, Log, Packing,
-                     Path, Progress)
+from ._files import Listener
 from ._object import Closeable
-from ._session import Kv, Session, Tokens, session_options
+from ._options import *
+from ._session import Session, Tokens
+from ._types import Path
 
 if typing.TYPE_CHECKING:
     import mmap
@@ -24,62 +24,9 @@ if typing.TYPE_CHECKING:
 Bytes = Union[bytes, bytearray, memoryview, "mmap.mmap", "numpy.ndarray[Any, Any]"]
 
 
-@dataclasses.dataclass(frozen=True)
-class ModelInfo:
-    """What is known of a model; empty strings and None where its file says nothing."""
-
-    name: str
-    license: str
-    architecture: str
-    isa: str
-    packing: str
-    head: str
-    parameters: int
-    ternary_parameters: int
-    file_bytes: int
-    resident_bytes: int
-    vocabulary: int
-    context: int
-    layers: int
-    hidden: int
-    ffn: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    bos: int | None
-    eos: int | None
-    has_chat_template: bool
-    chat_template: str = dataclasses.field(repr=False)  # Jinja source in use
-    chat_template_source: str  # "file", "option", or the known template that stands in for the file's mistaken one
-    activation: str  # "relu2" or "silu"
-
-
-def _info_value(field: dataclasses.Field[Any], value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    if field.name in ("bos", "eos"):
-        return None if value < 0 else value
-    return bool(value) if field.name == "has_chat_template" else value
-
-
 def _text_flags(special: bool | None, bos_eos: bool | None = False) -> int:
     return ((_native.BITNET_TEXT_SPECIAL if _check.boolean(special, "special") else 0)
             | (_native.BITNET_TEXT_BOS_EOS if _check.boolean(bos_eos, "bos_eos") else 0))
-
-
-def _open_options(isa: str | None, verify: bool | None, packing: Packing | None, head: Head | None, i2s: Layout | None,
-                  chat_template: ChatTemplate | None, activation: Activation | None) -> Any:
-    options = _native.OpenOptions()
-    if isa is not None:
-        options.set_isa(_check.string(isa, "isa"))
-    options.verify = int(_check.boolean(verify, "verify"))
-    options.gguf_packing = _check.choice(PACKINGS, packing, "packing")
-    options.gguf_head = _check.choice(HEADS, head, "head")
-    options.gguf_i2s = _check.choice(LAYOUTS, i2s, "i2s")
-    options.activation = _check.choice(ACTIVATIONS, activation, "activation")
-    if chat_template is not None:
-        options.set_chat_template(_check.chat_template(chat_template))
-    return options
 
 
 class Model(Closeable):
@@ -87,38 +34,24 @@ class Model(Closeable):
 
     Opens a `.bitnet` file, which is mapped and used as it lies, or a GGUF file, which is repacked in memory.
 
-    isa                    a kernel set of isa_names(); by default the fastest
-    verify                 checks every tensor's checksum
-    packing, head          how a GGUF file's weights and output head are kept in memory
-    i2s                    the order of the weights in a GGUF file's I2_S tensors; by default found out from the weights
-    chat_template          in place of the file's: one of chat_template_names(), Jinja source, or the path of a file that
-                           holds it
-    activation             of files that do not name theirs
-    progress(done, total)  in bytes; may return False to cancel
-    log(level, message)    hears what the library chooses or notices, as long as the model lives
+    {OpenArguments}
     """
 
-    def __init__(self, path: Path, *, isa: str | None = None, verify: bool | None = False, packing: Packing | None = None,
-                 head: Head | None = None, i2s: Layout | None = None, progress: Progress | None = None,
-                 log: Log | None = None, chat_template: ChatTemplate | None = None,
-                 activation: Activation | None = None):
-        options = _open_options(isa, verify, packing, head, i2s, chat_template, activation)
-        self._open(_native.Model.open, _check.path(path, "path"), options, Listener(progress, log))
+    def __init__(self, path: Path, *, options: OpenArguments):
+        self._open(_native.Model.open, _check.path(path, "path"), options)
 
     @classmethod
-    def from_bytes(cls, data: Bytes, *, isa: str | None = None, verify: bool | None = False,
-                   packing: Packing | None = None, head: Head | None = None, i2s: Layout | None = None,
-                   progress: Progress | None = None, log: Log | None = None, chat_template: ChatTemplate | None = None,
-                   activation: Activation | None = None) -> Model:
+    def from_bytes(cls, data: Bytes, *, options: OpenArguments) -> Model:
         """The same from a file's bytes, which are copied."""
-        options = _open_options(isa, verify, packing, head, i2s, chat_template, activation)
         model = cls.__new__(cls)
-        model._open(_native.Model.open_memory, _check.buffer(data, "data"), options, Listener(progress, log))
+        model._open(_native.Model.open_memory, _check.buffer(data, "data"), options)
         return model
 
-    def _open(self, function: Any, source: Any, options: Any, listener: Listener) -> None:
+    def _open(self, function: Any, source: Any, options: OpenArguments) -> None:
+        native = options.native()
+        listener = Listener(options.progress, options.log)
         self._listener = listener  # which the model's log calls as long as it lives
-        self._native = listener.call(function, source, options)
+        self._native = listener.call(function, source, native)
         self._name = self._native.info().name.decode(errors="replace")
 
     def close(self) -> None:
@@ -134,8 +67,7 @@ class Model(Closeable):
 
     @property
     def info(self) -> ModelInfo:
-        native = self._native.info()
-        return ModelInfo(*(_info_value(field, getattr(native, field.name)) for field in dataclasses.fields(ModelInfo)))
+        return ModelInfo._of(self._native.info())
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -183,24 +115,16 @@ class Model(Closeable):
         flags = _native.BITNET_CHAT_REPLY if reply is None or _check.boolean(reply, "reply") else 0
         return self._native.chat_format(_chat.conversation(messages), flags).decode(errors="replace")
 
-    def session(self, *, context: int | None = 0, threads: int | None = 0, batch: int | None = 0, kv: Kv | None = None,
-                generation_threads: int | None = 0) -> Session:
+    def session(self, *, options: SessionArguments) -> Session:
         """An empty session.
 
-        context             tokens it can hold; 0: what the model was trained for, at most 8192
-        threads             that compute, the calling one included; 0: one per physical core
-        batch               tokens of a prompt that are computed together; 0: 256
-        kv                  how keys and values are kept: "int16", the default, as integers of 16 bits; "f16", as floats,
-                            slower in long contexts; "int8", in half the memory, quicker in long contexts. Each rounds
-                            otherwise, so that logits differ slightly
-        generation_threads  of `threads`, those that compute a token by itself; 0: as many as turn out fastest
+        {SessionArguments}
         """
-        return Session(self, context=context, threads=threads, batch=batch, kv=kv, generation_threads=generation_threads)
+        return Session(self, **options._asdict())
 
-    def session_memory(self, *, context: int | None = 0, threads: int | None = 0, batch: int | None = 0,
-                       kv: Kv | None = None, generation_threads: int | None = 0) -> int:
+    def session_memory(self, *, options: SessionArguments) -> int:
         """The bytes that such a session takes besides the model."""
-        return self._native.session_memory(session_options(context, threads, batch, kv, generation_threads))
+        return self._native.session_memory(options.native())
 
 
 class Decoder(Closeable):

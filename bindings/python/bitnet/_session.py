@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Union
+from typing import Any, Union
 
 from . import _check, _native
-from ._files import Path
 from ._object import Closeable
-from ._sampler import sampler_options
+from ._options import *
+from ._types import Path
 
 if typing.TYPE_CHECKING:
     import numpy
@@ -21,34 +19,6 @@ if typing.TYPE_CHECKING:
     from ._model import Bytes, Model
 
 Tokens = Union[Sequence[int], "numpy.ndarray[Any, numpy.dtype[numpy.int32]]"]
-Which = Literal["last", "all", "none"]
-Kv = Literal["f16", "int8", "int16"]
-KINDS = {None: _native.BITNET_KV_DEFAULT, "f16": _native.BITNET_KV_F16, "int8": _native.BITNET_KV_INT8,
-         "int16": _native.BITNET_KV_INT16}
-WHICH = {None: _native.BITNET_LOGITS_LAST, "last": _native.BITNET_LOGITS_LAST, "all": _native.BITNET_LOGITS_ALL,
-         "none": _native.BITNET_LOGITS_NONE}
-
-
-class Finish(enum.Enum):
-    """Why a text ended."""
-
-    END_TOKEN = _native.BITNET_FINISH_END_TOKEN  # the model ended it
-    STOP = _native.BITNET_FINISH_STOP  # a stop string came
-    MAX_TOKENS = _native.BITNET_FINISH_MAX_TOKENS
-    CONTEXT = _native.BITNET_FINISH_CONTEXT  # the session is full
-
-
-@dataclasses.dataclass(frozen=True)
-class Perf:
-    """Counters of a session; times in nanoseconds."""
-
-    prompt_tokens: int
-    prompt_ns: int
-    generated_tokens: int
-    generated_ns: int
-    sampled_tokens: int
-    sample_ns: int
-
 
 class Cancel:
     """A request to stop, which any thread may make, before or during the call that it is given to. It stays made."""
@@ -115,28 +85,15 @@ class _LogitsView:
                                     "data": (native.address(), True)}
 
 
-def session_options(context: int | None, threads: int | None, batch: int | None, kv: Kv | None,
-                    generation_threads: int | None) -> Any:
-    options = _native.SessionOptions()
-    options.context = _check.count(context, "context")
-    options.threads = _check.count(threads, "threads")
-    options.batch = _check.count(batch, "batch")
-    options.kv = _check.choice(KINDS, kv, "kv")
-    options.generation_threads = _check.count(generation_threads, "generation_threads")
-    return options
-
-
 class Session(Closeable):
     """One sequence of tokens with its KV cache, its threads and its last logits. A context manager. Made by Model.session,
     which says what the options are."""
 
-    def __init__(self, model: Model, *, context: int | None = 0, threads: int | None = 0, batch: int | None = 0,
-                 kv: Kv | None = None, generation_threads: int | None = 0):
+    def __init__(self, model: Model, *, options: SessionArguments):
         from ._model import Model
 
         self._model = _check.instance(model, Model, "model")
-        options = session_options(context, threads, batch, kv, generation_threads)
-        self._native = _native.Session(model._native, options)
+        self._native = _native.Session(model._native, options.native())
 
     @property
     def model(self) -> Model:
@@ -164,57 +121,27 @@ class Session(Closeable):
         """The tokens evaluated so far."""
         return self._native.tokens()
 
-    def generate(self, prompt: str | bytes | Tokens, *, max_tokens: int | None = 0, stop: str | Iterable[str] | None = (),
-                 whole: bool | None = False, special_prompt: bool | None = False, special_output: bool | None = False,
-                 ignore_end: bool | None = False, seed: int | None = 0, temperature: float | None = 0,
-                 top_k: int | None = 0, top_p: float | None = 0, min_p: float | None = 0,
-                 repetition_penalty: float | None = 0, frequency_penalty: float | None = 0,
-                 presence_penalty: float | None = 0, penalty_window: int | None = 0,
-                 logit_bias: Mapping[int, float] | None = None) -> Generation:
+    def generate(self, prompt: str | bytes | Tokens, *, options: GenerateArguments) -> Generation:
         """Goes on from the session's tokens and `prompt`, a text or tokens. Nothing is evaluated until the first piece
         is asked for.
 
-        max_tokens      0: until an end token or the context is full
-        stop            the text ends before the first of these
-        whole           the prompt is the whole text from the start: what the session holds of it is kept
-        special_prompt  text such as "<|eot_id|>" in the prompt becomes that control token: never for text from strangers
-        special_output  write control tokens out
-        ignore_end      go on after an end token
+        {GenerateArguments}
 
         The others say how tokens are drawn, as SamplerOptions explains; by default always the most likely one.
         """
-        options = _native.GenerateOptions()
-        options.max_tokens = _check.count(max_tokens, "max_tokens")
-        options.flags = ((_native.BITNET_GENERATE_WHOLE if _check.boolean(whole, "whole") else 0)
-                         | (_native.BITNET_GENERATE_SPECIAL_PROMPT
-                            if _check.boolean(special_prompt, "special_prompt") else 0)
-                         | (_native.BITNET_GENERATE_SPECIAL_OUTPUT
-                            if _check.boolean(special_output, "special_output") else 0)
-                         | (_native.BITNET_GENERATE_IGNORE_END if _check.boolean(ignore_end, "ignore_end") else 0))
-        for text in _check.texts(stop, "stop"):
-            options.add_stop(text)
-        options.set_sampler(sampler_options(
-            {"seed": seed, "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
-             "repetition_penalty": repetition_penalty, "frequency_penalty": frequency_penalty,
-             "presence_penalty": presence_penalty, "penalty_window": penalty_window, "logit_bias": logit_bias}))
-        if _check.is_text(prompt):
-            return Generation(self, self._native.generate(_check.text(prompt, "prompt"), options))
-        tokens = _check.tokens(prompt, "prompt", "str, bytes or a sequence of int")
-        return Generation(self, self._native.generate_tokens(tokens, options))
+        return self._generate(prompt, options)
 
-    def chat(self, messages: Iterable[Message], *, trust: bool | None = False, max_tokens: int | None = 0,
-             stop: str | Iterable[str] | None = (), special_output: bool | None = False, ignore_end: bool | None = False,
-             seed: int | None = 0, temperature: float | None = 0, top_k: int | None = 0, top_p: float | None = 0,
-             min_p: float | None = 0, repetition_penalty: float | None = 0, frequency_penalty: float | None = 0,
-             presence_penalty: float | None = 0, penalty_window: int | None = 0,
-             logit_bias: Mapping[int, float] | None = None) -> Generation:
+    def chat(self, messages: Iterable[Message], *, trust: bool | None = False, options: ChatArguments) -> Generation:
         """The assistant's answer to a conversation, given whole each time; what the session holds of it is kept. Messages
         and `trust` are as for Model.chat_tokenize, the other options as for generate()."""
-        return self.generate(
-            self._model.chat_tokenize(messages, trust=trust), whole=True, max_tokens=max_tokens, stop=stop,
-            special_output=special_output, ignore_end=ignore_end, seed=seed, temperature=temperature, top_k=top_k,
-            top_p=top_p, min_p=min_p, repetition_penalty=repetition_penalty, frequency_penalty=frequency_penalty,
-            presence_penalty=presence_penalty, penalty_window=penalty_window, logit_bias=logit_bias)
+        return self._generate(self._model.chat_tokenize(messages, trust=trust), options)
+
+    def _generate(self, prompt: str | bytes | Tokens, options: GenerateArguments) -> Generation:
+        native = options.native()
+        if _check.is_text(prompt):
+            return Generation(self, self._native.generate(_check.text(prompt, "prompt"), native))
+        tokens = _check.tokens(prompt, "prompt", "str, bytes or a sequence of int")
+        return Generation(self, self._native.generate_tokens(tokens, native))
 
     def eval(self, tokens: Tokens, *, logits: Which | None = "last", cancel: Cancel | None = None) -> None:
         """Appends tokens and computes their keys, values and logits: of the last one, all or none. On an error the
@@ -263,8 +190,7 @@ class Session(Closeable):
     @property
     def perf(self) -> Perf:
         """Counters since the session was made or they were last reset."""
-        native = self._native.perf()
-        return Perf(*(getattr(native, field.name) for field in dataclasses.fields(Perf)))
+        return Perf._of(self._native.perf())
 
     def reset_perf(self) -> None:
         """Sets the counters to zero."""

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Opening models, what they tell, and text."""
 import gc
+import inspect
 import os
+import re
 import shutil
 
 import pytest
@@ -190,3 +192,22 @@ def test_opening_thousands_of_times_does_not_grow(model_path):
     # A leak grows in each round. What the interpreter keeps for itself grows now and then, so the least counts.
     growth(100)
     assert min(growth(500) for _ in range(3)) < 2 << 20
+
+
+def test_each_status_has_an_exception():
+    from bitnet import _errors, _native
+
+    statuses = {getattr(_native, name) for name in dir(_native) if name.startswith("BITNET_ERROR_")}
+    assert set(_errors._CLASSES) == statuses - {_native.BITNET_ERROR_BUFFER}  # the layer below sizes buffers
+    assert all(issubclass(error, bitnet.BitnetError) and error.__name__ in bitnet.__all__
+               for error in _errors._CLASSES.values())
+
+
+@pytest.mark.parametrize("explained", [bitnet.Model, bitnet.Model.session, bitnet.Session.generate, bitnet.convert])
+def test_each_option_is_explained(explained):
+    parameters = inspect.signature(explained).parameters.values()
+    sampling = bitnet.SamplerOptions.__annotations__
+    options = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in sampling]
+    assert len(options) > 4
+    for name in options:
+        assert re.search(rf"^ +{name}(\(.*\))? +\w", explained.__doc__, re.MULTILINE), name
