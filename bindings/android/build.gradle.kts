@@ -15,6 +15,7 @@ val generated = layout.buildDirectory.dir("generated/swig")
 // The Java half of the JNI library. CMake runs the same script for the C++ half.
 val generateJava by tasks.registering(Exec::class) {
     inputs.files("../java/generate.cmake", "../java/typemaps.i", "../bitnet.i", "../native.h", "../../include/bitnet.h")
+    inputs.files(fileTree("../generate") { include("*.py") })
     outputs.dir(generated)
     val folder = generated.get().asFile
     commandLine("cmake", "-DSOURCES=$folder/java", "-DWRAPPER=$folder/java_wrap.cxx", "-P", "../java/generate.cmake")

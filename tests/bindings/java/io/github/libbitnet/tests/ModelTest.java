@@ -434,8 +434,9 @@ class ModelTest {
     assertEquals("Generation[0 tokens]", generation.toString());
     generation.readAll();
     assertEquals("Generation[2 tokens, MAX_TOKENS]", generation.toString());
-    assertTrue(opened.info().toString().contains("architecture=bitnet-b1.58, activation=relu2"));
-    assertTrue(session.perf().toString().contains("sampled=2 in "));
+    assertTrue(opened.info().toString().contains(", architecture=bitnet-b1.58, "));
+    assertTrue(opened.info().toString().endsWith(", activation=relu2]"));
+    assertTrue(session.perf().toString().contains(", sampledTokens=2, sampleTime=PT"));
     assertEquals("Batch[1 sessions]", new Batch().add(session, 1).toString());
     for (AutoCloseable closed : Arrays.asList(decoder, session, opened)) {
       assertDoesNotThrow(closed::close);

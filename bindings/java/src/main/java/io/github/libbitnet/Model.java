@@ -77,7 +77,12 @@ public final class Model implements AutoCloseable {
 
   /** Names, sizes and special tokens. */
   public ModelInfo info() {
-    return new ModelInfo(object.info());
+    NativeModelInfo info = object.info();
+    try {
+      return new ModelInfo(info);
+    } finally {
+      info.close(); // which otherwise kept a closed model's memory until the garbage collector came
+    }
   }
 
   /** Free-form entries of the file, in its order. */

@@ -49,7 +49,7 @@ public final class Session implements AutoCloseable {
 
   /** The same with options, or null. */
   public Generation generate(String prompt, GenerateOptions options) {
-    return new Generation(this, object.generate(Text.encode(prompt, "prompt"), GenerateOptions.toNative(options, 0)));
+    return new Generation(this, object.generate(Text.encode(prompt, "prompt"), toNative(options, 0)));
   }
 
   /** Goes on from the session's tokens and a prompt of tokens, to which nothing is added. */
@@ -64,7 +64,11 @@ public final class Session implements AutoCloseable {
 
   private Generation generate(int[] prompt, GenerateOptions options, int flags) {
     Objects.requireNonNull(prompt, "prompt");
-    return new Generation(this, object.generate_tokens(prompt, GenerateOptions.toNative(options, flags)));
+    return new Generation(this, object.generate_tokens(prompt, toNative(options, flags)));
+  }
+
+  private static NativeGenerateOptions toNative(GenerateOptions options, int flags) {
+    return Text.or(options, new GenerateOptions()).toNative(flags);
   }
 
   /**
@@ -78,7 +82,7 @@ public final class Session implements AutoCloseable {
 
   /** The same with options, or null. */
   public Generation chat(List<Message> messages, GenerateOptions options) {
-    boolean trust = options != null && options.isTrusting();
+    boolean trust = options != null && options.trust();
     return generate(model.chatTokenize(messages, true, trust), options, NativeConstants.BITNET_GENERATE_WHOLE);
   }
 
