@@ -26,6 +26,11 @@ internal static class Arguments {
         }
     }
 
+    /// <summary>Each of some texts; null is none.</summary>
+    internal static byte[][] Texts(IEnumerable<string> texts, string name) {
+        return (texts ?? new string[0]).Select((text, i) => Utf8(text, name + "[" + i + "]")).ToArray();
+    }
+
     internal static string Text(byte[] utf8) => Encoding.UTF8.GetString(utf8);
 
     /// <summary>The text at an address, up to a zero byte; null of none.</summary>

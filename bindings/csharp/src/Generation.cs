@@ -7,18 +7,6 @@ using System.Threading.Tasks;
 
 namespace Bitnet {
 
-/// <summary>Why a text ended.</summary>
-public enum Finish {
-    /// <summary>The model ended it.</summary>
-    EndToken = 1,
-    /// <summary>A stop string came.</summary>
-    Stop = 2,
-    /// <summary>As many tokens as were asked for.</summary>
-    MaxTokens = 3,
-    /// <summary>The session is full.</summary>
-    Context = 4
-}
-
 /// <summary>Text being generated, in pieces of whole characters, by <c>foreach</c> or <c>await foreach</c>. Leaving the
 /// loop ends it, and so does anything else that changes the session, which keeps what has been evaluated.</summary>
 public sealed class Generation : NativeObject, IEnumerable<string> {

@@ -18,14 +18,6 @@ public struct WorkProgress {
     public long Total { get; }
 }
 
-/// <summary>How important a message of the library is.</summary>
-public enum LogLevel {
-    /// <summary>Something to look into.</summary>
-    Warning = 1,
-    /// <summary>What the library chose.</summary>
-    Info = 2
-}
-
 /// <summary>Calls the user's functions. What they throw cancels the call under way, and is thrown once it is back.
 /// </summary>
 internal sealed class Listener : Native.Listener {

@@ -7,49 +7,6 @@ using System.Threading;
 
 namespace Bitnet {
 
-/// <summary>Which logits an evaluation computes.</summary>
-public enum LogitsOf {
-    /// <summary>Of the last token given.</summary>
-    Last = 0,
-    /// <summary>Of every token given.</summary>
-    All = 1,
-    /// <summary>None, which is quicker.</summary>
-    None = 2
-}
-
-/// <summary>Counters of a session.</summary>
-public struct Perf {
-    internal Perf(Native.bitnet_perf perf) {
-        PromptTokens = (long)perf.prompt_tokens;
-        PromptTime = Time(perf.prompt_ns);
-        GeneratedTokens = (long)perf.generated_tokens;
-        GeneratedTime = Time(perf.generated_ns);
-        SampledTokens = (long)perf.sampled_tokens;
-        SampleTime = Time(perf.sample_ns);
-    }
-
-    private static TimeSpan Time(ulong nanoseconds) => TimeSpan.FromTicks((long)(nanoseconds / 100));
-
-    /// <summary>Tokens evaluated by calls with more than one.</summary>
-    public long PromptTokens { get; }
-    /// <summary>The time these calls took.</summary>
-    public TimeSpan PromptTime { get; }
-    /// <summary>Tokens evaluated one by one.</summary>
-    public long GeneratedTokens { get; }
-    /// <summary>The time these calls took.</summary>
-    public TimeSpan GeneratedTime { get; }
-    /// <summary>Tokens drawn.</summary>
-    public long SampledTokens { get; }
-    /// <summary>The time that took.</summary>
-    public TimeSpan SampleTime { get; }
-
-    /// <summary>All of it, for people.</summary>
-    public override string ToString() {
-        return "Perf[Prompt=" + PromptTokens + " in " + PromptTime + ", Generated=" + GeneratedTokens + " in " +
-               GeneratedTime + ", Sampled=" + SampledTokens + " in " + SampleTime + "]";
-    }
-}
-
 /// <summary>One sequence of tokens with its cache, its threads and its last logits. Calls of several threads queue up;
 /// <see cref="NativeObject.Dispose"/> cancels the one that runs.</summary>
 public sealed class Session : NativeObject {

@@ -92,7 +92,7 @@ public class ModelTest : Fixture {
 
     [Test]
     public void NullAsAnOptionIsTheDefault() {
-        var nothing = new GenerateOptions { Sampling = null, Stop = null, MaxTokens = 3 };
+        var nothing = new GenerateOptions { Sampler = null, Stop = null, MaxTokens = 3 };
         using (Session session = NewSession(), other = NewSession()) {
             Assert.AreEqual(Text(session.Generate("a", Max(3))), Text(other.Generate("a", nothing)));
         }
@@ -138,8 +138,9 @@ public class ModelTest : Fixture {
         Assert.AreEqual("Generation[0 tokens]", generation.ToString());
         Text(generation);
         Assert.AreEqual("Generation[2 tokens, MaxTokens, disposed]", generation.ToString());
-        StringAssert.Contains("Architecture=bitnet-b1.58, Activation=relu2", model.Info.ToString());
-        StringAssert.Contains("Sampled=2 in ", session.Perf.ToString());
+        StringAssert.Contains(", Architecture=bitnet-b1.58, ", model.Info.ToString());
+        StringAssert.EndsWith(", Activation=relu2]", model.Info.ToString());
+        StringAssert.Contains(", SampledTokens=2, SampleTime=00:", session.Perf.ToString());
         Assert.AreEqual("user: Hi", Message.User("Hi").ToString());
         foreach (NativeObject closed in new NativeObject[] { decoder, session, model, new Sampler() }) {
             closed.Dispose();

@@ -42,7 +42,7 @@ public class SessionTest : Fixture {
 
     private static string Sampled(SamplerOptions options) {
         using (Session session = NewSession()) {
-            return Text(session.Generate(Prompt, new GenerateOptions { MaxTokens = 20, Sampling = options }));
+            return Text(session.Generate(Prompt, new GenerateOptions { MaxTokens = 20, Sampler = options }));
         }
     }
 
@@ -119,12 +119,12 @@ public class SessionTest : Fixture {
             LogitBias = new Dictionary<int, float> { { Austen.Info.Eos.Value, 1000f } }
         };
         using (Session session = NewSession()) {
-            Generation ended = session.Generate(Prompt, new GenerateOptions { MaxTokens = 2, Sampling = forced });
+            Generation ended = session.Generate(Prompt, new GenerateOptions { MaxTokens = 2, Sampler = forced });
             Assert.AreEqual("", Text(ended));
             Assert.AreEqual(Finish.EndToken, ended.Finish);
             int position = session.Position;
             var options = new GenerateOptions {
-                MaxTokens = 2, Sampling = forced, Whole = true, IgnoreEnd = true, SpecialOutput = true
+                MaxTokens = 2, Sampler = forced, Whole = true, IgnoreEnd = true, SpecialOutput = true
             };
             Assert.AreEqual(end + end, Text(session.Generate(Prompt, options)));
             Assert.AreEqual(position + 1, session.Position);
