@@ -14,16 +14,17 @@ import sys
 import api
 from check import Check
 from csharp import CSharp
+from go import Go
 from java import Java
 from language import Language
 from python import Python
 from swig import Swig
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-LANGUAGES: dict[str, type[Language]] = {language.name: language for language in (Check, CSharp, Java, Python, Swig)}
+LANGUAGES: dict[str, type[Language]] = {language.name: language for language in (Check, CSharp, Go, Java, Python, Swig)}
 
 # Those that their own tools build from the repository, with no step before.
-COMMITTED: dict[str, str] = {}
+COMMITTED: dict[str, str] = {"go": "bindings/go"}
 
 
 def write(files: dict[str, str], folder: pathlib.Path) -> None:

@@ -46,21 +46,8 @@ type Token = int32
 // NoToken stands where a model has no such token.
 const NoToken Token = -1
 
-// A Status is the kind of an error. errors.Is finds it in every error that the library reports.
-type Status int32
-
-const (
-	ErrArgument    Status = C.BITNET_ERROR_ARGUMENT    // an argument or option is wrong
-	ErrMemory      Status = C.BITNET_ERROR_MEMORY      // out of memory
-	ErrNotFound    Status = C.BITNET_ERROR_NOT_FOUND   // the file to read does not exist: fs.ErrNotExist
-	ErrIO          Status = C.BITNET_ERROR_IO          // the system refused to open, read or write a file
-	ErrFormat      Status = C.BITNET_ERROR_FORMAT      // a file is damaged, truncated or not what it claims to be
-	ErrUnsupported Status = C.BITNET_ERROR_UNSUPPORTED // well-formed, but this version cannot do it
-	ErrContext     Status = C.BITNET_ERROR_CONTEXT     // the tokens do not fit the session's context
-	ErrMismatch    Status = C.BITNET_ERROR_MISMATCH    // a saved state belongs to another model
-	ErrInternal    Status = C.BITNET_ERROR_INTERNAL    // a mistake in the library: please report it
-	errCancelled   Status = C.BITNET_ERROR_CANCELLED
-)
+// errCancelled becomes the context's error before anyone sees it.
+const errCancelled Status = C.BITNET_ERROR_CANCELLED
 
 // Error says what the status means, in a few words.
 func (s Status) Error() string { return C.GoString(C.bitnet_status_message(C.bitnet_status(s))) }
@@ -141,6 +128,30 @@ func (s *scratch) optional(text string, what string) (*C.char, error) {
 	return s.text(text, what)
 }
 
+// texts is an array of C strings.
+func (s *scratch) texts(texts []string, what string) (**C.char, C.size_t, error) {
+	first := (**C.char)(s.array(len(texts), unsafe.Sizeof((*C.char)(nil))))
+	for i, text := range texts {
+		c, err := s.text(text, fmt.Sprintf("%s[%d]", what, i))
+		if err != nil {
+			return nil, 0, err
+		}
+		unsafe.Slice(first, len(texts))[i] = c
+	}
+	return first, C.size_t(len(texts)), nil
+}
+
+// biases is an array of what is added to logits.
+func (s *scratch) biases(biases map[Token]float32) (*C.bitnet_logit_bias, C.size_t) {
+	first := (*C.bitnet_logit_bias)(s.array(len(biases), unsafe.Sizeof(C.bitnet_logit_bias{})))
+	rest := unsafe.Slice(first, len(biases))
+	for token, bias := range biases {
+		rest[0] = C.bitnet_logit_bias{token: C.bitnet_token(token), bias: C.float(bias)}
+		rest = rest[1:]
+	}
+	return first, C.size_t(len(biases))
+}
+
 func tokenPointer(tokens []Token) (*C.bitnet_token, C.size_t) {
 	if len(tokens) == 0 {
 		return nil, 0
@@ -179,25 +190,6 @@ func fillBytes(guess int, fill func(data *C.char, capacity C.size_t, size *C.siz
 
 // A Progress is told of long work in bytes, done <= total. An error cancels the work and comes out of the call.
 type Progress func(done, total uint64) error
-
-// A LogLevel says how grave a line of the log is.
-type LogLevel int
-
-const (
-	LogWarning LogLevel = C.BITNET_LOG_WARNING
-	LogInfo    LogLevel = C.BITNET_LOG_INFO
-)
-
-// String is "warning" or "info".
-func (l LogLevel) String() string {
-	switch l {
-	case LogWarning:
-		return "warning"
-	case LogInfo:
-		return "info"
-	}
-	return fmt.Sprintf("LogLevel(%d)", int(l))
-}
 
 // listener is what C's callbacks reach through a cgo.Handle. What they panic or return as an error is kept until the
 // call is back: neither must pass through C.
@@ -277,63 +269,8 @@ func namesOf(at func(index C.size_t) *C.char) []string {
 	}
 }
 
-// A Packing is how ternary weights are packed.
-type Packing int32
-
-const (
-	PackingDefault Packing = C.BITNET_PACKING_DEFAULT
-	PackingI2      Packing = C.BITNET_PACKING_I2 // 2 bits a weight
-	PackingT5      Packing = C.BITNET_PACKING_T5 // 1.6 bits a weight
-)
-
-// A Head is how the output head is kept.
-type Head int32
-
-const (
-	HeadDefault  Head = C.BITNET_HEAD_DEFAULT
-	HeadF16      Head = C.BITNET_HEAD_F16
-	HeadInt8     Head = C.BITNET_HEAD_INT8
-	HeadQ6       Head = C.BITNET_HEAD_Q6       // 6 bits a weight with a scale for every 16
-	HeadScreened Head = C.BITNET_HEAD_SCREENED // f16, and a screen that finds the likely tokens: the same results, faster
-)
-
-// An I2SLayout is the order of the weights in the I2_S tensors of a GGUF file, which the file does not say.
-type I2SLayout int32
-
-const (
-	I2SAuto I2SLayout = C.BITNET_I2S_AUTO // found out from the weights
-	I2SX86  I2SLayout = C.BITNET_I2S_X86  // blocks of 128 weights of a row
-	I2SArm  I2SLayout = C.BITNET_I2S_ARM  // blocks of 64 weights of a row
-	I2SRows I2SLayout = C.BITNET_I2S_ROWS // one column of four rows: x86 built without ACT_PARALLEL
-)
-
-// An Activation is what the feed-forward network does with its gate.
-type Activation int32
-
-const (
-	ActivationDefault Activation = C.BITNET_ACTIVATION_DEFAULT // as the file says or its architecture means
-	ActivationReLU2   Activation = C.BITNET_ACTIVATION_RELU2   // squared ReLU: BitNet b1.58 2B-4T
-	ActivationSiLU    Activation = C.BITNET_ACTIVATION_SILU    // 1bitLLM's bitnet_b1_58-large and -3B
-)
-
-// ConvertOptions are those of Convert.
-type ConvertOptions struct {
-	Packing      Packing
-	Head         Head
-	I2S          I2SLayout
-	Quantize     bool       // weights that are not ternary yet become so
-	ZstdLevel    int        // 1 to 19 compresses the tensors for download
-	ChatTemplate string     // to be stored in place of the input's; as in OpenOptions
-	Activation   Activation // to be stored; as in OpenOptions
-	Progress     Progress
-	Log          func(level LogLevel, message string) // during the call
-}
-
 // Convert writes a GGUF or .bitnet file as .bitnet.
 func Convert(input, output string, options *ConvertOptions) error {
-	if options == nil {
-		options = &ConvertOptions{}
-	}
 	var memory scratch
 	defer memory.free()
 	from, err := memory.text(input, "the input path")
@@ -344,25 +281,13 @@ func Convert(input, output string, options *ConvertOptions) error {
 	if err != nil {
 		return err
 	}
-	level, err := toCount("ZstdLevel", options.ZstdLevel, 19)
+	c, err := options.c(&memory)
 	if err != nil {
 		return err
 	}
-	template, err := memory.optional(options.ChatTemplate, "ChatTemplate")
-	if err != nil {
-		return err
-	}
-	l := &listener{progress: options.Progress, log: options.Log}
+	l := options.listener()
 	handle := cgo.NewHandle(l)
 	defer handle.Delete()
-	c := C.bitnet_convert_options{
-		size: C.sizeof_bitnet_convert_options, packing: C.bitnet_packing(options.Packing),
-		head: C.bitnet_head(options.Head), i2s: C.bitnet_i2s_layout(options.I2S), zstd_level: C.int(level),
-		chat_template: template, activation: C.bitnet_activation(options.Activation),
-	}
-	if options.Quantize {
-		c.quantize = 1
-	}
 	return l.call(func() C.bitnet_status { return C.bitnet_go_convert(from, to, &c, C.uintptr_t(handle)) })
 }
 

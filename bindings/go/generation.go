@@ -5,86 +5,7 @@ package bitnet
 // #include <stdlib.h>
 import "C"
 
-import (
-	"context"
-	"fmt"
-	"math"
-	"unsafe"
-)
-
-// GenerateOptions are those of Generate.
-type GenerateOptions struct {
-	MaxTokens     int             // 0: until an end token or the context is full
-	Sampler       *SamplerOptions // nil: the most likely token each time
-	Stop          []string        // the text ends before the first of these
-	Whole         bool            // the prompt is the whole text: what the session holds of it already is kept
-	SpecialPrompt bool            // the prompt may name control tokens; never for text from strangers
-	SpecialOutput bool            // write control tokens out
-	IgnoreEnd     bool            // go on after an end token
-	Trust         bool            // of Chat: contents may name control tokens, see ChatTrust
-}
-
-// c fills in C's options, with all that they point to in memory.
-func (o *GenerateOptions) c(memory *scratch) (*C.bitnet_generate_options, error) {
-	c := (*C.bitnet_generate_options)(memory.array(1, unsafe.Sizeof(C.bitnet_generate_options{})))
-	c.size = C.sizeof_bitnet_generate_options
-	var err error
-	if c.max_tokens, err = toCount("MaxTokens", o.MaxTokens, math.MaxUint32); err != nil {
-		return nil, err
-	}
-	for flag, set := range map[C.uint32_t]bool{
-		C.BITNET_GENERATE_WHOLE: o.Whole, C.BITNET_GENERATE_SPECIAL_PROMPT: o.SpecialPrompt,
-		C.BITNET_GENERATE_SPECIAL_OUTPUT: o.SpecialOutput, C.BITNET_GENERATE_IGNORE_END: o.IgnoreEnd,
-	} {
-		if set {
-			c.flags |= flag
-		}
-	}
-	if o.Sampler != nil {
-		sampler := (*C.bitnet_sampler_options)(memory.array(1, unsafe.Sizeof(C.bitnet_sampler_options{})))
-		if err := o.Sampler.c(sampler, memory); err != nil {
-			return nil, err
-		}
-		c.sampler = sampler
-	}
-	stops := (**C.char)(memory.array(len(o.Stop), unsafe.Sizeof((*C.char)(nil))))
-	for i, stop := range o.Stop {
-		if unsafe.Slice(stops, len(o.Stop))[i], err = memory.text(stop, "a stop string"); err != nil {
-			return nil, err
-		}
-	}
-	c.stop = stops
-	c.stop_count = C.size_t(len(o.Stop))
-	return c, nil
-}
-
-// A Finish is why a text ended.
-type Finish int32
-
-const (
-	FinishNot       Finish = C.BITNET_FINISH_NOT       // there is more to come, or an error ended it
-	FinishEndToken  Finish = C.BITNET_FINISH_END_TOKEN // the model ended it
-	FinishStop      Finish = C.BITNET_FINISH_STOP      // a stop string came
-	FinishMaxTokens Finish = C.BITNET_FINISH_MAX_TOKENS
-	FinishContext   Finish = C.BITNET_FINISH_CONTEXT // the session is full
-)
-
-// String says it in a few words.
-func (f Finish) String() string {
-	switch f {
-	case FinishNot:
-		return "not finished"
-	case FinishEndToken:
-		return "end token"
-	case FinishStop:
-		return "stop string"
-	case FinishMaxTokens:
-		return "as many tokens as asked for"
-	case FinishContext:
-		return "context full"
-	}
-	return fmt.Sprintf("Finish(%d)", int32(f))
-}
+import "context"
 
 // A Generation is text being generated in a session, pulled piece by piece:
 //
@@ -146,9 +67,6 @@ func (s *Session) Chat(ctx context.Context, messages []Message, options *Generat
 func (s *Session) generate(ctx context.Context, options *GenerateOptions,
 	start func(*C.bitnet_generate_options, **C.bitnet_generation) C.bitnet_status) *Generation {
 	g := &Generation{session: s}
-	if options == nil {
-		options = &GenerateOptions{}
-	}
 	var memory scratch
 	defer memory.free()
 	o, err := options.c(&memory)
@@ -159,7 +77,7 @@ func (s *Session) generate(ctx context.Context, options *GenerateOptions,
 	w := newWatch(ctx)
 	g.err = s.change(func() C.bitnet_status {
 		var generation *C.bitnet_generation
-		status := start(o, &generation)
+		status := start(&o, &generation)
 		if status == C.BITNET_OK {
 			s.generation, s.generating, s.watch = generation, g, w
 		}

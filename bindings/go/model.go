@@ -14,21 +14,6 @@ import (
 	"unsafe"
 )
 
-// OpenOptions are those of Open and OpenMemory.
-type OpenOptions struct {
-	ISA         string  // kernel set, see ISANames
-	Verify      bool    // check every tensor's checksum
-	GGUFPacking Packing // of a GGUF file, which is packed in memory
-	GGUFHead    Head
-	GGUFI2S     I2SLayout
-	Progress    Progress
-	Log         func(level LogLevel, message string) // on any goroutine, as long as the model lives
-	// ChatTemplate is used in place of the file's: one of ChatTemplateNames, Jinja source (whatever contains "{{" or
-	// "{%"), or else the path of a file that holds it.
-	ChatTemplate string
-	Activation   Activation // for files that do not name it
-}
-
 // A Model is weights and vocabulary, shared by any number of sessions and goroutines.
 type Model struct {
 	mutex sync.RWMutex // held for writing by Close
@@ -82,10 +67,7 @@ func OpenMemory(data []byte, options *OpenOptions) (*Model, error) {
 
 func open(options *OpenOptions, data unsafe.Pointer,
 	open func(*C.bitnet_open_options, C.uintptr_t, **C.bitnet_model) C.bitnet_status) (*Model, error) {
-	if options == nil {
-		options = &OpenOptions{}
-	}
-	b := &base{memory: data, listener: &listener{progress: options.Progress, log: options.Log}}
+	b := &base{memory: data, listener: options.listener()}
 	b.handle = cgo.NewHandle(b.listener)
 	b.acquire()
 	opened := false
@@ -97,19 +79,8 @@ func open(options *OpenOptions, data unsafe.Pointer,
 
 	var memory scratch
 	defer memory.free()
-	c := C.bitnet_open_options{
-		size: C.sizeof_bitnet_open_options, gguf_packing: C.bitnet_packing(options.GGUFPacking),
-		gguf_head: C.bitnet_head(options.GGUFHead), gguf_i2s: C.bitnet_i2s_layout(options.GGUFI2S),
-		activation: C.bitnet_activation(options.Activation),
-	}
-	if options.Verify {
-		c.verify = 1
-	}
-	var err error
-	if c.isa, err = memory.optional(options.ISA, "ISA"); err != nil {
-		return nil, err
-	}
-	if c.chat_template, err = memory.optional(options.ChatTemplate, "ChatTemplate"); err != nil {
+	c, err := options.c(&memory)
+	if err != nil {
 		return nil, err
 	}
 	var model *C.bitnet_model // in a variable of its own: C may see no Go memory with Go pointers
@@ -150,23 +121,6 @@ func (m *Model) use(function func(*C.bitnet_model) error) error {
 	return function(m.c)
 }
 
-// Info is what is known of a model; "" and NoToken where its file says nothing.
-type Info struct {
-	Name, License, Architecture   string
-	ISA                           string // kernel set in use
-	Packing, Head                 string
-	Parameters, TernaryParameters uint64
-	FileBytes, ResidentBytes      uint64
-	Vocabulary, Context           int
-	Layers, Hidden, FFN           int
-	Heads, KVHeads, HeadDim       int
-	BOS, EOS                      Token
-	HasChatTemplate               bool
-	ChatTemplate                  string // Jinja source in use
-	ChatTemplateSource            string // "file", "option", or the known template that stands in for the file's mistaken one
-	Activation                    string // "relu2" or "silu"
-}
-
 // Info tells what is known of the model.
 func (m *Model) Info() (info Info, err error) {
 	err = m.use(func(model *C.bitnet_model) error {
@@ -174,18 +128,7 @@ func (m *Model) Info() (info Info, err error) {
 		if err := call(func() C.bitnet_status { return C.bitnet_model_get_info(model, &c) }); err != nil {
 			return err
 		}
-		info = Info{
-			Name: C.GoString(c.name), License: C.GoString(c.license), Architecture: C.GoString(c.architecture),
-			ISA: C.GoString(c.isa), Packing: C.GoString(c.packing), Head: C.GoString(c.head),
-			Parameters: uint64(c.parameters), TernaryParameters: uint64(c.ternary_parameters),
-			FileBytes: uint64(c.file_bytes), ResidentBytes: uint64(c.resident_bytes),
-			Vocabulary: int(c.vocabulary), Context: int(c.context),
-			Layers: int(c.layers), Hidden: int(c.hidden), FFN: int(c.ffn),
-			Heads: int(c.heads), KVHeads: int(c.kv_heads), HeadDim: int(c.head_dim),
-			BOS: Token(c.bos), EOS: Token(c.eos), HasChatTemplate: c.has_chat_template != 0,
-			ChatTemplate: C.GoString(c.chat_template), ChatTemplateSource: C.GoString(c.chat_template_source),
-			Activation: C.GoString(c.activation),
-		}
+		info = newInfo(&c)
 		return nil
 	})
 	return info, err
@@ -211,17 +154,6 @@ func (m *Model) Metadata() (map[string]string, error) {
 	})
 	return entries, err
 }
-
-// A TextFlag changes how text and tokens are turned into each other.
-type TextFlag uint32
-
-const (
-	// Tokenize: text such as "<|eot_id|>" becomes that control token; never for text from strangers.
-	// Detokenize: control tokens are written out.
-	Special TextFlag = C.BITNET_TEXT_SPECIAL
-	// Tokenize: add the begin and end tokens that the vocabulary asks for.
-	BOSEOS TextFlag = C.BITNET_TEXT_BOS_EOS
-)
 
 // Tokenize gives the tokens of a text, which may be any bytes.
 func (m *Model) Tokenize(text string, flags TextFlag) ([]Token, error) {
@@ -299,17 +231,6 @@ type Message struct {
 	Role    string // "system", "user", "assistant", as the model's template knows them
 	Content string // any text; control tokens that it spells out are text, too, unless it is trusted
 }
-
-// A ChatFlag changes how a conversation is written.
-type ChatFlag uint32
-
-const (
-	// ChatReply ends where the assistant's answer begins.
-	ChatReply ChatFlag = C.BITNET_CHAT_REPLY
-	// ChatTrust makes control tokens of what contents spell out, such as "<|eot_id|>". Never for text from strangers, who
-	// could then speak for others.
-	ChatTrust ChatFlag = C.BITNET_CHAT_TRUST
-)
 
 // conversation gives C's array of the messages.
 func (s *scratch) conversation(messages []Message) (*C.bitnet_message, error) {

@@ -6,48 +6,10 @@ package bitnet
 import "C"
 
 import (
-	"math"
 	"runtime"
 	"sync"
 	"unsafe"
 )
-
-// SamplerOptions say how tokens are drawn. All zero: the most likely token each time.
-type SamplerOptions struct {
-	Seed              uint64
-	Temperature       float32 // divides the logits; 0: always the most likely token
-	TopK              int     // keep the k most likely; 0: all
-	TopP              float32 // keep the fewest whose probabilities reach p; 0 or 1: all
-	MinP              float32 // keep those at least MinP times as likely as the most likely one
-	RepetitionPenalty float32 // divides positive, multiplies negative logits of recent tokens; 0 or 1: none
-	FrequencyPenalty  float32 // subtracted once for every occurrence among the recent tokens
-	PresencePenalty   float32 // subtracted if it occurs among them at all
-	PenaltyWindow     int     // how many of the last tokens count as recent; 0: 64
-	LogitBias         map[Token]float32
-}
-
-// c fills in C's options, with arrays in memory.
-func (o *SamplerOptions) c(c *C.bitnet_sampler_options, memory *scratch) (err error) {
-	*c = C.bitnet_sampler_options{
-		size: C.sizeof_bitnet_sampler_options, seed: C.uint64_t(o.Seed), temperature: C.float(o.Temperature),
-		top_p: C.float(o.TopP), min_p: C.float(o.MinP), repetition_penalty: C.float(o.RepetitionPenalty),
-		frequency_penalty: C.float(o.FrequencyPenalty), presence_penalty: C.float(o.PresencePenalty),
-	}
-	if c.top_k, err = toCount("TopK", o.TopK, math.MaxUint32); err != nil {
-		return err
-	}
-	if c.penalty_window, err = toCount("PenaltyWindow", o.PenaltyWindow, math.MaxUint32); err != nil {
-		return err
-	}
-	c.logit_bias_count = C.size_t(len(o.LogitBias))
-	c.logit_bias = (*C.bitnet_logit_bias)(memory.array(len(o.LogitBias), unsafe.Sizeof(C.bitnet_logit_bias{})))
-	biases := unsafe.Slice((*C.bitnet_logit_bias)(unsafe.Pointer(c.logit_bias)), len(o.LogitBias))
-	for token, bias := range o.LogitBias {
-		biases[0] = C.bitnet_logit_bias{token: C.bitnet_token(token), bias: C.float(bias)}
-		biases = biases[1:]
-	}
-	return nil
-}
 
 // A Sampler turns logits into a token; it holds the random state.
 type Sampler struct {
@@ -57,13 +19,10 @@ type Sampler struct {
 
 // NewSampler makes a sampler.
 func NewSampler(options *SamplerOptions) (*Sampler, error) {
-	if options == nil {
-		options = &SamplerOptions{}
-	}
 	var memory scratch
 	defer memory.free()
-	var c C.bitnet_sampler_options
-	if err := options.c(&c, &memory); err != nil {
+	c, err := options.c(&memory)
+	if err != nil {
 		return nil, err
 	}
 	var sampler *C.bitnet_sampler

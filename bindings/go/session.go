@@ -13,47 +13,8 @@ import (
 	"sort"
 	"sync"
 	"sync/atomic"
-	"time"
 	"unsafe"
 )
-
-// A KV is how a session keeps the keys and values of its tokens. Each rounds otherwise, so that logits differ slightly.
-type KV int32
-
-const (
-	KVDefault KV = C.BITNET_KV_DEFAULT // KVInt16
-	KVF16     KV = C.BITNET_KV_F16     // floats of 16 bits: slower in long contexts
-	KVInt8    KV = C.BITNET_KV_INT8    // integers of 8 bits: half the memory, quicker in long contexts, rounded more coarsely
-	KVInt16   KV = C.BITNET_KV_INT16   // integers of 16 bits: about the memory of KVF16, with half its rounding error
-)
-
-// SessionOptions are those of NewSession.
-type SessionOptions struct {
-	Context           int // tokens it can hold; 0: what the model was trained for, at most 8192
-	Threads           int // that compute; 0: one per physical core
-	Batch             int // tokens of a prompt computed together; 0: 256
-	KV                KV
-	GenerationThreads int // of Threads, those that compute a token by itself; 0: as many as turn out fastest
-}
-
-func (o *SessionOptions) c() (c C.bitnet_session_options, err error) {
-	c.size = C.sizeof_bitnet_session_options
-	if o == nil {
-		return c, nil
-	}
-	if c.context, err = toCount("Context", o.Context, math.MaxUint32); err != nil {
-		return c, err
-	}
-	if c.threads, err = toCount("Threads", o.Threads, math.MaxUint32); err != nil {
-		return c, err
-	}
-	if c.batch, err = toCount("Batch", o.Batch, math.MaxUint32); err != nil {
-		return c, err
-	}
-	c.kv = C.bitnet_kv(o.KV)
-	c.generation_threads, err = toCount("GenerationThreads", o.GenerationThreads, math.MaxUint32)
-	return c, err
-}
 
 // A Session is one sequence of tokens with its KV cache, its threads and its last logits.
 type Session struct {
@@ -74,7 +35,9 @@ var sessions atomic.Uint64 // made so far
 
 // NewSession makes an empty session.
 func (m *Model) NewSession(options *SessionOptions) (*Session, error) {
-	o, err := options.c()
+	var memory scratch
+	defer memory.free()
+	o, err := options.c(&memory)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +70,9 @@ func (s *Session) Model() *Model { return s.model }
 
 // SessionMemory tells the bytes that a session takes besides the model.
 func (m *Model) SessionMemory(options *SessionOptions) (uint64, error) {
-	o, err := options.c()
+	var memory scratch
+	defer memory.free()
+	o, err := options.c(&memory)
 	if err != nil {
 		return 0, err
 	}
@@ -227,15 +192,6 @@ func (w *watch) run(locked []*Session, function func(cancel *C.int32_t) C.bitnet
 	}
 	return err
 }
-
-// LogitsOf says which tokens' logits an evaluation computes.
-type LogitsOf int32
-
-const (
-	LogitsLast LogitsOf = C.BITNET_LOGITS_LAST // of the last token given
-	LogitsAll  LogitsOf = C.BITNET_LOGITS_ALL  // of every token given
-	LogitsNone LogitsOf = C.BITNET_LOGITS_NONE
-)
 
 // Eval appends tokens and computes their keys, values and logits. On an error the session is as before. When the context
 // ends, it returns as soon as a layer is done, with the context's error.
@@ -400,25 +356,11 @@ func (s *Session) UnmarshalBinary(state []byte) error {
 	})
 }
 
-// Perf counts what a session has done.
-type Perf struct {
-	PromptTokens    uint64
-	PromptTime      time.Duration
-	GeneratedTokens uint64
-	GeneratedTime   time.Duration
-	SampledTokens   uint64
-	SampleTime      time.Duration
-}
-
 // Perf gives the counters since the session was made or they were last reset.
 func (s *Session) Perf() (Perf, error) {
 	c := C.bitnet_perf{size: C.sizeof_bitnet_perf}
 	err := s.use(func() C.bitnet_status { return C.bitnet_session_get_perf(s.c, &c) })
-	return Perf{
-		PromptTokens: uint64(c.prompt_tokens), PromptTime: time.Duration(c.prompt_ns),
-		GeneratedTokens: uint64(c.generated_tokens), GeneratedTime: time.Duration(c.generated_ns),
-		SampledTokens: uint64(c.sampled_tokens), SampleTime: time.Duration(c.sample_ns),
-	}, err
+	return newPerf(&c), err
 }
 
 // ResetPerf sets the counters to zero.
