@@ -18,13 +18,14 @@ from go import Go
 from java import Java
 from language import Language
 from python import Python
+from swift import Swift
 from swig import Swig
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-LANGUAGES: dict[str, type[Language]] = {language.name: language for language in (Check, CSharp, Go, Java, Python, Swig)}
+LANGUAGES: dict[str, type[Language]] = {language.name: language for language in (Check, CSharp, Go, Java, Python, Swift, Swig)}
 
 # Those that their own tools build from the repository, with no step before.
-COMMITTED: dict[str, str] = {"go": "bindings/go"}
+COMMITTED = {"go": "bindings/go", "swift": "bindings/swift/Sources/Bitnet"}
 
 
 def write(files: dict[str, str], folder: pathlib.Path) -> None:

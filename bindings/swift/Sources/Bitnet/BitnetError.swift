@@ -4,30 +4,6 @@ import Foundation
 
 /// What a call of the library failed with. A cancelled task gets a `CancellationError` instead.
 public struct BitnetError: LocalizedError, Equatable {
-  /// The kind of failure. More may come.
-  public enum Status: Int32, Sendable {
-    /// An argument or option is wrong.
-    case argument = -1
-    /// Out of memory.
-    case memory = -2
-    /// The file to read does not exist.
-    case notFound = -3
-    /// The system refused to open, read or write a file for another reason.
-    case io = -4
-    /// A file is damaged, truncated or not what it claims to be.
-    case format = -5
-    /// Well-formed, but this version cannot do it.
-    case unsupported = -6
-    /// The tokens do not fit the session's context.
-    case context = -7
-    /// A progress callback asked to stop.
-    case cancelled = -8
-    /// A saved state belongs to another model.
-    case mismatch = -10
-    /// A mistake in the library: please report it.
-    case `internal` = -11
-  }
-
   public let status: Status
   /// What was wrong, where, and what to do about it.
   public let message: String

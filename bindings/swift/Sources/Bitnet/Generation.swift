@@ -2,29 +2,6 @@
 import CBitnet
 import Foundation
 
-/// Why a text ended.
-public enum Finish: Sendable {
-  /// The model ended it.
-  case endToken
-  /// A stop string came.
-  case stop
-  /// As many tokens as were asked for.
-  case maxTokens
-  /// The session is full.
-  case context
-
-  /// Nil while there is more to come.
-  init?(_ finish: bitnet_finish) {
-    switch finish {
-    case BITNET_FINISH_END_TOKEN: self = .endToken
-    case BITNET_FINISH_STOP: self = .stop
-    case BITNET_FINISH_MAX_TOKENS: self = .maxTokens
-    case BITNET_FINISH_CONTEXT: self = .context
-    default: return nil
-    }
-  }
-}
-
 /// Text being generated, in pieces of whole characters, by `for try await`. Each piece is computed when it is asked for; the
 /// first one starts it. Cancelling the task that asks throws a `CancellationError`; changing the session otherwise ends the
 /// text with an error.

@@ -28,12 +28,16 @@ public enum Library {
     path source: String, to target: String, _ options: ConvertOptions = ConvertOptions(), progress: Model.Progress? = nil
   ) throws {
     let texts = [try cString(source, "the source's path"), try cString(target, "the target's path")]
-    try options.withC { options in
-      try withPointers(to: texts) { paths in
-        try reporting(to: progress) {
-          options.progress = $0
-          options.progress_user = $1
-          try check(bitnet_convert(paths[0], paths[1], &options))
+    let logger = options.log.map(Logger.init)
+    try withExtendedLifetime(logger) {
+      try options.withC { options in
+        logger?.listen(&options.log, &options.log_user)
+        try withPointers(to: texts) { paths in
+          try reporting(to: progress) {
+            options.progress = $0
+            options.progress_user = $1
+            try check(bitnet_convert(paths[0], paths[1], &options))
+          }
         }
       }
     }

@@ -12,7 +12,7 @@ final class Logger {
     user = Unmanaged.passUnretained(self).toOpaque()
     function = { user, level, line in
       let logger = Unmanaged<Logger>.fromOpaque(user!).takeUnretainedValue()
-      logger.log(level == BITNET_LOG_WARNING ? .warning : .info, String(cString: line!))
+      logger.log(LogLevel(level) ?? .info, String(cString: line!))
     }
   }
 }

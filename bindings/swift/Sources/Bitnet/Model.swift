@@ -16,32 +16,6 @@ public struct Message: Sendable, Equatable {
   public static func assistant(_ content: String) -> Message { Message(role: "assistant", content: content) }
 }
 
-/// Names, sizes and special tokens of a model.
-public struct ModelInfo: Sendable, Equatable {
-  public let name, license, architecture, isa, packing, head: String
-  public let parameters, ternaryParameters, fileBytes, residentBytes: UInt64
-  public let vocabulary, context, layers, hidden, ffn, heads, kvHeads, headDim: Int
-  public let bos, eos: Token?
-  public let hasChatTemplate: Bool
-  /// Jinja source in use; "" if there is none.
-  public let chatTemplate: String
-  /// "file", "option", or the name of the known template that stands in for the file's, which is a known mistake.
-  public let chatTemplateSource: String
-  /// "relu2" or "silu".
-  public let activation: String
-}
-
-/// How text becomes tokens, and tokens text.
-public struct TextOptions: OptionSet, Sendable {
-  public let rawValue: UInt32
-  public init(rawValue: UInt32) { self.rawValue = rawValue }
-  /// From text: what looks like "<|eot_id|>" becomes that control token, so never for text from strangers. To text: control
-  /// tokens are written out.
-  public static let special = TextOptions(rawValue: UInt32(BITNET_TEXT_SPECIAL))
-  /// From text: adds the begin and end tokens that the vocabulary asks for.
-  public static let bosEos = TextOptions(rawValue: UInt32(BITNET_TEXT_BOS_EOS))
-}
-
 /// Weights and vocabulary, shared by any number of sessions and tasks, which keep it alive.
 public final class Model: @unchecked Sendable {  // a bitnet_model may be used by any thread
   let pointer: OpaquePointer
@@ -98,16 +72,7 @@ public final class Model: @unchecked Sendable {  // a bitnet_model may be used b
     var info = bitnet_model_info()
     info.size = MemoryLayout<bitnet_model_info>.size
     _ = bitnet_model_get_info(pointer, &info)  // cannot fail with these arguments
-    return ModelInfo(
-      name: String(cString: info.name), license: String(cString: info.license),
-      architecture: String(cString: info.architecture), isa: String(cString: info.isa),
-      packing: String(cString: info.packing), head: String(cString: info.head), parameters: info.parameters,
-      ternaryParameters: info.ternary_parameters, fileBytes: info.file_bytes, residentBytes: info.resident_bytes,
-      vocabulary: Int(info.vocabulary), context: Int(info.context), layers: Int(info.layers), hidden: Int(info.hidden),
-      ffn: Int(info.ffn), heads: Int(info.heads), kvHeads: Int(info.kv_heads), headDim: Int(info.head_dim),
-      bos: info.bos < 0 ? nil : info.bos, eos: info.eos < 0 ? nil : info.eos,
-      hasChatTemplate: info.has_chat_template != 0, chatTemplate: String(cString: info.chat_template),
-      chatTemplateSource: String(cString: info.chat_template_source), activation: String(cString: info.activation))
+    return ModelInfo(info)
   }
 
   /// Free-form entries of the file, in its order.
@@ -188,17 +153,18 @@ public final class Model: @unchecked Sendable {  // a bitnet_model may be used b
 
   /// An empty session.
   public func session(_ options: SessionOptions = SessionOptions()) throws -> Session {
-    var cOptions = try options.toC()
     var session: OpaquePointer?
-    try check(bitnet_session_create(pointer, &cOptions, &session))
+    try options.withC { options in
+      options.abort = abortRunning
+      try check(bitnet_session_create(pointer, &options, &session))
+    }
     return Session(self, session!)
   }
 
   /// The bytes that such a session takes besides the model.
   public func sessionMemory(_ options: SessionOptions = SessionOptions()) throws -> UInt64 {
-    var cOptions = try options.toC()
     var bytes: UInt64 = 0
-    try check(bitnet_session_memory(pointer, &cOptions, &bytes))
+    try options.withC { try check(bitnet_session_memory(pointer, &$0, &bytes)) }
     return bytes
   }
 }

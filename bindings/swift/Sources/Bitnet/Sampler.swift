@@ -9,7 +9,7 @@ public final class Sampler: @unchecked Sendable {  // the lock guards the pointe
 
   public init(_ options: SamplerOptions = SamplerOptions()) throws {
     var sampler: OpaquePointer?
-    try options.withC { try check(bitnet_sampler_create($0, &sampler)) }
+    try options.withCPointer { try check(bitnet_sampler_create($0, &sampler)) }
     pointer = sampler!
   }
 

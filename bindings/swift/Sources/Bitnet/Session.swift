@@ -2,38 +2,6 @@
 import CBitnet
 import Foundation
 
-/// Of which tokens of an evaluation logits are computed.
-public enum LogitsOf: Sendable {
-  case last, all, none
-
-  var toC: bitnet_logits_of {
-    switch self {
-    case .last: return BITNET_LOGITS_LAST
-    case .all: return BITNET_LOGITS_ALL
-    case .none: return BITNET_LOGITS_NONE
-    }
-  }
-}
-
-/// Counters of a session.
-public struct Perf: Sendable, Equatable {
-  /// Tokens evaluated several at a time, and the time that took.
-  public let promptTokens: Int, promptTime: Duration
-  /// Tokens evaluated one by one, and the time that took.
-  public let generatedTokens: Int, generatedTime: Duration
-  /// Tokens drawn, and the time that took.
-  public let sampledTokens: Int, sampleTime: Duration
-
-  init(_ perf: bitnet_perf) {
-    promptTokens = Int(perf.prompt_tokens)
-    promptTime = .nanoseconds(Int64(perf.prompt_ns))
-    generatedTokens = Int(perf.generated_tokens)
-    generatedTime = .nanoseconds(Int64(perf.generated_ns))
-    sampledTokens = Int(perf.sampled_tokens)
-    sampleTime = .nanoseconds(Int64(perf.sample_ns))
-  }
-}
-
 /// One sequence of tokens with its KV cache, its threads and its last logits. Made by `Model.session()`.
 ///
 /// May be used by any task: calls queue up. Long calls are `async`; cancelling their task stops them as soon as a layer is
@@ -97,7 +65,7 @@ public final class Session: @unchecked Sendable {  // the queue guards pointer a
             let empty: [CChar] = [0]  // an empty text is no null
             try empty.withPointer { none, _ in
               try check(
-                bitnet_generation_start(session, bytes.baseAddress ?? none, bytes.count, options, &generation))
+                bitnet_generation_start(session, bytes.baseAddress ?? none, bytes.count, &options, &generation))
             }
             return generation!
           }
@@ -112,7 +80,7 @@ public final class Session: @unchecked Sendable {  // the queue guards pointer a
       try options.withC { options in
         var generation: OpaquePointer?
         try tokens.withPointer {
-          try check(bitnet_generation_start_tokens(session, $0, $1, options, &generation))
+          try check(bitnet_generation_start_tokens(session, $0, $1, &options, &generation))
         }
         return generation!
       }

@@ -1,0 +1,572 @@
+// SPDX-License-Identifier: MIT
+// Made of include/bitnet.h by bindings/generate; do not edit.
+import CBitnet
+
+extension BitnetError {
+  /// What kind of failure an error is about. More may come.
+  public enum Status: Int32, Sendable {
+    /// An argument or option is wrong: the caller's mistake.
+    case argument = -1
+    /// Out of memory.
+    case memory = -2
+    /// The file to read does not exist.
+    case notFound = -3
+    /// The system refused to open, read or write a file for another reason.
+    case io = -4
+    /// A file is damaged, truncated or not what it claims to be.
+    case format = -5
+    /// Well-formed, but this version cannot do it.
+    case unsupported = -6
+    /// The tokens do not fit the session's context.
+    case context = -7
+    /// A progress callback asked to stop.
+    case cancelled = -8
+    /// A saved state belongs to another model or kind of session.
+    case mismatch = -10
+    /// A mistake in the library: please report it.
+    case `internal` = -11
+  }
+}
+
+/// How much a line of the log matters.
+public enum LogLevel: Sendable {
+  /// Something to look at.
+  case warning
+  /// What was chosen.
+  case info
+
+  /// Nil of what is none of these.
+  init?(_ c: bitnet_log_level) {
+    switch c {
+    case BITNET_LOG_WARNING: self = .warning
+    case BITNET_LOG_INFO: self = .info
+    default: return nil
+    }
+  }
+}
+
+/// How ternary weights are packed.
+public enum Packing: Sendable {
+  /// `i2`; of a `.bitnet` file that is converted, as it is.
+  case standard
+  /// 2 bits a weight.
+  case i2
+  /// 1.6 bits a weight, five in a byte; the same results.
+  case t5
+
+  var toC: bitnet_packing {
+    switch self {
+    case .standard: return BITNET_PACKING_DEFAULT
+    case .i2: return BITNET_PACKING_I2
+    case .t5: return BITNET_PACKING_T5
+    }
+  }
+}
+
+/// How the output head (hidden x vocabulary) is kept.
+public enum Head: Sendable {
+  /// `f16`. Of a file that is converted: `screened` for a GGUF file of 16384 tokens or more; a `.bitnet` file stays as
+  /// it is.
+  case standard
+  /// As published.
+  case f16
+  /// 8 bits a weight with a scale per row: half the bytes, slightly other logits.
+  case int8
+  /// 6 bits a weight with a scale for every 16: 0.41 of the bytes, slightly other logits.
+  case q6
+  /// `f16` with a screen of 5 bits a weight beside it: the same logits and tokens; greedy and top-k sampling read
+  /// little more than the screen, 0.34 of the bytes.
+  case screened
+
+  var toC: bitnet_head {
+    switch self {
+    case .standard: return BITNET_HEAD_DEFAULT
+    case .f16: return BITNET_HEAD_F16
+    case .int8: return BITNET_HEAD_INT8
+    case .q6: return BITNET_HEAD_Q6
+    case .screened: return BITNET_HEAD_SCREENED
+    }
+  }
+}
+
+/// The order of the weights in the I2_S tensors of a GGUF file. The file does not say it: it depends on the CPU and the
+/// build of bitnet.cpp that wrote it.
+public enum I2SLayout: Sendable {
+  /// Found out from the weights; `x86`, with a warning, where they do not tell.
+  case auto
+  /// Written on x86: blocks of 128 weights of a row, bytes of weights 32 apart.
+  case x86
+  /// Written on Arm: blocks of 64 weights of a row, bytes of weights 16 apart.
+  case arm
+  /// Written on x86 by a build without ACT_PARALLEL: bytes of one column of four rows.
+  case rows
+
+  var toC: bitnet_i2s_layout {
+    switch self {
+    case .auto: return BITNET_I2S_AUTO
+    case .x86: return BITNET_I2S_X86
+    case .arm: return BITNET_I2S_ARM
+    case .rows: return BITNET_I2S_ROWS
+    }
+  }
+}
+
+/// What the feed-forward network does with its gate.
+public enum Activation: Sendable {
+  /// As the file says or its architecture means; a file that leaves it open is refused.
+  case standard
+  /// Squared ReLU: BitNet b1.58 2B-4T.
+  case relu2
+  /// SiLU: 1bitLLM's bitnet_b1_58-large and -3B.
+  case silu
+
+  var toC: bitnet_activation {
+    switch self {
+    case .standard: return BITNET_ACTIVATION_DEFAULT
+    case .relu2: return BITNET_ACTIVATION_RELU2
+    case .silu: return BITNET_ACTIVATION_SILU
+    }
+  }
+}
+
+/// How text becomes tokens, and tokens text.
+public struct TextOptions: OptionSet, Sendable {
+  public let rawValue: UInt32
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+  /// To tokens: text such as "<|eot_id|>" becomes that control token. Never for text from strangers. To text: control
+  /// tokens are written out; otherwise they are left out.
+  public static let special = TextOptions(rawValue: UInt32(BITNET_TEXT_SPECIAL))
+  /// To tokens: add the begin and end tokens that the model's vocabulary asks for, also where the text spells them with
+  /// `special`: they are then there twice, as with Hugging Face. `Session.generate` does not repeat the begin token.
+  public static let bosEos = TextOptions(rawValue: UInt32(BITNET_TEXT_BOS_EOS))
+}
+
+/// How a session stores the keys and values of its tokens. Each kind rounds in its own way: logits differ slightly.
+public enum KV: Sendable {
+  /// Half-precision floats, multiplied as floats: slower at depth.
+  case f16
+  /// Integers of 8 bits with a scale for each head and token: half the memory, quicker at depth, rounded more coarsely.
+  case int8
+  /// Integers of 16 bits with such scales: about the memory of `f16`, half its rounding error.
+  case int16
+
+  var toC: bitnet_kv {
+    switch self {
+    case .f16: return BITNET_KV_F16
+    case .int8: return BITNET_KV_INT8
+    case .int16: return BITNET_KV_INT16
+    }
+  }
+}
+
+/// Which tokens' logits an evaluation computes.
+public enum LogitsOf: Sendable {
+  /// Of the last token given.
+  case last
+  /// Of every token given.
+  case all
+  /// None: quicker.
+  case none
+
+  var toC: bitnet_logits_of {
+    switch self {
+    case .last: return BITNET_LOGITS_LAST
+    case .all: return BITNET_LOGITS_ALL
+    case .none: return BITNET_LOGITS_NONE
+    }
+  }
+}
+
+/// Why a text ended.
+public enum Finish: Sendable {
+  /// The model ended it.
+  case endToken
+  /// A stop string came.
+  case stop
+  /// As many tokens as were asked for.
+  case maxTokens
+  /// The session is full.
+  case context
+
+  /// Nil of what is none of these.
+  init?(_ c: bitnet_finish) {
+    switch c {
+    case BITNET_FINISH_END_TOKEN: self = .endToken
+    case BITNET_FINISH_STOP: self = .stop
+    case BITNET_FINISH_MAX_TOKENS: self = .maxTokens
+    case BITNET_FINISH_CONTEXT: self = .context
+    default: return nil
+    }
+  }
+}
+
+/// How a model is opened.
+public struct OpenOptions: Sendable {
+  /// Kernel set, see `Library.isaNames`; nil: $BITNET_ISA, or else the fastest.
+  public var isa: String?
+  /// Check every tensor's checksum, which reads the whole file.
+  public var verify: Bool = false
+  /// How the weights of a GGUF file are packed in memory while it is opened.
+  public var packing: Packing = .standard
+  /// How the head of a GGUF file is kept in memory.
+  public var head: Head = .standard
+  /// How the I2_S tensors of a GGUF file lie.
+  public var i2s: I2SLayout = .auto
+  /// In place of the file's: the name of a known template (see `Library.chatTemplateNames`), Jinja source (whatever
+  /// contains "{{" or "{%"), or else the path of a file that holds it. Must be usable, or opening fails. Nil: the
+  /// file's own, or the right one where the file's is a known mistake.
+  public var chatTemplate: String?
+  /// For files that do not name it; it counts even against one that does.
+  public var activation: Activation = .standard
+  /// Told what the library chooses or notices, on any thread that uses the model, as long as it lives; nil: nobody is.
+  public var log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)?
+
+  public init(
+    isa: String? = nil, verify: Bool = false, packing: Packing = .standard, head: Head = .standard,
+    i2s: I2SLayout = .auto, chatTemplate: String? = nil, activation: Activation = .standard,
+    log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)? = nil
+  ) {
+    self.isa = isa
+    self.verify = verify
+    self.packing = packing
+    self.head = head
+    self.i2s = i2s
+    self.chatTemplate = chatTemplate
+    self.activation = activation
+    self.log = log
+  }
+
+  /// Calls with what C takes, whose pointers are valid during that call.
+  func withC<R>(_ body: (inout bitnet_open_options) throws -> R) throws -> R {
+    var options = bitnet_open_options()
+    options.size = MemoryLayout<bitnet_open_options>.size
+    options.verify = verify ? 1 : 0
+    options.gguf_packing = packing.toC
+    options.gguf_head = head.toC
+    options.gguf_i2s = i2s.toC
+    options.activation = activation.toC
+    return try withCString(isa, "isa") { isa in
+      options.isa = isa
+      return try withCString(chatTemplate, "chatTemplate") { chatTemplate in
+        options.chat_template = chatTemplate
+        return try body(&options)
+      }
+    }
+  }
+}
+
+/// What is known of a model; "" where its file says nothing.
+public struct ModelInfo: Sendable, Equatable {
+  /// The model's name.
+  public let name: String
+  /// Its license.
+  public let license: String
+  /// "bitnet-b1.58", "bitnet-25" or "bitnet".
+  public let architecture: String
+  /// Kernel set in use.
+  public let isa: String
+  /// "i2" or "t5".
+  public let packing: String
+  /// "f16", "int8", "q6" or "screened".
+  public let head: String
+  /// Number of weights, embedding included, a tied head not counted again.
+  public let parameters: UInt64
+  /// How many of them are ternary.
+  public let ternaryParameters: UInt64
+  /// Size of the file.
+  public let fileBytes: UInt64
+  /// Size of all weights as they are used; file-backed where mapped.
+  public let residentBytes: UInt64
+  /// Number of tokens.
+  public let vocabulary: Int
+  /// Tokens it was trained for.
+  public let context: Int
+  /// Number of layers.
+  public let layers: Int
+  /// Width of the residual stream.
+  public let hidden: Int
+  /// Width of the feed-forward network.
+  public let ffn: Int
+  /// Number of attention heads.
+  public let heads: Int
+  /// Number of heads of keys and values.
+  public let kvHeads: Int
+  /// Width of a head.
+  public let headDim: Int
+  /// The token that begins a text; `nil` if there is none.
+  public let bos: Token?
+  /// The token that ends a text; `nil` if there is none.
+  public let eos: Token?
+  /// There is a chat template, and `Model.chatTokenize` works.
+  public let hasChatTemplate: Bool
+  /// Jinja source of the chat template in use; "" if there is none.
+  public let chatTemplate: String
+  /// Where it is from: "file", "option", or the name of the known template that stands in for the file's, which is a
+  /// known mistake; "" if there is none.
+  public let chatTemplateSource: String
+  /// "relu2" or "silu".
+  public let activation: String
+
+  init(_ c: bitnet_model_info) {
+    name = String(cString: c.name)
+    license = String(cString: c.license)
+    architecture = String(cString: c.architecture)
+    isa = String(cString: c.isa)
+    packing = String(cString: c.packing)
+    head = String(cString: c.head)
+    parameters = c.parameters
+    ternaryParameters = c.ternary_parameters
+    fileBytes = c.file_bytes
+    residentBytes = c.resident_bytes
+    vocabulary = Int(c.vocabulary)
+    context = Int(c.context)
+    layers = Int(c.layers)
+    hidden = Int(c.hidden)
+    ffn = Int(c.ffn)
+    heads = Int(c.heads)
+    kvHeads = Int(c.kv_heads)
+    headDim = Int(c.head_dim)
+    bos = c.bos < 0 ? nil : c.bos
+    eos = c.eos < 0 ? nil : c.eos
+    hasChatTemplate = c.has_chat_template != 0
+    chatTemplate = String(cString: c.chat_template)
+    chatTemplateSource = String(cString: c.chat_template_source)
+    activation = String(cString: c.activation)
+  }
+}
+
+/// How a session computes.
+public struct SessionOptions: Sendable {
+  /// Tokens it can hold; 0: what the model was trained for, at most 8192. More is allowed; beyond what it was trained
+  /// for, quality fades.
+  public var context: Int = 0
+  /// Threads that compute, the calling one included, at most 512; 0: one per physical core. No more than the CPUs that
+  /// the creating thread may run on, within its control group's share of CPU time.
+  public var threads: Int = 0
+  /// Tokens computed together in a prompt, at most 4096; 0: 256.
+  public var batch: Int = 0
+  /// How keys and values are kept.
+  public var kv: KV = .int16
+  /// Of `threads`, those that compute a token by itself; 0: as many as turn out fastest, which is found by trying fewer
+  /// for a token now and then.
+  public var generationThreads: Int = 0
+
+  public init(
+    context: Int = 0, threads: Int = 0, batch: Int = 0, kv: KV = .int16, generationThreads: Int = 0
+  ) {
+    self.context = context
+    self.threads = threads
+    self.batch = batch
+    self.kv = kv
+    self.generationThreads = generationThreads
+  }
+
+  /// Calls with what C takes, whose pointers are valid during that call.
+  func withC<R>(_ body: (inout bitnet_session_options) throws -> R) throws -> R {
+    var options = bitnet_session_options()
+    options.size = MemoryLayout<bitnet_session_options>.size
+    options.context = try count(context, "context")
+    options.threads = try count(threads, "threads")
+    options.batch = try count(batch, "batch")
+    options.kv = kv.toC
+    options.generation_threads = try count(generationThreads, "generationThreads")
+    return try body(&options)
+  }
+}
+
+/// Counters of a session.
+public struct Perf: Sendable, Equatable {
+  /// Tokens evaluated by calls with more than one for the session.
+  public let promptTokens: Int
+  /// The time these calls took.
+  public let promptTime: Duration
+  /// Tokens evaluated one by one.
+  public let generatedTokens: Int
+  /// The time these calls took.
+  public let generatedTime: Duration
+  /// Tokens drawn.
+  public let sampledTokens: Int
+  /// The time that took; with the head if the model's head is "screened".
+  public let sampleTime: Duration
+
+  init(_ c: bitnet_perf) {
+    promptTokens = Int(c.prompt_tokens)
+    promptTime = .nanoseconds(Int64(c.prompt_ns))
+    generatedTokens = Int(c.generated_tokens)
+    generatedTime = .nanoseconds(Int64(c.generated_ns))
+    sampledTokens = Int(c.sampled_tokens)
+    sampleTime = .nanoseconds(Int64(c.sample_ns))
+  }
+}
+
+/// How tokens are drawn. All zero means the most likely token each time. The order is: `logitBias`, penalties, `topK`,
+/// `temperature`, `topP`, `minP`, draw. With `temperature` 0 the most likely token is taken after the penalties. Among
+/// equal logits the lower token comes first.
+public struct SamplerOptions: Sendable {
+  /// Seed of the random numbers (PCG-XSH-RR 64/32).
+  public var seed: UInt64 = 0
+  /// Divides the logits; 0: always the most likely token.
+  public var temperature: Float = 0
+  /// Keep the k most likely; 0: all.
+  public var topK: Int = 0
+  /// Keep the fewest most likely tokens whose probabilities reach p; 0 or 1: all.
+  public var topP: Float = 0
+  /// Keep tokens at least `minP` times as likely as the most likely one; 0: all.
+  public var minP: Float = 0
+  /// Divides positive, multiplies negative logits of recent tokens; 0 or 1: none.
+  public var repetitionPenalty: Float = 0
+  /// Subtracted once for every occurrence among the recent tokens.
+  public var frequencyPenalty: Float = 0
+  /// Subtracted if a token occurs among the recent ones at all.
+  public var presencePenalty: Float = 0
+  /// How many of the last tokens count as recent; 0: 64.
+  public var penaltyWindow: Int = 0
+  /// Added to the logits of tokens; `-.infinity` forbids a token.
+  public var logitBias: [Token: Float] = [:]
+
+  public init(
+    seed: UInt64 = 0, temperature: Float = 0, topK: Int = 0, topP: Float = 0, minP: Float = 0,
+    repetitionPenalty: Float = 0, frequencyPenalty: Float = 0, presencePenalty: Float = 0, penaltyWindow: Int = 0,
+    logitBias: [Token: Float] = [:]
+  ) {
+    self.seed = seed
+    self.temperature = temperature
+    self.topK = topK
+    self.topP = topP
+    self.minP = minP
+    self.repetitionPenalty = repetitionPenalty
+    self.frequencyPenalty = frequencyPenalty
+    self.presencePenalty = presencePenalty
+    self.penaltyWindow = penaltyWindow
+    self.logitBias = logitBias
+  }
+
+  /// Calls with what C takes, whose pointers are valid during that call.
+  func withC<R>(_ body: (inout bitnet_sampler_options) throws -> R) throws -> R {
+    var options = bitnet_sampler_options()
+    options.size = MemoryLayout<bitnet_sampler_options>.size
+    options.seed = seed
+    options.temperature = temperature
+    options.top_k = try count(topK, "topK")
+    options.top_p = topP
+    options.min_p = minP
+    options.repetition_penalty = repetitionPenalty
+    options.frequency_penalty = frequencyPenalty
+    options.presence_penalty = presencePenalty
+    options.penalty_window = try count(penaltyWindow, "penaltyWindow")
+    return try withBiases(logitBias) { logitBias, count in
+      options.logit_bias = logitBias
+      options.logit_bias_count = count
+      return try body(&options)
+    }
+  }
+}
+
+/// How a text is generated.
+public struct GenerateOptions: Sendable {
+  /// 0: until an end token or the context is full.
+  public var maxTokens: Int = 0
+  /// How tokens are drawn; nil: the most likely one each time.
+  public var sampler: SamplerOptions = SamplerOptions()
+  /// The text ends before the first of these, which is not given out.
+  public var stop: [String] = []
+  /// The prompt is the whole text from position 0: what the session holds of it already is kept, the rest forgotten.
+  /// Otherwise the prompt is appended.
+  public var whole: Bool = false
+  /// The prompt's text may name control tokens. Never for text from strangers: conversations come as tokens from
+  /// `Model.chatTokenize`.
+  public var specialPrompt: Bool = false
+  /// Write control tokens out as text.
+  public var specialOutput: Bool = false
+  /// Go on after an end token.
+  public var ignoreEnd: Bool = false
+  /// Of chats: control tokens spelt out in contents are those tokens. Never for text from strangers, who could then
+  /// speak for others.
+  public var trust: Bool = false
+
+  public init(
+    maxTokens: Int = 0, sampler: SamplerOptions = SamplerOptions(), stop: [String] = [], whole: Bool = false,
+    specialPrompt: Bool = false, specialOutput: Bool = false, ignoreEnd: Bool = false, trust: Bool = false
+  ) {
+    self.maxTokens = maxTokens
+    self.sampler = sampler
+    self.stop = stop
+    self.whole = whole
+    self.specialPrompt = specialPrompt
+    self.specialOutput = specialOutput
+    self.ignoreEnd = ignoreEnd
+    self.trust = trust
+  }
+
+  /// Calls with what C takes, whose pointers are valid during that call.
+  func withC<R>(_ body: (inout bitnet_generate_options) throws -> R) throws -> R {
+    var options = bitnet_generate_options()
+    options.size = MemoryLayout<bitnet_generate_options>.size
+    options.max_tokens = try count(maxTokens, "maxTokens")
+    if whole { options.flags |= UInt32(BITNET_GENERATE_WHOLE) }
+    if specialPrompt { options.flags |= UInt32(BITNET_GENERATE_SPECIAL_PROMPT) }
+    if specialOutput { options.flags |= UInt32(BITNET_GENERATE_SPECIAL_OUTPUT) }
+    if ignoreEnd { options.flags |= UInt32(BITNET_GENERATE_IGNORE_END) }
+    return try sampler.withCPointer { sampler in
+      options.sampler = sampler
+      return try withCStrings(stop, "stop") { stop, count in
+        options.stop = stop
+        options.stop_count = count
+        return try body(&options)
+      }
+    }
+  }
+}
+
+/// How a file is converted.
+public struct ConvertOptions: Sendable {
+  /// How the weights of the output are packed.
+  public var packing: Packing = .standard
+  /// How the head of the output is kept.
+  public var head: Head = .standard
+  /// How the I2_S tensors of a GGUF file that is read lie.
+  public var i2s: I2SLayout = .auto
+  /// Weights that are not ternary yet become so (scale = mean |w|, as BitNet b1.58 is published). Otherwise such a file
+  /// is refused.
+  public var quantize: Bool = false
+  /// 0: tensors as they are, so that the file is mapped and used at once. 1 .. 19: compressed for download; such a file
+  /// is unpacked into memory when it is opened.
+  public var zstdLevel: Int = 0
+  /// To be stored in place of the input's; as in `OpenOptions`.
+  public var chatTemplate: String?
+  /// To be stored; as in `OpenOptions`.
+  public var activation: Activation = .standard
+  /// Told what the library chooses or notices, during the call; nil: nobody is.
+  public var log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)?
+
+  public init(
+    packing: Packing = .standard, head: Head = .standard, i2s: I2SLayout = .auto, quantize: Bool = false,
+    zstdLevel: Int = 0, chatTemplate: String? = nil, activation: Activation = .standard,
+    log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)? = nil
+  ) {
+    self.packing = packing
+    self.head = head
+    self.i2s = i2s
+    self.quantize = quantize
+    self.zstdLevel = zstdLevel
+    self.chatTemplate = chatTemplate
+    self.activation = activation
+    self.log = log
+  }
+
+  /// Calls with what C takes, whose pointers are valid during that call.
+  func withC<R>(_ body: (inout bitnet_convert_options) throws -> R) throws -> R {
+    var options = bitnet_convert_options()
+    options.size = MemoryLayout<bitnet_convert_options>.size
+    options.packing = packing.toC
+    options.head = head.toC
+    options.i2s = i2s.toC
+    options.quantize = quantize ? 1 : 0
+    options.zstd_level = Int32(clamping: try count(zstdLevel, "zstdLevel"))
+    options.activation = activation.toC
+    return try withCString(chatTemplate, "chatTemplate") { chatTemplate in
+      options.chat_template = chatTemplate
+      return try body(&options)
+    }
+  }
+}
