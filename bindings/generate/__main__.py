@@ -12,6 +12,7 @@ import pathlib
 import sys
 
 import api
+import header
 from check import Check
 from csharp import CSharp
 from go import Go
@@ -22,7 +23,8 @@ from swift import Swift
 from swig import Swig
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-LANGUAGES: dict[str, type[Language]] = {language.name: language for language in (Check, CSharp, Go, Java, Python, Swift, Swig)}
+LANGUAGES: dict[str, type[Language]] = {
+    language.name: language for language in (Check, CSharp, Go, Java, Python, Swift, Swig)}
 
 # Those that their own tools build from the repository, with no step before.
 COMMITTED = {"go": "bindings/go", "swift": "bindings/swift/Sources/Bitnet"}
@@ -62,5 +64,5 @@ def main(arguments: list[str]) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except api.Mistake as mistake:
+    except header.Mistake as mistake:
         sys.exit(f"generate: {mistake}")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import overlay
 from api import Field, Record
 from header import Enum, Value
-from language import NOTE, Language, fold, wrap
+from language import NOTE, Language, wrap
 
 HEAD = f"""// SPDX-License-Identifier: MIT
 // {NOTE}
@@ -29,7 +29,8 @@ OPTIONS = {
     "template": ("string", "if ({0} != null) native.set_{1}(Arguments.Utf8({0}, nameof({0})));"),
     "progress": ("IProgress<WorkProgress>", ""),
     "log": ("Action<LogLevel, string>", ""),
-    "options": ("SamplerOptions", "using (Native.SamplerOptions o = ({0} ?? new SamplerOptions()).ToNative()) native.set_{1}(o);"),
+    "options": ("SamplerOptions",
+                "using (Native.SamplerOptions o = ({0} ?? new SamplerOptions()).ToNative()) native.set_{1}(o);"),
     "texts": ("ICollection<string>", "foreach (byte[] text in Arguments.Texts({0}, nameof({0}))) native.add_{1}(text);"),
     "biases": ("IDictionary<int, float>",
                "foreach (var bias in {0} ?? new Dictionary<int, float>()) native.add_bias(bias.Key, bias.Value);"),
@@ -132,7 +133,8 @@ class CSharp(Language):
         lines = [self.summary(self.sentence(record.c, record.doc, record), ""),
                  f"public {'struct' if record.c in STRUCTS else 'sealed class'} {kind} {{",
                  f"    internal {kind}(Native.{native} from) {{"]
-        lines += [f"        {self.member(field)} = {TOLD[field.kind][1].format('from.' + field.c)};" for field in record.fields]
+        lines += [f"        {self.member(field)} = {TOLD[field.kind][1].format('from.' + field.c)};"
+                  for field in record.fields]
         lines += ["    }", ""]
         for field in record.fields:
             lines.append(self.summary(self.of_field(field, record)))

@@ -103,8 +103,8 @@ class Go(Language):
         return '""' if field is not None and field.kind in ("text", "template") else "nil"
 
     def doc(self, text: str, indent: str = "\t") -> str:
-        # A tab is as wide as four letters.
-        return wrap(text, f"{indent}// ".replace("\t", "    "), f"{indent}// ".replace("\t", "    ")).replace("    //", "\t//")
+        start = f"{indent}// ".expandtabs(4)
+        return wrap(text, start, start).replace(start, f"{indent}// ")
 
     def of_type(self, what: str, text: str, of: Enum | Record) -> str:
         """As Go's comments begin: with the name."""

@@ -51,6 +51,7 @@ DECLARATION = re.compile(
     r"(?:/\*(?P<doc>(?:(?!\*/).)*)\*/\n)?"
     r"(?:typedef (?P<kind>enum|struct) (?P<name>\w+)(?: BITNET_AS_INT)? |(?P<flags>enum) )\{\n(?P<body>.*?)\n\}(?: \w+)?;",
     re.S)
+BEGIN = re.compile(r"^(?:typedef (?:enum|struct) \w+(?: BITNET_AS_INT)?|enum) \{", re.M)
 VALUE = re.compile(r"\s*(?P<c>BITNET_\w+) = (?P<number>-?\d+)(?:,|(?=\s*/\*)|(?=\s*$))\s*" + COMMENT, re.S)
 MEMBER = re.compile(
     r"\s*(?:(?P<type>(?:const )?\w+(?:\* const)?\**)\s+(?P<name>\w+)|\w+ \(\*(?P<function>\w+)\)\([^()]*\));\s*" + COMMENT,
@@ -117,7 +118,7 @@ def read(path: pathlib.Path) -> tuple[dict[str, Enum], dict[str, Struct]]:
     text = path.read_text(encoding="utf-8")
     enums: dict[str, Enum] = {}
     structs: dict[str, Struct] = {}
-    begun = {match.start() for match in re.finditer(r"^(?:typedef (?:enum|struct) \w+(?: BITNET_AS_INT)?|enum) \{", text, re.M)}
+    begun = {match.start() for match in BEGIN.finditer(text)}
     for match in DECLARATION.finditer(text):
         start = match.start("kind") - len("typedef ") if match["kind"] else match.start("flags")
         where = Place(path.name, text.count("\n", 0, match.start("body")) + 1)

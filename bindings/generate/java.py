@@ -8,7 +8,7 @@ import re
 import overlay
 from api import Field, Record
 from header import Enum, Value
-from language import NOTE, Language, fold, wrap
+from language import NOTE, Language, wrap
 
 HEAD = f"// SPDX-License-Identifier: MIT\n// {NOTE}\npackage io.github.libbitnet;\n\n"
 
@@ -76,7 +76,8 @@ class Java(Language):
         return f"{indent}/**\n" + wrap(text, f"{indent} * ", f"{indent} * ") + f"\n{indent} */"
 
     def file(self, body: str) -> str:
-        used = sorted(path for name, path in IMPORTS.items() if re.search(rf"\b{name}\b", re.sub(r"/\*.*?\*/", "", body, flags=re.S)))
+        code = re.sub(r"/\*.*?\*/", "", body, flags=re.S)
+        used = sorted(path for name, path in IMPORTS.items() if re.search(rf"\b{name}\b", code))
         return HEAD + "".join(f"import {path};\n" for path in used) + ("\n" if used else "") + body
 
     # ------------------------------------------------------------------ enums
@@ -139,7 +140,8 @@ class Java(Language):
             parameter, body = "String text", f'{name}.add(Objects.requireNonNull(text, "text"));'
         elif field.kind == "biases":
             parameter, body = "int token, float bias", f"{name}.put(token, bias);"
-        return [self.doc(field, record), f"  public {made} {name}({parameter}) {{", f"    {body}", "    return this;", "  }", ""]
+        return [self.doc(field, record), f"  public {made} {name}({parameter}) {{", f"    {body}", "    return this;", "  }",
+                ""]
 
     def more(self, field: Field, record: Record) -> list[str]:
         """What goes with some options."""
@@ -176,7 +178,8 @@ class Java(Language):
         return [*lines, "    return options;", "  }"]
 
     def options(self, record: Record) -> str:
-        lines = [self.javadoc(self.sentence(record.c, record.doc, record), ""), f"public final class {self.type(record.c)} {{"]
+        lines = [self.javadoc(self.sentence(record.c, record.doc, record), ""),
+                 f"public final class {self.type(record.c)} {{"]
         lines += [self.variable(field) for field in record.fields] + [""]
         for field in record.fields:
             lines += self.setter(field, record) + self.more(field, record)
@@ -199,7 +202,8 @@ class Java(Language):
             lines += ["  private static OptionalInt token(int token) {",
                       "    return token < 0 ? OptionalInt.empty() : OptionalInt.of(token);", "  }", ""]
         for field in record.fields:
-            lines += [self.javadoc(self.of_field(field, record)), f"  public {TOLD[field.kind][0]} {self.member(field)}() {{",
+            lines += [self.javadoc(self.of_field(field, record)),
+                      f"  public {TOLD[field.kind][0]} {self.member(field)}() {{",
                       f"    return {self.member(field)};", "  }", ""]
         shown = [self.member(field) for field in record.fields if field.id not in overlay.LONG_TEXTS]
         parts = [f'"{", " if i else f"{kind}["}{name}=" + {name}' for i, name in enumerate(shown)]

@@ -8,14 +8,16 @@ import textwrap
 
 import api
 import overlay
-from api import API, Field, Mistake, Record
-from header import Enum, Value
+from api import API, Field, Record
+from header import Enum, Mistake, Value
 
 WIDTH = 120
 NOTE = "Made of include/bitnet.h by bindings/generate; do not edit."
 
 # What a comment mentions: nothing given, a number that stands for it, a value, a function or type, a member or code.
-MENTION = re.compile(r'(?P<null>NULL(?: or "")?)|(?P<name>(?<![$\w])(?:BITNET_\w+|bitnet_\w+(?![-\w]))|-INFINITY)|`(?P<code>[^`]+)`')
+MENTION = re.compile(r'(?P<null>NULL(?: or "")?)|'
+                     r"(?P<name>(?<![$\w])(?:BITNET_\w+|bitnet_\w+(?![-\w]))|-INFINITY)|"
+                     r"`(?P<code>[^`]+)`")
 
 
 class Language:

@@ -112,11 +112,12 @@ COMMENTS = {
                                "swift": "a progress callback asked to stop"},
     "BITNET_ERROR_UNSUPPORTED": {"*": "well-formed, but this version cannot do it"},
     "BITNET_LOGITS_ALL": {"*": "of every token given"},
-    "BITNET_CHAT_TRUST": {"go": 'control tokens spelt out in contents, such as "<|eot_id|>", are those tokens. Never for text '
-                                "from strangers, who could then speak for others"},
+    "BITNET_CHAT_TRUST": {
+        "go": 'control tokens spelt out in contents, such as "<|eot_id|>", are those tokens. Never for text from strangers, '
+              "who could then speak for others"},
     "bitnet_generate_options.trust": {
-        "*": "of chats: control tokens spelt out in contents are those tokens. Never for text from strangers, who could then "
-             "speak for others"},
+        "*": "of chats: control tokens spelt out in contents are those tokens. Never for text from strangers, who could "
+             "then speak for others"},
     "bitnet_sampler_options.logit_bias": {
         "java": "added to a token's logit; -INFINITY forbids it. May be called for any number of tokens"},
     "bitnet_generate_options.stop": {

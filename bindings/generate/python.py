@@ -12,13 +12,12 @@ import ast
 import dataclasses
 import pathlib
 import re
-import textwrap
 
 import api
 import overlay
-from api import Field, Mistake, Record
-from header import Enum, Value
-from language import NOTE, WIDTH, Language, fold, wrap
+from api import Field, Record
+from header import Enum, Mistake, Value
+from language import NOTE, Language, fold, wrap
 
 HEAD = f'''# SPDX-License-Identifier: MIT
 # {NOTE}
@@ -184,9 +183,9 @@ class Python(Language):
         return [*lines, "        return options"]
 
     def arguments_class(self, record: Record) -> str:
-        name = self.arguments_name(record)
-        lines = [f"\n\nclass {name}(NamedTuple):", f'    """{self.sentence(record.c, record.doc, record).split(". ")[0].rstrip(".")}: '
-                 'what the functions that take these options are given."""\n']
+        what = self.sentence(record.c, record.doc, record).split(". ")[0].rstrip(".")
+        lines = [f"\n\nclass {self.arguments_name(record)}(NamedTuple):",
+                 f'    """{what}: what the functions that take these options are given."""\n']
         lines += [f"    {self.member(field)}: {self.parameter(field)[0]}" for field in self.flat(record)]
         lines += ["", *self.native(record)]
         return "\n".join(lines) + "\n"

@@ -90,7 +90,8 @@ class Swift(Language):
         lines = ["extension BitnetError {", self.doc(self.sentence(enum.c, enum.doc, enum)),
                  f"  public enum {self.type(enum.c)}: Int32, Sendable {{"]
         for value in self.values(enum):
-            lines += [self.doc(self.of_value(value, enum), "    "), f"    case {self.declared(value, enum)} = {value.number}"]
+            lines += [self.doc(self.of_value(value, enum), "    "),
+                      f"    case {self.declared(value, enum)} = {value.number}"]
         return "\n".join([*lines, "  }", "}"]) + "\n"
 
     def flags(self, enum: Enum) -> str:
@@ -136,7 +137,8 @@ class Swift(Language):
 
     def options(self, record: Record) -> str:
         fields = [field for field in record.fields if field.kind != "progress"]
-        lines = [self.doc(self.sentence(record.c, record.doc, record), ""), f"public struct {self.type(record.c)}: Sendable {{"]
+        lines = [self.doc(self.sentence(record.c, record.doc, record), ""),
+                 f"public struct {self.type(record.c)}: Sendable {{"]
         for field in fields:
             kind, default = self.option(field)
             value = "" if default == "nil" else f" = {default}"
@@ -150,8 +152,10 @@ class Swift(Language):
 
     def told(self, record: Record) -> str:
         kind = self.type(record.c)
-        lines = [self.doc(self.sentence(record.c, record.doc, record), ""), f"public struct {kind}: Sendable, Equatable {{"]
-        kinds = {field: "count" if field.kind == "number" and record.c in COUNTERS else field.kind for field in record.fields}
+        lines = [self.doc(self.sentence(record.c, record.doc, record), ""),
+                 f"public struct {kind}: Sendable, Equatable {{"]
+        kinds = {field: "count" if field.kind == "number" and record.c in COUNTERS else field.kind
+                 for field in record.fields}
         for field in record.fields:
             lines += [self.doc(self.of_field(field, record)), f"  public let {self.member(field)}: {TOLD[kinds[field]][0]}"]
         lines += ["", f"  init(_ c: {record.c}) {{"]

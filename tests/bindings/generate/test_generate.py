@@ -22,6 +22,7 @@ sys.path.insert(0, str(GENERATE))
 LANGUAGES = runpy.run_path(str(GENERATE / "__main__.py"), run_name="generate")["LANGUAGES"]
 
 import api  # noqa: E402
+from header import Mistake  # noqa: E402
 
 SHOWN = ["python", "java", "csharp", "go", "swift"]
 WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
@@ -153,7 +154,7 @@ class Comments(Folder):
 
 class Mistakes(Folder):
     def refused(self, old, new, *says):
-        with self.assertRaises(api.Mistake) as caught:
+        with self.assertRaises(Mistake) as caught:
             for language in SHOWN:
                 self.generated(self.changed((old, new)), language)
         for text in says:
