@@ -96,7 +96,7 @@ void OpenOptions::set_isa(std::string_view name) { isa_ = c_string(name, "the na
 void OpenOptions::set_chat_template(std::string_view given) { chat_template_ = c_string(given, "the chat template"); }
 
 bitnet_open_options OpenOptions::get(Listener* listener) const {
-  bitnet_open_options options = complete<bitnet_open_options>(*this, chat_template_, listener);
+  auto options = complete(static_cast<const bitnet_open_options&>(*this), chat_template_, listener);
   if (!isa_.empty()) options.isa = isa_.c_str();
   return options;
 }
@@ -106,7 +106,7 @@ void ConvertOptions::set_chat_template(std::string_view given) {
 }
 
 bitnet_convert_options ConvertOptions::get(Listener* listener) const {
-  return complete<bitnet_convert_options>(*this, chat_template_, listener);
+  return complete(static_cast<const bitnet_convert_options&>(*this), chat_template_, listener);
 }
 
 bitnet_sampler_options SamplerOptions::get() const {
