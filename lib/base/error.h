@@ -44,7 +44,7 @@ auto with_path(const std::string& path, const Body& body) {
   try {
     return body();
   } catch (const Error& error) {
-    fail(error.status(), path, ": ", error.what());
+    fail(error.status(), path.empty() ? "\"\"" : path, ": ", error.what());
   }
 }
 

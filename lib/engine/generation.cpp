@@ -39,6 +39,7 @@ Generation::Generation(Session& session, std::vector<Token> prompt, GenerationOp
   const bool whole = (options_.flags & BITNET_GENERATE_WHOLE) != 0;
   require(!prompt_.empty() || (!whole && session.position() > 0), BITNET_ERROR_ARGUMENT,
           "there is nothing to go on from: the prompt and the session are both empty");
+  sampler_.check_tokens(session.runtime().model().hyper.vocabulary);
   for (const std::string& stop : options_.stop) {
     require(!stop.empty(), BITNET_ERROR_ARGUMENT, "a stop string is empty");
   }
