@@ -353,7 +353,7 @@ Value filter_sum(const Value& value, Arguments& arguments, Budget& budget) {
 Value filter_batch(const Value& value, Arguments& arguments, Budget& budget) {
   const int64_t count = to_integer(arguments.need(0, "linecount"), "the size of a batch");
   const Value fill = arguments.get(1, "fill_with", None());
-  require(count > 0, BITNET_ERROR_FORMAT, "chat template: a batch of ", count, " items");
+  require(count > 0, BITNET_ERROR_FORMAT, "chat template: the size of a batch is ", count, "; it must be 1 or more");
   List batches, batch;
   const List items = iterate(value, budget);
   for (size_t i = 0; i < items.size(); ++i) {
@@ -426,7 +426,7 @@ Value filter_truncate(const Value& value, Arguments& arguments, Budget& budget) 
   const int64_t kept = most - count_characters(mark.bytes());
   require(kept >= 0 && leeway >= 0 && leeway <= std::numeric_limits<int32_t>::max() &&
               most <= std::numeric_limits<int32_t>::max(),
-          BITNET_ERROR_FORMAT, "chat template: truncate to ", most, " characters, with what stands for the rest");
+          BITNET_ERROR_FORMAT, "chat template: truncate to length ", most, ", with what stands for the rest");
   if (count_characters(text.bytes()) <= most + leeway) return text;
   Text out = *slice(text, None(), kept, None(), budget).string();
   if (!cut_words) {
@@ -897,8 +897,8 @@ void Arguments::done() const {
       fail(BITNET_ERROR_UNSUPPORTED, "chat template: ", function_, " with the argument ", name, " is not supported");
     }
     const auto places = std::count_if(known_.begin(), known_.end(), [](auto& one) { return one.first != kByName; });
-    fail(BITNET_ERROR_UNSUPPORTED, "chat template: ", function_, " with ", values_.size(),
-         " arguments is not supported: at most ", places, " are known");
+    fail(BITNET_ERROR_UNSUPPORTED, "chat template: ", function_, " with ", counted(values_.size(), "argument"),
+         " is not supported: at most ", places, places == 1 ? " is" : " are", " known");
   }
 }
 
