@@ -64,9 +64,11 @@ struct Pending {
 };
 
 class ExpressionParser : protected CodeWriter {
+ public:
+  virtual ~ExpressionParser() = default;
+
  protected:
   explicit ExpressionParser(std::string_view source) : CodeWriter(source) {}
-  ~ExpressionParser() = default;
 
   // Writes the code of one expression; with commas it is a tuple, if it may be one.
   void expression(bool may_be_tuple, bool may_be_conditional);
