@@ -98,8 +98,8 @@ void Generation::start() {
     const auto same = std::mismatch(held.begin(), held.end(), prompt.begin(), prompt.end()).second - prompt.begin();
     // The last token is evaluated in any case, for its logits.
     const size_t kept = std::min<size_t>(same, prompt.size() - 1);
-    require(prompt.size() <= session_.context(), BITNET_ERROR_CONTEXT, "the prompt of ", prompt.size(),
-            " tokens does not fit a session of ", session_.context());
+    require(prompt.size() <= session_.context(), BITNET_ERROR_CONTEXT, "the prompt of ",
+            counted(prompt.size(), "token"), " does not fit a session of ", session_.context());
     session_.rewind(static_cast<uint32_t>(kept));
     prompt = prompt.subspan(kept);
   }

@@ -20,7 +20,7 @@ Runtime::Runtime(Model model, RuntimeOptions options)
 const Tokenizer& Runtime::tokenizer() const {
   const std::lock_guard lock(mutex_);
   const auto need = [&] {
-    return MemoryNeed{0, "making the tokenizer of " + std::to_string(model_.hyper.vocabulary) + " tokens",
+    return MemoryNeed{0, "making the tokenizer of " + counted(model_.hyper.vocabulary, "token"),
                       "raise the limit (ulimit -v)"};
   };
   if (!tokenizer_) {
