@@ -413,7 +413,7 @@ std::shared_ptr<const Container> open_container(const std::string& path, const O
 }
 
 std::shared_ptr<const Container> open_container(std::span<const std::byte> file, const OpenOptions& options) {
-  return open_parts(file, options, {});
+  return with_path("data", [&] { return open_parts(file, options, {}); });
 }
 
 }  // namespace bitnet

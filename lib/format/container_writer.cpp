@@ -14,8 +14,6 @@
 namespace bitnet {
 namespace {
 
-constexpr int kMetadataLevel = 19;  // small, packed once, and unpacked as fast as any
-
 std::span<const std::byte> compress_metadata(const Buffer& raw, std::vector<std::byte>& stored) {
   stored.resize(ZSTD_compressBound(raw.size()));
   const auto context = make_compressor();
@@ -39,7 +37,7 @@ ContainerWriter::ContainerWriter(const std::string& path, std::optional<int> zst
   ZSTD_CCtx* const context = compressor_->context.get();
   check_compression(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, *zstd_level));
   // Where Zstandard was built without threads, this is refused and it works alone.
-  ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers, static_cast<int>(std::min(usable_cpus(), 8u)));
+  ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers, static_cast<int>(std::min(usable_cpus(), kMostCompressors)));
 }
 
 ContainerWriter::~ContainerWriter() = default;
