@@ -286,7 +286,8 @@ class Python(Language):
                 if match[2] not in known:
                     raise Mistake(f"{where}:{number + 1}: there are no {match[2]}")
                 lines[number] = self.listing(known[match[2]], match[1])
-        return f"# {NOTE}\n".join(["\n".join(lines[:1]) + "\n", "\n".join(lines[1:])])
+        note = f"# Made of bindings/python/bitnet/{where} and include/bitnet.h by bindings/generate; do not edit."
+        return "\n".join([lines[0], note, *lines[1:]])
 
     def _expand_function(self, lines: list[str], function: ast.FunctionDef, name: str, arguments: Arguments) -> None:
         body = function.body[0]
