@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "format/convert.h"
 #include "format/files.h"
+#include "format/load.h"
 #include "format/sample_model.h"
-#include "model/model.h"
 
 namespace {
 
