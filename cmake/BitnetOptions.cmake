@@ -14,6 +14,7 @@ if(BITNET_SANITIZE)
     -fsanitize=${BITNET_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
     # As its manual says, g++ sees uninitialized values in instrumented code where there are none.
     $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+  target_compile_definitions(bitnet_options INTERFACE BITNET_SANITIZED)
   target_link_options(bitnet_options INTERFACE -fsanitize=${BITNET_SANITIZE})
 endif()
 if(BITNET_BUILD_FUZZERS)

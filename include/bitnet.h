@@ -93,7 +93,8 @@ typedef enum bitnet_status BITNET_AS_INT {
 BITNET_API const char* bitnet_status_message(bitnet_status status);
 
 /* What went wrong in this thread's latest failed call: one line without a newline; "" if no call has failed yet.
- * Valid until this thread's next call of the library. */
+ * Asking for a size with a NULL buffer is no failure, and leaves it as it is. Valid until this thread's next call of
+ * the library. */
 BITNET_API const char* bitnet_last_error(void);
 
 /* ----------------------------------------------------------- this library */

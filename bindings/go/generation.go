@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+
 package bitnet
 
 // #include "calls.h"
@@ -222,6 +223,11 @@ func (g *Generation) Finish() Finish { return g.finish }
 
 // Err is what ended the text before its time; the context's error if that ended.
 func (g *Generation) Err() error { return g.err }
+
+// String tells how far it has come, as "Generation[12 tokens, not finished]".
+func (g *Generation) String() string {
+	return fmt.Sprintf("Generation[%d tokens, %v]", len(g.tokens), g.finish)
+}
 
 // All ranges over the pieces; the last has no text but an error, if one ended them.
 func (g *Generation) All() func(yield func(text string, err error) bool) {

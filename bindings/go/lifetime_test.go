@@ -4,6 +4,9 @@ package bitnet_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"go/parser"
+	"go/token"
 	"math"
 	"os"
 	"runtime"
@@ -56,6 +59,46 @@ func TestUsingWhatIsClosed(t *testing.T) {
 	if model.IsEnd(1) || s.Position() != 0 || s.Context() != 0 {
 		t.Error("a closed object that knows something")
 	}
+}
+
+// What stands right above a package clause is the package's documentation.
+func TestTheLicenceIsNoDocumentation(t *testing.T) {
+	packages, err := parser.ParseDir(token.NewFileSet(), ".", nil, parser.ParseComments|parser.PackageClauseOnly)
+	check(t, err)
+	for name, file := range packages["bitnet"].Files {
+		if strings.Contains(file.Doc.Text(), "SPDX") {
+			t.Errorf("%s: %s", name, file.Doc.Text())
+		}
+	}
+}
+
+func TestPrinting(t *testing.T) {
+	model := open(t, modelPath)
+	s := newSession(t, model, bitnet.SessionOptions{Context: 64})
+	g := s.Generate(background, prompt, &bitnet.GenerateOptions{MaxTokens: 2})
+	expect := func(value any, text string) {
+		t.Helper()
+		if printed := fmt.Sprint(value); printed != text {
+			t.Errorf("%s, not %s", printed, text)
+		}
+	}
+	info, err := model.Info()
+	check(t, err)
+	expect(model, fmt.Sprintf("Model[%s, %s, %d parameters]", info.Name, info.Architecture, info.Parameters))
+	expect(s, "Session[0 of 64 tokens]")
+	expect(g, "Generation[0 tokens, not finished]")
+	for g.Next() {
+		if strings.Contains(fmt.Sprint(s), "[0 of") {
+			t.Error(s)
+		}
+	}
+	expect(g, "Generation[2 tokens, as many tokens as asked for]")
+	check(t, model.Close())
+	check(t, s.Close())
+	expect(model, "Model[closed]")
+	expect(s, "Session[closed]")
+	expect(&bitnet.Model{}, "Model[closed]")
+	expect((*bitnet.Session)(nil), "<nil>")
 }
 
 func TestZeroValuesAreClosed(t *testing.T) {

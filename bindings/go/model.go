@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+
 package bitnet
 
 // #include "calls.h"
@@ -189,6 +190,15 @@ func (m *Model) Info() (info Info, err error) {
 		return nil
 	})
 	return info, err
+}
+
+// String names the model, as "Model[name, architecture, 123 parameters]".
+func (m *Model) String() string {
+	info, err := m.Info()
+	if err != nil {
+		return "Model[closed]"
+	}
+	return fmt.Sprintf("Model[%s, %s, %d parameters]", info.Name, info.Architecture, info.Parameters)
 }
 
 // Metadata gives the free-form entries of the file.

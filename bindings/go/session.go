@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+
 package bitnet
 
 // #include "calls.h"
@@ -8,6 +9,7 @@ import "C"
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"runtime"
 	"sort"
@@ -324,6 +326,18 @@ func (s *Session) Context() int {
 	}
 	defer s.mutex.Unlock()
 	return int(C.bitnet_session_context(s.c))
+}
+
+// String tells how full the session is, as "Session[12 of 512 tokens]". It does not wait for a call under way.
+func (s *Session) String() string {
+	if !s.mutex.TryLock() {
+		return "Session[at work]"
+	}
+	defer s.mutex.Unlock()
+	if s.c == nil {
+		return "Session[closed]"
+	}
+	return fmt.Sprintf("Session[%d of %d tokens]", C.bitnet_session_position(s.c), C.bitnet_session_context(s.c))
 }
 
 // Tokens gives the tokens evaluated so far.

@@ -112,7 +112,7 @@ bitnet_status bitnet_session_load(bitnet_session* session, const char* path) {
   return guard([&] {
     Session& target = get(session);
     require_pointer(path, "path");
-    with_path(path, [&] { target.load(MappedFile(path).bytes()); });
+    with_path(path, [&] { target.load(MappedFile(path, "a saved session").bytes()); });
   });
 }
 

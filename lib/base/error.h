@@ -2,6 +2,7 @@
 // How the library's own code reports failure: it throws Error, and lib/api turns it into a status and a message.
 #pragma once
 
+#include <cstdint>
 #include <exception>
 #include <locale>
 #include <sstream>
@@ -38,13 +39,18 @@ void require(bool condition, bitnet_status status, const Parts&... parts) {
   if (!condition) fail(status, parts...);
 }
 
+// "1 token", "2 tokens": for messages, whose nouns all take an s.
+inline std::string counted(uint64_t count, const char* noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
 // Runs the body; what it throws about a file gets the file's path in front.
 template <typename Body>
 auto with_path(const std::string& path, const Body& body) {
   try {
     return body();
   } catch (const Error& error) {
-    fail(error.status(), path, ": ", error.what());
+    fail(error.status(), path.empty() ? "\"\"" : path, ": ", error.what());
   }
 }
 

@@ -36,14 +36,14 @@ struct Descriptor {
 // A regular file, open for reading, and what the system says about it.
 struct RegularFile {
   // O_NONBLOCK: a pipe of that name is refused instead of waited for.
-  explicit RegularFile(const std::string& path, const char* advice = "")
+  RegularFile(const std::string& path, const char* expected)
       : file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
     if (file.fd < 0) {
       fail(errno == ENOENT ? BITNET_ERROR_NOT_FOUND : BITNET_ERROR_IO, "cannot open the file: ", describe(errno));
     }
     if (fstat(file.fd, &info) != 0) fail(BITNET_ERROR_IO, "cannot examine the file: ", describe(errno));
     require(S_ISREG(info.st_mode), BITNET_ERROR_IO, S_ISDIR(info.st_mode) ? "is a directory" : "is not a regular file",
-            advice);
+            "; name ", expected);
   }
 
   Descriptor file;
@@ -122,7 +122,7 @@ Buffer read_whole(int fd, size_t size) {
 }  // namespace
 
 std::string read_start(const std::string& path, size_t most) {
-  const RegularFile source(path);
+  const RegularFile source(path, "a file of text");
   std::string text(std::min(most, static_cast<size_t>(source.info.st_size)), '\0');
   size_t done = 0;
   while (done < text.size()) {
@@ -136,8 +136,8 @@ std::string read_start(const std::string& path, size_t most) {
   return text;
 }
 
-MappedFile::MappedFile(const std::string& path) {
-  const RegularFile source(path, "; name a .bitnet or .gguf file");
+MappedFile::MappedFile(const std::string& path, const char* expected) {
+  const RegularFile source(path, expected);
   const int fd = source.file.fd;
   const auto& info = source.info;
   require(info.st_size > 0, BITNET_ERROR_FORMAT, "the file is empty");

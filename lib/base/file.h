@@ -17,7 +17,8 @@ namespace bitnet {
 class MappedFile {
  public:
   MappedFile() = default;
-  explicit MappedFile(const std::string& path);
+  // `expected` is what the caller asks for, where the path names something else than a file.
+  explicit MappedFile(const std::string& path, const char* expected = "a .bitnet or .gguf file");
   MappedFile(MappedFile&& other) noexcept { swap(other); }
   MappedFile& operator=(MappedFile&& other) noexcept {
     MappedFile(std::move(other)).swap(*this);

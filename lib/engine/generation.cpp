@@ -39,6 +39,7 @@ Generation::Generation(Session& session, std::vector<Token> prompt, GenerationOp
   const bool whole = (options_.flags & BITNET_GENERATE_WHOLE) != 0;
   require(!prompt_.empty() || (!whole && session.position() > 0), BITNET_ERROR_ARGUMENT,
           "there is nothing to go on from: the prompt and the session are both empty");
+  sampler_.check_tokens(session.runtime().model().hyper.vocabulary);
   for (const std::string& stop : options_.stop) {
     require(!stop.empty(), BITNET_ERROR_ARGUMENT, "a stop string is empty");
   }
@@ -97,8 +98,8 @@ void Generation::start() {
     const auto same = std::mismatch(held.begin(), held.end(), prompt.begin(), prompt.end()).second - prompt.begin();
     // The last token is evaluated in any case, for its logits.
     const size_t kept = std::min<size_t>(same, prompt.size() - 1);
-    require(prompt.size() <= session_.context(), BITNET_ERROR_CONTEXT, "the prompt of ", prompt.size(),
-            " tokens does not fit a session of ", session_.context());
+    require(prompt.size() <= session_.context(), BITNET_ERROR_CONTEXT, "the prompt of ",
+            counted(prompt.size(), "token"), " does not fit a session of ", session_.context());
     session_.rewind(static_cast<uint32_t>(kept));
     prompt = prompt.subspan(kept);
   }

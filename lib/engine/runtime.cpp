@@ -20,7 +20,7 @@ Runtime::Runtime(Model model, RuntimeOptions options)
 const Tokenizer& Runtime::tokenizer() const {
   const std::lock_guard lock(mutex_);
   const auto need = [&] {
-    return MemoryNeed{0, "making the tokenizer of " + std::to_string(model_.hyper.vocabulary) + " tokens",
+    return MemoryNeed{0, "making the tokenizer of " + counted(model_.hyper.vocabulary, "token"),
                       "raise the limit (ulimit -v)"};
   };
   if (!tokenizer_) {
@@ -34,13 +34,13 @@ const ChatTemplate& Runtime::chat_template() const {
   if (chat_template_) return *chat_template_;
   const std::string& source = chat_template_choice_.source;
   require(!source.empty(), BITNET_ERROR_UNSUPPORTED,
-          "the model has no chat template; name one (bitnet_open_options.chat_template), or write the prompt out as "
-          "text");
+          "the model has no chat template; name one with the option chat_template (bitnet_open_options; "
+          "--chat-template), or write the prompt out as text");
   try {
     chat_template_ = std::make_unique<const ChatTemplate>(source);
   } catch (const Error& error) {
     fail(error.status(), "the file's chat template cannot be used: ", error.what(),
-         "; name another one (bitnet_open_options.chat_template)");
+         "; name another one with the option chat_template (bitnet_open_options; --chat-template)");
   }
   return *chat_template_;
 }

@@ -23,8 +23,8 @@ SessionOptions with_defaults(SessionOptions options, const HyperParameters& hype
   if (options.context == 0) options.context = default_context(hyper.context);
   if (options.threads == 0) options.threads = std::min(usable_cores(), ThreadPool::kMostThreads);
   if (options.batch == 0) options.batch = kDefaultBatch;
-  require(options.context <= kMaxContext, BITNET_ERROR_ARGUMENT, "context of ", options.context,
-          " tokens asked for; the most is ", kMaxContext);
+  require(options.context <= kMaxContext, BITNET_ERROR_ARGUMENT, "context of ", counted(options.context, "token"),
+          " asked for; the most is ", kMaxContext);
   require(options.threads <= ThreadPool::kMostThreads, BITNET_ERROR_ARGUMENT, options.threads,
           " threads asked for; the most is ", ThreadPool::kMostThreads);
   // Threads beyond the CPUs would wait for one another, and the work would be cut finer for nothing. How many CPUs
@@ -48,8 +48,8 @@ MemoryNeed need_of(const Model& model, const SessionOptions& options) {
   const uint64_t cache = KvCache::bytes(model.hyper, options.kv, options.context), work = work_bytes(model, options);
   const bool shrinks = code_bytes(options.kv) > code_bytes(KvType::int8);
   return {cache + work,
-          "a session of " + std::to_string(options.context) + " tokens (KV cache " + size_text(cache) +
-              ", work space " + size_text(work) + ")",
+          "a session of " + counted(options.context, "token") + " (KV cache " + size_text(cache) + ", work space " +
+              size_text(work) + ")",
           cache < work ? "fewer threads or a smaller batch take less"
           : shrinks    ? "a smaller context or an int8 KV cache takes less"
                        : "a smaller context takes less"};
@@ -57,8 +57,7 @@ MemoryNeed need_of(const Model& model, const SessionOptions& options) {
 
 MemoryNeed need_of_fork(const Model& model, const SessionOptions& options) {
   return {KvCache::bytes(model.hyper, options.kv, options.context),
-          "the fork of a session of " + std::to_string(options.context) + " tokens",
-          "sessions with a smaller context take less"};
+          "the fork of a session of " + counted(options.context, "token"), "sessions with a smaller context take less"};
 }
 
 uint64_t nanoseconds_since(std::chrono::steady_clock::time_point start) {
@@ -156,7 +155,7 @@ uint64_t Session::bytes(const Model& model, const SessionOptions& asked) {
 
 void Session::rewind(uint32_t position) {
   require(position <= tokens_.size(), BITNET_ERROR_ARGUMENT, "cannot rewind to position ", position,
-          ": the session holds ", tokens_.size(), " tokens");
+          ": the session holds ", counted(tokens_.size(), "token"));
   tokens_.resize(position);
   logits_rows_ = 0;
   logits_later_ = false;
@@ -164,7 +163,7 @@ void Session::rewind(uint32_t position) {
 
 std::span<const float> Session::logits(size_t index) const {
   require(index < logits_rows_, BITNET_ERROR_ARGUMENT, "there are no logits of row ", index,
-          ": the last evaluation left ", logits_rows_, " rows");
+          ": the last evaluation left ", counted(logits_rows_, "row"));
   const size_t n = vocabulary();
   if (logits_later_) {
     const std::lock_guard lock(compute_->mutex);
@@ -184,8 +183,8 @@ void Session::check(const Item& item) const {
   require(!item.tokens.empty(), BITNET_ERROR_ARGUMENT, "no tokens to evaluate");
   require(item.which == BITNET_LOGITS_LAST || item.which == BITNET_LOGITS_ALL || item.which == BITNET_LOGITS_NONE,
           BITNET_ERROR_ARGUMENT, "logits of kind ", static_cast<int>(item.which), " asked for, which does not exist");
-  require(item.tokens.size() <= context() - position(), BITNET_ERROR_CONTEXT, item.tokens.size(),
-          " tokens do not fit: the session holds ", position(), " of ", context(),
+  require(item.tokens.size() <= context() - position(), BITNET_ERROR_CONTEXT, counted(item.tokens.size(), "token"),
+          item.tokens.size() == 1 ? " does" : " do", " not fit: the session holds ", position(), " of ", context(),
           "; rewind it, or make one with a larger context");
   for (size_t i = 0; i < item.tokens.size(); i++) {
     const Token token = item.tokens[i];
@@ -298,7 +297,7 @@ void Session::prepare_logits(const Item& item, bool later) {
   const size_t rows = item.which == BITNET_LOGITS_ALL ? item.tokens.size() : item.which == BITNET_LOGITS_LAST;
   logits_rows_ = 0;
   const auto need = [&] {
-    return MemoryNeed{rows * vocabulary() * sizeof(float), "the logits of " + std::to_string(rows) + " tokens",
+    return MemoryNeed{rows * vocabulary() * sizeof(float), "the logits of " + counted(rows, "token"),
                       "ask for those of fewer tokens at a time"};
   };
   with_memory(need, [&] { logits_.resize(rows * vocabulary()); });

@@ -43,7 +43,7 @@ uint64_t checksum(const StateHeader& header, std::span<const std::byte> payload)
 std::vector<std::byte> Session::save() const {
   const auto need = [&] {
     return MemoryNeed{tokens_.size() * (sizeof(Token) + 2 * cache_.heads() * cache_.row_bytes()),
-                      "saving a session of " + std::to_string(tokens_.size()) + " tokens",
+                      "saving a session of " + counted(tokens_.size(), "token"),
                       "fewer tokens or an int8 KV cache take less"};
   };
   return with_memory(need, [&] { return pack_state(); });
@@ -89,14 +89,14 @@ void Session::load(std::span<const std::byte> state) {
       "the saved session belongs to another model, or another packing of this one; open the file it was saved with");
   require(kv == cache_.type(), BITNET_ERROR_MISMATCH, "the saved session's KV cache is ", kv_name(kv), ", this one's ",
           kv_name(cache_.type()), "; make one with the same kind");
-  require(header.tokens <= context(), BITNET_ERROR_CONTEXT, "the saved session holds ", header.tokens,
-          " tokens, this one has room for ", context(), "; make one with a larger context");
+  require(header.tokens <= context(), BITNET_ERROR_CONTEXT, "the saved session holds ", counted(header.tokens, "token"),
+          ", this one has room for ", context(), "; make one with a larger context");
 
   const size_t row_bytes = cache_.row_bytes();
   const size_t tokens_bytes = header.tokens * sizeof(Token);
   const size_t raw_bytes = tokens_bytes + 2 * cache_.heads() * header.tokens * row_bytes;
   const auto need = [&] {
-    return MemoryNeed{raw_bytes, "a saved session of " + std::to_string(header.tokens) + " tokens while it is loaded",
+    return MemoryNeed{raw_bytes, "a saved session of " + counted(header.tokens, "token") + " while it is loaded",
                       "one of fewer tokens takes less"};
   };
   Buffer raw = with_memory(need, [&] { return Buffer(raw_bytes); });

@@ -63,7 +63,8 @@ ThreadPool::ThreadPool(uint32_t threads, bitnet_parallel_fn parallel, void* para
   } catch (const std::system_error&) {
     const size_t started = workers_.size();
     stop();
-    fail(BITNET_ERROR_MEMORY, "cannot start ", threads - 1, " threads, but only ", started,
+    fail(BITNET_ERROR_MEMORY, "cannot start ", counted(threads - 1, "thread"),
+         started == 0 ? "" : ", but only " + std::to_string(started),
          ": the system allows no more threads, or no more memory for their stacks (ulimit -s each); ask for fewer");
   } catch (...) {
     stop();

@@ -11,17 +11,12 @@
 #include "format/metadata.h"
 
 namespace bitnet {
-namespace {
-
-constexpr int kMetadataLevel = 19;  // small, packed once, and unpacked as fast as any
-
-}  // namespace
 
 ContainerWriter::ContainerWriter(const std::string& path, std::optional<int> zstd_level)
     : file_(path), position_(sizeof(FileHeader)) {
   if (!zstd_level) return;
   require_compression(*zstd_level);
-  compressor_.emplace(*zstd_level, std::min(usable_cpus(), 8u),
+  compressor_.emplace(*zstd_level, std::min(usable_cpus(), kMostCompressors),
                       [this](std::span<const std::byte> part) { append(part); });
 }
 

@@ -13,6 +13,9 @@
 
 namespace bitnet {
 
+constexpr int kMetadataLevel = 19;        // of Zstandard: small, packed once, and unpacked as fast as any
+constexpr unsigned kMostCompressors = 8;  // threads that compress a tensor
+
 class ContainerWriter final : public Sink {
  public:
   // Tensors are compressed if a Zstandard level is given.

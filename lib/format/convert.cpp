@@ -1,17 +1,34 @@
 // SPDX-License-Identifier: MIT
 #include "format/convert.h"
 
+#include "base/cores.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "format/container_writer.h"
+#include "format/convert_memory.h"
 #include "format/converter.h"
+#include "format/metadata.h"
 #include "format/source.h"
 
 namespace bitnet {
 namespace {
 
+// A control group that cannot hold the work ends the process without a word, so it is asked before.
+void require_memory_to_convert(const Source& source, const ConvertOptions& options, uint64_t taken) {
+  const uint64_t limit = memory_limit();
+  if (limit == UINT64_MAX) return;
+  const fb::ModelT model = source.describe();
+  check_hyperparameters(read_hyperparameters(model));
+  const char* const advice = options.zstd_level ? "a lower level of compression takes less, and none the least"
+                                                : "raise the limit, or convert the file elsewhere";
+  require_memory({convert_memory(model, options.zstd_level, usable_cpus()),
+                  "converting, for pieces of the tensors and the vocabulary", advice},
+                 taken, limit);
+}
+
 uint64_t write(const Source& source, const ConverterOptions& form, const std::string& out,
-               const ConvertOptions& options) {
+               const ConvertOptions& options, uint64_t taken) {
+  require_memory_to_convert(source, options, taken);
   ContainerWriter writer(out, options.zstd_level);
   fb::ModelT model = convert_model(source, form, writer, options.progress);
   if (!options.name.empty()) model.name = options.name;
@@ -19,26 +36,13 @@ uint64_t write(const Source& source, const ConverterOptions& form, const std::st
   return writer.finish(model);
 }
 
-// A control group that cannot hold the work ends the process without a word, so it is asked before. The vocabulary is
-// in memory about a dozen times: as it is read, indexed, and packed in buffers that double.
-void require_memory_to_convert(const fb::ModelT& model) {
-  constexpr uint64_t kPieces = uint64_t{64} << 20;  // of tensors at work
-  const fb::TokenizerT& tokenizer = *model.tokenizer;
-  const uint64_t vocabulary = tokenizer.pieces.size() + sizeof(uint32_t) * tokenizer.ends.size() +
-                              sizeof(float) * tokenizer.scores.size() + sizeof(fb::Merge) * tokenizer.merges.size();
-  require_memory({kPieces + 12 * vocabulary, "converting, for pieces of the tensors and the vocabulary",
-                  "raise the limit, or convert the file elsewhere"},
-                 0, memory_limit());
-}
-
 uint64_t convert_gguf(const MappedFile& file, const std::string& out, const ConvertOptions& options) {
   const auto source = open_gguf_source(
       file.bytes(), {options.layout, options.quantize, file.is_mapped(), options.activation, options.log});
   const fb::ModelT model = source->describe();
-  require_memory_to_convert(model);
   const ConverterOptions form{options.packing.value_or(Packing::i2),
                               options.head ? *options.head : default_head(model.hyper->vocabulary)};
-  return write(*source, form, out, options);
+  return write(*source, form, out, options, file.owned_bytes());
 }
 
 // What a .bitnet file is packed in now.
@@ -61,7 +65,7 @@ uint64_t convert_bitnet(const std::string& in, const std::string& out, const Con
   ConverterOptions form = form_of(*container);
   form.packing = options.packing.value_or(form.packing);
   form.head = options.head.value_or(form.head);
-  return write(*open_container_source(container), form, out, options);
+  return write(*open_container_source(container), form, out, options, container->owned_bytes());
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ struct ConvertOptions {
   Log log = {};
 };
 
-// Holds a few tens of MiB at a time, whatever the model's size. Until all is written nothing appears under `out`.
+// Holds what convert_memory() tells, whatever the size of the model. Until all is written nothing appears under `out`.
 // Returns the size of the new file.
 uint64_t convert(const std::string& in, const std::string& out, const ConvertOptions& options = {});
 

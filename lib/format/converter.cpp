@@ -17,8 +17,6 @@
 namespace bitnet {
 namespace {
 
-constexpr size_t kPieceBytes = size_t{4} << 20;  // what is converted at once, of the values in their widest form
-
 struct Job {
   TensorSpec spec;      // as the source knows it
   fb::TensorT* tensor;  // as it will be stored
@@ -152,12 +150,11 @@ class Converter {
   // Calls make(row, count) for parts of a tensor, several at once, and writes their bytes in turn.
   template <typename Make>
   void stream(const Job& job, const Make& make) {
-    constexpr size_t kParts = 8;
     const uint32_t rows = job.spec.rows, step = rows_at_once(job);
     sink_.begin(*job.tensor);
-    for (uint64_t begin = 0; begin < rows; begin += uint64_t{step} * kParts) {
-      std::vector<std::byte> pieces[kParts];
-      const size_t parts = std::min<size_t>(kParts, (rows - begin + step - 1) / step);
+    for (uint64_t begin = 0; begin < rows; begin += uint64_t{step} * kPiecesAtOnce) {
+      std::vector<std::byte> pieces[kPiecesAtOnce];
+      const size_t parts = std::min<size_t>(kPiecesAtOnce, (rows - begin + step - 1) / step);
       parallel_for(parts, [&](size_t i) {
         const auto row = static_cast<uint32_t>(begin + i * step);
         const uint32_t count = std::min(step, rows - row);

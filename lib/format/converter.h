@@ -42,6 +42,9 @@ class Sink {
   uint64_t missing_ = 0;
 };
 
+// Converting takes a tensor in pieces of this many bytes, of the values in their widest form; this many are in memory.
+constexpr size_t kPieceBytes = size_t{4} << 20, kPiecesAtOnce = 8;
+
 struct ConverterOptions {
   Packing packing = Packing::i2;
   HeadType head = HeadType::f16;

@@ -269,7 +269,8 @@ class GgufSource final : public Source {
     require(options_.quantize == Quantize::absmean, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, ", row ",
             other - rows.begin(),
             " holds other values than -s, 0 and s: the model is not ternary; to round it so by BitNet's rule, which "
-            "loses what training did not prepare for, choose the quantization absmean");
+            "loses what training did not prepare for, convert it with the option quantize (bitnet_convert_options; "
+            "--quantize)");
     return absmean(sums, spec);
   }
 

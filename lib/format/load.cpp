@@ -16,7 +16,7 @@ namespace {
 
 Token check_special(const char* what, int32_t id, size_t tokens) {
   require(id == kNoToken || (id >= 0 && static_cast<size_t>(id) < tokens), BITNET_ERROR_FORMAT, "the tokenizer's ",
-          what, " token is ", id, ", but there are only ", tokens, " tokens");
+          what, " token is ", id, ", outside the vocabulary of ", counted(tokens, "token"));
   return id;
 }
 
@@ -62,8 +62,8 @@ Vocabulary read_vocabulary(const fb::Model& model, size_t tokens) {
   out.scores = view(in.scores());
   require(
       out.pieces.size() == tokens && out.types.size() == tokens && out.scores.size() == (sentencepiece ? tokens : 0),
-      BITNET_ERROR_FORMAT, "the tokenizer has ", out.pieces.size(), " tokens, ", out.types.size(), " types and ",
-      out.scores.size(), " scores for a vocabulary of ", tokens);
+      BITNET_ERROR_FORMAT, "the tokenizer has ", counted(out.pieces.size(), "token"), ", ",
+      counted(out.types.size(), "type"), " and ", counted(out.scores.size(), "score"), " for a vocabulary of ", tokens);
   check_pieces(out.pieces);
   const auto bad_type = std::ranges::find_if(out.types, [](uint8_t type) { return type < 1 || type > 6; });
   require(bad_type == out.types.end(), BITNET_ERROR_FORMAT, "the tokenizer's token ", bad_type - out.types.begin(),

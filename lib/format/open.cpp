@@ -106,7 +106,7 @@ std::shared_ptr<const Container> open_container(const std::string& path, const O
 }
 
 std::shared_ptr<const Container> open_container(std::span<const std::byte> file, const OpenOptions& options) {
-  return open_bytes(file, {}, options);
+  return with_path("data", [&] { return open_bytes(file, {}, options); });
 }
 
 }  // namespace bitnet

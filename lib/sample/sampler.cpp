@@ -15,8 +15,11 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kMost = std::numeric_limits<float>::max();
 
+// Not every NaN is printed as "nan": some have a sign.
+float printed(float value) { return std::isnan(value) ? std::numeric_limits<float>::quiet_NaN() : value; }
+
 void check(float value, float low, float high, const char* knob) {
-  require(value >= low && value <= high, BITNET_ERROR_ARGUMENT, "sampler option ", knob, " is ", value,
+  require(value >= low && value <= high, BITNET_ERROR_ARGUMENT, "sampler option ", knob, " is ", printed(value),
           "; it must lie between ", low, " and ", high);
 }
 
@@ -30,8 +33,16 @@ Sampler::Sampler(SamplerOptions options) : options_(std::move(options)), random_
   check(options_.frequency_penalty, -100, 100, "frequency_penalty");
   check(options_.presence_penalty, -100, 100, "presence_penalty");
   for (const LogitBias& b : options_.logit_bias) {
-    require(b.token >= 0 && b.bias < kInfinity, BITNET_ERROR_ARGUMENT,
-            "logit_bias has a negative token, or a bias that is neither finite nor -infinity");
+    require(b.token >= 0, BITNET_ERROR_ARGUMENT, "logit_bias names token ", b.token, "; tokens begin with 0");
+    require(b.bias < kInfinity, BITNET_ERROR_ARGUMENT, "logit_bias of token ", b.token, " is ", printed(b.bias),
+            "; it must be finite, or -infinity to forbid the token");
+  }
+}
+
+void Sampler::check_tokens(size_t vocabulary) const {
+  for (const LogitBias& b : options_.logit_bias) {
+    require(static_cast<size_t>(b.token) < vocabulary, BITNET_ERROR_ARGUMENT, "logit_bias names token ", b.token,
+            "; there are only ", vocabulary);
   }
 }
 
@@ -67,6 +78,7 @@ size_t Sampler::count_needed(size_t vocabulary, std::span<const Token> recent) {
 
 Token Sampler::sample_candidates(std::span<const Token> recent, const Kernels& kernels) {
   const DefaultFloatEnvironment environment;
+  check_tokens(vocabulary_);
   add_biases();
   penalize(latest(recent));
   const Candidate best = *std::min_element(candidates_.begin(), candidates_.end(), before);
@@ -92,8 +104,6 @@ Sampler::Candidate& Sampler::find(Token token) {
 
 void Sampler::add_biases() {
   for (const LogitBias& b : options_.logit_bias) {
-    require(static_cast<size_t>(b.token) < vocabulary_, BITNET_ERROR_ARGUMENT, "logit_bias names token ", b.token,
-            ", but there are only ", vocabulary_);
     Candidate& c = find(b.token);
     c.logit = std::min(c.logit + b.bias, kMost);
   }

@@ -41,6 +41,9 @@ class Sampler {
   // Throws Error for a knob out of its range.
   explicit Sampler(SamplerOptions options);
 
+  // Throws Error if a biased token is beyond the vocabulary.
+  void check_tokens(size_t vocabulary) const;
+
   void reseed(uint64_t seed) { random_ = Random(seed); }
 
   // Draws a token with these kernels; the last penalty_window of `recent` count as recent. NaN logits count as

@@ -120,17 +120,17 @@ void Tokenizer::check() const {
             "vocabulary: the pieces do not lie end to end");
     last = end;
   }
-  require(v.types.size() == count, BITNET_ERROR_FORMAT, "vocabulary: ", count, " pieces but ", v.types.size(),
-          " token types");
+  require(v.types.size() == count, BITNET_ERROR_FORMAT, "vocabulary: ", counted(count, "piece"), " but ",
+          counted(v.types.size(), "token type"));
   for (const auto& [name, token] : {std::pair{"BOS", v.bos}, {"EOS", v.eos}, {"unknown", v.unknown}}) {
     require(token == kNoToken || (token >= 0 && static_cast<size_t>(token) < count), BITNET_ERROR_FORMAT,
-            "vocabulary: the ", name, " token is ", token, ", but there are ", count, " tokens");
+            "vocabulary: the ", name, " token is ", token, ", outside the vocabulary of ", counted(count, "token"));
   }
   require(!v.add_bos || v.bos != kNoToken, BITNET_ERROR_FORMAT, "vocabulary: it asks for a BOS token but has none");
   require(!v.add_eos || v.eos != kNoToken, BITNET_ERROR_FORMAT, "vocabulary: it asks for an EOS token but has none");
   if (v.kind == TokenizerKind::sentencepiece) {
-    require(v.scores.size() == count, BITNET_ERROR_FORMAT, "vocabulary: ", count, " pieces but ", v.scores.size(),
-            " scores");
+    require(v.scores.size() == count, BITNET_ERROR_FORMAT, "vocabulary: ", counted(count, "piece"), " but ",
+            counted(v.scores.size(), "score"));
     require(std::none_of(v.scores.begin(), v.scores.end(), [](float score) { return std::isnan(score); }),
             BITNET_ERROR_FORMAT, "vocabulary: a score is not a number");
   }
@@ -203,7 +203,7 @@ void Tokenizer::index_merges() {
     const Merge& merge = merges[rank];
     const auto known = [&](Token token) { return token >= 0 && static_cast<size_t>(token) < size(); };
     require(known(merge.left) && known(merge.right), BITNET_ERROR_FORMAT, "vocabulary: merge ", rank, " joins tokens ",
-            merge.left, " and ", merge.right, ", but there are ", size(), " tokens");
+            merge.left, " and ", merge.right, ", outside the vocabulary of ", counted(size(), "token"));
     merges_.insert(hash_of(merge), rank, [&](uint32_t other) {
       return merges[other].left == merge.left && merges[other].right == merge.right;
     });

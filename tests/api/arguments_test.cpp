@@ -187,6 +187,24 @@ TEST_F(Arguments, TokensOutOfRangeAreRefused) {
   }
 }
 
+TEST_F(Arguments, AFileWithoutANameIsStillNamed) {
+  bitnet_model* m = nullptr;
+  EXPECT_EQ(bitnet_open("", nullptr, &m), BITNET_ERROR_NOT_FOUND);
+  EXPECT_EQ(std::string(bitnet_last_error()).rfind("\"\": cannot open", 0), 0u) << bitnet_last_error();
+  alignas(64) const char text[64] = "no model";
+  EXPECT_EQ(bitnet_open_memory(text, sizeof text, nullptr, &m), BITNET_ERROR_FORMAT);
+  EXPECT_EQ(std::string(bitnet_last_error()).rfind("data: is neither", 0), 0u) << bitnet_last_error();
+}
+
+TEST_F(Arguments, AFolderIsNoFileAndTheAdviceSuitsTheCall) {
+  bitnet_model* m = nullptr;
+  EXPECT_EQ(bitnet_open("/", nullptr, &m), BITNET_ERROR_IO);
+  EXPECT_NE(std::string(bitnet_last_error()).find(".gguf"), std::string::npos) << bitnet_last_error();
+  EXPECT_EQ(bitnet_session_load(session.get(), "/"), BITNET_ERROR_IO);
+  EXPECT_EQ(std::string(bitnet_last_error()).find(".gguf"), std::string::npos) << bitnet_last_error();
+  EXPECT_NE(std::string(bitnet_last_error()).find("saved session"), std::string::npos) << bitnet_last_error();
+}
+
 TEST_F(Arguments, AnUnknownIsaIsRefusedByName) {
   bitnet_model* m = nullptr;
   const bitnet_open_options options = {.size = sizeof options, .isa = "avx9000"};
@@ -200,7 +218,9 @@ TEST_F(Arguments, AModelWithoutChatTemplateSaysSo) {
   const bitnet_message message = {"user", "Hello", 0};
   size_t length = 0;
   EXPECT_EQ(bitnet_chat_format(model.get(), &message, 1, 1, nullptr, 0, &length), BITNET_ERROR_UNSUPPORTED);
-  EXPECT_NE(std::string(bitnet_last_error()).find("chat template"), std::string::npos);
+  for (const char* const word : {"chat template", "bitnet_open_options", "--chat-template"}) {
+    EXPECT_NE(std::string(bitnet_last_error()).find(word), std::string::npos) << bitnet_last_error();
+  }
 }
 
 TEST_F(Arguments, ProgressCanCancel) {

@@ -183,6 +183,18 @@ TEST_F(GenerationTest, EndTokenEndsIt) {
   EXPECT_EQ(pull(start(session(), "Hello", options)).tokens.size(), 5u);
 }
 
+TEST_F(GenerationTest, ABiasOfATokenThatTheModelLacksIsRefusedBeforeThePromptIsEvaluated) {
+  const bitnet_logit_bias bias = {1 << 20, 1};
+  const bitnet_sampler_options sampling = {.size = sizeof sampling, .logit_bias = &bias, .logit_bias_count = 1};
+  const bitnet_generate_options options = {.size = sizeof options, .max_tokens = 5, .sampler = &sampling};
+  const Session s = session();
+  EXPECT_EQ(bitnet_generate(s.get(), "Hello", BITNET_NUL_TERMINATED, &options, nullptr, nullptr),
+            BITNET_ERROR_ARGUMENT);
+  EXPECT_NE(std::string(bitnet_last_error()).find("logit_bias names token 1048576;"), std::string::npos)
+      << bitnet_last_error();
+  EXPECT_EQ(bitnet_session_position(s.get()), 0u);
+}
+
 TEST_F(GenerationTest, WholeKeepsTheCommonBeginning) {
   bitnet_generate_options options = kOptions;
   options.flags |= BITNET_GENERATE_WHOLE;

@@ -160,7 +160,10 @@ TEST(Sampler, KnobsOutOfRangeAreRefusedByName) {
       {{.repetition_penalty = 0}, "repetition"},
       {{.frequency_penalty = kInfinity}, "frequency"},
       {{.presence_penalty = nan}, "presence"},
-      {{.logit_bias = {{-1, 0}}}, "logit_bias"},
+      {{.temperature = -nan}, "is nan"},
+      {{.logit_bias = {{3, 0}, {-1, 0}}}, "logit_bias names token -1;"},
+      {{.logit_bias = {{3, 0}, {5, nan}}}, "logit_bias of token 5 is nan"},
+      {{.logit_bias = {{3, kInfinity}}}, "logit_bias of token 3 is inf"},
   };
   for (const auto& [options, name] : wrong) {
     try {

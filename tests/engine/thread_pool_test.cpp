@@ -2,13 +2,19 @@
 #include "engine/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <cfenv>
 #include <chrono>
+#include <cstring>
 #include <ctime>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
+
+#include "base/error.h"
 
 namespace bitnet {
 namespace {
@@ -149,6 +155,28 @@ TEST(ThreadPool, UsesTheCallersPool) {
   pool.run(4, [&](uint32_t i) { seen.push_back(i); });
   EXPECT_EQ(calls.runs, 1u);
   EXPECT_EQ(seen, (std::vector<uint32_t>{3, 2, 1, 0}));
+}
+
+// Where stacks are larger than what can be addressed, no thread starts.
+TEST(ThreadPool, SaysHowManyThreadsDidNotStart) {
+  const auto set_stack = [](size_t bytes) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, bytes);
+    pthread_setattr_default_np(&attributes);
+    pthread_attr_destroy(&attributes);
+  };
+  for (const auto& [threads, wanted] : {std::pair{2u, "cannot start 1 thread: "}, {4u, "cannot start 3 threads: "}}) {
+    set_stack(size_t{1} << 50);
+    try {
+      ThreadPool pool(threads);
+      ADD_FAILURE() << "started";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.status(), BITNET_ERROR_MEMORY);
+      EXPECT_EQ(std::string_view(error.what()).substr(0, std::strlen(wanted)), wanted) << error.what();
+    }
+    set_stack(size_t{8} << 20);
+  }
 }
 
 TEST(ThreadPool, PiecesFindTheDefaultFloatEnvironment) {

@@ -369,7 +369,7 @@ TEST_F(BitnetFile, TokenizersThatContradictThemselvesAreRefused) {
   };
   EXPECT_TRUE(refuses_tokenizer("19 tokens", [](auto& t) { t.ends.pop_back(); }));
   EXPECT_TRUE(refuses_tokenizer("19 types", [](auto& t) { t.types.pop_back(); }));
-  EXPECT_TRUE(refuses_tokenizer("1 scores", [](auto& t) { t.scores = {1}; }));
+  EXPECT_TRUE(refuses_tokenizer("1 score for", [](auto& t) { t.scores = {1}; }));
   EXPECT_TRUE(refuses_tokenizer("0 scores", [](auto& t) { t.kind = fb::TokenizerKind::sentencepiece; }));
   EXPECT_TRUE(refuses_tokenizer("token 1 ends", [](auto& t) { t.ends[1] = 0; }));
   EXPECT_TRUE(refuses_tokenizer("token 19 ends", [](auto& t) { t.ends[19] = ~0u; }));

@@ -397,8 +397,8 @@ class Machine {
 
   void unpack(size_t count) {
     List items = iterate(pop(), budget_);
-    require(items.size() == count, BITNET_ERROR_FORMAT, "chat template: ", items.size(), " values for ", count,
-            " names");
+    require(items.size() == count, BITNET_ERROR_FORMAT, "chat template: ", counted(items.size(), "value"), " for ",
+            counted(count, "name"));
     std::move(items.rbegin(), items.rend(), std::back_inserter(stack_));
   }
 
@@ -671,8 +671,9 @@ class Machine {
   }
 
   void enter(Frame frame, Scope* scope) {
-    require(frames_.size() < kDeepest, BITNET_ERROR_UNSUPPORTED, "chat template: macros call each other too deeply (",
-            kDeepest, " levels)");
+    require(frames_.size() < kDeepest, BITNET_ERROR_UNSUPPORTED,
+            "chat template: ", frame.recursion ? "a loop calls itself" : "macros call each other",
+            " too deeply (more than ", kDeepest, " levels)");
     frames_.push_back(frame);
     begin_capture();
     scope_ = new_scope(scope);

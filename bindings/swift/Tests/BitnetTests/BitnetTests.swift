@@ -522,7 +522,7 @@ final class BitnetTests: XCTestCase {
       return maps.components(separatedBy: "/\(name)\n").count - 1
     }
 
-    func testOpeningAThousandTimesDoesNotGrow() async throws {
+    func testOpeningThousandsOfTimesDoesNotGrow() async throws {
       _ = model
       let shared = try mappings()  // of the model that all tests share
       func residentBytes() async throws -> Int {
@@ -531,16 +531,22 @@ final class BitnetTests: XCTestCase {
         XCTAssertEqual(try mappings(), shared)
         return Int(try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")[1])! * 4096
       }
-      func cycle() async throws {
-        let model = try Model(path: variable("BITNET_MODEL"))
-        _ = try await whole(model.session(SessionOptions(context: 64, threads: 1)).generate("It", limit(1)))
+      func cycle(_ times: Int) async throws {
+        for _ in 0..<times {
+          let model = try Model(path: variable("BITNET_MODEL"))
+          _ = try await whole(model.session(SessionOptions(context: 64, threads: 1)).generate("It", limit(1)))
+        }
       }
-      for _ in 0..<200 { try await cycle() }
-      let before = try await residentBytes()
-      for _ in 0..<1000 { try await cycle() }
-      let growth = try await residentBytes() - before
-      print("1,000 cycles: \(growth / 1024) KiB")
-      XCTAssertLessThan(growth, 4 << 20)
+      // A leak grows in each round. What the runtime keeps for itself grows now and then, so the least counts.
+      try await cycle(500)
+      var least = Int.max
+      for _ in 0..<4 {
+        let before = try await residentBytes()
+        try await cycle(500)
+        least = min(least, try await residentBytes() - before)
+      }
+      print("500 cycles: \(least / 1024) KiB")
+      XCTAssertLessThan(least, 2 << 20)
     }
   #endif
 }

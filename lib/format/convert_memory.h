@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// How much memory a conversion takes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "format/container.h"
+
+namespace bitnet {
+
+// The most bytes that converting a model of this metadata holds at once on that many CPUs: pieces of its tensors, the
+// vocabulary, and what the compressor works with.
+uint64_t convert_memory(const fb::ModelT& model, std::optional<int> zstd_level, unsigned cpus);
+
+}  // namespace bitnet
