@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
-# What the engine needs: flatc, and the libraries that pkg-config finds, as targets PkgConfig::ZSTD, PkgConfig::PCRE2 and
-# PkgConfig::XXHASH. Whatever is missing is named at once, with the packages that bring it.
+# What the library needs: flatc, and the libraries that pkg-config finds, as targets PkgConfig::ZSTD, PkgConfig::PCRE2 and
+# PkgConfig::XXHASH. Whatever is missing is named at once, with the packages that bring it. With BITNET_CORE only headers
+# are needed besides: those of FlatBuffers, and that of xxHash, whose functions are then compiled in.
+include(CheckIncludeFile)
 find_package(PkgConfig QUIET)
 
 set(bitnet_missing)
@@ -13,7 +15,7 @@ macro(bitnet_dependency prefix module debian fedora arch brew)
   endif()
 endmacro()
 
-if(NOT PkgConfig_FOUND)
+if(NOT PkgConfig_FOUND AND NOT BITNET_CORE)
   string(APPEND bitnet_missing
     "  pkg-config: pkg-config (Debian, Ubuntu), pkgconf-pkg-config (Fedora), pkgconf (Arch, Homebrew)\n")
 endif()
@@ -22,9 +24,16 @@ if(NOT BITNET_FLATC)
   string(APPEND bitnet_missing "  flatc: flatbuffers-compiler, libflatbuffers-dev (Debian, Ubuntu), flatbuffers, flatbuffers-devel (Fedora), "
     "flatbuffers (Arch, Homebrew)\n")
 endif()
-bitnet_dependency(ZSTD libzstd libzstd-dev libzstd-devel zstd zstd)
-bitnet_dependency(PCRE2 libpcre2-8 libpcre2-dev pcre2-devel pcre2 pcre2)
-bitnet_dependency(XXHASH libxxhash libxxhash-dev xxhash-devel xxhash xxhash)
+if(BITNET_CORE)
+  check_include_file(xxhash.h BITNET_HAS_XXHASH)
+  if(NOT BITNET_HAS_XXHASH)
+    string(APPEND bitnet_missing "  xxhash.h: libxxhash-dev (Debian, Ubuntu), xxhash-devel (Fedora), xxhash (Arch, Homebrew)\n")
+  endif()
+else()
+  bitnet_dependency(ZSTD libzstd libzstd-dev libzstd-devel zstd zstd)
+  bitnet_dependency(PCRE2 libpcre2-8 libpcre2-dev pcre2-devel pcre2 pcre2)
+  bitnet_dependency(XXHASH libxxhash libxxhash-dev xxhash-devel xxhash xxhash)
+endif()
 if(bitnet_missing)
   message(FATAL_ERROR "libbitnet is built with tools and libraries that are not here, or that pkg-config does not find. "
     "What is missing, and the packages that bring it:\n${bitnet_missing}"

@@ -28,7 +28,7 @@ install(FILES
   ${PROJECT_BINARY_DIR}/cmake/bitnet-config.cmake ${PROJECT_BINARY_DIR}/cmake/bitnet-config-version.cmake
   DESTINATION ${package_dir})
 
-if(BITNET_BUILD_TOOLS)
+if(TARGET bitnet_program)
   install(TARGETS bitnet_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   install(FILES ${PROJECT_SOURCE_DIR}/tools/bitnet.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/bitnet/models

@@ -5,10 +5,10 @@ target_compile_options(bitnet_options INTERFACE -Wall -Wextra $<$<BOOL:${BITNET_
 # g++ 12 warns of overlaps within std::string's own code that cannot happen (GCC bug 105651).
 target_compile_options(bitnet_options INTERFACE
   $<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>)
+# An enum is decided by a switch that names every value, so that the compiler finds the places that a new one touches.
+target_compile_options(bitnet_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wswitch-enum>)
 # The determinism promise: each float operation rounds by itself, wherever it is compiled.
 target_compile_options(bitnet_options INTERFACE -ffp-contract=off)
-target_include_directories(bitnet_options INTERFACE
-  ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/kernels)
 if(BITNET_SANITIZE)
   target_compile_options(bitnet_options INTERFACE
     -fsanitize=${BITNET_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer

@@ -23,11 +23,28 @@ namespace bitnet {
 
 enum class Packing : uint8_t { i2, t5 };
 
+constexpr bool is_known(Packing p) {
+  switch (p) {
+    case Packing::i2:
+    case Packing::t5:
+      return true;
+  }
+  return false;
+}
+
 constexpr size_t kBlockBytes = 64;
 constexpr size_t kGroupRows = 4;
 
 // Weights in a byte.
-constexpr size_t weights_per_byte(Packing p) { return p == Packing::i2 ? 4 : 5; }
+constexpr size_t weights_per_byte(Packing p) {
+  switch (p) {
+    case Packing::i2:
+      return 4;
+    case Packing::t5:
+      return 5;
+  }
+  return 1;
+}
 // Weights in a block of a row.
 constexpr size_t weights_per_block(Packing p) { return kBlockBytes * weights_per_byte(p); }
 // Blocks in a row of `cols` weights.

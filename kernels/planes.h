@@ -27,8 +27,16 @@ enum class Planes : uint8_t { q5, q6 };
 constexpr size_t kTileRows = 16, kTileCols = 64;
 constexpr size_t kGroupCols = 16;  // that share a group scale
 
-constexpr size_t upper_bits(Planes p) { return p == Planes::q5 ? 1 : 2; }
-constexpr int middle_code(Planes p) { return p == Planes::q5 ? 16 : 32; }
+constexpr size_t upper_bits(Planes p) {
+  switch (p) {
+    case Planes::q5:
+      return 1;
+    case Planes::q6:
+      return 2;
+  }
+  return 0;
+}
+constexpr int middle_code(Planes p) { return 8 << upper_bits(p); }
 constexpr size_t tile_bytes(Planes p) { return 64 + 512 + 128 * upper_bits(p); }
 constexpr size_t tiles_per_row(size_t cols) { return (cols + kTileCols - 1) / kTileCols; }
 // Bytes of a packed matrix.

@@ -29,9 +29,20 @@ inline ExitCode exit_code(bitnet_status status) {
       return kInterrupted;
     case BITNET_ERROR_ARGUMENT:
       return kUsage;
-    default:
-      return kFailure;
+    case BITNET_OK:
+    case BITNET_END:
+    case BITNET_ERROR_MEMORY:
+    case BITNET_ERROR_NOT_FOUND:
+    case BITNET_ERROR_IO:
+    case BITNET_ERROR_FORMAT:
+    case BITNET_ERROR_UNSUPPORTED:
+    case BITNET_ERROR_CONTEXT:
+    case BITNET_ERROR_BUFFER:
+    case BITNET_ERROR_MISMATCH:
+    case BITNET_ERROR_INTERNAL:
+      break;
   }
+  return kFailure;
 }
 
 // A call of the library that failed.

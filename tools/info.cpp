@@ -9,7 +9,7 @@
 #include "api/open_options.h"
 #include "commands.h"
 #include "engine/session.h"
-#include "format/container.h"
+#include "format/open.h"
 #include "options.h"
 #include "terminal.h"
 
@@ -155,7 +155,7 @@ std::shared_ptr<const Container> open_tensors(const Options& options) {
 std::string tensor_table(const Container& container) {
   std::string text;
   for (const Tensor& tensor : container.tensors()) {
-    text += formatted("%-28s %-4s %6u x %-6u %9s\n", shortened(tensor.name, 60).c_str(), fb::EnumNameType(tensor.type),
+    text += formatted("%-28s %-4s %6u x %-6u %9s\n", shortened(tensor.name, 60).c_str(), name_of(tensor.type),
                       tensor.rows, tensor.cols, bytes_text(tensor.data.size()).c_str());
   }
   return text;
@@ -165,7 +165,7 @@ Json tensor_list(const Container& container) {
   Json list = Json::array();
   for (const Tensor& tensor : container.tensors()) {
     list.push_back({{"name", tensor.name},
-                    {"type", fb::EnumNameType(tensor.type)},
+                    {"type", name_of(tensor.type)},
                     {"shape", {tensor.rows, tensor.cols}},
                     {"bytes", tensor.data.size()},
                     {"scales", tensor.scales.size()},

@@ -117,9 +117,11 @@ const char* kv_name(bitnet_kv kv) {
       return "f16";
     case BITNET_KV_INT8:
       return "int8";
-    default:
-      return "int16";
+    case BITNET_KV_DEFAULT:
+    case BITNET_KV_INT16:
+      break;
   }
+  return "int16";
 }
 
 void add_model_options(CLI::App& command, ModelOptions& options, bool computes) {

@@ -9,7 +9,6 @@
 
 #include "api/handles.h"
 #include "format/container.h"
-#include "format/layout.h"
 
 namespace bitnet::program {
 

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "commands.h"
+#include "format/load.h"
 #include "handles.h"
-#include "model/model.h"
 #include "terminal.h"
 
 namespace bitnet::program {
@@ -34,8 +34,8 @@ void verify(const Options& options) {
     damaged += !tensor.problem.empty();
     if (tensor.problem.empty() && !options.verbose) continue;
     const std::string state = tensor.problem.empty() ? "sound" : coloured(Stream::out, Colour::red, tensor.problem);
-    listing += formatted("%-28s %-4s %u x %u  ", shortened(tensor.name, 60).c_str(), fb::EnumNameType(tensor.type),
-                         tensor.rows, tensor.cols) +
+    listing += formatted("%-28s %-4s %u x %u  ", shortened(tensor.name, 60).c_str(), name_of(tensor.type), tensor.rows,
+                         tensor.cols) +
                state + "\n";
   }
   if (!options.quiet) write_out(listing);

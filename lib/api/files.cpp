@@ -3,6 +3,7 @@
 #include "api/open_options.h"
 #include "base/memory.h"
 #include "format/convert.h"
+#include "format/load.h"
 #include "format/verify.h"
 
 using namespace bitnet;

@@ -4,6 +4,7 @@
 #include "api/handles.h"
 #include "api/open_options.h"
 #include "base/memory.h"
+#include "format/load.h"
 #include "format/open_questions.h"
 
 using namespace bitnet;

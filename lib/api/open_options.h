@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "bitnet.h"
-#include "format/container.h"
+#include "format/open.h"
 
 namespace bitnet {
 

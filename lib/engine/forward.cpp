@@ -22,6 +22,36 @@ constexpr uint32_t kTileQueries = 128;
 
 constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
+// A row of quantized activations, in whichever packing takes most.
+size_t quantized_bytes(size_t cols) {
+  size_t most = 0;
+  for (uint8_t i = 0; is_known(static_cast<Packing>(i)); i++) {
+    most = std::max(most, padded_cols(static_cast<Packing>(i), cols));
+  }
+  return most;
+}
+
+// What attention works in, over a cache of whichever kind takes most.
+size_t attention_bytes(size_t queries, size_t head_dim) {
+  size_t most = 0;
+  for (uint8_t i = 0; is_known(static_cast<KvType>(i)); i++) {
+    most = std::max(most, attention_scratch_bytes(static_cast<KvType>(i), queries, head_dim));
+  }
+  return most;
+}
+
+auto attention_kernel(const Kernels& kernels, KvType type) {
+  switch (type) {
+    case KvType::f16:
+      return kernels.attention_f16;
+    case KvType::int8:
+      return kernels.attention_int8;
+    case KvType::int16:
+      return kernels.attention_int16;
+  }
+  return kernels.attention_f16;
+}
+
 }  // namespace
 
 ForwardPass::Layout::Layout(const HyperParameters& hyper, uint32_t threads, uint32_t batch, uint32_t context)
@@ -41,7 +71,7 @@ ForwardPass::Layout::Layout(const HyperParameters& hyper, uint32_t threads, uint
   cosines = take(batch, hyper.head_dim / 2 * sizeof(float));
   sines = take(batch, hyper.head_dim / 2 * sizeof(float));
   steps = take(batch, sizeof(float));
-  quantized = take(batch, std::max(padded_cols(Packing::i2, widest), padded_cols(Packing::t5, widest)));
+  quantized = take(batch, quantized_bytes(widest));
   const size_t shared = end;
   q = take(batch, attention * sizeof(float));
   k = take(batch, kv * sizeof(float));
@@ -55,11 +85,7 @@ ForwardPass::Layout::Layout(const HyperParameters& hyper, uint32_t threads, uint
   end = std::max({attention_end, ffn_end, end});
   normed = take(threads, widest * sizeof(float));
   states = take(threads, 2 * tile_queries * state * sizeof(float));
-  scratch_bytes =
-      round_up(std::max({kTernaryScratchBytes, attention_scratch_bytes(KvType::f16, tile_queries, hyper.head_dim),
-                         attention_scratch_bytes(KvType::int8, tile_queries, hyper.head_dim),
-                         attention_scratch_bytes(KvType::int16, tile_queries, hyper.head_dim)}),
-               64);
+  scratch_bytes = round_up(std::max(kTernaryScratchBytes, attention_bytes(tile_queries, hyper.head_dim)), 64);
   scratch = take(threads, scratch_bytes);
   split_states = take(hyper.heads, (context + kKvSplit - 1) / kKvSplit * state * sizeof(float));
   last = take(Head::kRows, hyper.hidden * sizeof(float));
@@ -100,31 +126,31 @@ bool ForwardPass::run(std::span<const Row> rows, const std::function<bool()>& ca
   cut_tiles();
   for (uint32_t i = 0; i < hyper_.layers; i++) {
     if (cancelled()) return false;
-    layer(model_.layers[i], i);
+    compute_layer(model_.layers[i], i);
   }
   if (cancelled()) return false;
-  logits();
+  compute_logits();
   return true;
 }
 
 // One block of the transformer: BitNet b1.58 2B4T (arXiv 2504.12285), section 2; each multiply() is a BitLinear.
-void ForwardPass::layer(const Layer& layer, uint32_t index) {
-  norm_quantize(index == 0 ? &ForwardPass::embedded : &ForwardPass::added, layer.attention_norm, hyper_.hidden,
+void ForwardPass::compute_layer(const Layer& layer, uint32_t index) {
+  norm_quantize(index == 0 ? &ForwardPass::embed : &ForwardPass::add_product, layer.attention_norm, hyper_.hidden,
                 layer.q.packing);
   multiply({{layer.q, q_}, {layer.k, k_}, {layer.v, v_}});
   rotate_and_store(index);
   attend(index);
-  norm_quantize(&ForwardPass::attended, layer.attention_sub_norm, layout_.attention, layer.o.packing);
+  norm_quantize(&ForwardPass::attention_output, layer.attention_sub_norm, layout_.attention, layer.o.packing);
   multiply({{layer.o, y_}});
 
-  norm_quantize(&ForwardPass::added, layer.ffn_norm, hyper_.hidden, layer.gate.packing);
+  norm_quantize(&ForwardPass::add_product, layer.ffn_norm, hyper_.hidden, layer.gate.packing);
   multiply({{layer.gate, gate_}, {layer.up, up_}});
-  norm_quantize(&ForwardPass::activated, layer.ffn_sub_norm, hyper_.ffn, layer.down.packing);
+  norm_quantize(&ForwardPass::activate_gate, layer.ffn_sub_norm, hyper_.ffn, layer.down.packing);
   multiply({{layer.down, y_}});
 }
 
 // The residual stream as it begins, and with it what attention needs to know of the row's position.
-float* ForwardPass::embedded(uint32_t t) {
+float* ForwardPass::embed(uint32_t t) {
   const auto* table = static_cast<const f16*>(model_.embedding.data);
   const size_t half = hyper_.head_dim / 2;
   float* const x = x_ + size_t{t} * hyper_.hidden;
@@ -134,15 +160,15 @@ float* ForwardPass::embedded(uint32_t t) {
 }
 
 // The residual stream with what the latest product adds to it.
-float* ForwardPass::added(uint32_t t) {
+float* ForwardPass::add_product(uint32_t t) {
   float* const x = x_ + size_t{t} * hyper_.hidden;
   kernels_.add(x, y_ + size_t{t} * hyper_.hidden, hyper_.hidden);
   return x;
 }
 
-float* ForwardPass::attended(uint32_t t) { return mixed_ + size_t{t} * layout_.attention; }
+float* ForwardPass::attention_output(uint32_t t) { return mixed_ + size_t{t} * layout_.attention; }
 
-float* ForwardPass::activated(uint32_t t) {
+float* ForwardPass::activate_gate(uint32_t t) {
   float* const gate = gate_ + size_t{t} * hyper_.ffn;
   const float* const up = up_ + size_t{t} * hyper_.ffn;
   switch (hyper_.activation) {
@@ -253,10 +279,19 @@ void ForwardPass::rotate_and_store(uint32_t layer) {
 // A key or value as a row of the cache.
 void ForwardPass::round_kv(KvType type, const float* x, std::byte* row) const {
   const uint32_t n = hyper_.head_dim;
-  if (type == KvType::f16) return kernels_.to_f16(x, n, reinterpret_cast<f16*>(row));
-  const float step = type == KvType::int8 ? kernels_.quantize_kv_int8(x, n, reinterpret_cast<uint8_t*>(row))
-                                          : kernels_.quantize_kv_int16(x, n, reinterpret_cast<int16_t*>(row));
-  std::memcpy(row + n * code_bytes(type), &step, sizeof step);
+  float step = 0;
+  switch (type) {
+    case KvType::f16:
+      kernels_.to_f16(x, n, reinterpret_cast<f16*>(row));
+      break;
+    case KvType::int8:
+      step = kernels_.quantize_kv_int8(x, n, reinterpret_cast<uint8_t*>(row));
+      break;
+    case KvType::int16:
+      step = kernels_.quantize_kv_int16(x, n, reinterpret_cast<int16_t*>(row));
+      break;
+  }
+  if (has_steps(type)) std::memcpy(row + n * code_bytes(type), &step, sizeof step);
 }
 
 // Each query head of each row over the keys and values up to its own position; query heads share them in groups.
@@ -312,10 +347,7 @@ void ForwardPass::attend_split(uint32_t layer, uint32_t kv_head, Tile tile, uint
   const size_t dim = hyper_.head_dim;
   const Row& first = rows_[tile.begin];
   const size_t cache_head = first.cache->head(layer, kv_head);
-  const KvType type = first.cache->type();
-  (type == KvType::f16    ? kernels_.attention_f16
-   : type == KvType::int8 ? kernels_.attention_int8
-                          : kernels_.attention_int16)({
+  attention_kernel(kernels_, first.cache->type())({
       .q = q_ + size_t{tile.begin} * layout_.attention + size_t{kv_head} * group() * dim,
       .q_stride = layout_.attention,
       .rows = tile.rows,
@@ -331,11 +363,11 @@ void ForwardPass::attend_split(uint32_t layer, uint32_t kv_head, Tile tile, uint
 }
 
 // What the head multiplies, for the rows that want it, and their logits.
-void ForwardPass::logits() {
+void ForwardPass::compute_logits() {
   float* last = floats(layout_.last);
   const size_t n = hyper_.hidden;
-  const auto norm = [&](size_t t, float* out) {  // once for a row: added() changes it
-    kernels_.rms_norm(added(static_cast<uint32_t>(t)), model_.output_norm, hyper_.rms_epsilon, n, out);
+  const auto norm = [&](size_t t, float* out) {  // once for a row: add_product() changes it
+    kernels_.rms_norm(add_product(static_cast<uint32_t>(t)), model_.output_norm, hyper_.rms_epsilon, n, out);
   };
   float* wanted[Head::kRows];
   for (size_t t = 0; t < rows_.size();) {

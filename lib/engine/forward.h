@@ -57,11 +57,11 @@ class ForwardPass {
   using RowOf = float* (ForwardPass::*)(uint32_t t);
 
   void cut_tiles();
-  void layer(const Layer& layer, uint32_t index);
-  float* embedded(uint32_t t);
-  float* added(uint32_t t);
-  float* attended(uint32_t t);
-  float* activated(uint32_t t);
+  void compute_layer(const Layer& layer, uint32_t index);
+  float* embed(uint32_t t);
+  float* add_product(uint32_t t);
+  float* attention_output(uint32_t t);
+  float* activate_gate(uint32_t t);
   void norm_quantize(RowOf row, const float* weight, uint32_t n, Packing packing);
   void multiply(std::initializer_list<Product> products);
   void rotate_and_store(uint32_t layer);
@@ -70,7 +70,7 @@ class ForwardPass {
   void attend_tile(uint32_t layer, Tile tile, uint32_t kv_head, uint32_t worker);
   void attend_row(uint32_t layer);
   void attend_split(uint32_t layer, uint32_t kv_head, Tile tile, uint32_t begin, float* states, uint32_t worker);
-  void logits();
+  void compute_logits();
 
   const Model& model_;
   const HyperParameters& hyper_;

@@ -24,6 +24,20 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
+auto head_kernel(const Kernels& kernels, PlainMatrix::Type type) {
+  switch (type) {
+    case PlainMatrix::Type::f16:
+      return kernels.head_f16;
+    case PlainMatrix::Type::int8:
+      return kernels.head_int8;
+    case PlainMatrix::Type::q5:
+      return kernels.head_q5;
+    case PlainMatrix::Type::q6:
+      return kernels.head_q6;
+  }
+  return kernels.head_f16;
+}
+
 double norm_of(const float* x, size_t n) {
   double squares = 0;
   for (size_t i = 0; i < n; i++) squares += double{x[i]} * x[i];
@@ -62,11 +76,7 @@ uint32_t Head::chunks() const { return (model_.head.rows + kChunk - 1) / kChunk;
 // values_ = these rows of the matrix times x.
 void Head::multiply(const PlainMatrix& matrix, const float* x, uint32_t tokens, size_t row_begin, size_t row_end,
                     uint32_t worker) {
-  const auto kernel = matrix.type == PlainMatrix::Type::f16    ? kernels_.head_f16
-                      : matrix.type == PlainMatrix::Type::int8 ? kernels_.head_int8
-                      : matrix.type == PlainMatrix::Type::q5   ? kernels_.head_q5
-                                                               : kernels_.head_q6;
-  kernel({
+  head_kernel(kernels_, matrix.type)({
       .weights = matrix.data,
       .scales = matrix.scales,
       .cols = matrix.cols,
@@ -151,7 +161,7 @@ bool Head::rescore(const float* x, double norm, float threshold) {
   return rescored.load() <= most;
 }
 
-bool Head::largest(const float* x, size_t count, std::span<const Token> also, std::vector<TokenLogit>& found) {
+bool Head::find_largest(const float* x, size_t count, std::span<const Token> also, std::vector<TokenLogit>& found) {
   const PlainMatrix& head = model_.head;
   // A little more than |x|, for what norm_of and the comparison lose by rounding.
   const double norm = norm_of(x, head.cols) * (1 + 1e-9);

@@ -25,7 +25,7 @@ class Head {
  public:
   static constexpr uint32_t kRows = 16;  // hidden states that are multiplied in one pass over the head
 
-  // Takes all the memory it will ever use, but for the answers of largest().
+  // Takes all the memory it will ever use, but for the answers of find_largest().
   Head(const Model& model, const Kernels& kernels, ThreadPool& threads);
 
   static uint64_t bytes(const HyperParameters& hyper, uint32_t threads);
@@ -38,7 +38,7 @@ class Head {
   // Stores the exact logits of a set of tokens that holds those of `also` and the `count` largest, ties included; in
   // the order of tokens. Returns false if that cannot be promised or would be no quicker than logits(), NaN among the
   // reasons.
-  bool largest(const float* x, size_t count, std::span<const Token> also, std::vector<TokenLogit>& found);
+  bool find_largest(const float* x, size_t count, std::span<const Token> also, std::vector<TokenLogit>& found);
 
  private:
   struct Layout {

@@ -12,6 +12,28 @@
 
 namespace bitnet {
 
+constexpr bool is_known(KvType type) {
+  switch (type) {
+    case KvType::f16:
+    case KvType::int8:
+    case KvType::int16:
+      return true;
+  }
+  return false;
+}
+
+// Whether a number is a code and each position has a step; otherwise numbers are float16.
+constexpr bool has_steps(KvType type) {
+  switch (type) {
+    case KvType::f16:
+      return false;
+    case KvType::int8:
+    case KvType::int16:
+      return true;
+  }
+  return true;
+}
+
 class KvCache {
  public:
   KvCache(const HyperParameters& hyper, KvType type, uint32_t context);
@@ -35,7 +57,7 @@ class KvCache {
   // their step.
   size_t row_bytes() const { return row_bytes(type_, dim_); }
   static size_t row_bytes(KvType type, size_t head_dim) {
-    return type == KvType::f16 ? head_dim * sizeof(f16) : head_dim * code_bytes(type) + sizeof(float);
+    return head_dim * code_bytes(type) + (has_steps(type) ? sizeof(float) : 0);
   }
   void store_key(size_t head, size_t position, const std::byte* row);
   void store_value(size_t head, size_t position, const std::byte* row);

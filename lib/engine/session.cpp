@@ -9,7 +9,6 @@
 #include "base/cores.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "format/container.h"
 
 namespace bitnet {
 namespace {
@@ -47,12 +46,12 @@ uint64_t work_bytes(const Model& model, const SessionOptions& options) {
 // Of options with their defaults filled in.
 MemoryNeed need_of(const Model& model, const SessionOptions& options) {
   const uint64_t cache = KvCache::bytes(model.hyper, options.kv, options.context), work = work_bytes(model, options);
-  const bool halves = options.kv != KvType::int8;
+  const bool shrinks = code_bytes(options.kv) > code_bytes(KvType::int8);
   return {cache + work,
           "a session of " + counted(options.context, "token") + " (KV cache " + size_text(cache) + ", work space " +
               size_text(work) + ")",
           cache < work ? "fewer threads or a smaller batch take less"
-          : halves     ? "a smaller context or an int8 KV cache takes less"
+          : shrinks    ? "a smaller context or an int8 KV cache takes less"
                        : "a smaller context takes less"};
 }
 
@@ -73,9 +72,10 @@ const char* kv_name(KvType type) {
       return "int8";
     case KvType::int16:
       return "int16";
-    default:
+    case KvType::f16:
       return "f16";
   }
+  return "";
 }
 
 Session::Compute::Compute(const Runtime& runtime, const SessionOptions& options)
@@ -93,7 +93,7 @@ bool Session::Compute::run(const std::function<bool()>& cancelled) {
   threads.use(single ? tuner.threads() : most_threads);
   const auto start = std::chrono::steady_clock::now();
   if (!forward.run(rows, cancelled)) return false;
-  if (single) tuner.took(std::chrono::steady_clock::now() - start);
+  if (single) tuner.record(std::chrono::steady_clock::now() - start);
   return true;
 }
 
@@ -128,7 +128,7 @@ std::shared_ptr<Session> Session::create(std::shared_ptr<const Runtime> runtime,
   const SessionOptions options = with_defaults(asked, model.hyper);
   const auto need = [&] { return need_of(model, options); };
   return with_memory(need, [&] {
-    require_memory(need(), model.container->owned_bytes(), memory_limit());
+    require_memory(need(), model.owned_bytes, memory_limit());
     auto session = std::make_shared<Session>(runtime, options);
     if (asked.context == 0 && model.hyper.context > options.context) {
       runtime->log(BITNET_LOG_INFO, "context: " + std::to_string(options.context) + " of the " +
@@ -143,7 +143,7 @@ std::shared_ptr<Session> Session::fork() const {
   const auto need = [&] { return need_of_fork(runtime_->model(), options_); };
   return with_memory(need, [&] {
     const Model& model = runtime_->model();
-    require_memory(need(), model.container->owned_bytes() + bytes(model, options_), memory_limit());
+    require_memory(need(), model.owned_bytes + bytes(model, options_), memory_limit());
     return std::shared_ptr<Session>(new Session(*this));
   });
 }
@@ -208,12 +208,12 @@ Token Session::sample(Sampler& sampler) {
 // Draws the token that sample() draws, if that takes only a few of the logits and the others are not there yet.
 bool Session::sample_largest(Sampler& sampler, Token& token) {
   if (!logits_later_) return false;
-  const size_t count = sampler.most_needed(vocabulary(), tokens_);
+  const size_t count = sampler.count_needed(vocabulary(), tokens_);
   if (count == 0) return false;
   std::vector<TokenLogit> found;
   {
     const std::lock_guard lock(compute_->mutex);
-    if (!compute_->forward.head().largest(hidden_.data(), count, sampler.adjusted(), found)) return false;
+    if (!compute_->forward.head().find_largest(hidden_.data(), count, sampler.adjusted(), found)) return false;
   }
   token = sampler.sample(found, vocabulary(), tokens_, runtime_->kernels());
   return true;

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Saved sessions. A state is a StateHeader, then one Zstandard frame of: the tokens (int32), then for each layer and KV
 // head the keys of all tokens and the values of all tokens (rows of KvCache). All numbers are little-endian.
-#include <zstd.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <memory>
-#include <new>
 
 #include "base/buffer.h"
+#include "base/compression.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
@@ -21,8 +18,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "files are read and written as they lie in memory");
 
 constexpr char kMagic[8] = {'B', 'N', 'S', 'T', 'A', 'T', 'E', '\n'};
-constexpr uint16_t kVersion = 1;
-constexpr int kLevel = 1;  // keys and values hardly shrink further at higher ones
+constexpr uint16_t kVersion = 2;  // in 1, Model::fingerprint was another
+constexpr int kLevel = 1;         // keys and values hardly shrink further at higher ones
 
 struct StateHeader {
   char magic[8];
@@ -41,34 +38,6 @@ uint64_t checksum(const StateHeader& header, std::span<const std::byte> payload)
   return hasher.digest();
 }
 
-class Compressor {
- public:
-  explicit Compressor(std::vector<std::byte>& out) : context_(ZSTD_createCCtx()), out_(out) {
-    if (!context_) throw std::bad_alloc();
-    ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, kLevel);
-  }
-
-  void add(const void* data, size_t size, ZSTD_EndDirective directive = ZSTD_e_continue) {
-    ZSTD_inBuffer in = {data, size, 0};
-    for (;;) {
-      const size_t used = out_.size();
-      out_.resize(used + ZSTD_CStreamOutSize());
-      ZSTD_outBuffer out = {out_.data() + used, out_.size() - used, 0};
-      const size_t left = ZSTD_compressStream2(context_.get(), &out, &in, directive);
-      out_.resize(used + out.pos);
-      if (ZSTD_isError(left)) throw std::bad_alloc();  // the only way that compression to memory can fail
-      if (directive == ZSTD_e_continue ? in.pos == in.size : left == 0) return;
-    }
-  }
-
- private:
-  struct Free {
-    void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
-  };
-  std::unique_ptr<ZSTD_CCtx, Free> context_;
-  std::vector<std::byte>& out_;
-};
-
 }  // namespace
 
 std::vector<std::byte> Session::save() const {
@@ -85,17 +54,18 @@ std::vector<std::byte> Session::pack_state() const {
                         0};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
   std::vector<std::byte> state(sizeof header);
-  Compressor compressor(state);
-  compressor.add(tokens_.data(), tokens_.size() * sizeof(Token));
+  Compressor compressor(
+      kLevel, 1, [&state](std::span<const std::byte> part) { state.insert(state.end(), part.begin(), part.end()); });
+  compressor.add(std::as_bytes(std::span(tokens_)));
   const size_t row = cache_.row_bytes();
   std::vector<std::byte> rows(tokens_.size() * row);
   for (size_t head = 0; head < cache_.heads(); head++) {
     for (uint32_t t = 0; t < position(); t++) cache_.load_key(head, t, rows.data() + t * row);
-    compressor.add(rows.data(), rows.size());
+    compressor.add(rows);
     for (uint32_t t = 0; t < position(); t++) cache_.load_value(head, t, rows.data() + t * row);
-    compressor.add(rows.data(), rows.size());
+    compressor.add(rows);
   }
-  compressor.add(nullptr, 0, ZSTD_e_end);
+  compressor.end();
   header.checksum = checksum(header, std::span(state).subspan(sizeof header));
   std::memcpy(state.data(), &header, sizeof header);
   return state;
@@ -107,11 +77,11 @@ void Session::load(std::span<const std::byte> state) {
           "this is no saved session: it does not start like one");
   std::memcpy(&header, state.data(), sizeof header);
   const auto payload = state.subspan(sizeof header);
-  require(header.version == kVersion, BITNET_ERROR_UNSUPPORTED, "saved session of version ", header.version,
-          "; this library reads version ", kVersion);
+  require(header.version == kVersion, BITNET_ERROR_UNSUPPORTED, "the saved session has version ", header.version,
+          "; this library reads version ", kVersion, "; evaluate its tokens anew and save that");
   const auto kv = static_cast<KvType>(header.kv);
-  require(header.kv <= static_cast<uint16_t>(KvType::int16), BITNET_ERROR_UNSUPPORTED,
-          "saved session with a KV cache of kind ", header.kv, ", which this library does not know");
+  require(header.kv <= UINT8_MAX && is_known(kv), BITNET_ERROR_UNSUPPORTED, "saved session with a KV cache of kind ",
+          header.kv, ", which this library does not know");
   require(header.checksum == checksum(header, payload), BITNET_ERROR_FORMAT,
           "the saved session is damaged: its checksum does not match");
   require(
@@ -130,9 +100,7 @@ void Session::load(std::span<const std::byte> state) {
                       "one of fewer tokens takes less"};
   };
   Buffer raw = with_memory(need, [&] { return Buffer(raw_bytes); });
-  const size_t size = ZSTD_decompress(raw.data(), raw.size(), payload.data(), payload.size());
-  require(!ZSTD_isError(size) && size == raw.size(), BITNET_ERROR_FORMAT,
-          "the saved session is damaged: its contents are not as long as its header says");
+  decompress(payload, raw.bytes(), "the saved session");
   const auto* tokens = raw.as<const Token>();
   for (uint32_t i = 0; i < header.tokens; i++) {
     require(tokens[i] >= 0 && static_cast<size_t>(tokens[i]) < vocabulary(), BITNET_ERROR_FORMAT,

@@ -5,7 +5,7 @@
 
 namespace bitnet {
 
-void ThreadTuner::took(Duration time) {
+void ThreadTuner::record(Duration time) {
   if (fixed_) return;
   if (trial_ != 0) {
     const auto limit = std::chrono::duration<double, std::nano>(usual()) * (1 - kGain);

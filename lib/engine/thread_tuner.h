@@ -24,7 +24,7 @@ class ThreadTuner {
   ThreadTuner(uint32_t most, bool fixed) : most_(most), threads_(most), fixed_(fixed || most == 1) {}
 
   uint32_t threads() const { return trial_ != 0 ? trial_ : threads_; }  // for the next token
-  void took(Duration time);                                             // that the last token took with threads()
+  void record(Duration time);                                           // that the last token took with threads()
 
  private:
   static constexpr uint32_t kFirst = 8, kInterval = 256;

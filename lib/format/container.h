@@ -5,54 +5,18 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "base/buffer.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "base/progress.h"
-#include "format/layout.h"
+#include "format/tensor_types.h"
+#include "model/architecture.h"
 #include "model_generated.h"
-#include "packing.h"
 
 namespace bitnet {
-
-enum class HeadType : uint8_t {
-  f16,
-  int8,
-  q6,
-  screened,  // f16, with a q5 screen beside it
-};
-// From some vocabulary on a screen pays: below it the head is a small part of a model.
-constexpr HeadType default_head(uint32_t vocabulary) { return vocabulary < 16384 ? HeadType::f16 : HeadType::screened; }
-
-// The order of weights in a GGUF file's I2_S tensors, which the file does not say (see bitnet_i2s_layout).
-enum class I2sLayout : uint8_t { automatic, x86, arm, rows };
-
-// What to make of ternary matrices that come as numbers other than -s, 0 and s.
-enum class Quantize : uint8_t {
-  refuse,
-  absmean,  // BitNet b1.58's rule: s the mean of |w|, each weight the nearest of -s, 0, s to it
-};
-
-struct OpenOptions {
-  // How a GGUF file is converted in memory. A .bitnet file is what it is.
-  Packing packing = Packing::i2;
-  HeadType head = HeadType::f16;
-  I2sLayout layout = I2sLayout::automatic;
-  Quantize quantize = Quantize::refuse;
-
-  std::optional<fb::Activation> activation = {};  // of a file that does not name it
-  bool verify_checksums = false;                  // of a .bitnet file's tensors; its metadata is always verified
-  Progress progress = {};
-  Log log = {};
-};
 
 struct Tensor {
   std::string_view name;
@@ -62,6 +26,11 @@ struct Tensor {
   std::span<const float> scales, bounds;
   uint64_t checksum;
 };
+
+// Whether a tensor's bytes can be used where they lie.
+inline bool is_aligned(std::span<const std::byte> data) {
+  return reinterpret_cast<uintptr_t>(data.data()) % kCacheLine == 0;
+}
 
 class Container {
  public:
@@ -101,16 +70,10 @@ class Container {
   uint64_t fingerprint_;
 };
 
-// Says that a file had to be read because its file system cannot map it.
-void log_unmapped(const std::string& path, uint64_t bytes, const Log& log);
+// A tensor of the directory, without its data: all that can be checked before that is looked for. Throws Error.
+Tensor read_tensor(const fb::Tensor& entry);
 
 // Throws unless the container consists of just these tensors, each in its shape and in a type that its role allows.
 void check_tensors(const Container& container, const std::vector<TensorSpec>& specs);
-
-// Opens a .bitnet or GGUF file; which of the two, its first bytes say. Throws Error, its message begins with the path.
-std::shared_ptr<const Container> open_container(const std::string& path, const OpenOptions& options = {});
-// The same of a file in memory, which the caller keeps until the container is gone. Tensors that do not lie on 64 bytes
-// there are copied.
-std::shared_ptr<const Container> open_container(std::span<const std::byte> file, const OpenOptions& options = {});
 
 }  // namespace bitnet

@@ -40,7 +40,7 @@ class ContainerSource final : public Source {
   void read_trits(const TensorSpec& spec, const TernaryScales&, uint32_t row, uint32_t count,
                   int8_t* out) const override {
     const Tensor& tensor = find(spec);
-    const Packing packing = packing_of(tensor.type);
+    const Packing packing = *tensor_type(tensor.type).packing;
     const size_t group_bytes = packed_bytes(packing, kGroupRows, spec.cols);
     const auto* packed = reinterpret_cast<const uint8_t*>(tensor.data.data()) + row / kGroupRows * group_bytes;
     for (uint32_t r = 0; r < count; r += kGroupRows, packed += group_bytes) {
@@ -54,7 +54,7 @@ class ContainerSource final : public Source {
   void read_values(const TensorSpec& spec, uint32_t row, uint32_t count, float* out) const override {
     const Tensor& tensor = find(spec);
     require(tensor.type == fb::Type::f16 || tensor.type == fb::Type::f32, BITNET_ERROR_ARGUMENT, "tensor ", spec.name,
-            " is stored in ", fb::EnumNameType(tensor.type),
+            " is stored in ", name_of(tensor.type),
             ", its F16 values are not in this file; keep this head, or convert the original model");
     for (uint32_t r = 0; r < count; ++r) {
       const size_t begin = size_t{row + r} * tensor.stride;

@@ -8,39 +8,17 @@
 #include "base/cores.h"
 #include "base/error.h"
 #include "format/header.h"
-#include "format/layout.h"
-#include "format/zstd.h"
+#include "format/metadata.h"
 
 namespace bitnet {
-namespace {
-
-std::span<const std::byte> compress_metadata(const Buffer& raw, std::vector<std::byte>& stored) {
-  stored.resize(ZSTD_compressBound(raw.size()));
-  const auto context = make_compressor();
-  return {stored.data(), check_compression(ZSTD_compressCCtx(context.get(), stored.data(), stored.size(), raw.data(),
-                                                             raw.size(), kMetadataLevel))};
-}
-
-}  // namespace
-
-struct ContainerWriter::Compressor {
-  ZstdCompressor context = make_compressor();
-  std::vector<std::byte> out = std::vector<std::byte>(ZSTD_CStreamOutSize());
-};
 
 ContainerWriter::ContainerWriter(const std::string& path, std::optional<int> zstd_level)
     : file_(path), position_(sizeof(FileHeader)) {
   if (!zstd_level) return;
-  require(*zstd_level >= ZSTD_minCLevel() && *zstd_level <= ZSTD_maxCLevel(), BITNET_ERROR_ARGUMENT,
-          "Zstandard has no level ", *zstd_level, "; its levels end at ", ZSTD_maxCLevel());
-  compressor_ = std::make_unique<Compressor>();
-  ZSTD_CCtx* const context = compressor_->context.get();
-  check_compression(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, *zstd_level));
-  // Where Zstandard was built without threads, this is refused and it works alone.
-  ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers, static_cast<int>(std::min(usable_cpus(), kMostCompressors)));
+  require_compression(*zstd_level);
+  compressor_.emplace(*zstd_level, std::min(usable_cpus(), kMostCompressors),
+                      [this](std::span<const std::byte> part) { append(part); });
 }
-
-ContainerWriter::~ContainerWriter() = default;
 
 void ContainerWriter::expect(uint64_t raw_bytes) {
   if (!compressor_) file_.reserve(sizeof(FileHeader) + raw_bytes);
@@ -57,26 +35,15 @@ void ContainerWriter::align(uint64_t alignment) { position_ = (position_ + align
 void ContainerWriter::begin_tensor(fb::TensorT& tensor) {
   align(tensor.rows > 1 && !compressor_ ? kWeightPage : kCacheLine);
   tensor_begin_ = position_;
-  if (compressor_) check_compression(ZSTD_CCtx_setPledgedSrcSize(compressor_->context.get(), tensor.raw_size));
+  if (compressor_) compressor_->announce(tensor.raw_size);
 }
 
 void ContainerWriter::write_piece(std::span<const std::byte> bytes) {
   if (compressor_) {
-    compress(bytes, false);
+    compressor_->add(bytes);
   } else {
     append(bytes);
   }
-}
-
-void ContainerWriter::compress(std::span<const std::byte> bytes, bool last) {
-  ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
-  size_t left;
-  do {
-    ZSTD_outBuffer out{compressor_->out.data(), compressor_->out.size(), 0};
-    left = check_compression(
-        ZSTD_compressStream2(compressor_->context.get(), &out, &in, last ? ZSTD_e_end : ZSTD_e_continue));
-    append(std::span<const std::byte>(compressor_->out).first(out.pos));
-  } while (last ? left != 0 : in.pos < in.size);
 }
 
 // Lengthens what is stored of this tensor to at least `wanted` bytes with a skippable frame, which every decoder passes
@@ -94,7 +61,7 @@ void ContainerWriter::pad_frame(uint64_t wanted) {
 
 void ContainerWriter::end_tensor(fb::TensorT& tensor) {
   if (compressor_) {
-    compress({}, true);
+    compressor_->end();
     pad_frame(tensor.raw_size / kMaxRatio + 1);
   }
   tensor.codec = compressor_ ? fb::Codec::zstd : fb::Codec::none;
@@ -104,8 +71,8 @@ void ContainerWriter::end_tensor(fb::TensorT& tensor) {
 
 uint64_t ContainerWriter::finish(const fb::ModelT& model) {
   const Buffer raw = pack_metadata(model);
-  std::vector<std::byte> memory;
-  const auto stored = compress_metadata(raw, memory);
+  // A file whose tensors are not compressed is read without Zstandard.
+  const auto stored = compressor_ ? compress(raw.bytes(), kMetadataLevel) : store(raw.bytes());
   align(kCacheLine);
   FileHeader header;
   header.metadata_offset = position_;

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/compression.h"
 #include "base/file.h"
 #include "format/converter.h"
 
@@ -20,15 +20,12 @@ class ContainerWriter final : public Sink {
  public:
   // Tensors are compressed if a Zstandard level is given.
   ContainerWriter(const std::string& path, std::optional<int> zstd_level);
-  ~ContainerWriter() override;
 
   void expect(uint64_t raw_bytes) override;
   // Writes the metadata and the header, and gives the file its name. Returns its size.
   uint64_t finish(const fb::ModelT& model);
 
  private:
-  struct Compressor;
-
   void begin_tensor(fb::TensorT& tensor) override;
   void write_piece(std::span<const std::byte> bytes) override;
   void end_tensor(fb::TensorT& tensor) override;
@@ -36,13 +33,12 @@ class ContainerWriter final : public Sink {
 
   void append(std::span<const std::byte> bytes);
   void align(uint64_t alignment);
-  void compress(std::span<const std::byte> bytes, bool last);
   void pad_frame(uint64_t wanted);
 
   OutputFile file_;
   uint64_t position_;
   uint64_t tensor_begin_ = 0;
-  std::unique_ptr<Compressor> compressor_;  // null: tensors are stored as they are
+  std::optional<Compressor> compressor_;  // none: tensors are stored as they are, and the metadata in a stored frame
 };
 
 }  // namespace bitnet

@@ -7,6 +7,7 @@
 #include "format/container_writer.h"
 #include "format/convert_memory.h"
 #include "format/converter.h"
+#include "format/metadata.h"
 #include "format/source.h"
 
 namespace bitnet {
@@ -17,7 +18,7 @@ void require_memory_to_convert(const Source& source, const ConvertOptions& optio
   const uint64_t limit = memory_limit();
   if (limit == UINT64_MAX) return;
   const fb::ModelT model = source.describe();
-  check_hyperparameters(*model.hyper);
+  check_hyperparameters(read_hyperparameters(model));
   const char* const advice = options.zstd_level ? "a lower level of compression takes less, and none the least"
                                                 : "raise the limit, or convert the file elsewhere";
   require_memory({convert_memory(model, options.zstd_level, usable_cpus()),
@@ -47,13 +48,11 @@ uint64_t convert_gguf(const MappedFile& file, const std::string& out, const Conv
 // What a .bitnet file is packed in now.
 ConverterOptions form_of(const Container& container) {
   ConverterOptions form;
-  for (const Tensor& tensor : container.tensors()) {
-    if (is_ternary(tensor.type)) form.packing = packing_of(tensor.type);
-    if (tensor.name == kScreenName) form.head = HeadType::screened;
-    if (tensor.name != kHeadName) continue;
-    if (tensor.type == fb::Type::int8) form.head = HeadType::int8;
-    if (tensor.type == fb::Type::q6) form.head = HeadType::q6;
-  }
+  for (const Tensor& tensor : container.tensors())
+    form.packing = tensor_type(tensor.type).packing.value_or(form.packing);
+  const Tensor* const head = container.find(kHeadName);
+  const fb::Type type = head != nullptr ? head->type : fb::Type::f16;
+  form.head = head_type(type, container.find(kScreenName) != nullptr).value_or(form.head);
   return form;
 }
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "format/container.h"
+#include "format/open.h"
 
 namespace bitnet {
 

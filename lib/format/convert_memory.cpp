@@ -6,6 +6,7 @@
 
 #include "format/container_writer.h"
 #include "format/converter.h"
+#include "format/metadata.h"
 
 namespace bitnet {
 namespace {
@@ -53,7 +54,7 @@ uint64_t convert_memory(const fb::ModelT& model, std::optional<int> zstd_level, 
   constexpr uint64_t kProgram = uint64_t{2} << 20;  // stacks, lists and all else that is small
   constexpr uint64_t kCopies = 6;  // of the metadata: as it is read, indexed, and packed in buffers that double
   uint64_t tensors = 0;
-  for (const TensorSpec& spec : tensor_specs(*model.hyper, true, false)) {
+  for (const TensorSpec& spec : tensor_specs(read_hyperparameters(model), true, false)) {
     const uint64_t values = uint64_t{spec.rows} * spec.cols;
     const uint64_t packing = zstd_level ? compressor(*zstd_level, 2 * values, cpus) : 0;
     tensors = std::max(tensors, pieces_at_work(values, spec.cols, cpus) + packing);

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "format/converter.h"
 
-#include <flatbuffers/flatbuffers.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
 
 #include "base/error.h"
+#include "base/finite.h"
 #include "base/float_environment.h"
 #include "base/half.h"
 #include "base/parallel.h"
-#include "format/header.h"
+#include "format/metadata.h"
 #include "format/planes_quantizer.h"
 
 namespace bitnet {
@@ -41,8 +40,9 @@ class Converter {
 
   fb::ModelT run() {
     fb::ModelT model = source_.describe();
-    check_hyperparameters(*model.hyper);
-    const auto specs = tensor_specs(*model.hyper, source_.has(kHeadName), source_.has(kScreenName));
+    const HyperParameters hyper = read_hyperparameters(model);
+    check_hyperparameters(hyper);
+    const auto specs = tensor_specs(hyper, source_.has(kHeadName), source_.has(kScreenName));
     source_.check(specs);
     plan(specs, model);
     uint64_t total = 0;
@@ -60,10 +60,7 @@ class Converter {
       model.tensors.push_back(plan_tensor(spec, name, type));
       jobs_.push_back({spec, model.tensors.back().get()});
     };
-    const bool small_head = options_.head == HeadType::int8 || options_.head == HeadType::q6;
-    const fb::Type head_type = options_.head == HeadType::int8 ? fb::Type::int8
-                               : options_.head == HeadType::q6 ? fb::Type::q6
-                                                               : fb::Type::f16;
+    const HeadForm form = form_of(options_.head);
     const TensorSpec* head = &specs.front();  // what the head is made from: the embedding, or its own tensor
     for (const TensorSpec& spec : specs) {
       switch (spec.role) {
@@ -78,16 +75,15 @@ class Converter {
           break;
         case Role::head:
           // A tied model's quantized head is dropped for the embedding that it was made from, or copied.
-          if (!model.tied || source_.stored(spec, head_type)) head = &spec;
+          if (!model.tied || source_.stored(spec, form.type)) head = &spec;
           break;
         case Role::screen:
           break;
       }
     }
     // A tied model gets a quantized head beside its embedding.
-    if (small_head || !model.tied) add(*head, kHeadName, head_type);
-    if (options_.head != HeadType::screened) return;
-    add(source_.has(kScreenName) ? specs.back() : *head, kScreenName, fb::Type::q5);
+    if (form.copied || !model.tied) add(*head, kHeadName, form.type);
+    if (form.screen) add(source_.has(kScreenName) ? specs.back() : *head, kScreenName, fb::Type::q5);
   }
 
   void convert(const Job& job) {
@@ -105,7 +101,8 @@ class Converter {
       case fb::Type::q5:
       case fb::Type::q6:
         return convert_planes(job);
-      default:
+      case fb::Type::i2:
+      case fb::Type::t5:
         return convert_ternary(job);
     }
   }
@@ -145,7 +142,7 @@ class Converter {
 
   // Rows that fit into a piece, at least one group of those that are packed together.
   static uint32_t rows_at_once(const Job& job) {
-    const size_t group = is_planes(job.tensor->type) ? kTileRows : kGroupRows;
+    const size_t group = std::max<size_t>(tensor_type(job.tensor->type).rows, kGroupRows);
     const size_t rows = kPieceBytes / (job.spec.cols * sizeof(float)) / group * group;
     return static_cast<uint32_t>(std::min<size_t>(std::max(rows, group), job.spec.rows));
   }
@@ -175,7 +172,7 @@ class Converter {
   void convert_ternary(const Job& job) {
     const TensorSpec& spec = job.spec;
     TernaryScales scales = source_.ternary_scales(spec);
-    const Packing packing = packing_of(job.tensor->type);
+    const Packing packing = *tensor_type(job.tensor->type).packing;
     stream(job, [&](uint32_t row, uint32_t count) {
       std::vector<int8_t> trits(size_t{count} * spec.cols);
       source_.read_trits(spec, scales, row, count, trits.data());
@@ -251,7 +248,7 @@ class Converter {
 
   void convert_planes(const Job& job) {
     const uint32_t cols = job.spec.cols;
-    const Planes planes = planes_of(job.tensor->type);
+    const Planes planes = *tensor_type(job.tensor->type).planes;
     const bool screen = job.tensor->name == kScreenName;
     std::vector<float> scales(job.spec.rows), bounds(screen ? job.spec.rows : 0);
     stream(job, [&](uint32_t row, uint32_t count) {
@@ -285,19 +282,6 @@ class Converter {
   std::vector<Job> jobs_;
 };
 
-// Bytes of all texts and arrays, which make up most of the metadata.
-uint64_t variable_bytes(const fb::ModelT& model) {
-  uint64_t total = 0;
-  const auto add = [&total](const auto&... arrays) { ((total += arrays.size() * sizeof arrays[0]), ...); };
-  add(model.architecture, model.name, model.license, model.chat_template, model.tensors, model.notes);
-  if (const auto* const t = model.tokenizer.get()) {
-    add(t->pre_tokenizer, t->pieces, t->ends, t->types, t->scores, t->merges, t->end_tokens);
-  }
-  for (const auto& tensor : model.tensors) add(tensor->name, tensor->scales, tensor->bounds);
-  for (const auto& note : model.notes) add(note->key, note->text);
-  return total;
-}
-
 }  // namespace
 
 void Sink::begin(fb::TensorT& tensor) {
@@ -329,20 +313,6 @@ bool Sink::keep(fb::TensorT& tensor, std::span<const std::byte> bytes) {
 fb::ModelT convert_model(const Source& source, const ConverterOptions& options, Sink& sink, const Progress& progress) {
   const DefaultFloatEnvironment environment;  // which threads that it starts inherit
   return Converter(source, options, sink, progress).run();
-}
-
-Buffer pack_metadata(const fb::ModelT& model) {
-  const auto check = [](uint64_t size) {
-    require(size <= kMaxMetadata, BITNET_ERROR_UNSUPPORTED, "the metadata takes ", size, " bytes; the format allows ",
-            kMaxMetadata);
-  };
-  check(variable_bytes(model));  // first, since the builder's sizes have 32 bits
-  flatbuffers::FlatBufferBuilder builder;
-  fb::FinishModelBuffer(builder, fb::Model::Pack(builder, &model));
-  check(builder.GetSize());
-  Buffer buffer(builder.GetSize());
-  std::memcpy(buffer.data(), builder.GetBufferPointer(), builder.GetSize());
-  return buffer;
 }
 
 }  // namespace bitnet

@@ -53,7 +53,4 @@ struct ConverterOptions {
 // Converts everything, and returns the metadata with its tensors.
 fb::ModelT convert_model(const Source& source, const ConverterOptions& options, Sink& sink, const Progress& progress);
 
-// The metadata as it is laid into files and memory; throws if it is too large.
-Buffer pack_metadata(const fb::ModelT& model);
-
 }  // namespace bitnet

@@ -12,7 +12,7 @@
 #include "base/half.h"
 #include "base/parallel.h"
 #include "format/container_writer.h"
-#include "format/layout.h"
+#include "format/metadata.h"
 #include "format/planes_quantizer.h"
 
 namespace bitnet {
@@ -90,8 +90,8 @@ class DummyWriter {
 
   uint64_t run() {
     fb::ModelT model = describe();
-    const auto specs =
-        tensor_specs(*model.hyper, head_ == HeadType::int8 || head_ == HeadType::q6, head_ == HeadType::screened);
+    const HeadForm form = form_of(head_);
+    const auto specs = tensor_specs(read_hyperparameters(model), form.copied, form.screen);
     uint64_t total = 0;
     for (const TensorSpec& spec : specs) {
       auto tensor = std::make_unique<fb::TensorT>();
@@ -126,9 +126,9 @@ class DummyWriter {
       case Role::screen:
         return fb::Type::q5;
       case Role::head:
-        break;
+        return form_of(head_).type;
     }
-    return head_ == HeadType::q6 ? fb::Type::q6 : fb::Type::int8;
+    fail(BITNET_ERROR_INTERNAL, "a tensor of an unknown role");
   }
 
   fb::ModelT describe() const {
@@ -201,7 +201,8 @@ class DummyWriter {
       case fb::Type::q5:
       case fb::Type::q6:
         return fill_planes(tensor, meter);
-      default:
+      case fb::Type::i2:
+      case fb::Type::t5:
         tensor.scales = {1.2f / std::sqrt(static_cast<float>(tensor.cols))};
         return fill_ternary(tensor, meter);
     }
@@ -248,7 +249,7 @@ class DummyWriter {
   // Of the embedding, which is made anew for it.
   void fill_planes(fb::TensorT& tensor, ProgressMeter& meter) {
     constexpr uint32_t kRows = 64, kParts = 16;
-    const Planes planes = planes_of(tensor.type);
+    const Planes planes = *tensor_type(tensor.type).planes;
     const uint32_t cols = tensor.cols;
     const bool screen = tensor.name == kScreenName;
     tensor.scales.resize(tensor.rows);

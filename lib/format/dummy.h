@@ -7,7 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "format/container.h"
+#include "base/progress.h"
+#include "format/tensor_types.h"
 
 namespace bitnet {
 

@@ -9,8 +9,10 @@
 
 #include "base/error.h"
 #include "format/gguf_values.h"
+#include "format/metadata.h"
 #include "format/open_questions.h"
 #include "kernels.h"
+#include "model/architecture.h"
 
 namespace bitnet {
 namespace {
@@ -190,7 +192,7 @@ fb::Activation read_activation(const Metadata& in, const fb::ModelT& model, cons
     return *wanted;
   }
   if (named) return *named;
-  if (model.architecture != kOpenArchitecture) return *activation_of(model.architecture);
+  if (model.architecture != kOpenArchitecture) return stored_activation(*activation_of(model.architecture));
   const ActivationSigns signs = {model.tokenizer->kind == fb::TokenizerKind::sentencepiece,
                                  vocabulary != nullptr && vocabulary->rule == std::string_view("llama-bpe"),
                                  model.hyper->vocabulary,
@@ -201,7 +203,7 @@ fb::Activation read_activation(const Metadata& in, const fb::ModelT& model, cons
   if (!decided) fail_activation(signs);
   const bool doubtful = is_doubtful(signs);
   in.say(doubtful ? BITNET_LOG_WARNING : BITNET_LOG_INFO, "the file does not name its activation; ", signs, ": ",
-         name_of(*decided), *decided == fb::Activation::silu ? ", as 1bitLLM's models" : ", as BitNet b1.58 2B-4T",
+         name_of(*decided), example_of(*decided),
          doubtful ? "; if that is wrong, say it with the option activation (--activation silu)" : "");
   return *decided;
 }

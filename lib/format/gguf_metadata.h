@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "format/gguf.h"
-#include "format/layout.h"
+#include "model_generated.h"
 
 namespace bitnet {
 

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/finite.h"
 #include "base/half.h"
 #include "base/parallel.h"
 #include "format/gguf.h"

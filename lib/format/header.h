@@ -35,7 +35,6 @@ struct FileHeader {
 };
 static_assert(sizeof(FileHeader) == 64);
 
-constexpr uint64_t kMaxMetadata = uint64_t{256} << 20;  // unpacked
 // A compressed tensor is never stored in less than this part of its raw size, so that no small file can ask for much
 // memory.
 constexpr uint64_t kMaxRatio = 16;

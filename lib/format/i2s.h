@@ -7,9 +7,10 @@
 #include <cstdint>
 #include <span>
 
-#include "format/container.h"
-
 namespace bitnet {
+
+// The order of weights in a GGUF file's I2_S tensors, which the file does not say (see bitnet_i2s_layout).
+enum class I2sLayout : uint8_t { automatic, x86, arm, rows };
 
 struct I2sMatrix {
   std::span<const std::byte> codes;  // rows * cols / 4 bytes

@@ -6,7 +6,7 @@
 #include <ostream>
 
 #include "base/error.h"
-#include "format/layout.h"
+#include "format/metadata.h"
 
 namespace bitnet {
 namespace {
@@ -45,16 +45,6 @@ constexpr Entry kEntries[] = {
 bool is_there(const Telling& token, const Pieces& pieces) {
   if (token.id < 0) return pieces.find(token.piece).has_value();
   return pieces[static_cast<size_t>(token.id)] == token.piece;
-}
-
-std::string_view view(const flatbuffers::String* string) {
-  return string == nullptr ? std::string_view() : std::string_view(string->data(), string->size());
-}
-
-template <typename T>
-std::span<const T> view(const flatbuffers::Vector<T>* vector) {
-  if (vector == nullptr) return {};
-  return {reinterpret_cast<const T*>(vector->Data()), vector->size()};
 }
 
 // Whether the source of a .bitnet file had that key, a single value.
@@ -188,6 +178,16 @@ const char* name_of(fb::Activation activation) {
       return "silu";
   }
   return "unknown";
+}
+
+const char* example_of(fb::Activation activation) {
+  switch (activation) {
+    case fb::Activation::relu2:
+      return ", as BitNet b1.58 2B-4T";
+    case fb::Activation::silu:
+      return ", as 1bitLLM's models";
+  }
+  return "";
 }
 
 bool settle(const fb::Model& model, std::optional<fb::Activation> activation, const Log& log, fb::ModelT& out) {

@@ -64,7 +64,8 @@ std::optional<fb::Activation> decide_activation(const ActivationSigns& signs);
 std::ostream& operator<<(std::ostream& out, const ActivationSigns& signs);
 // The error for which decide_activation has no answer.
 [[noreturn]] void fail_activation(const ActivationSigns& signs);
-const char* name_of(fb::Activation activation);  // as the option has it
+const char* name_of(fb::Activation activation);     // as the option has it
+const char* example_of(fb::Activation activation);  // ", as" a published model, for messages
 
 // Puts right what earlier versions of libbitnet wrote into .bitnet files where the GGUF left it open, and applies the
 // caller's choice. Says in the log what it changed. False: nothing was to change, and `out` was not touched.

@@ -7,9 +7,11 @@
 #include <optional>
 #include <vector>
 
+#include "base/log.h"
 #include "format/container.h"
 #include "format/gguf.h"
-#include "format/layout.h"
+#include "format/i2s.h"
+#include "model/architecture.h"
 
 namespace bitnet {
 
@@ -39,6 +41,12 @@ class Source {
   virtual void read_values(const TensorSpec& spec, uint32_t row, uint32_t count, float* out) const = 0;
   // These rows will not be read again soon: their pages need not stay in memory.
   virtual void release(const TensorSpec& spec, uint32_t row, uint32_t count) const = 0;
+};
+
+// What to make of ternary matrices that come as numbers other than -s, 0 and s.
+enum class Quantize : uint8_t {
+  refuse,
+  absmean,  // BitNet b1.58's rule: s the mean of |w|, each weight the nearest of -s, 0, s to it
 };
 
 struct GgufSourceOptions {

@@ -4,8 +4,11 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/finite.h"
 #include "base/hash.h"
 #include "base/parallel.h"
+#include "format/metadata.h"
+#include "format/open.h"
 #include "format/planes_quantizer.h"
 
 namespace bitnet {
@@ -24,7 +27,7 @@ std::string find_bad_number(const Tensor& tensor) {
 
 // Packing what a group unpacks to must give the same bytes: that finds invalid codes and filling that is not zero.
 std::string find_bad_code(const Tensor& tensor) {
-  const Packing packing = packing_of(tensor.type);
+  const Packing packing = *tensor_type(tensor.type).packing;
   const size_t group_bytes = packed_bytes(packing, kGroupRows, tensor.cols);
   std::vector<int8_t> trits(kGroupRows * tensor.cols);
   std::vector<uint8_t> again(group_bytes);
@@ -41,7 +44,7 @@ std::string find_bad_code(const Tensor& tensor) {
 
 // Any code is a number; a group scale of -128 and filling that is not zero are not what is written.
 std::string find_bad_tile(const Tensor& tensor) {
-  const Planes planes = planes_of(tensor.type);
+  const Planes planes = *tensor_type(tensor.type).planes;
   const size_t tiles = tiles_per_row(tensor.cols);
   const auto* tile = reinterpret_cast<const uint8_t*>(tensor.data.data());
   for (uint32_t row = 0; row < tensor.rows; row += kTileRows) {
@@ -69,7 +72,7 @@ const Tensor& head_of(const Container& container) {
 
 // A bound that is too small would let the screen pass over a token that the head puts first.
 std::string find_small_bound(const Tensor& screen, const Tensor& head) {
-  const Planes planes = planes_of(screen.type);
+  const Planes planes = *tensor_type(screen.type).planes;
   const auto* tiles = reinterpret_cast<const uint8_t*>(screen.data.data());
   const auto* halves = reinterpret_cast<const uint16_t*>(head.data.data());
   for (size_t row = 0; row < screen.rows; ++row, halves += head.stride) {
@@ -95,9 +98,11 @@ std::string find_problem(const Container& container, const Tensor& tensor) {
     case fb::Type::q6:
       if (std::string problem = find_bad_tile(tensor); !problem.empty() || tensor.name != kScreenName) return problem;
       return find_small_bound(tensor, head_of(container));
-    default:
+    case fb::Type::i2:
+    case fb::Type::t5:
       return find_bad_code(tensor);
   }
+  return "unknown type";
 }
 
 }  // namespace
@@ -108,8 +113,7 @@ bool VerifyReport::sound() const {
 
 VerifyReport verify(const std::string& path, const Progress& progress) {
   const auto container = open_container(path);
-  fb::HyperParametersT hyper;
-  container->metadata().hyper()->UnPackTo(&hyper);
+  const HyperParameters hyper = read_hyperparameters(container->metadata());
   check_hyperparameters(hyper);
   check_tensors(*container,
                 tensor_specs(hyper, container->find(kHeadName) != nullptr, container->find(kScreenName) != nullptr));

@@ -10,33 +10,13 @@
 #include <string_view>
 #include <vector>
 
+#include "model/architecture.h"
 #include "packing.h"
 #include "text/vocabulary.h"
 
 namespace bitnet {
 
 class Container;
-
-// What the feed-forward network does with its gate.
-enum class Activation : uint8_t {
-  relu2,  // squared ReLU: BitNet b1.58 2B-4T
-  silu,   // the first BitNet b1.58 models
-};
-
-struct HyperParameters {
-  std::string_view architecture;  // as the file names it: "bitnet-b1.58", "bitnet-25", "bitnet"
-  uint32_t layers = 0;
-  uint32_t hidden = 0;
-  uint32_t ffn = 0;
-  uint32_t heads = 0;
-  uint32_t kv_heads = 0;
-  uint32_t head_dim = 0;
-  uint32_t vocabulary = 0;
-  uint32_t context = 0;  // tokens the model was trained for
-  float rms_epsilon = 0;
-  float rope_theta = 0;
-  Activation activation = Activation::relu2;
-};
 
 // A packed ternary matrix: out = W x, with W rows x cols.
 struct TernaryMatrix {
@@ -80,15 +60,8 @@ struct Model {
   PlainMatrix head;    // the embedding itself when tied and unquantized
   PlainMatrix screen;  // no data: there is none (engine/head.h)
   bool tied = false;
+  uint64_t owned_bytes = 0;  // memory that the container takes from this process alone
   uint64_t fingerprint = 0;  // of metadata and tensor checksums: tells one model from another in saved sessions
 };
-
-// Checks that the container holds a complete model of a known architecture, every tensor in the shape that the
-// hyperparameters ask for, every scale finite and positive, and fills in the views. Throws Error otherwise.
-Model load_model(std::shared_ptr<const Container> container);
-
-// Whether a file's metadata makes a model that can be used, tokenizer included; throws Error if not. With verify() of
-// its tensors, that is all there is to check.
-void check_model(const std::string& path);
 
 }  // namespace bitnet

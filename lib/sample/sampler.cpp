@@ -62,7 +62,7 @@ Token Sampler::sample(std::span<const TokenLogit> largest, size_t vocabulary, st
   return sample_candidates(recent, kernels);
 }
 
-size_t Sampler::most_needed(size_t vocabulary, std::span<const Token> recent) {
+size_t Sampler::count_needed(size_t vocabulary, std::span<const Token> recent) {
   const size_t k = options_.temperature == 0 ? 1 : options_.top_k;
   if (k == 0 || k >= vocabulary) return 0;
   adjusted_.clear();

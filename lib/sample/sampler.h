@@ -55,7 +55,7 @@ class Sampler {
   // before it at most the adjusted ones are of the other kind. So the logits of the adjusted tokens, and the largest
   // k + the number of those, hold all that can be drawn, and the k first among them are the k first of all.
   // Returns that count, 0 where all logits are needed, and leaves the adjusted tokens in adjusted().
-  size_t most_needed(size_t vocabulary, std::span<const Token> recent);
+  size_t count_needed(size_t vocabulary, std::span<const Token> recent);
   std::span<const Token> adjusted() const { return adjusted_; }
   // Draws the token that sample(logits, recent) would, from such logits in the order of tokens.
   Token sample(std::span<const TokenLogit> largest, size_t vocabulary, std::span<const Token> recent,

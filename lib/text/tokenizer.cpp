@@ -299,10 +299,11 @@ void Tokenizer::encode_parts(std::string_view text, const Find& find, std::vecto
 
 void Tokenizer::encode_plain(std::string_view text, PairMerger& merger, std::vector<Token>& out) const {
   if (text.empty()) return;
-  if (vocabulary_.kind == TokenizerKind::sentencepiece) {
-    encode_sentencepiece(text, merger, out);
-  } else {
-    pre_tokenizer_->split(text, [&](std::string_view word) { encode_byte_bpe(word, merger, out); });
+  switch (vocabulary_.kind) {
+    case TokenizerKind::byte_bpe:
+      return pre_tokenizer_->split(text, [&](std::string_view word) { encode_byte_bpe(word, merger, out); });
+    case TokenizerKind::sentencepiece:
+      return encode_sentencepiece(text, merger, out);
   }
 }
 

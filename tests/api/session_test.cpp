@@ -406,6 +406,16 @@ TEST_F(StateTest, AnotherModelsStateIsRefused) {
   EXPECT_EQ(bitnet_session_position(session.get()), 0u);
 }
 
+TEST_F(StateTest, AnEarlierVersionsStateIsRefused) {
+  auto state = save(with(20));
+  state[8] = 1;  // the version, behind the magic number
+  const Session session = with(5);
+  EXPECT_EQ(bitnet_session_load_memory(session.get(), state.data(), state.size()), BITNET_ERROR_UNSUPPORTED);
+  EXPECT_NE(std::string(bitnet_last_error()).find("version 1"), std::string::npos) << bitnet_last_error();
+  EXPECT_NE(std::string(bitnet_last_error()).find("evaluate its tokens anew"), std::string::npos);
+  EXPECT_EQ(bitnet_session_position(session.get()), 5u);
+}
+
 TEST_F(StateTest, ALongerSessionIsRefused) {
   const auto state = save(with(20));
   const Session session = make_session(model, {.size = sizeof(bitnet_session_options), .context = 10});

@@ -142,7 +142,7 @@ TEST(Head, FindsTheLargestOfRandomLogits) {
     for (const size_t count : {1, 2, 40, 300}) {
       const auto x = random.state(f.cols, outlier);
       std::vector<TokenLogit> found;
-      ASSERT_TRUE(f.head.largest(x.data(), count, {}, found)) << count << " of outlier " << outlier;
+      ASSERT_TRUE(f.head.find_largest(x.data(), count, {}, found)) << count << " of outlier " << outlier;
       EXPECT_LT(found.size(), 2 * count) << "far more than was asked for";
       EXPECT_TRUE(holds_largest(found, f.logits(x), count));
       expect_bounds_hold(f, x);
@@ -160,7 +160,7 @@ TEST(Head, FindsTiesAndAlsoTheTokensNamed) {
     const auto x = random.state(f.cols);
     const std::vector<Token> also = {0, 4095, 77};
     std::vector<TokenLogit> found;
-    ASSERT_TRUE(f.head.largest(x.data(), count, also, found));
+    ASSERT_TRUE(f.head.find_largest(x.data(), count, also, found));
     EXPECT_TRUE(holds_largest(found, f.logits(x), (count + 3) / 4 * 4, also)) << count;
   }
 }
@@ -185,7 +185,7 @@ TEST(Head, WeightsOfAllKinds) {
       expect_bounds_hold(f, x);
       for (const size_t count : {1, 40}) {
         std::vector<TokenLogit> found;
-        if (f.head.largest(x.data(), count, {}, found)) {
+        if (f.head.find_largest(x.data(), count, {}, found)) {
           EXPECT_TRUE(holds_largest(found, exact, count)) << name;
         }
       }
@@ -221,13 +221,13 @@ TEST(Head, LeavesWhatItCannotPromiseToTheWholeHead) {
   Fixture f(1000, 64, [&](size_t, size_t) { return random.gaussian(); });
   std::vector<TokenLogit> found;
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity, 1e30f}) {
-    EXPECT_FALSE(f.head.largest(random.state(f.cols, bad).data(), 1, {}, found)) << bad;
+    EXPECT_FALSE(f.head.find_largest(random.state(f.cols, bad).data(), 1, {}, found)) << bad;
   }
-  EXPECT_FALSE(f.head.largest(std::vector<float>(f.cols).data(), 1, {}, found)) << "all zeros";
-  EXPECT_FALSE(f.head.largest(std::vector<float>(f.cols, 1e-38f).data(), 1, {}, found)) << "underflow";
-  EXPECT_FALSE(f.head.largest(random.state(f.cols).data(), f.rows, {}, found)) << "every token";
+  EXPECT_FALSE(f.head.find_largest(std::vector<float>(f.cols).data(), 1, {}, found)) << "all zeros";
+  EXPECT_FALSE(f.head.find_largest(std::vector<float>(f.cols, 1e-38f).data(), 1, {}, found)) << "underflow";
+  EXPECT_FALSE(f.head.find_largest(random.state(f.cols).data(), f.rows, {}, found)) << "every token";
   Fixture equal(1000, 64, [](size_t, size_t) { return 1.0f; });
-  EXPECT_FALSE(equal.head.largest(random.state(f.cols).data(), 1, {}, found)) << "no row can be ruled out";
+  EXPECT_FALSE(equal.head.find_largest(random.state(f.cols).data(), 1, {}, found)) << "no row can be ruled out";
 }
 
 // What the file says of rows may be a lie, but not one that crashes or hangs.
@@ -237,7 +237,7 @@ TEST(Head, NanWeightsBehindTheScreen) {
   for (size_t row = 0; row < f.rows; row += 3) f.halves()[row * f.stride] = 0x7e00;
   std::vector<TokenLogit> found;
   const auto x = random.state(f.cols);
-  if (f.head.largest(x.data(), 5, {}, found)) {
+  if (f.head.find_largest(x.data(), 5, {}, found)) {
     for (const TokenLogit& t : found) EXPECT_FALSE(std::isnan(t.logit));
   }
 }
@@ -277,9 +277,9 @@ TEST(Head, SamplersDrawTheSame) {
     for (int step = 0; step < 12; ++step) {
       const auto x = random.state(f.cols);
       const Token expected = from_all.sample(f.logits(x), recent, kernels);
-      const size_t count = from_largest.most_needed(f.rows, recent);
+      const size_t count = from_largest.count_needed(f.rows, recent);
       std::vector<TokenLogit> found;
-      const bool few = count > 0 && f.head.largest(x.data(), count, from_largest.adjusted(), found);
+      const bool few = count > 0 && f.head.find_largest(x.data(), count, from_largest.adjusted(), found);
       screened += few;
       const Token drawn =
           few ? from_largest.sample(found, f.rows, recent, kernels) : from_largest.sample(f.logits(x), recent, kernels);

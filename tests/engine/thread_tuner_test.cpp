@@ -17,7 +17,7 @@ std::map<uint32_t, int> generate(ThreadTuner& tuner, int tokens, const Milliseco
   for (int i = 0; i < tokens; i++) {
     const uint32_t threads = tuner.threads();
     with[threads]++;
-    tuner.took(std::chrono::nanoseconds(static_cast<int64_t>(1e6 * milliseconds(threads))));
+    tuner.record(std::chrono::nanoseconds(static_cast<int64_t>(1e6 * milliseconds(threads))));
   }
   return with;
 }

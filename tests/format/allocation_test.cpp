@@ -14,9 +14,9 @@
 #include "format/convert.h"
 #include "format/convert_memory.h"
 #include "format/files.h"
+#include "format/load.h"
 #include "format/sample_model.h"
 #include "format/source.h"
-#include "model/model.h"
 
 namespace {
 

@@ -12,9 +12,9 @@
 #include "base/error.h"
 #include "format/convert.h"
 #include "format/files.h"
+#include "format/load.h"
 #include "format/sample_model.h"
 #include "format/verify.h"
-#include "model/model.h"
 
 using namespace bitnet;
 using namespace bitnet_test;

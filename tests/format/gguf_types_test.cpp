@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "base/half.h"
-#include "format/container.h"
 #include "format/gguf.h"
+#include "format/open.h"
 #include "format/sample_model.h"
 
 using namespace bitnet;

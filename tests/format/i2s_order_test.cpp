@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
-#include "format/container.h"
+#include "format/open.h"
 #include "format/sample_model.h"
 #include "packing.h"
 

@@ -12,9 +12,9 @@
 #include "format/convert.h"
 #include "format/files.h"
 #include "format/gguf.h"
+#include "format/load.h"
 #include "format/open_questions.h"
 #include "format/sample_model.h"
-#include "model/model.h"
 #include "text/tokenizer.h"
 
 using namespace bitnet;

@@ -39,7 +39,7 @@ std::vector<float> read_npy(const std::string& path) {
 
 // Group scale times (code - middle).
 int tile_weight(const Tensor& tensor, uint32_t row, uint32_t col) {
-  const Planes planes = planes_of(tensor.type);
+  const Planes planes = *tensor_type(tensor.type).planes;
   const auto* const tile = reinterpret_cast<const uint8_t*>(tensor.data.data()) +
                            (row / kTileRows * tiles_per_row(tensor.cols) + col / kTileCols) * tile_bytes(planes);
   const auto scale = static_cast<int8_t>(tile[col % kTileCols / kGroupCols * kTileRows + row % kTileRows]);
@@ -50,7 +50,7 @@ int tile_weight(const Tensor& tensor, uint32_t row, uint32_t col) {
 std::vector<float> values_of(const Tensor& tensor) {
   std::vector<int8_t> trits(size_t{tensor.cols} * (tensor.rows + 3));
   if (is_ternary(tensor.type)) {
-    const Packing packing = packing_of(tensor.type);
+    const Packing packing = *tensor_type(tensor.type).packing;
     for (uint32_t row = 0; row < tensor.rows; row += 4) {
       const auto* const group =
           reinterpret_cast<const uint8_t*>(tensor.data.data()) + row / 4 * packed_bytes(packing, 4, tensor.cols);
@@ -76,8 +76,10 @@ std::vector<float> values_of(const Tensor& tensor) {
         case fb::Type::q6:
           values.push_back(static_cast<float>(tile_weight(tensor, row, col)) * scale);
           break;
-        default:
+        case fb::Type::i2:
+        case fb::Type::t5:
           values.push_back(static_cast<float>(trits[size_t{row} * tensor.cols + col]) * scale);
+          break;
       }
     }
   }

@@ -11,9 +11,9 @@
 #include "format/convert.h"
 #include "format/dummy.h"
 #include "format/files.h"
+#include "format/load.h"
 #include "format/sample_model.h"
 #include "format/verify.h"
-#include "model/model.h"
 
 using namespace bitnet;
 using namespace bitnet_test;

@@ -134,9 +134,12 @@ uint32_t gguf_number(Encoding encoding) {
       return 34;
     case Encoding::tq2_0:
       return 35;
-    default:
-      return 36;
+    case Encoding::i2_s:
+    case Encoding::i2_s_arm:
+    case Encoding::i2_s_rows:
+      break;
   }
+  return 36;
 }
 
 std::string encode_values(Encoding encoding, const std::vector<float>& values) {
@@ -155,9 +158,14 @@ std::string encode_values(Encoding encoding, const std::vector<float>& values) {
     case Encoding::bf16:
       for (const float value : values) append(out, to_bfloat(value));
       return out;
-    default:
-      throw std::string("not a type of numbers");
+    case Encoding::i2_s:
+    case Encoding::i2_s_arm:
+    case Encoding::i2_s_rows:
+    case Encoding::tq1_0:
+    case Encoding::tq2_0:
+      break;
   }
+  throw std::string("not a type of numbers");
 }
 
 std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, size_t cols, float scale) {
@@ -178,9 +186,12 @@ std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, 
       return encode_q8_0(values, scale / 127);
     case Encoding::q6_k:
       return encode_q6_k(values, scale / 127, 127);
-    default:
-      return encode_values(encoding, values);
+    case Encoding::f32:
+    case Encoding::f16:
+    case Encoding::bf16:
+      break;
   }
+  return encode_values(encoding, values);
 }
 
 SampleModel& SampleModel::draw(uint32_t seed) {

@@ -11,8 +11,8 @@
 #include <string>
 
 #include "base/error.h"
-#include "format/container.h"
-#include "model/model.h"
+#include "format/load.h"
+#include "format/open.h"
 
 namespace {
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "base/error.h"
-#include "format/container.h"
-#include "model/model.h"
+#include "format/load.h"
+#include "format/open.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;

@@ -5,7 +5,8 @@
 #include <memory>
 
 #include "engine/session.h"
-#include "format/container.h"
+#include "format/load.h"
+#include "format/open.h"
 #include "format/sample_model.h"
 
 namespace bitnet_test {

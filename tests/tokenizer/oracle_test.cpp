@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "format/container.h"
 #include "format/convert.h"
 #include "format/files.h"
+#include "format/load.h"
+#include "format/open.h"
 #include "format/sample_model.h"
-#include "model/model.h"
 #include "text/decoder.h"
 #include "text/tokenizer.h"
 #include "tokenizer/vocabulary_builder.h"

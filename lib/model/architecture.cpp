@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "format/layout.h"
+#include "model/architecture.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
-#include "base/half.h"
 #include "kernels.h"
 
 namespace bitnet {
@@ -18,14 +16,14 @@ void check_range(const char* what, uint64_t value, Bounds bounds) {
 
 }  // namespace
 
-std::optional<fb::Activation> activation_of(std::string_view architecture) {
+std::optional<Activation> activation_of(std::string_view architecture) {
   // llama.cpp's graph of "bitnet" has SiLU; that of the other two, in bitnet.cpp's fork, squared ReLU.
-  if (architecture == "bitnet") return fb::Activation::silu;
-  if (architecture == "bitnet-25" || architecture == "bitnet-b1.58") return fb::Activation::relu2;
+  if (architecture == "bitnet") return Activation::silu;
+  if (architecture == "bitnet-25" || architecture == "bitnet-b1.58") return Activation::relu2;
   return std::nullopt;
 }
 
-void check_hyperparameters(const fb::HyperParametersT& hyper) {
+void check_hyperparameters(const HyperParameters& hyper) {
   check_range("layers", hyper.layers, kLayerBounds);
   check_range("hidden", hyper.hidden, kHiddenBounds);
   check_range("ffn", hyper.ffn, kFfnBounds);
@@ -43,11 +41,9 @@ void check_hyperparameters(const fb::HyperParametersT& hyper) {
           BITNET_ERROR_FORMAT, "hyperparameter rms_epsilon is ", hyper.rms_epsilon, "; it must be between 0 and 1");
   require(std::isfinite(hyper.rope_theta) && hyper.rope_theta >= kLeastTheta, BITNET_ERROR_FORMAT,
           "hyperparameter rope_theta is ", hyper.rope_theta, "; it must be finite and at least 1");
-  require(hyper.activation <= fb::Activation::MAX, BITNET_ERROR_UNSUPPORTED, "unknown activation ",
-          static_cast<int>(hyper.activation), "; a newer libbitnet may know it");
 }
 
-std::vector<TensorSpec> tensor_specs(const fb::HyperParametersT& hyper, bool with_head, bool with_screen) {
+std::vector<TensorSpec> tensor_specs(const HyperParameters& hyper, bool with_head, bool with_screen) {
   const uint32_t hidden = hyper.hidden, ffn = hyper.ffn;
   const uint32_t q = hyper.heads * hyper.head_dim, kv = hyper.kv_heads * hyper.head_dim;
   std::vector<TensorSpec> specs;
@@ -70,43 +66,6 @@ std::vector<TensorSpec> tensor_specs(const fb::HyperParametersT& hyper, bool wit
   if (with_head) specs.push_back({std::string(kHeadName), Role::head, hyper.vocabulary, hidden});
   if (with_screen) specs.push_back({std::string(kScreenName), Role::screen, hyper.vocabulary, hidden});
   return specs;
-}
-
-uint32_t row_stride(fb::Type type, uint32_t cols) {
-  const auto pad = [cols](uint32_t to) { return (cols + to - 1) / to * to; };
-  switch (type) {
-    case fb::Type::f32:
-      return pad(kCacheLine / 4);
-    case fb::Type::f16:
-      return pad(kCacheLine / 2);
-    case fb::Type::int8:
-      return pad(kCacheLine);
-    default:
-      return 0;
-  }
-}
-
-uint64_t raw_bytes(fb::Type type, uint32_t rows, uint32_t cols) {
-  if (is_ternary(type)) return packed_bytes(packing_of(type), rows, cols);
-  if (is_planes(type)) return planes_bytes(planes_of(type), rows, cols);
-  const uint64_t width = type == fb::Type::f32 ? 4 : type == fb::Type::f16 ? 2 : 1;
-  return uint64_t{rows} * row_stride(type, cols) * width;
-}
-
-size_t find_nonfinite(std::span<const float> values) {
-  return static_cast<size_t>(std::ranges::find_if(values, [](float v) { return !std::isfinite(v); }) - values.begin());
-}
-
-size_t find_nonfinite(std::span<const uint16_t> halves) {
-  // A plain loop over a block at a time: the compiler makes vectors of it.
-  constexpr size_t kBlock = 4096;
-  for (size_t begin = 0; begin < halves.size(); begin += kBlock) {
-    const auto block = halves.subspan(begin, std::min(kBlock, halves.size() - begin));
-    bool bad = false;
-    for (const uint16_t half : block) bad |= !half_is_finite(half);
-    if (bad) return begin + static_cast<size_t>(std::ranges::find_if_not(block, half_is_finite) - block.begin());
-  }
-  return halves.size();
 }
 
 }  // namespace bitnet

@@ -1,53 +1,18 @@
 // SPDX-License-Identifier: MIT
+#include "format/load.h"
+
 #include <algorithm>
 #include <optional>
 #include <string>
 
 #include "base/error.h"
-#include "format/container.h"
-#include "model/model.h"
+#include "base/finite.h"
+#include "format/metadata.h"
+#include "format/open.h"
 #include "text/tokenizer.h"
 
 namespace bitnet {
 namespace {
-
-std::string_view view(const flatbuffers::String* string) {
-  return string == nullptr ? std::string_view() : std::string_view(string->data(), string->size());
-}
-
-template <typename T>
-std::span<const T> view(const flatbuffers::Vector<T>* vector) {
-  if (vector == nullptr) return {};
-  return {reinterpret_cast<const T*>(vector->Data()), vector->size()};
-}
-
-Activation read_activation(fb::Activation activation) {
-  switch (activation) {
-    case fb::Activation::relu2:
-      return Activation::relu2;
-    case fb::Activation::silu:
-      return Activation::silu;
-  }
-  fail(BITNET_ERROR_UNSUPPORTED, "unknown activation ", static_cast<int>(activation),
-       "; a newer libbitnet may know it");
-}
-
-HyperParameters read_hyperparameters(const fb::Model& model, const fb::HyperParametersT& in) {
-  HyperParameters out;
-  out.architecture = view(model.architecture());
-  out.layers = in.layers;
-  out.hidden = in.hidden;
-  out.ffn = in.ffn;
-  out.heads = in.heads;
-  out.kv_heads = in.kv_heads;
-  out.head_dim = in.head_dim;
-  out.vocabulary = in.vocabulary;
-  out.context = in.context;
-  out.rms_epsilon = in.rms_epsilon;
-  out.rope_theta = in.rope_theta;
-  out.activation = read_activation(in.activation);
-  return out;
-}
 
 Token check_special(const char* what, int32_t id, size_t tokens) {
   require(id == kNoToken || (id >= 0 && static_cast<size_t>(id) < tokens), BITNET_ERROR_FORMAT, "the tokenizer's ",
@@ -75,13 +40,21 @@ std::span<const Merge> read_merges(const fb::Tokenizer& in, size_t tokens) {
   return merges;
 }
 
+TokenizerKind read_kind(fb::TokenizerKind kind) {
+  switch (kind) {
+    case fb::TokenizerKind::byte_bpe:
+      return TokenizerKind::byte_bpe;
+    case fb::TokenizerKind::sentencepiece:
+      return TokenizerKind::sentencepiece;
+  }
+  fail(BITNET_ERROR_UNSUPPORTED, "the tokenizer is of a kind that this library does not know; a newer libbitnet may");
+}
+
 Vocabulary read_vocabulary(const fb::Model& model, size_t tokens) {
   const fb::Tokenizer& in = *model.tokenizer();
-  require(in.kind() <= fb::TokenizerKind::MAX, BITNET_ERROR_UNSUPPORTED,
-          "the tokenizer is of a kind that this library does not know; a newer libbitnet may");
   Vocabulary out;
-  const bool sentencepiece = in.kind() == fb::TokenizerKind::sentencepiece;
-  out.kind = sentencepiece ? TokenizerKind::sentencepiece : TokenizerKind::byte_bpe;
+  out.kind = read_kind(in.kind());
+  const bool sentencepiece = out.kind == TokenizerKind::sentencepiece;
   out.pre_tokenizer = view(in.pre_tokenizer());
   const auto bytes = view(in.pieces());
   out.pieces = {{reinterpret_cast<const char*>(bytes.data()), bytes.size()}, view(in.ends())};
@@ -112,6 +85,24 @@ Vocabulary read_vocabulary(const fb::Model& model, size_t tokens) {
   return out;
 }
 
+PlainMatrix::Type plain_type(const Tensor& tensor) {
+  switch (tensor.type) {
+    case fb::Type::f16:
+      return PlainMatrix::Type::f16;
+    case fb::Type::int8:
+      return PlainMatrix::Type::int8;
+    case fb::Type::q5:
+      return PlainMatrix::Type::q5;
+    case fb::Type::q6:
+      return PlainMatrix::Type::q6;
+    case fb::Type::f32:
+    case fb::Type::i2:
+    case fb::Type::t5:
+      break;
+  }
+  fail(BITNET_ERROR_INTERNAL, "tensor ", tensor.name, " of type ", name_of(tensor.type), " is no embedding or head");
+}
+
 // The tensors by name; check_tensors has seen that they are there.
 class Tensors {
  public:
@@ -129,10 +120,11 @@ class Tensors {
   // One packing for all: matrices that share their activations must read them in the same order.
   TernaryMatrix ternary(const std::string& name) {
     const Tensor& tensor = get(name);
-    if (!packing_) packing_ = packing_of(tensor.type);
-    require(*packing_ == packing_of(tensor.type), BITNET_ERROR_UNSUPPORTED, "tensor ", name,
+    const Packing packing = *tensor_type(tensor.type).packing;
+    if (!packing_) packing_ = packing;
+    require(*packing_ == packing, BITNET_ERROR_UNSUPPORTED, "tensor ", name,
             " is packed otherwise than the tensors before; convert the file to one packing");
-    return {packing_of(tensor.type),
+    return {packing,
             tensor.rows,
             tensor.cols,
             reinterpret_cast<const uint8_t*>(tensor.data.data()),
@@ -142,23 +134,11 @@ class Tensors {
 
   PlainMatrix plain(std::string_view name) const {
     const Tensor& tensor = get(name);
-    return {plain_type(tensor.type), tensor.rows,          tensor.cols,         tensor.stride,
-            tensor.data.data(),      tensor.scales.data(), tensor.bounds.data()};
+    return {plain_type(tensor), tensor.rows,          tensor.cols,         tensor.stride,
+            tensor.data.data(), tensor.scales.data(), tensor.bounds.data()};
   }
 
  private:
-  static PlainMatrix::Type plain_type(fb::Type type) {
-    switch (type) {
-      case fb::Type::int8:
-        return PlainMatrix::Type::int8;
-      case fb::Type::q5:
-        return PlainMatrix::Type::q5;
-      case fb::Type::q6:
-        return PlainMatrix::Type::q6;
-      default:
-        return PlainMatrix::Type::f16;
-    }
-  }
   const Tensor& get(std::string_view name) const { return *container_.find(name); }
 
   const Container& container_;
@@ -187,8 +167,7 @@ Model load_model(std::shared_ptr<const Container> container) {
   const fb::Model& in = container->metadata();
   require(activation_of(view(in.architecture())).has_value(), BITNET_ERROR_UNSUPPORTED, "the architecture is ",
           view(in.architecture()).substr(0, 100), "; supported are bitnet-b1.58, bitnet-25 and bitnet");
-  fb::HyperParametersT hyper;
-  in.hyper()->UnPackTo(&hyper);
+  const HyperParameters hyper = read_hyperparameters(in);
   check_hyperparameters(hyper);
   const bool has_head = container->find(kHeadName) != nullptr;
   require(has_head || in.tied(), BITNET_ERROR_FORMAT, "tensor ", kHeadName, " is missing");
@@ -198,7 +177,7 @@ Model load_model(std::shared_ptr<const Container> container) {
   Model model;
   model.name = view(in.name());
   model.license = view(in.license());
-  model.hyper = read_hyperparameters(in, hyper);
+  model.hyper = hyper;
   model.vocabulary = read_vocabulary(in, hyper.vocabulary);
   Tensors tensors(*container);
   model.embedding = tensors.plain(kEmbeddingName);
@@ -210,6 +189,7 @@ Model load_model(std::shared_ptr<const Container> container) {
   model.head = has_head ? tensors.plain(kHeadName) : model.embedding;
   if (has_screen) model.screen = tensors.plain(kScreenName);
   model.tied = in.tied();
+  model.owned_bytes = container->owned_bytes();
   model.fingerprint = container->fingerprint();
   model.container = std::move(container);
   return model;

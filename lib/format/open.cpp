@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#include "format/open.h"
+
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "format/bitnet_file.h"
+#include "format/converter.h"
+#include "format/metadata.h"
+
+namespace bitnet {
+namespace {
+
+// Keeps the converted tensors in memory; what can be used in the source stays there.
+class MemorySink final : public Sink {
+ public:
+  std::vector<Buffer>& owned() { return owned_; }
+  const std::vector<std::span<const std::byte>>& data() const { return data_; }
+
+  void expect(uint64_t) override {}
+
+ private:
+  void begin_tensor(fb::TensorT& tensor) override {
+    const auto need = [&] {
+      return MemoryNeed{tensor.raw_size,
+                        "tensor " + tensor.name + ", after " + size_text(taken_) +
+                            " for the weights before it, which opening this file repacks in memory",
+                        "convert it to a .bitnet file once, which is mapped instead"};
+    };
+    with_memory(need, [&] {
+      require_memory(need(), taken_, limit_);
+      owned_.emplace_back(tensor.raw_size);
+    });
+    taken_ += tensor.raw_size;
+    data_.emplace_back(owned_.back().bytes());
+    position_ = owned_.back().data();
+  }
+  void write_piece(std::span<const std::byte> bytes) override {
+    std::memcpy(position_, bytes.data(), bytes.size());
+    position_ += bytes.size();
+  }
+  void end_tensor(fb::TensorT& tensor) override { tensor.stored_size = tensor.raw_size; }
+  bool adopt(fb::TensorT& tensor, std::span<const std::byte> bytes) override {
+    if (!is_aligned(bytes)) return false;
+    data_.push_back(bytes);
+    tensor.stored_size = tensor.raw_size;
+    return true;
+  }
+
+  std::vector<Buffer> owned_;
+  std::vector<std::span<const std::byte>> data_;  // of each tensor in turn
+  std::byte* position_ = nullptr;
+  uint64_t taken_ = 0;
+  const uint64_t limit_ = memory_limit();
+};
+
+std::shared_ptr<const Container> convert_gguf(std::span<const std::byte> file, MappedFile mapping,
+                                              const OpenOptions& options) {
+  const bool mapped = mapping.is_mapped();
+  const auto source =
+      open_gguf_source(file, {options.layout, options.quantize, mapped, options.activation, options.log});
+  MemorySink sink;
+  Container::Parts parts;
+  parts.file_bytes = file.size();
+  parts.file = std::move(mapping);
+  parts.metadata = pack_metadata(convert_model(*source, {options.packing, options.head}, sink, options.progress));
+  parts.owned = std::move(sink.owned());
+  const auto& entries = *fb::GetModel(parts.metadata.data())->tensors();
+  for (uint32_t i = 0; i < entries.size(); ++i) {
+    parts.tensors.push_back(read_tensor(*entries[i]));
+    parts.tensors.back().data = sink.data()[i];
+  }
+  // Reading a page maps its neighbours too, also those that have been dropped; so the end of the work drops them all.
+  if (mapped) drop_pages(file);
+  return std::make_shared<const Container>(std::move(parts));
+}
+
+std::shared_ptr<const Container> open_bytes(std::span<const std::byte> file, MappedFile mapping,
+                                            const OpenOptions& options) {
+  if (is_bitnet_file(file)) {
+    return read_bitnet_file(file, std::move(mapping),
+                            {options.activation, options.verify_checksums, options.progress, options.log});
+  }
+  if (Gguf::is_gguf(file)) return convert_gguf(file, std::move(mapping), options);
+  fail(BITNET_ERROR_FORMAT, "is neither a .bitnet nor a GGUF file");
+}
+
+}  // namespace
+
+void log_unmapped(const std::string& path, uint64_t bytes, const Log& log) {
+  if (!log) return;
+  log(BITNET_LOG_WARNING, path + ": its file system cannot map files; all " + size_text(bytes) +
+                              " were read into memory, which takes longer and is not shared with other processes");
+}
+
+std::shared_ptr<const Container> open_container(const std::string& path, const OpenOptions& options) {
+  return with_path(path, [&] {
+    MappedFile mapping(path);
+    const auto file = mapping.bytes();
+    if (!mapping.is_mapped()) log_unmapped(path, file.size(), options.log);
+    return open_bytes(file, std::move(mapping), options);
+  });
+}
+
+std::shared_ptr<const Container> open_container(std::span<const std::byte> file, const OpenOptions& options) {
+  return with_path("data", [&] { return open_bytes(file, {}, options); });
+}
+
+}  // namespace bitnet
