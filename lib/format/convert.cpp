@@ -7,6 +7,7 @@
 #include "format/container_writer.h"
 #include "format/convert_memory.h"
 #include "format/converter.h"
+#include "format/load.h"
 #include "format/metadata.h"
 #include "format/source.h"
 
@@ -26,9 +27,16 @@ void require_memory_to_convert(const Source& source, const ConvertOptions& optio
                  taken, limit);
 }
 
+// What could not be used afterwards is refused before hours of work, or a file, are spent on it.
+void check_source(const Source& source) {
+  const Buffer metadata = pack_metadata(source.describe());
+  check_tokenizer(*fb::GetModel(metadata.data()));
+}
+
 uint64_t write(const Source& source, const ConverterOptions& form, const std::string& out,
                const ConvertOptions& options, uint64_t taken) {
   require_memory_to_convert(source, options, taken);
+  check_source(source);
   ContainerWriter writer(out, options.zstd_level);
   fb::ModelT model = convert_model(source, form, writer, options.progress);
   if (!options.name.empty()) model.name = options.name;

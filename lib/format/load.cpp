@@ -195,9 +195,13 @@ Model load_model(std::shared_ptr<const Container> container) {
   return model;
 }
 
+void check_tokenizer(const fb::Model& metadata) {
+  const Tokenizer tokenizer(read_vocabulary(metadata, metadata.hyper()->vocabulary()));
+}
+
 void check_model(const std::string& path) {
   const Model model = load_model(open_container(path));
-  with_path(path, [&] { const Tokenizer tokenizer(model.vocabulary); });
+  with_path(path, [&] { check_tokenizer(model.container->metadata()); });
 }
 
 }  // namespace bitnet

@@ -14,6 +14,9 @@ namespace bitnet {
 // hyperparameters ask for, every scale finite and positive, and fills in the views. Throws Error otherwise.
 Model load_model(std::shared_ptr<const Container> container);
 
+// Throws Error unless the metadata holds a tokenizer that can be used.
+void check_tokenizer(const fb::Model& metadata);
+
 // Whether a file's metadata makes a model that can be used, tokenizer included; throws Error if not. With verify() of
 // its tensors, that is all there is to check.
 void check_model(const std::string& path);

@@ -422,6 +422,23 @@ TEST(Convert, RenamesAndCancels) {
   EXPECT_EQ(folder.files(), 2u);
 }
 
+TEST(Convert, RefusesATokenizerThatCannotBeUsed) {
+  const TemporaryFolder folder;
+  GgufBuilder gguf = small_model().gguf();
+  gguf.remove("tokenizer.ggml.pre");
+  gguf.string("tokenizer.ggml.pre", "klingon");
+  write_file(folder / "model.gguf", gguf.build());
+  try {
+    convert(folder / "model.gguf", folder / "model.bitnet");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.status(), BITNET_ERROR_UNSUPPORTED);
+    EXPECT_NE(std::string(error.what()).find("model.gguf"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("klingon"), std::string::npos) << error.what();
+  }
+  EXPECT_EQ(folder.files(), 1u);
+}
+
 TEST(Convert, TheHostsRoundingModeIsPutAside) {
   const TemporaryFolder folder;
   write_dummy(folder / "in.bitnet", "tiny");
