@@ -138,6 +138,9 @@ struct TernaryKernel {
 };
 struct TernaryKernels {
   TernaryKernel i2, t5;
+  // Of many tokens, as far as the kernels prepare anything: whole tiles of so many, and at most so many at a time,
+  // which share what is prepared.
+  size_t tile_tokens, tokens_at_a_time;
   const TernaryKernel& of(Packing p) const { return p == Packing::i2 ? i2 : t5; }
 };
 
