@@ -31,9 +31,9 @@ Kernels table_of(const Layer& layer) {
   return table;
 }
 
-Dispatch::Dispatch(const Cpu& cpu) {
-  for (const InstructionSet& set : cpu.sets) tables_.push_back({table_of(*set.layer), set.runs, set.request});
-  tables_.push_back({table_of(scalar_layer), true, nullptr});
+Dispatch::Dispatch(const Cpu& cpu, bool (*check)(const Kernels&)) : check_(check) {
+  for (const InstructionSet& set : cpu.sets) tables_.emplace_back(table_of(*set.layer), set.runs, set.request);
+  tables_.emplace_back(table_of(scalar_layer), true, nullptr);
   for (const Table& table : tables_) {
     if (table.runs) available_.push_back(&table.kernels);
     add_name(names_, ", ", table.kernels.name);
@@ -43,17 +43,26 @@ Dispatch::Dispatch(const Cpu& cpu) {
   }
 }
 
+bool Dispatch::is_usable(const Table& table) const {
+  if (!table.runs || (table.request != nullptr && !table.request())) return false;
+  std::call_once(table.checked, [&] { table.fails = !check_(table.kernels); });
+  return !table.fails;
+}
+
 const Kernels* Dispatch::find(std::string_view name) const {
-  const auto usable = [&](const Table& table) {
-    return table.runs && (name.empty() || name == table.kernels.name) && (table.request == nullptr || table.request());
-  };
-  const auto found = std::ranges::find_if(tables_, usable);
+  const auto found = std::ranges::find_if(
+      tables_, [&](const Table& table) { return (name.empty() || name == table.kernels.name) && is_usable(table); });
   return found == tables_.end() ? nullptr : &found->kernels;
 }
 
 const Kernels* Dispatch::find_unrequested() const {
-  const auto usable = [](const Table& table) { return table.runs && table.request == nullptr; };
-  return &std::ranges::find_if(tables_, usable)->kernels;
+  const auto found =
+      std::ranges::find_if(tables_, [&](const Table& table) { return table.request == nullptr && is_usable(table); });
+  return found == tables_.end() ? nullptr : &found->kernels;
+}
+
+bool Dispatch::is_distrusted(std::string_view name) const {
+  return std::ranges::any_of(tables_, [&](const Table& table) { return name == table.kernels.name && table.fails; });
 }
 
 KernelList available_kernels() { return dispatch().available(); }
@@ -61,6 +70,8 @@ KernelList available_kernels() { return dispatch().available(); }
 const Kernels* find_kernels(const char* name) { return dispatch().find(name != nullptr ? name : ""); }
 
 const Kernels* find_unrequested_kernels() { return dispatch().find_unrequested(); }
+
+bool is_distrusted(const char* name) { return dispatch().is_distrusted(name); }
 
 const char* kernel_names() { return dispatch().names().c_str(); }
 

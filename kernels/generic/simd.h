@@ -75,6 +75,28 @@ struct Vectors {
   static BITNET_INLINE S32 add_quads(S32 s, U8 c, const uint32_t* p) { return Set::dot_add(s, c, (S8)(U32{} + *p)); }
   // x * *p, the one float at p.
   static BITNET_INLINE F32 times(F32 x, const float* p) { return x * *p; }
+  // For sets that do not convert binary16. Lanes with a value's bits and zeros, as floats; and back to nearest even, as
+  // f16_from of scalar.cpp, sign-extended.
+  static BITNET_INLINE F32 floats_of_halves(S32 h) {
+    const S32 magnitude = (h & 0x7fff) << 13;
+    // Read as a float this is too small by 2^112, subnormals included.
+    const S32 value = (S32)((F32)magnitude * 0x1p112f);
+    const S32 infinite = (magnitude >= 0x7c00 << 13) & 0x7f800000;
+    const S32 quiet = (magnitude > 0x7c00 << 13) & 0x400000;
+    return (F32)(value | infinite | quiet | (h & 0x8000) << 16);
+  }
+  static BITNET_INLINE S32 halves_of_floats(F32 x) {
+    const auto either = [](S32 mask, S32 a, S32 b) BITNET_INLINED { return (mask & a) | (~mask & b); };
+    const S32 magnitude = (S32)x & 0x7fffffff;
+    const S32 small = (S32)((F32)magnitude + 0.5f) - 0x3f000000;
+    const S32 rounded = (S32)((U32)magnitude + 0xfff + ((U32)magnitude >> 13 & 1));  // modulo 2^32: NaN may overflow
+    const S32 normal = (rounded >> 13) - ((127 - 15) << 10);
+    const S32 nan = 0x7e00 | (magnitude >> 13 & 0x1ff);
+    S32 h = either(magnitude < 0x38800000, small, normal);
+    h = either(magnitude >= 0x47800000, S32{} + 0x7c00, h);
+    h = either(magnitude > 0x7f800000, nan, h);
+    return (h << 16 >> 16) | ((S32)x >> 31 << 15);
+  }
   // Whether there is last_four(b): of each t5 byte the last four digits as an i2 byte, by lookup.
   static constexpr bool kHasLastFour = false;
   // How many of the thresholds 86 and 171 each byte reaches. The sign bits come flipped, as x86 compares signed bytes.

@@ -67,7 +67,11 @@ Cpu x86_cpu(const Cpuid& id) {
 
   const bool runs_avx2 = avx2 && f16c;
   const bool runs_avx512 = runs_avx2 && avx512f && avx512bw && avx512vl && avx512dq;
-  const bool runs_vnni = runs_avx512 && avx512vnni, runs_vbmi = runs_vnni && avx512vbmi;
+  const bool runs_vnni = runs_avx512 && avx512vnni;
+  // A hypervisor may promise what its host lacks, and such an instruction ends the program (self_check.h). VBMI is
+  // believed where the CPU has what came with it in every CPU that has VNNI, too: VBMI2 and BITALG. Beyond such
+  // contradictions nothing can be told without trying.
+  const bool runs_vbmi = runs_vnni && avx512vbmi && bit(id.ecx7, 6) && bit(id.ecx7, 12);
   Cpu cpu = {.sets = {{&amx_layer, runs_vbmi && amx, request_tiles},
                       {&avx512vbmi_layer, runs_vbmi},
                       {&avx512vnni_layer, runs_vnni},

@@ -37,27 +37,10 @@ struct Sse2 : Vectors<Sse2, 16> {
   }
   static BITNET_INLINE S32 multiply_pairs(S16 a, S16 b) { return (S32)_mm_madd_epi16((__m128i)a, (__m128i)b); }
   static BITNET_INLINE F32 half_to_float(const uint16_t* p) {
-    const S32 h = (S32)_mm_unpacklo_epi16(_mm_loadl_epi64((const __m128i*)p), _mm_setzero_si128());
-    const S32 magnitude = (h & 0x7fff) << 13;
-    // Read as a float this is too small by 2^112, subnormals included.
-    const S32 value = (S32)((F32)magnitude * 0x1p112f);
-    const S32 infinite = (magnitude >= 0x7c00 << 13) & 0x7f800000;
-    const S32 quiet = (magnitude > 0x7c00 << 13) & 0x400000;
-    return (F32)(value | infinite | quiet | (h & 0x8000) << 16);
+    return floats_of_halves((S32)_mm_unpacklo_epi16(_mm_loadl_epi64((const __m128i*)p), _mm_setzero_si128()));
   }
-  // As f16_from of scalar.cpp.
   static BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
-    const auto either = [](S32 mask, S32 a, S32 b) BITNET_INLINED { return (mask & a) | (~mask & b); };
-    const S32 magnitude = (S32)x & 0x7fffffff;
-    const S32 small = (S32)((F32)magnitude + 0.5f) - 0x3f000000;
-    const S32 rounded = (S32)((U32)magnitude + 0xfff + ((U32)magnitude >> 13 & 1));  // modulo 2^32: NaN may overflow
-    const S32 normal = (rounded >> 13) - ((127 - 15) << 10);
-    const S32 nan = 0x7e00 | (magnitude >> 13 & 0x1ff);
-    S32 h = either(magnitude < 0x38800000, small, normal);
-    h = either(magnitude >= 0x47800000, S32{} + 0x7c00, h);
-    h = either(magnitude > 0x7f800000, nan, h);
-    // Sign-extended from 16 bits, so that the saturating pack changes nothing.
-    h = (h << 16 >> 16) | ((S32)x >> 31 << 15);
+    const S32 h = halves_of_floats(x);  // which the saturating pack does not change
     _mm_storel_epi64((__m128i*)p, _mm_packs_epi32((__m128i)h, (__m128i)h));
   }
 

@@ -17,7 +17,7 @@
 
 namespace bitnet {
 
-// On x86-64.
+// Where the kernels of x86-64 are built.
 extern const Layer avxvnni_evex_layer, amx_emulated_layer;
 
 std::string formatted(const char* format, ...) {
@@ -71,7 +71,7 @@ std::vector<const Kernels*> all_tables() {
   const KernelList list = available_kernels();
   std::vector<const Kernels*> tables(list.tables, list.tables + list.count);
   std::erase_if(tables, [](const Kernels* table) { return find_kernels(table->name) == nullptr; });
-#if defined(__x86_64__)
+#if defined(BITNET_KERNELS_X86)
   static const Kernels amx_emulated = table_of(amx_emulated_layer), avxvnni_evex = table_of(avxvnni_evex_layer);
   tables.insert(tables.end() - 1, &amx_emulated);
   const bool has_itself = find_kernels("avxvnni") != nullptr;

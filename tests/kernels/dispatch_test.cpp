@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <string>
+#include <thread>
 #include <tuple>
+#include <vector>
 
 #include "dispatch.h"
-#if defined(__x86_64__)
+#if defined(BITNET_KERNELS_X86)
 #include "x86/cpuid.h"
 #endif
 
@@ -30,11 +33,13 @@ TEST(Dispatch, FindsEveryAvailableTableByName) {
 }
 
 TEST(Dispatch, NamesEveryTableOfTheBuild) {
-#if defined(__x86_64__)
+#if defined(BITNET_KERNELS_X86)
   const std::string fastest = __builtin_cpu_is("amd") ? "avx512vbmi, avx512vnni" : "avx512vnni, avx512vbmi";
   EXPECT_EQ(kernel_names(), "amx, " + fastest + ", avx512, avxvnni, avx2, sse41, sse2, scalar");
-#else
+#elif defined(BITNET_KERNELS_ARM)
   EXPECT_STREQ(kernel_names(), "i8mm, dotprod, neon, scalar");
+#else
+  EXPECT_STREQ(kernel_names(), "portable, scalar");
 #endif
 }
 
@@ -92,7 +97,8 @@ class Requests : public testing::Test {
   static inline int requests;
   static inline bool granted;
   const Layer tiles = named("tiles"), wide = named("wide"), plain = named("plain");
-  const Dispatch cpu{{.sets = {{&tiles, true, request}, {&wide, true}, {&plain, true}}, .features = {}}};
+  const Cpu sets = {.sets = {{&tiles, true, request}, {&wide, true}, {&plain, true}}, .features = {}};
+  const Dispatch cpu{sets};
   const Dispatch older{{.sets = {{&tiles, false, request}, {&wide, false}, {&plain, true}}, .features = {}}};
 };
 
@@ -129,6 +135,43 @@ TEST_F(Requests, AreNotNeededForFloats) {
   EXPECT_EQ(requests, 0);
 }
 
+// A check that `wide` fails, in a way that a program survives.
+class Checks : public Requests {
+ protected:
+  void SetUp() override {
+    Requests::SetUp();
+    checks = 0;
+  }
+  static bool check(const Kernels& table) {
+    ++checks;
+    return table.name != std::string("wide");
+  }
+  static inline std::atomic<int> checks;
+  const Dispatch faulty{sets, check};
+};
+
+TEST_F(Checks, AreMadeOfASetThatIsChosenAndOnlyOnce) {
+  EXPECT_EQ(checks, 0);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] { EXPECT_EQ(name_of(faulty.find("plain")), "plain"); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(checks, 1);
+}
+
+TEST_F(Checks, ThatFailGiveTheNextSet) {
+  granted = false;
+  EXPECT_FALSE(faulty.is_distrusted("wide")) << "nobody has asked for it";
+  EXPECT_EQ(name_of(faulty.find("")), "plain");
+  EXPECT_EQ(name_of(faulty.find_unrequested()), "plain");
+  EXPECT_EQ(faulty.find("wide"), nullptr);
+  EXPECT_EQ(checks, 2);
+  EXPECT_TRUE(faulty.is_distrusted("wide"));
+  EXPECT_FALSE(faulty.is_distrusted("plain"));
+  EXPECT_FALSE(faulty.is_distrusted("tiles")) << "it was refused, not tried";
+}
+
 TEST_F(Requests, AreNotMadeToListSets) {
   EXPECT_EQ(cpu.names(), "tiles, wide, plain, scalar");
   EXPECT_EQ(cpu.available().count, 4u);
@@ -139,10 +182,12 @@ TEST_F(Requests, AreNotMadeToListSets) {
 
 TEST(Dispatch, NamesTheFeaturesOfTheCpu) {
   const std::string features = cpu_features();
-#if defined(__x86_64__)
+#if defined(BITNET_KERNELS_X86)
   EXPECT_EQ(features.substr(0, 4), "sse2");
-#else
+#elif defined(BITNET_KERNELS_ARM)
   EXPECT_EQ(features.substr(0, 4), "neon");
+#else
+  EXPECT_EQ(features, "");
 #endif
   EXPECT_EQ(find_kernels("avx2") != nullptr,
             features.find("avx2") != std::string::npos && features.find("f16c") != std::string::npos);
