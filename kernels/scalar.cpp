@@ -393,7 +393,7 @@ void to_f32(const f16* x, size_t n, float* y) {
 
 }  // namespace
 
-constinit const Layer scalar_layer = {
+constexpr Layer scalar_layer = {
     .kernels =
         {
             .name = "scalar",

@@ -93,6 +93,8 @@ struct Inputs {
   }
 };
 
+bool same_bits(const void* a, const void* b, size_t bytes) { return std::memcmp(a, b, bytes) == 0; }
+
 class SelfCheck {
  public:
   explicit SelfCheck(const Kernels& table) : table_(table) {}
@@ -108,7 +110,7 @@ class SelfCheck {
     std::memcpy(actual_, in_.y, sizeof actual_);
     run(scalar_.*function, expected_);
     run(table_.*function, actual_);
-    return std::memcmp(expected_, actual_, sizeof actual_) == 0;
+    return same_bits(expected_, actual_, sizeof actual_);
   }
 
   bool floats_agree() {
@@ -210,7 +212,7 @@ class SelfCheck {
     for (const size_t tokens : {size_t{3}, size_t{7}, size_t{11}, kTokens}) {
       std::memset(actual_, 0, sizeof actual_);
       multiply(kernel, tokens, actual_);
-      if (std::memcmp(expected_, actual_, tokens * kRows * sizeof(float)) != 0) return false;
+      if (!same_bits(expected_, actual_, tokens * kRows * sizeof(float))) return false;
     }
     return true;
   }

@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constinit const Layer dotprod_layer = {
+constexpr Layer dotprod_layer = {
     .kernels = quads_layer<Dotprod, SumTables<Dotprod>>("dotprod"),
     .below = &neon_layer,
 };

@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constinit const Layer neon_layer = {
+constexpr Layer neon_layer = {
     .kernels = whole_layer<Neon, SumTables<Neon>>("neon"),
     .below = &scalar_layer,
 };

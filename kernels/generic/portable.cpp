@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constinit const Layer portable_layer = {
+constexpr Layer portable_layer = {
     .kernels = whole_layer<Portable, SumTables<Portable>>("portable"),
     .below = &scalar_layer,
 };

@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constinit const Layer amx_layer = {
+constexpr Layer amx_layer = {
     .kernels = ternary_layer<TileProducts<Amx>>("amx"),
     .below = &avx512vbmi_layer,
 };

@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constinit const Layer avx512_layer = {
+constexpr Layer avx512_layer = {
     .kernels = whole_layer<Avx512, SumTables<Avx512>>("avx512"),
     .below = &avx2_layer,
 };

@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constinit const Layer avxvnni_layer = {
+constexpr Layer avxvnni_layer = {
     .kernels = quads_layer<AvxVnni, SumTables<AvxVnni>>("avxvnni"),
     .below = &avx2_layer,
 };

@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constinit const Layer sse41_layer = {
+constexpr Layer sse41_layer = {
     .kernels = whole_layer<Sse41, SumTables<Sse41>>("sse41"),
     .below = &sse2_layer,
 };

@@ -64,7 +64,7 @@ struct EmulatedAmx : Sse2 {
 
 }  // namespace
 
-constinit const Layer amx_emulated_layer = {
+constexpr Layer amx_emulated_layer = {
     .kernels = ternary_layer<TileProducts<EmulatedAmx>>("amx-emulated"),
     .below = &scalar_layer,
 };

@@ -10,7 +10,7 @@ namespace bitnet {
 
 extern const Layer avxvnni_evex_layer;
 
-constinit const Layer avxvnni_evex_layer = {
+constexpr Layer avxvnni_evex_layer = {
     .kernels = quads_layer<AvxVnni, SumTables<AvxVnni>>("avxvnni-evex"),
     .below = &avx2_layer,
 };
