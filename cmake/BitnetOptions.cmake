@@ -20,3 +20,16 @@ endif()
 if(BITNET_BUILD_FUZZERS)
   target_compile_options(bitnet_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
+
+# BITNET_KERNELS: the folder of kernels/ whose instruction sets are built.
+if(CMAKE_CXX_BYTE_ORDER STREQUAL "BIG_ENDIAN")
+  message(FATAL_ERROR "libbitnet uses model files as they lie in memory, and they are little-endian: "
+    "it cannot run on ${CMAKE_SYSTEM_PROCESSOR}, which is big-endian")
+endif()
+if(NOT BITNET_PORTABLE_KERNELS AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set(BITNET_KERNELS x86)
+elseif(NOT BITNET_PORTABLE_KERNELS AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
+  set(BITNET_KERNELS arm)
+else()
+  set(BITNET_KERNELS generic)
+endif()

@@ -138,6 +138,9 @@ struct TernaryKernel {
 };
 struct TernaryKernels {
   TernaryKernel i2, t5;
+  // Of many tokens, as far as the kernels prepare anything: whole tiles of so many, and at most so many at a time,
+  // which share what is prepared.
+  size_t tile_tokens, tokens_at_a_time;
   const TernaryKernel& of(Packing p) const { return p == Packing::i2 ? i2 : t5; }
 };
 
@@ -215,9 +218,13 @@ struct KernelList {
 };
 KernelList available_kernels();
 
-// The table of that name, ready for use; null if this build or this CPU does not have it, or if the operating system
-// refuses what it needs. An empty or null name means the fastest that can be used.
+// The table of that name, ready for use; null if this build or this CPU does not have it, if the operating system
+// refuses what it needs, or if it fails its self-check (self_check.h), which is made once. An empty or null name means
+// the fastest that can be used.
 const Kernels* find_kernels(const char* name);
+
+// Whether the table of that name was tried and failed its self-check.
+bool is_distrusted(const char* name);
 
 // The fastest table that needs nothing from the operating system. Those that do have no faster float kernels.
 const Kernels* find_unrequested_kernels();

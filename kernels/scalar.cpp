@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The specification of the kernels: every other table gives the bits that this one gives. Nothing here is fast.
-#include "tables.h"
+#include "layers.h"
 
 namespace bitnet {
 namespace {
@@ -393,29 +393,35 @@ void to_f32(const f16* x, size_t n, float* y) {
 
 }  // namespace
 
-const Kernels scalar_kernels = {
-    "scalar",
-    {{SIZE_MAX, ternary<I2Digits>}, {SIZE_MAX, ternary<T5Digits>}},  // which prepare nothing
-    rms_norm,
-    quantize,
-    head_f16,
-    head_int8,
-    head_planes<Planes::q5>,
-    head_planes<Planes::q6>,
-    rope,
-    attention<attend_f16>,
-    attention<attend_codes<KvType::int8>>,
-    attention<attend_codes<KvType::int16>>,
-    quantize_kv_int8,
-    quantize_kv_int16,
-    attention_merge,
-    attention_finish,
-    gate_relu2,
-    gate_silu,
-    add,
-    to_f16,
-    to_f32,
-    exp_sum,
+constexpr Layer scalar_layer = {
+    .kernels =
+        {
+            .name = "scalar",
+            .ternary = {.i2 = {.prepared = SIZE_MAX, .multiply = ternary<I2Digits>},  // never
+                        .t5 = {.prepared = SIZE_MAX, .multiply = ternary<T5Digits>},
+                        .tile_tokens = 32,
+                        .tokens_at_a_time = 128},
+            .rms_norm = rms_norm,
+            .quantize = quantize,
+            .head_f16 = head_f16,
+            .head_int8 = head_int8,
+            .head_q5 = head_planes<Planes::q5>,
+            .head_q6 = head_planes<Planes::q6>,
+            .rope = rope,
+            .attention_f16 = attention<attend_f16>,
+            .attention_int8 = attention<attend_codes<KvType::int8>>,
+            .attention_int16 = attention<attend_codes<KvType::int16>>,
+            .quantize_kv_int8 = quantize_kv_int8,
+            .quantize_kv_int16 = quantize_kv_int16,
+            .attention_merge = attention_merge,
+            .attention_finish = attention_finish,
+            .gate_relu2 = gate_relu2,
+            .gate_silu = gate_silu,
+            .add = add,
+            .to_f16 = to_f16,
+            .to_f32 = to_f32,
+            .exp_sum = exp_sum,
+        },
 };
 
 }  // namespace bitnet

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../portable/simd.h"
+#include "generic/simd.h"
 
 namespace bitnet {
 namespace {
@@ -19,15 +19,15 @@ struct alignas(64) TileShape {
 
 // The eight registers, of 16 rows of 64 bytes each, for as long as this lives; one at a time in a thread. Then they are
 // given back, so that neither switching threads nor an idle core's sleep has to save them.
-class Tiles {
+class AmxTiles {
  public:
-  Tiles() {
+  AmxTiles() {
     const TileShape shape;
     asm volatile("ldtilecfg %0" : : "m"(shape));
   }
-  ~Tiles() { asm volatile("tilerelease"); }
-  Tiles(const Tiles&) = delete;
-  Tiles& operator=(const Tiles&) = delete;
+  ~AmxTiles() { asm volatile("tilerelease"); }
+  AmxTiles(const AmxTiles&) = delete;
+  AmxTiles& operator=(const AmxTiles&) = delete;
 
   // Rows that are `stride` bytes apart.
   template <int tile>

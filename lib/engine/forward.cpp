@@ -10,12 +10,10 @@ namespace bitnet {
 namespace {
 
 // What a thread takes of a ternary product at a time. With few tokens: some rows, few enough to balance the threads and
-// to stay in a core's own cache. At or above TernaryKernel::prepared tokens: some tokens, in whole tiles of the
-// kernels' tables, and all rows if there are tiles for every thread. Tables cost the same for any number of rows,
-// unpacked weights the same for any number of tokens.
+// to stay in a core's own cache. At or above TernaryKernel::prepared tokens: some tokens, in whole tiles, and all rows
+// if there are tiles for every thread. Tables cost the same for any number of rows, unpacked weights the same for any
+// number of tokens.
 constexpr uint32_t kFewRows = 128;
-constexpr uint32_t kTileTokens = 32;
-constexpr uint32_t kTilesAtATime = 4;
 // Queries that share the keys and values of a tile: enough that converting these costs little, few enough that the
 // tile's states stay in a core's own cache.
 constexpr uint32_t kTileQueries = 128;
@@ -197,10 +195,12 @@ void ForwardPass::norm_quantize(RowOf row, const float* weight, uint32_t n, Pack
 void ForwardPass::multiply(std::initializer_list<Product> products) {
   const auto tokens = static_cast<uint32_t>(rows_.size());
   const auto few = [&](Packing packing) { return tokens < kernels_.ternary.of(packing).prepared; };
-  const uint32_t tiles = (tokens + kTileTokens - 1) / kTileTokens;
-  uint32_t parts = (tiles + kTilesAtATime - 1) / kTilesAtATime;  // of the tokens, of about the same length
+  const auto tile = static_cast<uint32_t>(kernels_.ternary.tile_tokens);
+  const uint32_t tiles_at_a_time = static_cast<uint32_t>(kernels_.ternary.tokens_at_a_time) / tile;
+  const uint32_t tiles = (tokens + tile - 1) / tile;
+  uint32_t parts = (tiles + tiles_at_a_time - 1) / tiles_at_a_time;  // of the tokens, of about the same length
   if (parts > threads_.width()) parts = static_cast<uint32_t>(round_up(parts, threads_.width()));
-  auto part_begin = [&](uint32_t part) { return std::min(tiles * part / parts * kTileTokens, tokens); };
+  auto part_begin = [&](uint32_t part) { return std::min(tiles * part / parts * tile, tokens); };
   auto grain = [&](const TernaryMatrix& matrix) {
     if (few(matrix.packing)) return kFewRows;
     const uint32_t row_parts = (threads_.width() + parts - 1) / parts;

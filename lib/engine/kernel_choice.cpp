@@ -23,6 +23,9 @@ std::string from_environment() {
     available += (i == 0 ? "" : ", ") + std::string(list.tables[i]->name);
     runs = runs || name == list.tables[i]->name;
   }
+  require(!is_distrusted(name.c_str()), BITNET_ERROR_UNSUPPORTED, "kernel set \"", name, "\"", origin,
+          " is not available: the CPU says that it has these instructions, but they do not compute what they should; "
+          "most likely this is a virtual machine or an emulator with a fault");
   // Only AMX needs more than the CPU.
   require(!runs, BITNET_ERROR_UNSUPPORTED, "kernel set \"", name, "\"", origin,
           " is not available: Linux refuses AMX to this process; most likely a thread has a signal stack smaller than "

@@ -12,6 +12,14 @@ namespace bitnet {
 Runtime::Runtime(Model model, RuntimeOptions options)
     : model_(std::move(model)), kernels_(&choose_kernels(options.isa)), log_(std::move(options.log)) {
   this->log(BITNET_LOG_INFO, std::string("kernels: ") + kernels_->name);
+  const KernelList list = available_kernels();
+  for (size_t i = 0; i < list.count; i++) {
+    const char* const name = list.tables[i]->name;
+    if (!is_distrusted(name)) continue;
+    this->log(BITNET_LOG_WARNING, std::string("kernel set \"") + name +
+                                      "\" is not used: the CPU says that it has these instructions, but they do not "
+                                      "compute what they should");
+  }
   chat_template_choice_ = choose_chat_template(options.chat_template, model_.vocabulary, log_);
   if (options.chat_template.empty()) return;
   chat_template_ = parse_chat_template(options.chat_template, chat_template_choice_.source);

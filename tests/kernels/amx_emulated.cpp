@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 // The ternary products of the table amx with tiles that are arrays, for CPUs that have none: what is tested is all but
 // the instructions.
-#include "kernels.h"
-#include "portable/simd.h"
+#include "generic/kernel_set.h"
+#include "layers.h"
+#include "x86/simd_sse2.h"
+#include "x86/tile_products.h"
 
 namespace bitnet {
-extern const TernaryKernels amx_emulated_ternary;
+extern const Layer amx_emulated_layer;
 
 namespace {
 
-// As class Tiles of kernels/x86/tiles.h.
-class Tiles {
+// As AmxTiles of kernels/x86/tiles.h.
+class TilesInMemory {
   static constexpr size_t kRows = 16, kRowBytes = 64;
 
  public:
@@ -47,12 +49,24 @@ class Tiles {
   alignas(64) uint8_t tiles_[8][kRows][kRowBytes];
 };
 
+struct EmulatedAmx : Sse2 {
+  static constexpr Tuning kTuning = {
+      .i2 = {.prepared = 8},
+      .t5 = {.prepared = 6},
+      .dot_tokens = 2,
+      .attention = Sse2::kTuning.attention,
+      .converted = Sse2::kTuning.converted,
+      .head_f16 = Sse2::kTuning.head_f16,
+      .head_int8 = Sse2::kTuning.head_int8,
+  };
+  using Tiles = TilesInMemory;
+};
+
 }  // namespace
+
+constexpr Layer amx_emulated_layer = {
+    .kernels = ternary_layer<TileProducts<EmulatedAmx>>("amx-emulated"),
+    .below = &scalar_layer,
+};
+
 }  // namespace bitnet
-
-#define BITNET_TILES
-#include "portable/ternary_kernels.inc"
-
-namespace bitnet {
-const TernaryKernels amx_emulated_ternary = kTernaryKernels;
-}

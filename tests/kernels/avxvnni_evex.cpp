@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: MIT
 // The kernels of the table avxvnni with their dot product in the encoding of AVX-512 VNNI, for CPUs that have only
 // that. The two instructions do the same.
-#include "kernels.h"
+#include "generic/kernel_set.h"
+#include "generic/sum_tables.h"
+#include "layers.h"
+#include "x86/simd_avxvnni.h"
 
 namespace bitnet {
-extern const Kernels avxvnni_evex_kernels;
-}
 
-#define BITNET_KERNELS avxvnni_evex_kernels
-#define BITNET_KERNELS_NAME "avxvnni-evex"
-#include "portable/kernels.inc"
+extern const Layer avxvnni_evex_layer;
+
+constexpr Layer avxvnni_evex_layer = {
+    .kernels = quads_layer<AvxVnni, SumTables<AvxVnni>>("avxvnni-evex"),
+    .below = &avx2_layer,
+};
+
+}  // namespace bitnet

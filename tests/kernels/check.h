@@ -102,10 +102,16 @@ class Bench {
 [[gnu::format(printf, 1, 2)]] std::string formatted(const char* format, ...);
 
 struct KernelCheck {
-  const char* name;  // of the entry in Kernels
+  const char* name;                                 // of the entry in Kernels
+  bool (*is_same)(const Kernels&, const Kernels&);  // whether two tables have the same function there
   void (*check)(Check&);
   void (*bench)(Bench&);
 };
+
+template <auto entry>
+bool same_entry(const Kernels& a, const Kernels& b) {
+  return a.*entry == b.*entry;
+}
 
 std::span<const KernelCheck> float_checks();
 std::span<const KernelCheck> ternary_checks();

@@ -249,15 +249,15 @@ void bench_attention_finish(Bench& b) {
 }
 
 constexpr KernelCheck kChecks[] = {
-    {"attention_f16", check_attention<KvType::f16>, bench_attention<KvType::f16>},
-    {"attention_int8", check_attention_int8, bench_attention<KvType::int8>},
-    {"attention_int16", check_attention_int16, bench_attention<KvType::int16>},
-    {"quantize_kv_int8", check_quantize_kv<&Kernels::quantize_kv_int8, uint8_t>,
+    {"attention_f16", same_entry<&Kernels::attention_f16>, check_attention<KvType::f16>, bench_attention<KvType::f16>},
+    {"attention_int8", same_entry<&Kernels::attention_int8>, check_attention_int8, bench_attention<KvType::int8>},
+    {"attention_int16", same_entry<&Kernels::attention_int16>, check_attention_int16, bench_attention<KvType::int16>},
+    {"quantize_kv_int8", same_entry<&Kernels::quantize_kv_int8>, check_quantize_kv<&Kernels::quantize_kv_int8, uint8_t>,
      bench_quantize_kv<&Kernels::quantize_kv_int8, uint8_t>},
-    {"quantize_kv_int16", check_quantize_kv<&Kernels::quantize_kv_int16, int16_t>,
-     bench_quantize_kv<&Kernels::quantize_kv_int16, int16_t>},
-    {"attention_merge", check_attention_merge, bench_attention_merge},
-    {"attention_finish", check_attention_finish, bench_attention_finish},
+    {"quantize_kv_int16", same_entry<&Kernels::quantize_kv_int16>,
+     check_quantize_kv<&Kernels::quantize_kv_int16, int16_t>, bench_quantize_kv<&Kernels::quantize_kv_int16, int16_t>},
+    {"attention_merge", same_entry<&Kernels::attention_merge>, check_attention_merge, bench_attention_merge},
+    {"attention_finish", same_entry<&Kernels::attention_finish>, check_attention_finish, bench_attention_finish},
 };
 
 }  // namespace

@@ -213,15 +213,16 @@ void bench_exp_sum(Bench& b) {
 }
 
 constexpr KernelCheck kChecks[] = {
-    {"rms_norm", check_rms_norm, bench_rms_norm},
-    {"quantize", check_quantize, bench_quantize},
-    {"rope", check_rope, bench_rope},
-    {"gate_relu2", check_gate<&Kernels::gate_relu2>, bench_gate<&Kernels::gate_relu2>},
-    {"gate_silu", check_gate<&Kernels::gate_silu>, bench_gate<&Kernels::gate_silu>},
-    {"add", check_add, bench_add},
-    {"to_f16", check_to_f16, bench_halves},
-    {"to_f32", check_to_f32, bench_floats},
-    {"exp_sum", check_exp_sum, bench_exp_sum},
+    {"rms_norm", same_entry<&Kernels::rms_norm>, check_rms_norm, bench_rms_norm},
+    {"quantize", same_entry<&Kernels::quantize>, check_quantize, bench_quantize},
+    {"rope", same_entry<&Kernels::rope>, check_rope, bench_rope},
+    {"gate_relu2", same_entry<&Kernels::gate_relu2>, check_gate<&Kernels::gate_relu2>,
+     bench_gate<&Kernels::gate_relu2>},
+    {"gate_silu", same_entry<&Kernels::gate_silu>, check_gate<&Kernels::gate_silu>, bench_gate<&Kernels::gate_silu>},
+    {"add", same_entry<&Kernels::add>, check_add, bench_add},
+    {"to_f16", same_entry<&Kernels::to_f16>, check_to_f16, bench_halves},
+    {"to_f32", same_entry<&Kernels::to_f32>, check_to_f32, bench_floats},
+    {"exp_sum", same_entry<&Kernels::exp_sum>, check_exp_sum, bench_exp_sum},
 };
 
 }  // namespace

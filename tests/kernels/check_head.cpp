@@ -161,10 +161,12 @@ void bench_head(Bench& b) {
 }
 
 constexpr KernelCheck kChecks[] = {
-    {"head_f16", check_head_f16, bench_head<&Kernels::head_f16>},
-    {"head_int8", check_head_int8, bench_head<&Kernels::head_int8>},
-    {"head_q5", check_planes<&Kernels::head_q5, Planes::q5>, bench_planes<&Kernels::head_q5, Planes::q5>},
-    {"head_q6", check_planes<&Kernels::head_q6, Planes::q6>, bench_planes<&Kernels::head_q6, Planes::q6>},
+    {"head_f16", same_entry<&Kernels::head_f16>, check_head_f16, bench_head<&Kernels::head_f16>},
+    {"head_int8", same_entry<&Kernels::head_int8>, check_head_int8, bench_head<&Kernels::head_int8>},
+    {"head_q5", same_entry<&Kernels::head_q5>, check_planes<&Kernels::head_q5, Planes::q5>,
+     bench_planes<&Kernels::head_q5, Planes::q5>},
+    {"head_q6", same_entry<&Kernels::head_q6>, check_planes<&Kernels::head_q6, Planes::q6>,
+     bench_planes<&Kernels::head_q6, Planes::q6>},
 };
 
 }  // namespace

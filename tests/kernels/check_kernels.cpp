@@ -6,20 +6,19 @@
 
 #include <algorithm>
 #include <cstdarg>
-#include <cstddef>
 #include <cstdlib>
 #include <map>
 #include <random>
+#include <tuple>
 
 #include "check.h"
+#include "layers.h"
 #include "peaks.h"
-#include "tables.h"
 
 namespace bitnet {
 
-// On x86-64.
-extern const Kernels avxvnni_evex_kernels;
-extern const TernaryKernels amx_emulated_ternary;
+// Where the kernels of x86-64 are built.
+extern const Layer avxvnni_evex_layer, amx_emulated_layer;
 
 std::string formatted(const char* format, ...) {
   char text[400];
@@ -67,41 +66,34 @@ std::vector<KernelCheck> all_kernels() {
   std::exit(2);
 }
 
-#if defined(__x86_64__)
-const Kernels& amx_emulated_kernels() {
-  static const Kernels table = with_ternary(scalar_kernels, "amx-emulated", amx_emulated_ternary);
-  return table;
-}
-#endif
-
 // The tables of the library that can be used here, and those that only stand for one.
 std::vector<const Kernels*> all_tables() {
   const KernelList list = available_kernels();
   std::vector<const Kernels*> tables(list.tables, list.tables + list.count);
   std::erase_if(tables, [](const Kernels* table) { return find_kernels(table->name) == nullptr; });
-#if defined(__x86_64__)
-  tables.insert(tables.end() - 1, &amx_emulated_kernels());
+#if defined(BITNET_KERNELS_X86)
+  static const Kernels amx_emulated = table_of(amx_emulated_layer), avxvnni_evex = table_of(avxvnni_evex_layer);
+  tables.insert(tables.end() - 1, &amx_emulated);
   const bool has_itself = find_kernels("avxvnni") != nullptr;
-  if (find_kernels("avx512vnni") != nullptr && !has_itself) tables.insert(tables.end() - 1, &avxvnni_evex_kernels);
+  if (find_kernels("avx512vnni") != nullptr && !has_itself) tables.insert(tables.end() - 1, &avxvnni_evex);
 #endif
   return tables;
 }
 
-// Tables may differ in ternary products alone: the other kernels are scalar's or those of a table before it.
-bool shares_others(const Options& options, const Kernels& table) {
-  const auto has_same = [&](const Kernels* other) { return other != &table && other->rms_norm == table.rms_norm; };
+// Tables share kernels of the layers below them: whether that of this table is scalar's or that of a table before it.
+bool is_shared(const Options& options, const Kernels& table, const KernelCheck& kernel) {
+  const auto has_same = [&](const Kernels* other) { return other != &table && kernel.is_same(*other, table); };
   const auto itself = std::find(options.tables.begin(), options.tables.end(), &table);
-  return has_same(&scalar_kernels) || std::any_of(options.tables.begin(), itself, has_same);
+  return has_same(find_kernels("scalar")) || std::any_of(options.tables.begin(), itself, has_same);
 }
 
 // All or those that the options name, but each once.
 std::vector<KernelCheck> chosen_kernels(const Options& options, const Kernels& table) {
-  const bool shared = shares_others(options, table);
   std::vector<KernelCheck> chosen = all_kernels();
   std::erase_if(chosen, [&](const KernelCheck& kernel) {
     const std::string_view name = kernel.name;
     const auto names_it = [&](const std::string& prefix) { return name.starts_with(prefix); };
-    if (shared && !name.starts_with("ternary")) return true;
+    if (is_shared(options, table, kernel)) return true;
     return !options.kernels.empty() && std::none_of(options.kernels.begin(), options.kernels.end(), names_it);
   });
   return chosen;
@@ -225,9 +217,9 @@ bool passes(const KernelCheck& kernel, const Kernels& table, uint32_t seed, bool
   return what.empty() && check.cases > 0;
 }
 
-// Each entry of the table from the first kernel on is one, and so are the two of ternary products before.
+// Those of the tuple, and the ternary products of both packings.
 bool all_entries_are_checked() {
-  constexpr size_t kEntries = 2 + (sizeof(Kernels) - offsetof(Kernels, rms_norm)) / sizeof(void*);
+  constexpr size_t kEntries = 2 + std::tuple_size_v<decltype(kFunctions)>;
   const size_t checks = all_kernels().size();
   if (checks != kEntries) std::printf("FAILED: the table has %zu kernels, %zu are checked\n", kEntries, checks);
   return checks == kEntries;

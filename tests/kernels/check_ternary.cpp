@@ -181,9 +181,14 @@ void bench_ternary(Bench& b) {
   for (size_t tokens : {1, 16, 128}) bench_shape<p>(b, 2560, 6912, tokens);
 }
 
+template <Packing packing>
+bool same_product(const Kernels& a, const Kernels& b) {
+  return a.ternary.of(packing).multiply == b.ternary.of(packing).multiply;
+}
+
 constexpr KernelCheck kChecks[] = {
-    {"ternary_i2", check_ternary<Packing::i2>, bench_ternary<Packing::i2>},
-    {"ternary_t5", check_ternary<Packing::t5>, bench_ternary<Packing::t5>},
+    {"ternary_i2", same_product<Packing::i2>, check_ternary<Packing::i2>, bench_ternary<Packing::i2>},
+    {"ternary_t5", same_product<Packing::t5>, check_ternary<Packing::t5>, bench_ternary<Packing::t5>},
 };
 
 }  // namespace

@@ -17,7 +17,7 @@
 
 #include "x86/tiles.h"
 #define BITNET_REGISTER "v"
-#else
+#elif defined(__aarch64__)
 #include <arm_neon.h>
 #define BITNET_REGISTER "w"
 #endif
@@ -87,7 +87,7 @@ BITNET_FOR("amx-tile,amx-int8") void dot_amx(size_t rounds) {
   }
   asm volatile("tilerelease");
 }
-#else
+#elif defined(__aarch64__)
 #if defined(__clang__)
 #define BITNET_FOR(feature) __attribute__((target(feature)))
 #else
@@ -109,7 +109,8 @@ struct Instructions {
   size_t float_macs;
 };
 
-constexpr Instructions kInstructions[] = {
+// Of processors that this file knows.
+const std::vector<Instructions> kInstructions = {
 #if defined(__x86_64__)
     {"sse2", dot_sse2, 8, float_sse2, 4},
     {"sse41", dot_ssse3, 16, float_sse2, 4},
@@ -119,7 +120,7 @@ constexpr Instructions kInstructions[] = {
     {"avx512vnni", dot_avx512vnni, 64, float_avx512, 16},
     {"avx512vbmi", dot_avx512vnni, 64, float_avx512, 16},
     {"amx", dot_amx, 16 * 16 * 64, float_avx512, 16},
-#else
+#elif defined(__aarch64__)
     {"neon", dot_neon, 16, float_neon, 4},
     {"dotprod", dot_dotprod, 16, float_neon, 4},
     {"i8mm", dot_i8mm, 32, float_neon, 4},
