@@ -75,7 +75,29 @@ constexpr uint32_t kMostHeadDim = 4096;  // of a model; with it, sums of product
 constexpr size_t kKvBlock = 64;
 constexpr size_t kKvSplit = 512;
 constexpr int kKvMiddle = 128;  // of the codes of int8, which are unsigned
-constexpr size_t code_bytes(KvType type) { return type == KvType::int8 ? 1 : 2; }
+// Whether there are codes; otherwise numbers are themselves.
+constexpr bool has_codes(KvType type) {
+  switch (type) {
+    case KvType::f16:
+      return false;
+    case KvType::int8:
+    case KvType::int16:
+      return true;
+  }
+  return false;
+}
+// Whether codes are unsigned bytes; otherwise they are signed words of 16 bits.
+constexpr bool has_byte_codes(KvType type) {
+  switch (type) {
+    case KvType::int8:
+      return true;
+    case KvType::f16:
+    case KvType::int16:
+      return false;
+  }
+  return false;
+}
+constexpr size_t code_bytes(KvType type) { return has_byte_codes(type) ? 1 : 2; }
 constexpr size_t codes_per_word(KvType type) { return sizeof(uint32_t) / code_bytes(type); }
 constexpr size_t value_stride(size_t head_dim) { return (head_dim + 15) / 16 * 16; }
 constexpr size_t key_words(KvType type, size_t head_dim) {
@@ -94,12 +116,11 @@ constexpr size_t value_steps_at(KvType type, size_t head_dim) {
   return value_words(type) * value_stride(head_dim) * sizeof(uint32_t);
 }
 constexpr size_t key_block_bytes(KvType type, size_t head_dim) {
-  return type == KvType::f16 ? head_dim * kKvBlock * sizeof(f16)
-                             : key_steps_at(type, head_dim) + kKvBlock * sizeof(float);
+  return has_codes(type) ? key_steps_at(type, head_dim) + kKvBlock * sizeof(float) : head_dim * kKvBlock * sizeof(f16);
 }
 constexpr size_t value_block_bytes(KvType type, size_t head_dim) {
-  return type == KvType::f16 ? value_stride(head_dim) * kKvBlock * sizeof(f16)
-                             : value_steps_at(type, head_dim) + kKvBlock * sizeof(float);
+  return has_codes(type) ? value_steps_at(type, head_dim) + kKvBlock * sizeof(float)
+                         : value_stride(head_dim) * kKvBlock * sizeof(f16);
 }
 
 // What a query has gathered from some positions: value_stride(head_dim) sums of weight * value, then the largest score,
@@ -124,7 +145,7 @@ constexpr size_t attention_scratch_bytes(KvType type, size_t queries, size_t hea
   const size_t padded = (queries * head_dim + 15) / 16 * 16;
   const size_t block = kKvBlock * (head_dim + value_stride(head_dim) + 16);
   const size_t pairs = queries * (key_pairs(type, head_dim) + kKvBlock / 2), scales = 4 * queries;
-  return (scores + (type == KvType::f16 ? padded + block : pairs + scales)) * sizeof(float);
+  return (scores + (has_codes(type) ? pairs + scales : padded + block)) * sizeof(float);
 }
 
 // Products of ternary matrices of one packing.
@@ -138,10 +159,18 @@ struct TernaryKernel {
 };
 struct TernaryKernels {
   TernaryKernel i2, t5;
-  // Of many tokens, as far as the kernels prepare anything: whole tiles of so many, and at most so many at a time,
-  // which share what is prepared.
+  // How many tokens a tile has, and how many tokens a kernel that prepares anything is best given at a time: these
+  // share what is prepared.
   size_t tile_tokens, tokens_at_a_time;
-  const TernaryKernel& of(Packing p) const { return p == Packing::i2 ? i2 : t5; }
+  const TernaryKernel& of(Packing p) const {
+    switch (p) {
+      case Packing::i2:
+        return i2;
+      case Packing::t5:
+        return t5;
+    }
+    return i2;
+  }
 };
 
 struct Kernels {

@@ -18,8 +18,12 @@ constexpr std::array<bool, 256> kIsT5 = [] {
 
 template <Packing p>
 uint8_t encode(const uint8_t* digits) {
-  if (p == Packing::i2) return static_cast<uint8_t>(digits[0] | digits[1] << 2 | digits[2] << 4 | digits[3] << 6);
-  return t5_byte(81u * digits[0] + 27u * digits[1] + 9u * digits[2] + 3u * digits[3] + digits[4]);
+  switch (p) {
+    case Packing::i2:
+      return static_cast<uint8_t>(digits[0] | digits[1] << 2 | digits[2] << 4 | digits[3] << 6);
+    case Packing::t5:
+      return t5_byte(81u * digits[0] + 27u * digits[1] + 9u * digits[2] + 3u * digits[3] + digits[4]);
+  }
 }
 
 template <Packing p>
@@ -40,22 +44,30 @@ void pack(const int8_t* trits, size_t stride, size_t rows, size_t cols, uint8_t*
 }
 
 bool decode(Packing p, unsigned byte, uint8_t* digits) {
-  if (p == Packing::i2) {
-    for (int j = 0; j < 4; ++j) digits[j] = byte >> 2 * j & 3;
-    return (byte & byte >> 1 & 0x55) == 0;
+  switch (p) {
+    case Packing::i2:
+      for (int j = 0; j < 4; ++j) digits[j] = byte >> 2 * j & 3;
+      return (byte & byte >> 1 & 0x55) == 0;
+    case Packing::t5:
+      if (!kIsT5[byte]) return false;
+      for (int j = 0; j < 5; ++j) {
+        digits[j] = static_cast<uint8_t>(3 * byte >> 8);
+        byte = 3 * byte & 255;
+      }
+      return true;
   }
-  if (!kIsT5[byte]) return false;
-  for (int j = 0; j < 5; ++j) {
-    digits[j] = static_cast<uint8_t>(3 * byte >> 8);
-    byte = 3 * byte & 255;
-  }
-  return true;
+  return false;
 }
 
 }  // namespace
 
 void pack_group(Packing p, const int8_t* trits, size_t stride, size_t rows, size_t cols, uint8_t* out) {
-  (p == Packing::i2 ? pack<Packing::i2> : pack<Packing::t5>)(trits, stride, rows, cols, out);
+  switch (p) {
+    case Packing::i2:
+      return pack<Packing::i2>(trits, stride, rows, cols, out);
+    case Packing::t5:
+      return pack<Packing::t5>(trits, stride, rows, cols, out);
+  }
 }
 
 bool unpack_group(Packing p, const uint8_t* packed, size_t rows, size_t cols, int8_t* trits, size_t stride) {

@@ -279,7 +279,7 @@ float step_by_sum(const float* x, size_t n) {
 // Code i of a word, as a factor.
 template <KvType type>
 int32_t code_at(const uint8_t* words, size_t word, size_t i) {
-  if (type == KvType::int8) return words[word * sizeof(uint32_t) + i] - kKvMiddle;
+  if (has_byte_codes(type)) return words[word * sizeof(uint32_t) + i] - kKvMiddle;
   int16_t code;
   __builtin_memcpy(&code, words + word * sizeof(uint32_t) + i * sizeof code, sizeof code);
   return code;
@@ -297,7 +297,7 @@ void attend_codes(const Attention& a, size_t block, size_t count, const float* q
   float scaled[kMostHeadDim] = {}, weights[kKvBlock];
   for (size_t d = 0; d < a.head_dim; ++d) scaled[d] = q[d] * a.scale;
   const float query_step =
-      type == KvType::int8 ? step_by_largest(scaled, a.head_dim, 1e-30f, 127.0f) : step_by_norm(scaled, a.head_dim);
+      has_byte_codes(type) ? step_by_largest(scaled, a.head_dim, 1e-30f, 127.0f) : step_by_norm(scaled, a.head_dim);
   const float inverse = 1.0f / query_step;
   const size_t words = key_words(type, a.head_dim);
   for (size_t position = 0; position < count; ++position) {
@@ -311,7 +311,7 @@ void attend_codes(const Attention& a, size_t block, size_t count, const float* q
   const float factor = weigh(weights, count, state);
   for (size_t position = 0; position < count; ++position) weights[position] *= value_steps[position];
   const float step =
-      type == KvType::int8 ? step_by_largest(weights, count, 1e-30f, 32767.0f) : step_by_sum(weights, count);
+      has_byte_codes(type) ? step_by_largest(weights, count, 1e-30f, 32767.0f) : step_by_sum(weights, count);
   const float inverse_weight = 1.0f / step;
   for (size_t d = 0; d < width; ++d) {
     uint32_t sum = 0;

@@ -80,7 +80,7 @@ struct Inputs {
         std::memcpy(block + steps_at + i * sizeof(float), steps + i % kTokens, sizeof(float));
     };
     for (size_t i = 0; i < kBlocks; ++i) {
-      if (type == KvType::f16) {
+      if (!has_codes(type)) {
         scalar_layer.kernels.to_f16(x, kHeadDim * kKvBlock, reinterpret_cast<f16*>(keys) + i * kHeadDim * kKvBlock);
         scalar_layer.kernels.to_f16(y, value_stride(kHeadDim) * kKvBlock,
                                     reinterpret_cast<f16*>(values) + i * value_stride(kHeadDim) * kKvBlock);

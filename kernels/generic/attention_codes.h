@@ -51,11 +51,11 @@ struct CodeAttention : FloatAttention<Simd> {
   }
   template <KvType type>
   static BITNET_INLINE float query_step(const float* x, size_t n) {
-    return type == KvType::int8 ? step_by_largest(x, n, 1e-30f, 127.0f) : step_by_norm(x, n);
+    return has_byte_codes(type) ? step_by_largest(x, n, 1e-30f, 127.0f) : step_by_norm(x, n);
   }
   template <KvType type>
   static BITNET_INLINE float weight_step(const float* x, size_t n) {
-    return type == KvType::int8 ? step_by_largest(x, n, 1e-30f, 32767.0f) : step_by_sum(x, n);
+    return has_byte_codes(type) ? step_by_largest(x, n, 1e-30f, 32767.0f) : step_by_sum(x, n);
   }
 
   // What instructions multiply: a vector of words of codes becomes kVectors operands, and a lane of each is multiplied
@@ -64,10 +64,10 @@ struct CodeAttention : FloatAttention<Simd> {
   struct Pairs {
     using Operand = S16;
     static constexpr size_t kFactors = 2, kVectors = codes_per_word(type) / kFactors;
-    static constexpr int32_t kMiddle = type == KvType::int8 ? kKvMiddle : 0;
+    static constexpr int32_t kMiddle = has_byte_codes(type) ? kKvMiddle : 0;
     // Bytes come as the even ones and the odd ones.
     static BITNET_INLINE void load_codes(const uint8_t* p, S16 (&operands)[kVectors]) {
-      if constexpr (type == KvType::int8) {
+      if constexpr (has_byte_codes(type)) {
         const U16 x = load<U16>(p);
         operands[0] = (S16)(x & 0xff);
         operands[1] = (S16)(x >> 8);
@@ -94,7 +94,7 @@ struct CodeAttention : FloatAttention<Simd> {
   };
 
   template <KvType type>
-  using KeyOperands = std::conditional_t<type == KvType::int8 && kQuads != Quads::of_digits, QuadsOfBytes, Pairs<type>>;
+  using KeyOperands = std::conditional_t<has_byte_codes(type) && kQuads != Quads::of_digits, QuadsOfBytes, Pairs<type>>;
 
   // Codes as they lie, [word][column][codes_per_word], read by tiles like those of Plain.
   template <typename Operands>

@@ -72,7 +72,13 @@ struct Quantization : Floats<Simd> {
   }
 
   static float quantize(Packing p, const float* x, size_t n, int8_t* q) {
-    return p == Packing::i2 ? quantize_as<Packing::i2>(x, n, q) : quantize_as<Packing::t5>(x, n, q);
+    switch (p) {
+      case Packing::i2:
+        return quantize_as<Packing::i2>(x, n, q);
+      case Packing::t5:
+        return quantize_as<Packing::t5>(x, n, q);
+    }
+    return 0;
   }
 };
 
