@@ -339,7 +339,8 @@ std::vector<Test> tests_of(const Options& options) {
 }
 
 void bench(Options options) {
-  if (options.threads.empty()) options.threads = {usable_cores()};
+  if (options.threads.empty()) options.threads = {0};
+  std::ranges::replace(options.threads, 0u, usable_cores());
   if (options.models.empty()) options.models = {""};
   const std::vector<Test> tests = tests_of(options);
   if (tests.empty()) throw Stop(kUsage, "nothing to measure: both -p and -n are 0");

@@ -59,8 +59,14 @@ void convert(const Options& options) {
 void add_convert(CLI::App& program) {
   auto options = std::make_shared<Options>();
   CLI::App* command = program.add_subcommand("convert", "Write a GGUF model as .bitnet, or a .bitnet one anew");
-  command->add_option("INPUT", options->input, "GGUF or .bitnet file")->required()->option_text(" ");
-  command->add_option("OUTPUT", options->output, ".bitnet file to write")->required()->option_text(" ");
+  command->add_option("INPUT", options->input, "GGUF or .bitnet file")
+      ->required()
+      ->check(not_empty())
+      ->option_text(" ");
+  command->add_option("OUTPUT", options->output, ".bitnet file to write")
+      ->required()
+      ->check(not_empty())
+      ->option_text(" ");
   add_packing_option(*command, options->packing);
   add_head_option(*command, options->head);
   add_i2s_option(*command, options->i2s);

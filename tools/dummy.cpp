@@ -47,7 +47,10 @@ void add_dummy(CLI::App& program) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       program.add_subcommand("dummy", "Write a model of random weights and real shape, to measure with");
-  command->add_option("OUTPUT", options->output, ".bitnet file to write")->required()->option_text(" ");
+  command->add_option("OUTPUT", options->output, ".bitnet file to write")
+      ->required()
+      ->check(not_empty())
+      ->option_text(" ");
   command->add_option("--size", options->size, "Its shape: " + dummy_shapes())->required()->option_text("NAME");
   add_packing_option(*command, options->packing);
   add_head_option(*command, options->head);

@@ -204,7 +204,7 @@ void add_info(CLI::App& program) {
   auto options = std::make_shared<Options>();
   CLI::App* command = program.add_subcommand("info", "Say what a model file holds");
   add_model_options(*command, options->model, true);
-  command->add_option("MODEL", options->model.path, "The same as -m MODEL")->option_text(" ");
+  command->add_option("MODEL", options->model.path, "The same as -m MODEL")->check(not_empty())->option_text(" ");
   command->add_flag("--tensors", options->tensors, "List the tensors too");
   command->add_flag("--full", options->full, "Metadata values in full, however long, and the chat template");
   add_chat_template_options(*command, options->model.chat_template);

@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "format/load.h"
 #include "handles.h"
+#include "options.h"
 #include "terminal.h"
 
 namespace bitnet::program {
@@ -54,7 +55,7 @@ void verify(const Options& options) {
 void add_verify(CLI::App& program) {
   auto options = std::make_shared<Options>();
   CLI::App* command = program.add_subcommand("verify", "Check a .bitnet file: every checksum, weight and scale");
-  command->add_option("MODEL", options->path, "File to check")->required()->option_text(" ");
+  command->add_option("MODEL", options->path, "File to check")->required()->check(not_empty())->option_text(" ");
   command->add_flag("-q,--quiet", options->quiet, "Nothing but errors");
   command->add_flag("-v,--verbose", options->verbose, "List every tensor");
   command->footer(

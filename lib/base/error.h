@@ -44,13 +44,16 @@ inline std::string counted(uint64_t count, const char* noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
+// A path as messages name it.
+inline std::string named(const std::string& path) { return path.empty() ? "\"\"" : path; }
+
 // Runs the body; what it throws about a file gets the file's path in front.
 template <typename Body>
 auto with_path(const std::string& path, const Body& body) {
   try {
     return body();
   } catch (const Error& error) {
-    fail(error.status(), path.empty() ? "\"\"" : path, ": ", error.what());
+    fail(error.status(), named(path), ": ", error.what());
   }
 }
 

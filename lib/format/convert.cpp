@@ -89,7 +89,7 @@ uint64_t convert(const std::string& in, const std::string& out, const ConvertOpt
   } catch (const Error& error) {
     // The writer's errors name the file that it writes.
     if (gguf && error.status() == BITNET_ERROR_IO) throw;
-    fail(error.status(), in, ": ", error.what());
+    fail(error.status(), named(in), ": ", error.what());
   }
   file = MappedFile();
   return convert_bitnet(in, out, options);

@@ -253,6 +253,12 @@ class Commands(unittest.TestCase):
             row = list(csv.DictReader(io.StringIO(self.succeed(*common, "csv").decode())))[-1]
             self.assertEqual(row["token_bytes"], str(read))
 
+    def test_bench_with_no_threads_named_says_how_many_compute(self):
+        for threads in ([], ["-t", "0"]):
+            results = json.loads(self.succeed("bench", "-m", tiny(), "-p", "4", "-n", "0", "-r", "1", *threads,
+                                              "-o", "json"))["results"]
+            self.assertGreater(results[0]["threads"], 0)
+
     def test_bench_at_depths(self):
         results = json.loads(self.succeed("bench", "-m", tiny(), "-p", "4", "-n", "2", "-t", "1", "-r", "1",
                                           "--depth", "9,0,300", "--logits", "-o", "json"))["results"]

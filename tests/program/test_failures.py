@@ -67,6 +67,13 @@ class Failures(unittest.TestCase):
             with self.subTest(arguments):
                 self.fail(USAGE, *arguments)
 
+    def test_an_empty_name_of_a_file_is_no_name(self):
+        """As of a variable of the shell that is not set."""
+        for arguments in (["info", ""], ["verify", ""], ["convert", "", "out.bitnet"], ["convert", tiny(), ""],
+                          ["dummy", "", "--size", "tiny"], ["run", "-m", "", "-p", "x"], ["bench", "-m", ""]):
+            with self.subTest(arguments):
+                self.fail(USAGE, *arguments, words=["empty"])
+
     def test_no_command_shows_the_help(self):
         done = bitnet()
         self.assertEqual(done.returncode, USAGE)
