@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <cpuid.h>
 
-#include <utility>
-
 #include "x86/cpuid.h"
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -72,30 +70,29 @@ Cpu x86_cpu(const Cpuid& id) {
   // believed where the CPU has what came with it in every CPU that has VNNI, too: VBMI2 and BITALG. Beyond such
   // contradictions nothing can be told without trying.
   const bool runs_vbmi = runs_vnni && avx512vbmi && bit(id.ecx7, 6) && bit(id.ecx7, 12);
-  Cpu cpu = {.sets = {{&amx_layer, runs_vbmi && amx, request_tiles},
-                      {&avx512vbmi_layer, runs_vbmi},
-                      {&avx512vnni_layer, runs_vnni},
-                      {&avx512_layer, runs_avx512},
-                      {&avxvnni_layer, runs_avx2 && avxvnni},
-                      {&avx2_layer, runs_avx2},
-                      {&sse41_layer, sse41},
-                      {&sse2_layer, true}},
-             .features = {{"sse2", true},
-                          {"sse41", sse41},
-                          {"avx2", avx2},
-                          {"f16c", f16c},
-                          {"avxvnni", avxvnni},
-                          {"avx512f", avx512f},
-                          {"avx512bw", avx512bw},
-                          {"avx512vl", avx512vl},
-                          {"avx512dq", avx512dq},
-                          {"avx512vnni", avx512vnni},
-                          {"avx512vbmi", avx512vbmi},
-                          {"amx", amx}}};
   // avx512vbmi multiplies prompts by permuting 16-bit words. AMD's CPUs do that in one operation; Intel's take two,
-  // which compete for one port, and are less than half as fast so as with dot products (Sapphire Rapids).
-  if (!id.amd) std::swap(cpu.sets[1], cpu.sets[2]);
-  return cpu;
+  // which compete for one port, and are less than half as fast as with dot products (Sapphire Rapids).
+  const InstructionSet vbmi = {&avx512vbmi_layer, runs_vbmi}, vnni = {&avx512vnni_layer, runs_vnni};
+  return {.sets = {{&amx_layer, runs_vbmi && amx, request_tiles},
+                   id.amd ? vbmi : vnni,
+                   id.amd ? vnni : vbmi,
+                   {&avx512_layer, runs_avx512},
+                   {&avxvnni_layer, runs_avx2 && avxvnni},
+                   {&avx2_layer, runs_avx2},
+                   {&sse41_layer, sse41},
+                   {&sse2_layer, true}},
+          .features = {{"sse2", true},
+                       {"sse41", sse41},
+                       {"avx2", avx2},
+                       {"f16c", f16c},
+                       {"avxvnni", avxvnni},
+                       {"avx512f", avx512f},
+                       {"avx512bw", avx512bw},
+                       {"avx512vl", avx512vl},
+                       {"avx512dq", avx512dq},
+                       {"avx512vnni", avx512vnni},
+                       {"avx512vbmi", avx512vbmi},
+                       {"amx", amx}}};
 }
 
 Cpu this_cpu() { return x86_cpu(cpuid()); }
