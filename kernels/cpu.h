@@ -14,7 +14,7 @@ struct Feature {
 };
 
 struct InstructionSet {
-  const Layer* layer;
+  const KernelLayer* layer;
   bool runs;
   // Requests from the operating system what the set needs beyond the CPU; false: it refuses. Null: nothing is needed.
   // A request is for the whole process and cannot be undone, so it is made only for a set that will be used.

@@ -19,7 +19,7 @@ void add_name(std::string& line, const char* separator, const char* name) {
 
 }  // namespace
 
-Kernels table_of(const Layer& layer) {
+Kernels table_of(const KernelLayer& layer) {
   if (layer.below == nullptr) return layer.kernels;
   Kernels table = table_of(*layer.below);
   table.name = layer.kernels.name;

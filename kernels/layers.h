@@ -10,26 +10,26 @@
 namespace bitnet {
 
 // What an instruction set has of its own: a table in which null means what the layer below has.
-struct Layer {
+struct KernelLayer {
   Kernels kernels;
-  const Layer* below = nullptr;  // of the sets that every CPU with this one has; null: all is its own
+  const KernelLayer* below = nullptr;  // of the sets that every CPU with this one has; null: all is its own
 };
 
-extern const Layer scalar_layer;
-extern const Layer portable_layer;  // the vector extensions of GCC and Clang, on any processor
+extern const KernelLayer scalar_layer;
+extern const KernelLayer portable_layer;  // the vector extensions of GCC and Clang, on any processor
 
-extern const Layer sse2_layer;        // x86-64 baseline
-extern const Layer sse41_layer;       // SSSE3, SSE4.1
-extern const Layer avx2_layer;        // AVX2, F16C
-extern const Layer avxvnni_layer;     // and AVX-VNNI
-extern const Layer avx512_layer;      // AVX-512 F, BW, VL, DQ
-extern const Layer avx512vnni_layer;  // and VNNI
-extern const Layer avx512vbmi_layer;  // and VBMI
-extern const Layer amx_layer;         // and the int8 tiles of AMX
+extern const KernelLayer sse2_layer;        // x86-64 baseline
+extern const KernelLayer sse41_layer;       // SSSE3, SSE4.1
+extern const KernelLayer avx2_layer;        // AVX2, F16C
+extern const KernelLayer avxvnni_layer;     // and AVX-VNNI
+extern const KernelLayer avx512_layer;      // AVX-512 F, BW, VL, DQ
+extern const KernelLayer avx512vnni_layer;  // and VNNI
+extern const KernelLayer avx512vbmi_layer;  // and VBMI
+extern const KernelLayer amx_layer;         // and the int8 tiles of AMX
 
-extern const Layer neon_layer;     // Armv8-A baseline
-extern const Layer dotprod_layer;  // and the dot products of Armv8.2-A
-extern const Layer i8mm_layer;     // and the int8 matrix products of Armv8.6-A
+extern const KernelLayer neon_layer;     // Armv8-A baseline
+extern const KernelLayer dotprod_layer;  // and the dot products of Armv8.2-A
+extern const KernelLayer i8mm_layer;     // and the int8 matrix products of Armv8.6-A
 
 // Every function of a table but the ternary products, which come together.
 constexpr std::tuple kFunctions = {
@@ -59,6 +59,6 @@ static_assert(sizeof(Kernels) == sizeof(const char*) + sizeof(TernaryKernels) +
               "kFunctions lacks a function of Kernels");
 
 // The layer over all those below it.
-Kernels table_of(const Layer& layer);
+Kernels table_of(const KernelLayer& layer);
 
 }  // namespace bitnet

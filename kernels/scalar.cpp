@@ -393,7 +393,7 @@ void to_f32(const f16* x, size_t n, float* y) {
 
 }  // namespace
 
-constexpr Layer scalar_layer = {
+constexpr KernelLayer scalar_layer = {
     .kernels =
         {
             .name = "scalar",

@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constexpr Layer dotprod_layer = {
+constexpr KernelLayer dotprod_layer = {
     .kernels = quads_layer<Dotprod, SumTables<Dotprod>>("dotprod"),
     .below = &neon_layer,
 };

@@ -5,7 +5,7 @@
 
 namespace bitnet {
 
-constexpr Layer i8mm_layer = {
+constexpr KernelLayer i8mm_layer = {
     .kernels = ternary_layer<MatrixProducts>("i8mm"),
     .below = &dotprod_layer,
 };

@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constexpr Layer neon_layer = {
+constexpr KernelLayer neon_layer = {
     .kernels = whole_layer<Neon, SumTables<Neon>>("neon"),
     .below = &scalar_layer,
 };

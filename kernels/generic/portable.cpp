@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constexpr Layer portable_layer = {
+constexpr KernelLayer portable_layer = {
     .kernels = whole_layer<Portable, SumTables<Portable>>("portable"),
     .below = &scalar_layer,
 };

@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constexpr Layer amx_layer = {
+constexpr KernelLayer amx_layer = {
     .kernels = ternary_layer<TileProducts<Amx>>("amx"),
     .below = &avx512vbmi_layer,
 };

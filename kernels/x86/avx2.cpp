@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constexpr Layer avx2_layer = {
+constexpr KernelLayer avx2_layer = {
     .kernels = whole_layer<Avx2, SumTables<Avx2>>("avx2"),
     .below = &sse41_layer,
 };

@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constexpr Layer avx512_layer = {
+constexpr KernelLayer avx512_layer = {
     .kernels = whole_layer<Avx512, SumTables<Avx512>>("avx512"),
     .below = &avx2_layer,
 };

@@ -5,7 +5,7 @@
 
 namespace bitnet {
 
-constexpr Layer avx512vbmi_layer = {
+constexpr KernelLayer avx512vbmi_layer = {
     .kernels = ternary_layer<RegisterTables>("avx512vbmi"),
     .below = &avx512vnni_layer,
 };

@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constexpr Layer avx512vnni_layer = {
+constexpr KernelLayer avx512vnni_layer = {
     .kernels = integer_layer<Avx512Vnni, UnpackedProducts>("avx512vnni"),
     .below = &avx512_layer,
 };

@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constexpr Layer avxvnni_layer = {
+constexpr KernelLayer avxvnni_layer = {
     .kernels = quads_layer<AvxVnni, SumTables<AvxVnni>>("avxvnni"),
     .below = &avx2_layer,
 };

@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constexpr Layer sse2_layer = {
+constexpr KernelLayer sse2_layer = {
     .kernels = whole_layer<Sse2, SumTables<Sse2>>("sse2"),
     .below = &scalar_layer,
 };

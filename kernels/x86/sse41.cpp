@@ -6,7 +6,7 @@
 
 namespace bitnet {
 
-constexpr Layer sse41_layer = {
+constexpr KernelLayer sse41_layer = {
     .kernels = whole_layer<Sse41, SumTables<Sse41>>("sse41"),
     .below = &sse2_layer,
 };

@@ -7,7 +7,7 @@
 #include "x86/tile_products.h"
 
 namespace bitnet {
-extern const Layer amx_emulated_layer;
+extern const KernelLayer amx_emulated_layer;
 
 namespace {
 
@@ -64,7 +64,7 @@ struct EmulatedAmx : Sse2 {
 
 }  // namespace
 
-constexpr Layer amx_emulated_layer = {
+constexpr KernelLayer amx_emulated_layer = {
     .kernels = ternary_layer<TileProducts<EmulatedAmx>>("amx-emulated"),
     .below = &scalar_layer,
 };

@@ -8,9 +8,9 @@
 
 namespace bitnet {
 
-extern const Layer avxvnni_evex_layer;
+extern const KernelLayer avxvnni_evex_layer;
 
-constexpr Layer avxvnni_evex_layer = {
+constexpr KernelLayer avxvnni_evex_layer = {
     .kernels = quads_layer<AvxVnni, SumTables<AvxVnni>>("avxvnni-evex"),
     .below = &avx2_layer,
 };

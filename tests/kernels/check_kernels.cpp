@@ -18,7 +18,7 @@
 namespace bitnet {
 
 // Where the kernels of x86-64 are built.
-extern const Layer avxvnni_evex_layer, amx_emulated_layer;
+extern const KernelLayer avxvnni_evex_layer, amx_emulated_layer;
 
 std::string formatted(const char* format, ...) {
   char text[400];

@@ -62,7 +62,7 @@ float no_sum(const float*, float, size_t, float*) { return 0; }
 void no_product(const TernaryProduct&) {}
 
 TEST(Layers, HaveWhatIsBelowThemWhereTheyHaveNothing) {
-  Layer lower = {.kernels = {}, .below = &scalar_layer}, upper = {.kernels = {}, .below = &lower};
+  KernelLayer lower = {.kernels = {}, .below = &scalar_layer}, upper = {.kernels = {}, .below = &lower};
   lower.kernels.name = "lower";
   lower.kernels.exp_sum = no_sum;
   upper.kernels.name = "upper";
@@ -87,8 +87,8 @@ class Requests : public testing::Test {
     requests = 0;
     granted = true;
   }
-  static Layer named(const char* name) {
-    Layer layer = {.kernels = {}, .below = &scalar_layer};
+  static KernelLayer named(const char* name) {
+    KernelLayer layer = {.kernels = {}, .below = &scalar_layer};
     layer.kernels.name = name;
     return layer;
   }
@@ -96,7 +96,7 @@ class Requests : public testing::Test {
 
   static inline int requests;
   static inline bool granted;
-  const Layer tiles = named("tiles"), wide = named("wide"), plain = named("plain");
+  const KernelLayer tiles = named("tiles"), wide = named("wide"), plain = named("plain");
   const Cpu sets = {.sets = {{&tiles, true, request}, {&wide, true}, {&plain, true}}, .features = {}};
   const Dispatch cpu{sets};
   const Dispatch older{{.sets = {{&tiles, false, request}, {&wide, false}, {&plain, true}}, .features = {}}};
