@@ -75,7 +75,7 @@ constexpr uint32_t kMostHeadDim = 4096;  // of a model; with it, sums of product
 constexpr size_t kKvBlock = 64;
 constexpr size_t kKvSplit = 512;
 constexpr int kKvMiddle = 128;  // of the codes of int8, which are unsigned
-// Whether there are codes; otherwise numbers are themselves.
+// Whether numbers are codes, with a step for each position; otherwise they are float16.
 constexpr bool has_codes(KvType type) {
   switch (type) {
     case KvType::f16:

@@ -291,7 +291,7 @@ void ForwardPass::round_kv(KvType type, const float* x, std::byte* row) const {
       step = kernels_.quantize_kv_int16(x, n, reinterpret_cast<int16_t*>(row));
       break;
   }
-  if (has_steps(type)) std::memcpy(row + n * code_bytes(type), &step, sizeof step);
+  if (has_codes(type)) std::memcpy(row + n * code_bytes(type), &step, sizeof step);
 }
 
 // Each query head of each row over the keys and values up to its own position; query heads share them in groups.

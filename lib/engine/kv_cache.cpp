@@ -25,7 +25,7 @@ uint64_t KvCache::bytes(const HyperParameters& hyper, KvType type, uint32_t cont
 template <typename Copy>
 void KvCache::each_key_part(size_t position, const Copy& copy) const {
   const size_t within = position % kKvBlock;
-  if (!has_steps(type_)) {
+  if (!has_codes(type_)) {
     for (size_t d = 0; d < dim_; d++) copy((d * kKvBlock + within) * sizeof(f16), d * sizeof(f16), sizeof(f16));
     return;
   }
@@ -39,7 +39,7 @@ void KvCache::each_key_part(size_t position, const Copy& copy) const {
 template <typename Copy>
 void KvCache::each_value_part(size_t position, const Copy& copy) const {
   const size_t within = position % kKvBlock, stride = value_stride(dim_);
-  if (!has_steps(type_)) return copy(within * stride * sizeof(f16), 0, dim_ * sizeof(f16));
+  if (!has_codes(type_)) return copy(within * stride * sizeof(f16), 0, dim_ * sizeof(f16));
   const size_t word = within % value_words(type_), place = within / value_words(type_), size = code_bytes(type_);
   for (size_t d = 0; d < dim_; d++) copy((word * stride + d) * sizeof(uint32_t) + place * size, d * size, size);
   copy(value_steps_at(type_, dim_) + within * sizeof(float), dim_ * size, sizeof(float));

@@ -22,18 +22,6 @@ constexpr bool is_known(KvType type) {
   return false;
 }
 
-// Whether a number is a code and each position has a step; otherwise numbers are float16.
-constexpr bool has_steps(KvType type) {
-  switch (type) {
-    case KvType::f16:
-      return false;
-    case KvType::int8:
-    case KvType::int16:
-      return true;
-  }
-  return true;
-}
-
 class KvCache {
  public:
   KvCache(const HyperParameters& hyper, KvType type, uint32_t context);
@@ -57,7 +45,7 @@ class KvCache {
   // their step.
   size_t row_bytes() const { return row_bytes(type_, dim_); }
   static size_t row_bytes(KvType type, size_t head_dim) {
-    return head_dim * code_bytes(type) + (has_steps(type) ? sizeof(float) : 0);
+    return head_dim * code_bytes(type) + (has_codes(type) ? sizeof(float) : 0);
   }
   void store_key(size_t head, size_t position, const std::byte* row);
   void store_value(size_t head, size_t position, const std::byte* row);

@@ -18,8 +18,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "files are read and written as they lie in memory");
 
 constexpr char kMagic[8] = {'B', 'N', 'S', 'T', 'A', 'T', 'E', '\n'};
-constexpr uint16_t kVersion = 2;  // in 1, Model::fingerprint was another
-constexpr int kLevel = 1;         // keys and values hardly shrink further at higher ones
+constexpr uint16_t kVersion = 2;
+constexpr int kLevel = 1;  // keys and values hardly shrink further at higher ones
 
 struct StateHeader {
   char magic[8];

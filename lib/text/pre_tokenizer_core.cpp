@@ -14,8 +14,7 @@ PreTokenizer::~PreTokenizer() = default;
 void PreTokenizer::split(std::string_view, const Emit&) const {
   fail(BITNET_ERROR_UNSUPPORTED,
        "this build of libbitnet cannot turn text into this model's tokens: byte-level BPE needs PCRE2, which it does "
-       "not "
-       "have (BITNET_CORE); give it tokens instead");
+       "not have (BITNET_CORE); give it tokens instead");
 }
 
 }  // namespace bitnet
