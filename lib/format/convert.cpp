@@ -15,10 +15,9 @@ namespace bitnet {
 namespace {
 
 // A control group that cannot hold the work ends the process without a word, so it is asked before.
-void require_memory_to_convert(const Source& source, const ConvertOptions& options, uint64_t taken) {
+void require_memory_to_convert(const fb::ModelT& model, const ConvertOptions& options, uint64_t taken) {
   const uint64_t limit = memory_limit();
   if (limit == UINT64_MAX) return;
-  const fb::ModelT model = source.describe();
   check_hyperparameters(read_hyperparameters(model));
   const char* const advice = options.zstd_level ? "a lower level of compression takes less, and none the least"
                                                 : "raise the limit, or convert the file elsewhere";
@@ -27,16 +26,17 @@ void require_memory_to_convert(const Source& source, const ConvertOptions& optio
                  taken, limit);
 }
 
-// What could not be used afterwards is refused before hours of work, or a file, are spent on it.
-void check_source(const Source& source) {
-  const Buffer metadata = pack_metadata(source.describe());
+// What could not be done, or used afterwards, is refused before time or a file is spent on it.
+void check_source(const Source& source, const ConvertOptions& options, uint64_t taken) {
+  const fb::ModelT model = source.describe();
+  require_memory_to_convert(model, options, taken);
+  const Buffer metadata = pack_metadata(model);
   check_tokenizer(*fb::GetModel(metadata.data()));
 }
 
 uint64_t write(const Source& source, const ConverterOptions& form, const std::string& out,
                const ConvertOptions& options, uint64_t taken) {
-  require_memory_to_convert(source, options, taken);
-  check_source(source);
+  check_source(source, options, taken);
   ContainerWriter writer(out, options.zstd_level);
   fb::ModelT model = convert_model(source, form, writer, options.progress);
   if (!options.name.empty()) model.name = options.name;
