@@ -11,6 +11,9 @@ namespace bitnet::jinja {
 namespace {
 
 // How tight an operator binds; groups do not bind at all.
+constexpr int kAll = 0, kOr = 1, kAnd = 2, kNot = 3, kComparison = 4, kSum = 5, kConcatenation = 6, kProduct = 7,
+              kPower = 8, kSign = 9, kTestArgument = 10;
+
 int precedence(const Pending& pending) {
   switch (pending.kind) {
     case Pending::Kind::root:
@@ -22,33 +25,30 @@ int precedence(const Pending& pending) {
       return -1;
     case Pending::Kind::condition:
     case Pending::Kind::otherwise:
-      return 0;
+      return kAll;
     case Pending::Kind::logical_or:
-      return 1;
+      return kOr;
     case Pending::Kind::logical_and:
-      return 2;
+      return kAnd;
     case Pending::Kind::logical_not:
-      return 3;
+      return kNot;
     case Pending::Kind::comparison:
-      return 4;
+      return kComparison;
     case Pending::Kind::sum:
-      return 5;
+      return kSum;
     case Pending::Kind::concatenation:
-      return 6;
+      return kConcatenation;
     case Pending::Kind::product:
-      return 7;
+      return kProduct;
     case Pending::Kind::power:
-      return 8;
+      return kPower;
     case Pending::Kind::sign:
-      return 9;
+      return kSign;
     case Pending::Kind::test_argument:
-      return 10;
+      return kTestArgument;
   }
   return -1;
 }
-
-constexpr int kAll = 0, kOr = 1, kAnd = 2, kNot = 3, kComparison = 4, kSum = 5, kConcatenation = 6, kProduct = 7,
-              kPower = 8, kSign = 9;
 
 bool is_constant(std::string_view name) {
   constexpr std::string_view kConstants[] = {"true", "True", "false", "False", "none", "None"};
