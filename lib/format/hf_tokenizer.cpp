@@ -104,7 +104,8 @@ struct Folder {
 };
 
 TokenizerFile read_vocabulary_file(const Folder& folder, const Log& log) {
-  const std::string json = (folder.path / "tokenizer.json").string(), model = (folder.path / "tokenizer.model").string();
+  const std::string json = (folder.path / "tokenizer.json").string(),
+                    model = (folder.path / "tokenizer.model").string();
   if (exists(json)) {
     return with_path(json, [&] { return read_tokenizer_json(read_json(json, kMaxTokenizerBytes), log); });
   }
@@ -167,8 +168,8 @@ void add_tokens(const Folder& folder, const Log& log, TokenizerFile& out) {
   });
 }
 
-// The configuration's BOS or EOS is a control token, whatever the vocabulary calls it. Padding may be any token, "!" for
-// one, which must stay a part of texts.
+// The configuration's BOS or EOS is a control token, whatever the vocabulary calls it. Padding may be any token, "!"
+// for one, which must stay a part of texts.
 Token find_special(const Folder& folder, const std::string& name, const Log& log, TokenizerFile& out) {
   const std::string text = special_text(folder, name);
   if (text.empty()) return kNoToken;
