@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "format/json.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #include "base/error.h"
@@ -20,15 +21,30 @@ std::string shown(const Json& json) {
   return text.substr(0, valid_utf8_prefix(std::string_view(text).substr(0, kMostShown)));
 }
 
+// How deep its brackets nest, whether it is JSON or not.
+int depth_of(std::string_view text) {
+  int depth = 0, deepest = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') quoted = !quoted;
+    if (quoted) {
+      i += c == '\\';  // what it escapes may be a quote
+    } else if (c == '[' || c == '{') {
+      deepest = std::max(deepest, ++depth);
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return deepest;
+}
+
 }  // namespace
 
 Json parse_json(std::string_view text) {
-  const auto check_depth = [](int depth, Json::parse_event_t, const Json&) {
-    require(depth <= kMostDepth, BITNET_ERROR_FORMAT, "the JSON is nested deeper than ", kMostDepth);
-    return true;
-  };
+  require(depth_of(text) <= kMostDepth, BITNET_ERROR_FORMAT, "the JSON is nested deeper than ", kMostDepth);
   try {
-    return Json::parse(text, check_depth);
+    return Json::parse(text);
   } catch (const Json::parse_error& error) {
     fail(BITNET_ERROR_FORMAT, "is not JSON: there is a mistake at byte ", error.byte, " of ", text.size());
   } catch (const Json::exception& error) {  // a number that no double holds
