@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// A Hugging Face checkpoint as the source of a conversion.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "format/source.h"
+
+namespace bitnet {
+
+// Whether the path is a folder, or a config.json or a .safetensors file, which mean their folder.
+bool is_hf_folder(const std::string& path);
+// That folder.
+std::string hf_folder_of(const std::string& path);
+
+struct HfSourceOptions {
+  Log log = {};
+};
+// A folder of config.json, weights and vocabulary, or one of its files. Errors begin with the name of the file in
+// question, without the folder.
+std::unique_ptr<Source> open_hf_source(const std::string& path, const HfSourceOptions& options);
+
+}  // namespace bitnet
