@@ -67,9 +67,9 @@ class GgufSource final : public Source {
       const GgufTensor& tensor = find(spec);
       require(tensor.rows == spec.rows && tensor.cols == spec.cols, BITNET_ERROR_FORMAT, "tensor ", spec.name, " is ",
               tensor.rows, " x ", tensor.cols, "; the hyperparameters ask for ", spec.rows, " x ", spec.cols);
-      require(!is_i2s(tensor) || spec.role == Role::ternary, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name,
+      require(!is_i2s(tensor) || spec.role == Role::linear, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name,
               " is in I2_S, which is only for ternary matrices");
-      known += 1 + (spec.role == Role::ternary && find_scale(spec) != nullptr);
+      known += 1 + (spec.role == Role::linear && find_scale(spec) != nullptr);
     }
     if (known != gguf_.tensors().size()) check_all_known(specs);
     if (std::ranges::any_of(specs, [&](const TensorSpec& spec) { return is_i2s(spec); })) choose_layout(specs);
@@ -81,6 +81,13 @@ class GgufSource final : public Source {
     if (!same || row_stride(type, spec.cols) != spec.cols) return std::nullopt;
     if (reinterpret_cast<uintptr_t>(tensor.data.data()) % alignof(uint16_t) != 0) return std::nullopt;
     return Tensor{spec.name, type, spec.rows, spec.cols, spec.cols, tensor.data, {}, {}, 0};
+  }
+
+  // Files of a matrix packing come from BitNet's own tools.
+  std::optional<ActivationBits> activation_bits() const override {
+    const bool coded = std::ranges::any_of(gguf_.tensors(), [](const GgufTensor& t) { return is_i2s(t); });
+    if (coded || require_architecture(model_.architecture).ternary) return ActivationBits::int8;
+    return std::nullopt;
   }
 
   TernaryScales ternary_scales(const TensorSpec& spec) const override {
@@ -130,11 +137,11 @@ class GgufSource final : public Source {
     std::unordered_set<std::string> expected;
     for (const TensorSpec& spec : specs) {
       expected.insert(spec.name);
-      if (spec.role == Role::ternary) expected.insert(scale_name(spec));
+      if (spec.role == Role::linear) expected.insert(scale_name(spec));
     }
     for (const GgufTensor& tensor : gguf_.tensors()) {
       require(expected.contains(std::string(tensor.name)), BITNET_ERROR_UNSUPPORTED, "tensor ", tensor.name,
-              " is not part of this architecture as libbitnet knows it (biases and other additions are not supported)");
+              " is not part of the architecture ", model_.architecture, " as libbitnet knows it");
     }
   }
 
@@ -166,7 +173,7 @@ class GgufSource final : public Source {
   }
 
   static bool is_i2s(const GgufTensor& tensor) { return tensor.type->number == kGgufI2_S; }
-  bool is_i2s(const TensorSpec& spec) const { return spec.role == Role::ternary && is_i2s(find(spec)); }
+  bool is_i2s(const TensorSpec& spec) const { return spec.role == Role::linear && is_i2s(find(spec)); }
   static I2sMatrix i2s_matrix(const TensorSpec& spec, const GgufTensor& tensor) {
     return {tensor.data, spec.rows, spec.cols};
   }
@@ -177,7 +184,7 @@ class GgufSource final : public Source {
             "; choose another one (--i2s, gguf_i2s)");
     float scale;
     std::memcpy(&scale, tensor.data.data() + tensor.rows * tensor.cols / 4, sizeof scale);
-    return {{scale}, 0};
+    return {.scales = {scale}};
   }
 
   void read_codes(const TensorSpec& spec, const GgufTensor& tensor, uint32_t row, uint32_t count, int8_t* out) const {
@@ -218,7 +225,7 @@ class GgufSource final : public Source {
     std::vector<I2sSample> samples;
     const TensorSpec* norm = nullptr;
     for (const TensorSpec& spec : specs) {
-      if (spec.role == Role::norm) norm = &spec;
+      if (spec.role == Role::vector) norm = &spec;
       if (!is_i2s(spec) || spec.cols > kOrderColumns || std::ranges::count(chosen, layer_of(spec)) == 0) continue;
       I2sSample sample{i2s_matrix(spec, find(spec)), {}, false};
       if (norm != nullptr && norm->cols == spec.cols) {
@@ -266,12 +273,10 @@ class GgufSource final : public Source {
     });
     const auto other = std::ranges::find(rows, false, &RowScale::ternary);
     if (other == rows.end()) return collect(rows);
-    require(options_.quantize == Quantize::absmean, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, ", row ",
-            other - rows.begin(),
-            " holds other values than -s, 0 and s: the model is not ternary; to round it so by BitNet's rule, which "
-            "loses what training did not prepare for, convert it with the option quantize (bitnet_convert_options; "
-            "--quantize)");
-    return absmean(sums, spec);
+    double sum = 0;
+    for (const double row : sums) sum += row;
+    return {.mean = sum / (static_cast<double>(spec.rows) * spec.cols),
+            .not_ternary = "row " + std::to_string(other - rows.begin()) + " holds other values than -s, 0 and s"};
   }
 
   static void check_finite(const TensorSpec& spec, uint32_t row, std::span<const float> values) {
@@ -285,19 +290,11 @@ class GgufSource final : public Source {
     const auto first = std::ranges::find_if(rows, [](const RowScale& row) { return row.scale != 0; });
     const float common = first == rows.end() ? 1 : first->scale;
     const auto fits = [common](const RowScale& row) { return row.scale == 0 || row.scale == common; };
-    if (std::ranges::all_of(rows, fits)) return {{common}, 0};
+    if (std::ranges::all_of(rows, fits)) return {.scales = {common}};
     std::vector<float> scales;
     scales.reserve(rows.size());
     for (const RowScale& row : rows) scales.push_back(row.scale == 0 ? common : row.scale);
-    return {std::move(scales), 0};
-  }
-
-  // weight_quant of BitNet b1.58: scale = 1 / max(mean |w|, 1e-5), the weights round(w * scale) within -1 .. 1.
-  static TernaryScales absmean(const std::vector<double>& sums, const TensorSpec& spec) {
-    double sum = 0;
-    for (const double row : sums) sum += row;
-    const float mean = std::max(static_cast<float>(sum / (static_cast<double>(spec.rows) * spec.cols)), 1e-5f);
-    return {{mean}, 1 / mean};
+    return {.scales = std::move(scales)};
   }
 
   Gguf gguf_;

@@ -60,13 +60,14 @@ class MemorySink final : public Sink {
 std::shared_ptr<const Container> convert_gguf(std::span<const std::byte> file, MappedFile mapping,
                                               const OpenOptions& options) {
   const bool mapped = mapping.is_mapped();
-  const auto source =
-      open_gguf_source(file, {options.layout, options.quantize, mapped, options.activation, options.log});
+  const auto source = open_gguf_source(file, {options.layout, mapped, options.activation, options.log});
   MemorySink sink;
   Container::Parts parts;
   parts.file_bytes = file.size();
   parts.file = std::move(mapping);
-  parts.metadata = pack_metadata(convert_model(*source, {options.packing, options.head}, sink, options.progress));
+  const ConverterOptions form = {options.packing,  options.dense,       options.head,
+                                 options.quantize, options.activations, options.log};
+  parts.metadata = pack_metadata(convert_model(*source, form, sink, options.progress));
   parts.owned = std::move(sink.owned());
   const auto& entries = *fb::GetModel(parts.metadata.data())->tensors();
   for (uint32_t i = 0; i < entries.size(); ++i) {

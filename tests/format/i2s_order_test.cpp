@@ -30,8 +30,8 @@ std::string name_of(I2sLayout layout) {
   return layout == I2sLayout::arm ? "arm" : layout == I2sLayout::rows ? "rows" : "x86";
 }
 
-Matrix trits_of(const Tensor& tensor) {
-  Matrix matrix{tensor.rows, tensor.cols, std::vector<int8_t>(size_t{tensor.rows} * tensor.cols)};
+SampleMatrix trits_of(const Tensor& tensor) {
+  SampleMatrix matrix{tensor.rows, tensor.cols, std::vector<int8_t>(size_t{tensor.rows} * tensor.cols)};
   const size_t group = packed_bytes(Packing::i2, 4, tensor.cols);
   for (uint32_t row = 0; row < tensor.rows; row += 4) {
     unpack_group(Packing::i2, reinterpret_cast<const uint8_t*>(tensor.data.data()) + row / 4 * group, 4, tensor.cols,

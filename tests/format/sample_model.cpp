@@ -198,7 +198,7 @@ SampleModel& SampleModel::draw(uint32_t seed) {
   std::minstd_rand random(seed);
   const auto below = [&](int n) { return static_cast<int>(random() >> 8) % n; };
   const auto matrix = [&](const std::string& name, uint32_t rows, uint32_t cols) {
-    Matrix& m = ternary[name];
+    SampleMatrix& m = ternary[name];
     m = {rows, cols, std::vector<int8_t>(size_t{rows} * cols)};
     for (int8_t& trit : m.trits) trit = static_cast<int8_t>(below(3) - 1);
   };

@@ -25,7 +25,7 @@ std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, 
 // Numbers as that type holds them: F32, F16, BF16, Q8_0 (multiples of kScale / 127), Q6_K (multiples of 2^-10).
 std::string encode_values(Encoding encoding, const std::vector<float>& values);
 
-struct Matrix {
+struct SampleMatrix {
   uint32_t rows, cols;
   std::vector<int8_t> trits;
 };
@@ -41,7 +41,7 @@ struct SampleModel {
   std::string chat_template = "{{ messages }}";
   uint32_t bos = 3, eos = 4;
 
-  std::map<std::string, Matrix> ternary;
+  std::map<std::string, SampleMatrix> ternary;
   std::map<std::string, std::vector<float>> norms;
   std::vector<float> embedding, head;  // multiples of 2^-10 between -31 and 31 of them
 
