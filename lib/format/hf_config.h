@@ -32,7 +32,7 @@ struct HfConfig {
   std::optional<bool> tied, attention_bias;
 };
 
-// Throws Error for what no supported model has, naming it.
+// Throws Error for what no supported model has, naming the key.
 HfConfig read_hf_config(const Json& json);
 
 }  // namespace bitnet

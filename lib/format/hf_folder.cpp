@@ -162,7 +162,8 @@ std::vector<std::unique_ptr<fb::KeyValueT>> hf_notes(const std::string& folder) 
   std::vector<std::unique_ptr<fb::KeyValueT>> notes;
   for (const std::string name : {"config", "generation_config"}) {
     const std::string file = name + ".json";
-    if (exists(folder, file.c_str())) add_notes(name + ".", read_json_file(folder, file, kMaxConfig), notes);
+    if (!exists(folder, file.c_str())) continue;
+    add_notes(name + ".", with_path(file, [&] { return read_json(folder + "/" + file, kMaxConfig); }), notes);
   }
   return notes;
 }

@@ -17,8 +17,10 @@
 #include "base/parallel.h"
 #include "format/hf_config.h"
 #include "format/hf_folder.h"
+#include "format/hf_tokenizer.h"
 #include "format/metadata.h"
 #include "format/safetensors.h"
+#include "format/scale_finder.h"
 
 namespace bitnet {
 namespace {
@@ -48,8 +50,7 @@ bool has_scales(HfWeights weights) {
 
 class HfSource final : public Source {
  public:
-  HfSource(const std::string& folder, const HfSourceOptions& options)
-      : options_(options), files_(folder), config_(read_hf_config(read_json_file(folder, "config.json", kMaxConfig))) {
+  HfSource(const std::string& folder, const HfSourceOptions& options) : files_(folder), config_(read_config(folder)) {
     model_.architecture = config_.architecture;
     model_.hyper = std::make_unique<fb::HyperParametersT>(config_.hyper);
     const HyperParameters hyper = read_hyperparameters(model_);
@@ -60,7 +61,9 @@ class HfSource final : public Source {
     model_.name = hf_name(folder);
     model_.license = hf_license(folder);
     model_.notes = hf_notes(folder);
-    read_texts(folder);
+    HfTokenizer texts = read_hf_tokenizer(folder, hyper.vocabulary, options.log);
+    model_.tokenizer = std::move(texts.tokenizer);
+    model_.chat_template = std::move(texts.chat_template);
     model_.settled = true;
   }
 
@@ -90,9 +93,18 @@ class HfSource final : public Source {
     return Tensor{spec.name, type, spec.rows, spec.cols, spec.cols, tensor.data, {}, {}, 0};
   }
 
+  // What transformers does: activations of a layer that config.json does not make BitNet's stay floats.
+  std::optional<ActivationBits> activation_bits() const override {
+    return config_.weights == HfWeights::plain ? ActivationBits::int16 : ActivationBits::int8;
+  }
+
   TernaryScales ternary_scales(const TensorSpec& spec) const override {
     const Safetensor& tensor = find(spec);
-    TernaryScales result = is_packed(tensor) ? TernaryScales{{1}} : scales_by_values(spec, tensor);
+    if (is_packed(tensor)) return {.scales = {scale_beside(tensor)}};
+    TernaryScales result = scales_by_values(spec, tensor);
+    if (spec.role != Role::linear) return result;
+    const bool masters = config_.weights == HfWeights::master && !result.is_ternary();
+    if (masters || config_.weights == HfWeights::rounded) return absmean(result.mean);
     const float factor = scale_beside(tensor);
     for (float& scale : result.scales) {
       scale *= factor;
@@ -155,6 +167,10 @@ class HfSource final : public Source {
   }
 
  private:
+  static HfConfig read_config(const std::string& folder) {
+    return with_path("config.json", [&] { return read_hf_config(read_json(folder + "/config.json", kMaxConfig)); });
+  }
+
   // By the names that we have for them. Tensors that no specification asks for are not among them.
   void find_tensors(const HyperParameters& hyper) {
     for (const TensorSpec& spec : tensor_specs(hyper, [](std::string_view) { return true; })) {
@@ -163,8 +179,6 @@ class HfSource final : public Source {
       }
     }
   }
-
-  void read_texts(const std::string& folder);
 
   static bool is_computed(const TensorSpec& spec) { return spec.name == kRopeFactorsName; }
 
@@ -308,9 +322,33 @@ class HfSource final : public Source {
             "; the file is damaged");
   }
 
-  TernaryScales scales_by_values(const TensorSpec& spec, const Safetensor& tensor) const;
+  TernaryScales scales_by_values(const TensorSpec& spec, const Safetensor& tensor) const {
+    ScaleFinder finder(spec.rows, spec.cols);
+    constexpr uint32_t kStep = 64;
+    parallel_for((spec.rows + kStep - 1) / kStep, [&](size_t part) {
+      std::vector<float> values(spec.cols);
+      const auto begin = static_cast<uint32_t>(part * kStep), count = std::min(kStep, spec.rows - begin);
+      for (uint32_t row = begin; row < begin + count; ++row) {
+        safetensor_values(tensor, uint64_t{row} * spec.cols, values);
+        const size_t bad = find_nonfinite(std::span<const float>(values));
+        if (bad != values.size()) {
+          fail(BITNET_ERROR_FORMAT, "tensor ", tensor.name, ", row ", row, ", column ", bad, " is ", values[bad],
+               "; the model is damaged");
+        }
+        finder.add_row(row, values);
+      }
+      release(spec, begin, count);
+    });
+    return finder.result();
+  }
 
-  HfSourceOptions options_;
+  // WeightQuant of transformers, and weight_quant of 1bitLLM's own code, in float32 whatever the tensor's type: with
+  // s = 1 / max(mean |w|, 1e-5) the weights are round(w * s) within -1 .. 1, divided by s.
+  static TernaryScales absmean(double mean) {
+    const float inverse = 1 / std::max(static_cast<float>(mean), 1e-5f);
+    return {.scales = {1 / inverse}, .inverse_mean = inverse};
+  }
+
   Safetensors files_;
   HfConfig config_;
   fb::ModelT model_;                                            // without tensors

@@ -1,45 +1,37 @@
 // SPDX-License-Identifier: MIT
 #include "format/json.h"
 
-#include <algorithm>
 #include <cmath>
-#include <unordered_set>
+#include <cstdint>
 #include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "text/utf8.h"
 
 namespace bitnet {
 namespace {
 
-// A value takes some 100 bytes however short its text is. The index of the largest models names some 100000 tensors.
-constexpr size_t kMostValues = size_t{1} << 20;
-constexpr int kMostDepth = 32;
-constexpr size_t kShownBytes = 100;
+constexpr int kMostDepth = 64;
+constexpr size_t kMostShown = 100;  // bytes of a value in a message
 
-// What nlohmann's messages say after their own numbering: "parse error at line 1, column 2: ...".
-std::string_view reason(const char* what) {
-  const std::string_view message = what;
-  const size_t end = message.find("] ");
-  return end == message.npos ? message : message.substr(end + 2);
-}
-
-// Watches the parser: how much it makes, how deep, and whether a name comes twice, of which it would keep the last.
+// Watches the parser. Of a name that comes twice the parser would keep the last value, and others the first.
 class Watch {
  public:
   bool operator()(int depth, Json::parse_event_t event, const Json& parsed) {
-    require(++values_ <= kMostValues, BITNET_ERROR_UNSUPPORTED, "the JSON holds more than ", kMostValues, " values");
-    require(depth <= kMostDepth, BITNET_ERROR_UNSUPPORTED, "the JSON is nested deeper than ", kMostDepth, " levels");
+    require(depth <= kMostDepth, BITNET_ERROR_FORMAT, "the JSON is nested deeper than ", kMostDepth);
     switch (event) {
       case Json::parse_event_t::object_start:
-        names_.emplace_back();
-        break;
-      case Json::parse_event_t::object_end:
-        names_.pop_back();
+        names_.push_back(0);
         break;
       case Json::parse_event_t::key:
-        require(names_.back().insert(parsed.get_ref<const std::string&>()).second, BITNET_ERROR_FORMAT, "the JSON has ",
-                shown(parsed), " twice in one object");
+        ++names_.back();
+        break;
+      case Json::parse_event_t::object_end:
+        require(names_.back() == parsed.size(), BITNET_ERROR_FORMAT,
+                "is not JSON that can be read: an object ends that ", "has the same name twice",
+                parsed.empty() ? "" : ", beside " + parsed.begin().key().substr(0, kMostShown));
+        names_.pop_back();
         break;
       case Json::parse_event_t::array_start:
       case Json::parse_event_t::array_end:
@@ -50,8 +42,7 @@ class Watch {
   }
 
  private:
-  size_t values_ = 0;
-  std::vector<std::unordered_set<std::string>> names_;  // of the objects that are open
+  std::vector<size_t> names_;  // of each object that is open, how many so far
 };
 
 }  // namespace
@@ -61,92 +52,79 @@ Json parse_json(std::string_view text) {
   try {
     return Json::parse(
         text, [&](int depth, Json::parse_event_t event, const Json& parsed) { return watch(depth, event, parsed); });
-  } catch (const Json::exception& error) {
-    fail(BITNET_ERROR_FORMAT, "is not JSON: ", reason(error.what()).substr(0, 2 * kShownBytes));
+  } catch (const Json::parse_error& error) {
+    fail(BITNET_ERROR_FORMAT, "is not JSON: there is a mistake at byte ", error.byte, " of ", text.size());
+  } catch (const Json::exception& error) {  // a number that no double holds
+    fail(BITNET_ERROR_FORMAT, "is not JSON that can be read: ", error.what());
   }
 }
 
-Json read_json_file(const std::string& folder, const std::string& name, size_t most_bytes) {
-  return with_path(name, [&] {
-    const std::string text = read_start(folder + "/" + name, most_bytes + 1);
-    require(text.size() <= most_bytes, BITNET_ERROR_UNSUPPORTED, "has more than ", most_bytes,
-            " bytes, more than such a file ever has");
-    return parse_json(text);
-  });
+Json read_json(const std::string& path, size_t most) {
+  const std::string text = read_start(path, most + 1);
+  require(text.size() <= most, BITNET_ERROR_UNSUPPORTED, "has more than ", most, " bytes");
+  return parse_json(text);
 }
 
-std::string shown(const Json& value) {
-  // Of a long value only the beginning is looked at.
-  if (value.is_array() || value.is_object()) {
-    return (value.is_array() ? "an array of " : "an object of ") + counted(value.size(), "value");
-  }
-  std::string text =
-      value.is_string() ? "\"" + value.get_ref<const std::string&>().substr(0, kShownBytes) + "\"" : value.dump();
-  std::ranges::replace_if(
-      text, [](char c) { return static_cast<unsigned char>(c) < ' '; }, '?');
-  return text;
+std::string JsonValue::shown() const {
+  if (json_->is_array()) return "an array of " + counted(json_->size(), "element");
+  if (json_->is_object()) return "an object of " + counted(json_->size(), "member");
+  const std::string text = json_->dump(-1, ' ', false, Json::error_handler_t::replace);
+  return text.substr(0, valid_utf8_prefix(std::string_view(text).substr(0, kMostShown)));
 }
 
-JsonObject::JsonObject(const Json& json, std::string where) : json_(&json), where_(std::move(where)) {
-  require(json.is_object(), BITNET_ERROR_FORMAT, where_, " is ", shown(json), "; expected is an object");
+void JsonValue::refuse(const std::string& expected) const {
+  fail(BITNET_ERROR_FORMAT, place_.empty() ? "the whole" : place_, " is ", shown(), "; expected is ", expected);
 }
 
-std::string JsonObject::named(std::string_view key) const {
-  const bool file = where_.ends_with(".json");
-  return where_ + (file ? ": " : ".") + std::string(key);
+std::optional<JsonValue> JsonValue::find(const std::string& key) const {
+  const auto found = object().find(key);
+  if (found == json_->end() || found->is_null()) return std::nullopt;
+  return JsonValue(*found, place_.empty() ? key : place_ + "." + key);
 }
 
-void JsonObject::refuse(std::string_view key, std::string_view expected) const {
-  fail(BITNET_ERROR_FORMAT, named(key), " is ", shown(*find(key)), "; expected is ", expected);
-}
-
-const Json* JsonObject::find(std::string_view key) const {
-  const auto found = json_->find(std::string(key));
-  return found == json_->end() || found->is_null() ? nullptr : &*found;
-}
-
-std::optional<bool> JsonObject::boolean(std::string_view key) const {
-  const Json* const value = find(key);
-  if (value == nullptr) return std::nullopt;
-  if (!value->is_boolean()) refuse(key, "true or false");
-  return value->get<bool>();
-}
-
-std::optional<std::string> JsonObject::string(std::string_view key) const {
-  const Json* const value = find(key);
-  if (value == nullptr) return std::nullopt;
-  if (!value->is_string()) refuse(key, "a string");
-  return value->get<std::string>();
-}
-
-std::optional<double> JsonObject::real(std::string_view key) const {
-  const Json* const value = find(key);
-  if (value == nullptr) return std::nullopt;
-  if (!value->is_number() || !std::isfinite(value->get<double>())) refuse(key, "a finite number");
-  return value->get<double>();
-}
-
-std::optional<uint32_t> JsonObject::count(std::string_view key, Bounds bounds) const {
-  const Json* const value = find(key);
-  if (value == nullptr) return std::nullopt;
-  const double number = value->is_number() ? value->get<double>() : -1;
-  const bool fits = number >= static_cast<double>(bounds.low) && number <= static_cast<double>(bounds.high);
-  if (!fits || number != std::floor(number)) {
-    refuse(key, "a whole number from " + std::to_string(bounds.low) + " to " + std::to_string(bounds.high));
-  }
-  return static_cast<uint32_t>(number);
-}
-
-uint32_t JsonObject::needed_count(std::string_view key, Bounds bounds) const {
-  const auto value = count(key, bounds);
-  require(value.has_value(), BITNET_ERROR_FORMAT, named(key), " is missing");
+JsonValue JsonValue::at(const std::string& key) const {
+  const auto value = find(key);
+  require(value.has_value(), BITNET_ERROR_FORMAT, place_, place_.empty() ? "" : ".", key, " is missing");
   return *value;
 }
 
-std::optional<JsonObject> JsonObject::object(std::string_view key) const {
-  const Json* const value = find(key);
-  if (value == nullptr) return std::nullopt;
-  return JsonObject(*value, named(key));
+size_t JsonValue::size() const { return array().size(); }
+
+JsonValue JsonValue::operator[](size_t index) const {
+  return {array()[index], place_ + "[" + std::to_string(index) + "]"};
+}
+
+std::string_view JsonValue::text() const {
+  if (!json_->is_string()) refuse("a string");
+  return json_->get_ref<const std::string&>();
+}
+
+bool JsonValue::truth() const {
+  if (!json_->is_boolean()) refuse("true or false");
+  return json_->get<bool>();
+}
+
+int64_t JsonValue::whole(int64_t low, int64_t high) const {
+  const bool fits = json_->is_number_unsigned() ? json_->get<uint64_t>() <= INT64_MAX : json_->is_number_integer();
+  if (!fits || json_->get<int64_t>() < low || json_->get<int64_t>() > high) {
+    refuse("a whole number from " + std::to_string(low) + " to " + std::to_string(high));
+  }
+  return json_->get<int64_t>();
+}
+
+double JsonValue::real() const {
+  if (!json_->is_number() || !std::isfinite(json_->get<double>())) refuse("a finite number");
+  return json_->get<double>();
+}
+
+const Json& JsonValue::array() const {
+  if (!json_->is_array()) refuse("an array");
+  return *json_;
+}
+
+const Json& JsonValue::object() const {
+  if (!json_->is_object()) refuse("an object");
+  return *json_;
 }
 
 }  // namespace bitnet

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// JSON that others wrote: parsed within bounds, and its values in the types that we compute with.
+// JSON from outside, and the errors that say where in it something is wrong. nlohmann-json reads it.
 #pragma once
 
 #include <cstddef>
@@ -10,45 +10,49 @@
 #include <string_view>
 #include <utility>
 
-#include "model/architecture.h"
-
 namespace bitnet {
 
 using Json = nlohmann::json;
 
-// Throws Error for what is not JSON, for a name that an object has twice, and for texts that would take much memory.
+// BITNET_ERROR_FORMAT for what is no JSON, has a name twice in an object, or is nested deeper than any file that
+// libbitnet reads. Takes up to some 50 times as much memory as the text.
 Json parse_json(std::string_view text);
-// A file in a folder, of no more than `most_bytes`. Errors begin with the file's name, without the folder.
-Json read_json_file(const std::string& folder, const std::string& name, size_t most_bytes);
 
-// The members of an object by name; one that is null is not there. A value of another type than was asked for is
-// refused, saying what it is and what it should be.
-class JsonObject {
+// The same of a file of no more than `most` bytes. Errors do not name the path.
+Json read_json(const std::string& path, size_t most);
+
+// A value, and the keys that led to it. The JSON must outlive it.
+class JsonValue {
  public:
-  // `where` is how messages name the object: "config.json". Of a value that is no object the error says so.
-  JsonObject(const Json& json, std::string where);
+  explicit JsonValue(const Json& root) : json_(&root) {}
 
-  const Json& json() const { return *json_; }
-  const std::string& where() const { return where_; }
-  const Json* find(std::string_view key) const;
+  // null counts as missing.
+  std::optional<JsonValue> find(const std::string& key) const;
+  JsonValue at(const std::string& key) const;
+  size_t size() const;  // of an array
+  JsonValue operator[](size_t index) const;
 
-  std::optional<bool> boolean(std::string_view key) const;
-  std::optional<std::string> string(std::string_view key) const;
-  std::optional<uint32_t> count(std::string_view key, Bounds bounds) const;  // 4096, or 4096.0
-  uint32_t needed_count(std::string_view key, Bounds bounds) const;
-  std::optional<double> real(std::string_view key) const;  // finite
-  std::optional<JsonObject> object(std::string_view key) const;
+  std::string_view text() const;
+  bool truth() const;
+  int64_t whole(int64_t low, int64_t high) const;
+  double real() const;  // finite
+  const Json& array() const;
+  const Json& object() const;
 
-  // "config.json: rope_scaling.factor"
-  std::string named(std::string_view key) const;
-  [[noreturn]] void refuse(std::string_view key, std::string_view expected) const;
+  bool is_text() const { return json_->is_string(); }
+  bool is_array() const { return json_->is_array(); }
+  bool is_object() const { return json_->is_object(); }
+  const std::string& place() const { return place_; }
+  // For messages: its beginning.
+  std::string shown() const;
+
+  [[noreturn]] void refuse(const std::string& expected) const;
 
  private:
-  const Json* json_;
-  std::string where_;
-};
+  JsonValue(const Json& json, std::string place) : json_(&json), place_(std::move(place)) {}
 
-// A value for messages: its beginning, as JSON.
-std::string shown(const Json& value);
+  const Json* json_;
+  std::string place_;  // "model.vocab"; empty: all of it
+};
 
 }  // namespace bitnet

@@ -18,8 +18,8 @@ namespace {
 constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr size_t kLengthBytes = 8;
-constexpr uint64_t kMaxHeader = uint64_t{32} << 20;  // the largest that are published take less than 1 MiB
-constexpr size_t kMaxIndex = size_t{16} << 20;
+constexpr uint64_t kMaxHeader = uint64_t{8} << 20;  // the largest that are published take less than 1 MiB
+constexpr size_t kMaxIndex = size_t{16} << 20;      // of the largest models a tenth
 constexpr size_t kMaxDimensions = 8;
 constexpr size_t kMaxShards = 4096;
 
@@ -39,18 +39,17 @@ constexpr TypeInfo kTypes[] = {
     {"F4", Safetype::other, 4},      {"C64", Safetype::other, 64},
 };
 
-std::string in_quotes(std::string_view name) { return shown(Json(std::string(name))); }
+std::string in_quotes(const std::string& name) { return JsonValue(Json(name)).shown(); }
 
 // One entry of a header.
 class Entry {
  public:
-  Entry(const std::string& name, const Json& json) : name_(name), object_(json, "tensor " + in_quotes(name)) {}
+  Entry(const std::string& name, const JsonValue& value) : name_(name), value_(value) {}
 
   Safetensor read(std::span<const std::byte> data) const {
     Safetensor tensor;
     tensor.name = name_;
-    tensor.type_name = object_.string("dtype").value_or("");
-    require(!tensor.type_name.empty(), BITNET_ERROR_FORMAT, where(), " has no dtype");
+    tensor.type_name = value_.at("dtype").text();
     const auto* const info = std::ranges::find(kTypes, std::string_view(tensor.type_name), &TypeInfo::name);
     const bool known = info != std::end(kTypes);
     tensor.type = known ? info->type : Safetype::other;
@@ -63,33 +62,19 @@ class Entry {
   }
 
  private:
-  const std::string& where() const { return object_.where(); }
-
-  const Json& array(const char* key) const {
-    const Json* const value = object_.find(key);
-    require(value != nullptr && value->is_array(), BITNET_ERROR_FORMAT, where(), " has no ", key);
-    return *value;
-  }
-
-  uint64_t whole(const char* key, const Json& value) const {
-    require(value.is_number_unsigned(), BITNET_ERROR_FORMAT, where(), ": ", key, " holds ", shown(value),
-            "; expected are whole numbers");
-    return value.get<uint64_t>();
-  }
-
   // Returns how many elements there are.
   uint64_t read_shape(Safetensor& tensor) const {
-    const Json& shape = array("shape");
+    const JsonValue shape = value_.at("shape");
     tensor.dimensions = shape.size();
-    require(tensor.dimensions <= kMaxDimensions, BITNET_ERROR_UNSUPPORTED, where(), " has ", tensor.dimensions,
+    require(tensor.dimensions <= kMaxDimensions, BITNET_ERROR_UNSUPPORTED, "the tensor has ", tensor.dimensions,
             " dimensions; there are no more than ", kMaxDimensions);
     tensor.rows = tensor.cols = 1;
     uint64_t elements = 1;
-    for (const Json& extent : shape) {
-      const uint64_t size = whole("shape", extent);
-      // A bit for each element at least, so that no size below overflows.
-      require(size == 0 || elements <= (uint64_t{1} << 56) / size, BITNET_ERROR_FORMAT, where(),
-              " has a shape of more elements than any file holds");
+    for (size_t i = 0; i < tensor.dimensions; ++i) {
+      const auto size = static_cast<uint64_t>(shape[i].whole(0, INT64_MAX));
+      // So that no size below overflows.
+      require(size == 0 || elements <= (uint64_t{1} << 56) / size, BITNET_ERROR_FORMAT,
+              "the tensor has a shape of more elements than any file holds");
       tensor.rows = elements;
       tensor.cols = size;
       elements *= size;
@@ -98,24 +83,25 @@ class Entry {
   }
 
   std::pair<uint64_t, uint64_t> read_offsets(uint64_t size) const {
-    const Json& offsets = array("data_offsets");
-    require(offsets.size() == 2, BITNET_ERROR_FORMAT, where(), ": data_offsets holds ", offsets.size(),
-            " numbers; expected are two");
-    const uint64_t begin = whole("data_offsets", offsets[0]), end = whole("data_offsets", offsets[1]);
-    require(begin <= end, BITNET_ERROR_FORMAT, where(), " ends before it begins (data_offsets ", begin, ", ", end, ")");
-    require(end <= size, BITNET_ERROR_FORMAT, where(), " ends at byte ", end, " of the data, of which there are ", size,
-            "; the file is cut short, or damaged");
+    const JsonValue offsets = value_.at("data_offsets");
+    require(offsets.size() == 2, BITNET_ERROR_FORMAT, "data_offsets has ", counted(offsets.size(), "number"),
+            "; expected are two");
+    const int64_t begin = offsets[0].whole(0, INT64_MAX), end = offsets[1].whole(0, INT64_MAX);
+    require(begin <= end, BITNET_ERROR_FORMAT, "the tensor ends before it begins (data_offsets ", begin, ", ", end,
+            ")");
+    require(static_cast<uint64_t>(end) <= size, BITNET_ERROR_FORMAT, "the tensor ends at byte ", end,
+            " of the data, of which there are ", size, "; the file is cut short, or damaged");
     return {begin, end};
   }
 
-  void check_size(const Safetensor& tensor, uint64_t elements, uint32_t bits) const {
-    require(elements * bits % 8 == 0 && elements * bits / 8 == tensor.data.size(), BITNET_ERROR_FORMAT, where(),
-            " has ", tensor.data.size(), " bytes; ", elements, " elements of ", tensor.type_name, " take ",
+  static void check_size(const Safetensor& tensor, uint64_t elements, uint32_t bits) {
+    require(elements * bits % 8 == 0 && elements * bits / 8 == tensor.data.size(), BITNET_ERROR_FORMAT,
+            "the tensor has ", tensor.data.size(), " bytes; ", elements, " elements of ", tensor.type_name, " take ",
             elements * bits / 8);
   }
 
   const std::string& name_;
-  JsonObject object_;
+  const JsonValue& value_;
 };
 
 // Bytes that belong to two tensors would be read in two ways. The tensors are in the order of their places.
@@ -138,12 +124,11 @@ bool is_plain_file_name(const std::string& name) {
 
 // The shards that an index names, each with the tensors that lie in it.
 std::map<std::string, std::vector<std::string>> read_weight_map(const Json& json) {
-  const auto map = JsonObject(json, "the index").object("weight_map");
-  require(map.has_value(), BITNET_ERROR_FORMAT, "has no weight_map");
   std::map<std::string, std::vector<std::string>> shards;
-  for (const auto& [name, shard] : map->json().items()) {
+  const JsonValue map = JsonValue(json).at("weight_map");
+  for (const auto& [name, shard] : map.object().items()) {
     const bool plain = shard.is_string() && is_plain_file_name(shard.get_ref<const std::string&>());
-    require(plain, BITNET_ERROR_FORMAT, "the shard of ", in_quotes(name), " is ", shown(shard),
+    require(plain, BITNET_ERROR_FORMAT, "the shard of ", in_quotes(name), " is ", JsonValue(shard).shown(),
             "; expected is the name of a file in the same folder");
     shards[shard.get<std::string>()].push_back(name);
   }
@@ -172,7 +157,8 @@ std::vector<Safetensor> read_safetensors(std::span<const std::byte> file) {
   const auto data = file.subspan(kLengthBytes + length);
   std::vector<Safetensor> tensors;
   for (const auto& [name, entry] : json.items()) {
-    if (name != "__metadata__") tensors.push_back(Entry(name, entry).read(data));
+    if (name == "__metadata__") continue;
+    with_path("tensor " + in_quotes(name), [&] { tensors.push_back(Entry(name, JsonValue(entry)).read(data)); });
   }
   std::ranges::stable_sort(tensors, {}, [](const Safetensor& tensor) { return tensor.data.data(); });
   check_overlaps(tensors);
@@ -218,8 +204,7 @@ Safetensors::Safetensors(const std::string& folder) {
 }
 
 void Safetensors::open_shards(const std::string& folder) {
-  const Json json = read_json_file(folder, kIndex, kMaxIndex);
-  const auto shards = with_path(kIndex, [&] { return read_weight_map(json); });
+  const auto shards = with_path(kIndex, [&] { return read_weight_map(read_json(folder + "/" + kIndex, kMaxIndex)); });
   for (const auto& [shard, names] : shards) {
     try {
       add(folder, shard);

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "format/json.h"
 
 using namespace bitnet;
 
@@ -146,7 +147,7 @@ TEST(HfConfig, WhatIsLeftOutIsTheClasss) {
   EXPECT_EQ(kQwen3.with("head_dim", "").with("hidden_size", "2560").read().hyper.head_dim, 128U);
   EXPECT_EQ(kQwen2.with("architectures", "").read().architecture, "qwen2");
   EXPECT_EQ(kQwen2.with("tie_word_embeddings", "").read().tied, std::nullopt);
-  EXPECT_TRUE(refused(kQwen2.with("hidden_size", ""), BITNET_ERROR_FORMAT, "config.json: hidden_size is missing"));
+  EXPECT_TRUE(refused(kQwen2.with("hidden_size", ""), BITNET_ERROR_FORMAT, "hidden_size is missing"));
   EXPECT_TRUE(refused(kQwen2.with("hidden_size", "1535"), BITNET_ERROR_FORMAT, "(1535) is not a multiple"));
 }
 
@@ -176,7 +177,7 @@ TEST(HfConfig, ArchitecturesThatAreUnknownAreNamedWithTheNearest) {
   EXPECT_TRUE(
       refused(typed, BITNET_ERROR_UNSUPPORTED, "the architecture is \"gemma3_text\"; supported are llama, mis"));
   EXPECT_TRUE(refused(typed.with("model_type", ""), BITNET_ERROR_FORMAT, "neither architectures nor"));
-  EXPECT_TRUE(refused(gemma.with("architectures", "[\"\\u001b[31m\"]"), BITNET_ERROR_UNSUPPORTED, "\"?[31m\""));
+  EXPECT_TRUE(refused(gemma.with("architectures", "[\"\\u001b[31m\"]"), BITNET_ERROR_UNSUPPORTED, "\"\\u001b[31m\""));
 }
 
 TEST(HfConfig, Quantizations) {
@@ -205,8 +206,9 @@ TEST(HfConfig, Quantizations) {
   EXPECT_TRUE(refuses(R"({"quant_method": "bitnet", "linear_class": "autobitlinear", "quantization_mode": "x"})",
                       "quantization_mode is \"x\""));
   EXPECT_TRUE(refuses(R"({"quant_method": "bitnet", "modules_to_not_convert": ["lm_head", "model.layers.0"]})",
-                      "names \"model.layers.0\""));
-  EXPECT_TRUE(refuses(R"({"quant_method": "bitnet", "modules_to_not_convert": ["down_proj"]})", "names \"down_proj\""));
+                      "modules_to_not_convert[1] is \"model.layers.0\""));
+  EXPECT_TRUE(refuses(R"({"quant_method": "bitnet", "modules_to_not_convert": ["down_proj"]})",
+                      "modules_to_not_convert[0] is \"down_proj\""));
 }
 
 TEST(HfConfig, WhatWouldChangeTheGraphIsRefused) {
@@ -219,11 +221,10 @@ TEST(HfConfig, WhatWouldChangeTheGraphIsRefused) {
 }
 
 TEST(HfConfig, ValuesOfWrongTypesAreRefused) {
-  for (const char* const value : {"\"30\"", "0", "-1", "1.5", "1e99", "true", "[30]", "{}"}) {
+  for (const char* const value : {"\"30\"", "0", "-1", "1.5", "30.0", "1e99", "true", "[30]", "{}"}) {
     EXPECT_TRUE(refused(kBitNet.with("num_hidden_layers", value), BITNET_ERROR_FORMAT, "num_hidden_layers is"))
         << value;
   }
-  EXPECT_EQ(kBitNet.with("num_hidden_layers", "30.0").read().hyper.layers, 30U);
   EXPECT_TRUE(refused(kBitNet.with("rms_norm_eps", "-1"), BITNET_ERROR_FORMAT, "rms_norm_eps is -1"));
   EXPECT_TRUE(refused(kBitNet.with("rope_theta", "0"), BITNET_ERROR_FORMAT, "rope_theta is 0"));
   EXPECT_TRUE(
@@ -265,7 +266,7 @@ TEST(HfRope, LinearlyScaled) {
     EXPECT_EQ(config.rope_factors, std::vector<float>(32, 4.0f));
     EXPECT_EQ(config.hyper.rope_magnitude, 1);
   }
-  EXPECT_TRUE(refused(roped(R"({"type": "linear"})"), BITNET_ERROR_FORMAT, "rope_scaling.factor is missing"));
+  EXPECT_TRUE(refused(roped(R"({"type": "linear"})"), BITNET_ERROR_FORMAT, "factor is missing"));
   EXPECT_TRUE(refused(roped(R"({"type": "linear", "factor": 0})"), BITNET_ERROR_FORMAT, "a positive number"));
   EXPECT_TRUE(refused(roped(R"({"type": "linear", "factor": 1e-44})"), BITNET_ERROR_FORMAT, "make no sense"));
 }

@@ -102,22 +102,19 @@ TEST(Safetensors, HeadersThatAreNoneAreRefused) {
   EXPECT_TRUE(refused(SafetensorsBuilder::file("", "12345678"), "not JSON"));
   EXPECT_TRUE(refused("Once upon a time there was", "no safetensors file"));
   EXPECT_TRUE(refused(SafetensorsBuilder::file("[1]", ""), "not JSON"));
-  EXPECT_TRUE(refused(SafetensorsBuilder::file("{\"a\":", ""), "is not JSON: parse error at line 1"));
-  EXPECT_TRUE(refused(SafetensorsBuilder::file("{\"a\":3}", ""), "tensor \"a\" is 3; expected is an object"));
+  EXPECT_TRUE(refused(SafetensorsBuilder::file("{\"a\":", ""), "is not JSON: there is a mistake at byte 6"));
+  EXPECT_TRUE(
+      refused(SafetensorsBuilder::file("{\"a\":3}", ""), "tensor \"a\": the whole is 3; expected is an object"));
   const std::string whole = two_tensors().build();
   EXPECT_TRUE(refused(whole.substr(0, 20), "cut short"));
   EXPECT_TRUE(refused(whole.substr(0, whole.size() - 1), "cut short"));
 }
 
 TEST(Safetensors, HeadersThatTakeMuchMemoryAreRefused) {
-  const auto header = [](const std::string& values) {
-    return SafetensorsBuilder::file("{\"__metadata__\":" + values + "}", "");
-  };
-  std::string many = "[0";
-  for (int i = 0; i < 1 << 20; ++i) many += ",0";
-  EXPECT_TRUE(refused(header(many + "]"), "more than 1048576 values", BITNET_ERROR_UNSUPPORTED));
+  EXPECT_TRUE(
+      refused(SafetensorsBuilder::file("{" + std::string((8 << 20) + 1, ' ') + "}", ""), "its header would have"));
   const std::string deep = std::string(100, '[') + std::string(100, ']');
-  EXPECT_TRUE(refused(header(deep), "nested deeper", BITNET_ERROR_UNSUPPORTED));
+  EXPECT_TRUE(refused(SafetensorsBuilder::file("{\"__metadata__\":" + deep + "}", ""), "nested deeper"));
 }
 
 TEST(Safetensors, DamagedEntriesAreRefused) {
@@ -127,19 +124,20 @@ TEST(Safetensors, DamagedEntriesAreRefused) {
     return builder.build();
   };
   using Info = SafetensorsBuilder::Info;
-  EXPECT_TRUE(refused(spoiled([](Info& info) { info.name = "a"; }), "\"a\" twice"));
-  EXPECT_TRUE(refused(spoiled([](Info& info) { info.dtype = ""; }), "\"b\" has no dtype"));
+  EXPECT_TRUE(refused(spoiled([](Info& info) { info.name = "a"; }), "same name twice"));
+  EXPECT_TRUE(refused(SafetensorsBuilder::file("{\"b\":{}}", ""), "tensor \"b\": dtype is missing"));
   EXPECT_TRUE(refused(spoiled([](Info& info) { info.dtype = "F32"; }), "2 elements of F32 take 8"));
   EXPECT_TRUE(refused(spoiled([](Info& info) { info.shape = "[3]"; }), "3 elements of BF16 take 6"));
-  EXPECT_TRUE(refused(spoiled([](Info& info) { info.shape = "2"; }), "\"b\" has no shape"));
-  EXPECT_TRUE(refused(spoiled([](Info& info) { info.shape = "[-2]"; }), "shape holds -2"));
-  EXPECT_TRUE(refused(spoiled([](Info& info) { info.shape = "[2.0]"; }), "shape holds 2.0"));
-  EXPECT_TRUE(refused(spoiled([](Info& info) { info.shape = "[18446744073709551615,2]"; }), "more elements than any"));
+  EXPECT_TRUE(refused(spoiled([](Info& info) { info.shape = "2"; }), "tensor \"b\": shape is 2; expected is an array"));
+  EXPECT_TRUE(refused(spoiled([](Info& info) { info.shape = "[-2]"; }), "shape[0] is -2"));
+  EXPECT_TRUE(refused(spoiled([](Info& info) { info.shape = "[2.0]"; }), "shape[0] is 2.0"));
+  EXPECT_TRUE(refused(spoiled([](Info& info) { info.shape = "[18446744073709551615,2]"; }),
+                      "shape[0] is 18446744073709551615"));
   EXPECT_TRUE(refused(spoiled([](Info& info) { info.shape = "[4294967296,4294967296]"; }), "more elements than any"));
   EXPECT_TRUE(refused(spoiled([](Info& info) { info.shape = "[1,1,1,1,1,1,1,1,2]"; }), "9 dimensions",
                       BITNET_ERROR_UNSUPPORTED));
   EXPECT_TRUE(refused(spoiled([](Info& info) { std::swap(info.begin, info.end); }), "ends before it begins"));
-  EXPECT_TRUE(refused(spoiled([](Info& info) { info.end = UINT64_MAX; }), "the data, of which there are 28"));
+  EXPECT_TRUE(refused(spoiled([](Info& info) { info.end = INT64_MAX; }), "the data, of which there are 28"));
   EXPECT_TRUE(refused(spoiled([](Info& info) { info.begin -= 2, info.end -= 2; }), "\"a\" and \"b\" overlap"));
   EXPECT_TRUE(refused(spoiled([](Info& info) { info.begin = 4, info.end = 8; }), "overlap"));
 }
@@ -235,11 +233,11 @@ TEST_F(Shards, OfADamagedIndexAreNotOpened) {
     EXPECT_TRUE(refused("the shard of \"a\" is")) << name;
   }
   index(R"("a":"x","a":"y")");
-  EXPECT_TRUE(refused("\"a\" twice"));
+  EXPECT_TRUE(refused("same name twice"));
   write_file(folder / "model.safetensors.index.json", "[]");
-  EXPECT_TRUE(refused("model.safetensors.index.json: the index is an array"));
+  EXPECT_TRUE(refused("model.safetensors.index.json: the whole is an array"));
   write_file(folder / "model.safetensors.index.json", "{}");
-  EXPECT_TRUE(refused("has no weight_map"));
+  EXPECT_TRUE(refused("weight_map is missing"));
   write_file(folder / "model.safetensors.index.json", "");
   EXPECT_TRUE(refused("is not JSON"));
 }
