@@ -34,7 +34,7 @@ class ContainerSource final : public Source {
 
   TernaryScales ternary_scales(const TensorSpec& spec) const override {
     const auto scales = find(spec).scales;
-    return {{scales.begin(), scales.end()}, 0};
+    return {.scales = {scales.begin(), scales.end()}};
   }
 
   void read_trits(const TensorSpec& spec, const TernaryScales&, uint32_t row, uint32_t count,

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "format/convert.h"
 
+#include <utility>
+
 #include "base/cores.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "format/container_writer.h"
 #include "format/convert_memory.h"
 #include "format/converter.h"
+#include "format/gguf_files.h"
 #include "format/load.h"
 #include "format/metadata.h"
 #include "format/source.h"
@@ -44,13 +47,13 @@ uint64_t write(const Source& source, const ConverterOptions& form, const std::st
   return writer.finish(model);
 }
 
-uint64_t convert_gguf(const MappedFile& file, const std::string& out, const ConvertOptions& options) {
+uint64_t convert_gguf(const GgufFiles& files, const std::string& out, const ConvertOptions& options) {
   const auto source = open_gguf_source(
-      file.bytes(), {options.layout, options.quantize, file.is_mapped(), options.activation, options.log});
+      files.parts(), {options.layout, options.quantize, files.is_mapped(), options.activation, options.log});
   const fb::ModelT model = source->describe();
   const ConverterOptions form{options.packing.value_or(Packing::i2),
                               options.head ? *options.head : default_head(model.hyper->vocabulary)};
-  return write(*source, form, out, options, file.owned_bytes());
+  return write(*source, form, out, options, files.owned_bytes());
 }
 
 // What a .bitnet file is packed in now.
@@ -85,7 +88,7 @@ uint64_t convert(const std::string& in, const std::string& out, const ConvertOpt
     file = MappedFile(in);
     gguf = Gguf::is_gguf(file.bytes());
     if (gguf && !file.is_mapped()) log_unmapped(in, file.bytes().size(), options.log);
-    if (gguf) return convert_gguf(file, out, options);
+    if (gguf) return convert_gguf(GgufFiles(in, std::move(file)), out, options);
   } catch (const Error& error) {
     // The writer's errors name the file that it writes.
     if (gguf && error.status() == BITNET_ERROR_IO) throw;

@@ -172,6 +172,8 @@ class Converter {
   void convert_ternary(const Job& job) {
     const TensorSpec& spec = job.spec;
     TernaryScales scales = source_.ternary_scales(spec);
+    require(scales.is_ternary() && scales.group == 0, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, ": ",
+            scales.not_ternary, ": the model is not ternary; quantize");
     const Packing packing = *tensor_type(job.tensor->type).packing;
     stream(job, [&](uint32_t row, uint32_t count) {
       std::vector<int8_t> trits(size_t{count} * spec.cols);

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+// Matrices that GGUF types pack as a whole: what a file holds of them comes out, and what means nothing is refused.
+// sample_model.cpp writes them, as their writers' own programs do and sharing nothing with the reader.
+#include "format/coded_matrix.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+
+#include "format/sample_model.h"
+
+using namespace bitnet;
+using namespace bitnet_test;
+
+namespace {
+
+struct Case {
+  Coding coding;
+  Encoding encoding;
+  uint32_t rows, cols;
+};
+
+const Case kCases[] = {
+    {Coding::tl1, Encoding::tl1, 128, 128},          {Coding::tl1, Encoding::tl1, 384, 640},
+    {Coding::tl2, Encoding::tl2, 128, 256},          {Coding::tl2, Encoding::tl2, 256, 288},
+    {Coding::tl2, Encoding::tl2, 384, 768},          {Coding::tl2, Encoding::tl2, 128, 320},
+    {Coding::iq1_bn, Encoding::iq1_bn, 5, 192},      {Coding::iq2_bn, Encoding::iq2_bn, 5, 192},
+    {Coding::iq2_bn_r4, Encoding::iq2_bn_r4, 8, 192}, {Coding::i2_s, Encoding::i2_s, 5, 128},
+};
+
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << static_cast<int>(c.coding) << ": " << c.rows << " x " << c.cols;
+}
+
+std::vector<int8_t> random_trits(size_t count) {
+  std::minstd_rand random(static_cast<uint32_t>(count));
+  std::vector<int8_t> trits(count);
+  for (int8_t& trit : trits) trit = static_cast<int8_t>(static_cast<int>(random() >> 8) % 3 - 1);
+  return trits;
+}
+
+CodedBytes coded(const Case& c, const std::string& bytes) {
+  return {c.coding, std::as_bytes(std::span(bytes)), c.rows, c.cols};
+}
+
+std::vector<int8_t> read_all(const CodedMatrix& matrix, const Case& c) {
+  std::vector<int8_t> trits(size_t{c.rows} * c.cols, 7);
+  for (uint32_t row = 0; row < c.rows; ++row) EXPECT_TRUE(matrix.read(row, &trits[size_t{row} * c.cols])) << row;
+  return trits;
+}
+
+class Coded : public testing::TestWithParam<Case> {
+ protected:
+  const std::vector<int8_t> trits_ = random_trits(size_t{GetParam().rows} * GetParam().cols);
+  std::string bytes_ = encode_ternary(GetParam().encoding, trits_, GetParam().cols);
+};
+
+TEST_P(Coded, HoldsTheWeightsThatWereWritten) {
+  const Case& c = GetParam();
+  ASSERT_EQ(bytes_.size(), coded_bytes(c.coding, c.rows, c.cols));
+  const auto matrix = open_coded(coded(c, bytes_), 0);
+  ASSERT_NE(matrix, nullptr);
+  EXPECT_EQ(read_all(*matrix, c), trits_);
+  for (const float scale : matrix->scales()) EXPECT_EQ(scale, kScale);
+}
+
+TEST_P(Coded, ReadsWithinItsBytes) {
+  const Case& c = GetParam();
+  // Right before memory that the sanitizers guard.
+  const std::vector<char> exact(bytes_.begin(), bytes_.end());
+  const CodedBytes whole = {c.coding, std::as_bytes(std::span(exact)), c.rows, c.cols};
+  std::vector<int8_t> row(c.cols);
+  for (uint32_t r = 0; r < c.rows; ++r) open_coded(whole, 0)->read(r, row.data());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Coded, testing::ValuesIn(kCases));
+
+TEST(Coded, RowsOfZerosHaveAnyCodes) {
+  const Case cases[] = {{Coding::iq1_bn, Encoding::iq1_bn, 8, 128},
+                        {Coding::iq2_bn, Encoding::iq2_bn, 8, 128},
+                        {Coding::iq2_bn_r4, Encoding::iq2_bn_r4, 8, 128}};
+  for (const Case& c : cases) {
+    // ik_llama.cpp writes the codes of 1, since no weight is below half of the largest, 0.
+    std::string bytes = encode_ternary(c.encoding, std::vector<int8_t>(8 * 128, 1), c.cols);
+    const size_t row = bytes.size() / 8, scale = c.coding == Coding::iq1_bn ? 2 : 4;
+    const size_t at = c.coding == Coding::iq2_bn_r4 ? 4 * row + 4 : 5 * row;  // of row 5
+    std::memset(bytes.data() + at, 0, scale);
+    const auto matrix = open_coded(coded(c, bytes), 0);
+    std::vector<int8_t> expected(8 * 128, 1);
+    std::fill_n(expected.begin() + 5 * 128, 128, int8_t{0});
+    EXPECT_EQ(read_all(*matrix, c), expected);
+    EXPECT_EQ(matrix->scales()[5], 0);
+    EXPECT_EQ(matrix->scales()[4], kScale);
+  }
+}
+
+TEST(Coded, CodesThatMeanNoWeightAreRefused) {
+  struct Spoilt {
+    Case c;
+    size_t at;
+    unsigned byte;
+    uint32_t row;
+  };
+  const Spoilt kSpoilt[] = {
+      {{Coding::iq2_bn, Encoding::iq2_bn, 2, 64}, 4 + 16 + 4 + 3, 0xff, 1},
+      {{Coding::iq2_bn_r4, Encoding::iq2_bn_r4, 4, 64}, 16 + 4, 0xc0, 1},
+      {{Coding::tl1, Encoding::tl1, 128, 128}, 17, 0x90, 1},
+      {{Coding::tl1, Encoding::tl1, 128, 128}, 17, 0x09, 1},
+      {{Coding::tl2, Encoding::tl2, 128, 256}, 8, 0xe0, 16},
+      {{Coding::tl2, Encoding::tl2, 128, 256}, 8, 0x0f, 16},
+      {{Coding::tl2, Encoding::tl2, 128, 256}, 128 * 192 / 6 + 128 * 192 / 24, 0x90, 0},
+  };
+  for (const Spoilt& spoilt : kSpoilt) {
+    const Case& c = spoilt.c;
+    std::string bytes = encode_ternary(c.encoding, std::vector<int8_t>(size_t{c.rows} * c.cols, 1), c.cols);
+    bytes[spoilt.at] = static_cast<char>(spoilt.byte);
+    const auto matrix = open_coded(coded(c, bytes), 0);
+    std::vector<int8_t> row(c.cols);
+    for (uint32_t r = 0; r < c.rows; ++r) {
+      EXPECT_EQ(matrix->read(r, row.data()), r != spoilt.row) << static_cast<int>(c.coding) << ", row " << r;
+    }
+  }
+  // A sign without a magnitude.
+  const Case c = {Coding::tl2, Encoding::tl2, 128, 256};
+  std::string bytes = encode_ternary(c.encoding, std::vector<int8_t>(128 * 256, 0), c.cols);
+  bytes[128 * 192 / 6] = 1;
+  std::vector<int8_t> row(c.cols);
+  const auto matrix = open_coded(coded(c, bytes), 0);
+  size_t refused = 0;
+  for (uint32_t r = 0; r < c.rows; ++r) refused += !matrix->read(r, row.data());
+  EXPECT_EQ(refused, 1u);
+}
+
+TEST(Coded, ShapesThatAreNoneHaveNoSize) {
+  EXPECT_EQ(coded_bytes(Coding::iq1_bn, 4, 96), 0u);
+  EXPECT_EQ(coded_bytes(Coding::iq2_bn, 4, 96), 0u);
+  EXPECT_EQ(coded_bytes(Coding::iq2_bn_r4, 6, 128), 0u);
+  EXPECT_EQ(coded_bytes(Coding::tl1, 6, 126), 0u);
+  EXPECT_EQ(coded_bytes(Coding::tl2, 6, 252), 0u);
+  // As bitnet.cpp computes them.
+  EXPECT_EQ(coded_bytes(Coding::tl2, 3200, 8640), 8384 * 3200ull / 3 * 5 / 8 + 256 * 3200ull / 4);
+}
+
+TEST(Coded, ShapesThatFillNoBlocksAreRefused) {
+  const auto opens = [](Coding coding, uint32_t rows, uint32_t cols) {
+    const std::string bytes(coded_bytes(coding, rows, cols), '\0');
+    return open_coded({coding, std::as_bytes(std::span(bytes)), rows, cols}, 0) != nullptr;
+  };
+  EXPECT_TRUE(opens(Coding::tl1, 128, 128));
+  EXPECT_FALSE(opens(Coding::tl1, 192, 128));
+  EXPECT_FALSE(opens(Coding::tl1, 128, 192));
+  EXPECT_TRUE(opens(Coding::tl2, 128, 256));
+  EXPECT_FALSE(opens(Coding::tl2, 192, 256));
+  EXPECT_FALSE(opens(Coding::tl2, 128, 304));
+  for (const uint32_t cols : {1536u, 4096u}) {
+    EXPECT_TRUE(opens(Coding::tl1, 1536, cols));
+    EXPECT_TRUE(opens(Coding::tl2, 1536, cols));
+  }
+}
+
+// What bitnet.cpp's setup_env.py and preset_kernels say of a shape.
+TEST(Coded, OrdersAreKnownByShape) {
+  const auto known = [](Coding coding, uint32_t rows, uint32_t cols) {
+    return order_knowledge({coding, {}, rows, cols});
+  };
+  EXPECT_EQ(known(Coding::tl1, 3200, 8640), OrderKnowledge::certain);
+  EXPECT_EQ(known(Coding::tl1, 4096, 4096), OrderKnowledge::open);
+  EXPECT_EQ(known(Coding::tl2, 4096, 4096), OrderKnowledge::certain);
+  EXPECT_EQ(known(Coding::tl1, 256, 256), OrderKnowledge::assumed);
+  EXPECT_EQ(known(Coding::i2_s, 256, 256), OrderKnowledge::open);
+  EXPECT_EQ(known(Coding::iq2_bn, 256, 256), OrderKnowledge::certain);
+}
+
+}  // namespace
