@@ -172,8 +172,10 @@ class Converter {
   void convert_ternary(const Job& job) {
     const TensorSpec& spec = job.spec;
     TernaryScales scales = source_.ternary_scales(spec);
-    require(scales.is_ternary() && scales.group == 0, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, ": ",
-            scales.not_ternary, ": the model is not ternary; quantize");
+    if (scales.group != 0) scales.not_ternary = "row 0 has several scales";
+    require(scales.is_ternary(), BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, ", ", scales.not_ternary,
+            ": the model is not ternary; to round it so by BitNet's rule, which loses what training did not prepare for, "
+            "convert it with the option quantize (bitnet_convert_options; --quantize)");
     const Packing packing = *tensor_type(job.tensor->type).packing;
     stream(job, [&](uint32_t row, uint32_t count) {
       std::vector<int8_t> trits(size_t{count} * spec.cols);

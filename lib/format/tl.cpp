@@ -152,10 +152,10 @@ class Tl2 final : public CodedMatrix {
     return valid;
   }
 
-  // The signs of eight triples of 32 rows are 16 words of 16 bits. Taken row by row, sign n is in word n % 16, and the
-  // first ones are in the top bits.
+  // The signs of eight triples of 32 rows are 16 words of 16 bits. Taken triple by triple, sign n is in word n % 16, and
+  // the first ones are in the top bits.
   bool is_negative(uint64_t tile, uint32_t triple, uint32_t row) const {
-    const uint32_t sign = row % kTileRows2 * kSignStep + triple % kSignStep;
+    const uint32_t sign = triple % kSignStep * kTileRows2 + row % kTileRows2;
     const uint64_t step = tile * (blocking_.cols / 3 / kSignStep) + triple / kSignStep;
     uint16_t word;
     std::memcpy(&word, signs() + 2 * (step * 16 + sign % 16), sizeof word);

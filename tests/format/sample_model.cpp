@@ -224,7 +224,8 @@ std::string encode_tl2(const std::vector<int8_t>& trits, size_t cols) {
     for (size_t i = threes; i < cols; i += 2) pairs.push_back(static_cast<unsigned>(3 * w[i] + w[i + 1] + 4));
   }
   std::string out = swap_middle(pair_nibbles(tile(triples, rows, threes, 3, 128, panel, bm, by).values()));
-  const Array words = tile(signs, rows, threes, 3, 128, panel, bm, 4 * by);
+  const Array words =
+      tile(signs, rows, threes, 3, 128, panel, bm, 4 * by).reshape({signs.size() / 256, bm, 4 * by / 3}).swap(1);
   for (size_t begin = 0; begin < signs.size(); begin += 256) {
     for (size_t word = 0; word < 16; ++word) {
       unsigned bits = 0;
