@@ -7,8 +7,9 @@
 //   - a float reduction runs in 16 lanes: lane j takes elements j, j+16, j+32, ... in turn, starting from +0; missing
 //     elements of the last step count as +0; then lanes j and j+8 are added, j and j+4, j and j+2, j and j+1 (j the
 //     lower);
-//   - each operation rounds by itself (no fused multiply-add), to nearest, ties to even; division and square root are
-//     exactly rounded, as IEEE 754 has them; subnormals are kept. (Callers leave the CPU's floating-point modes alone.)
+//   - each operation rounds by itself (no multiply-add is fused but of exact products), to nearest, ties to even;
+//     division and square root are exactly rounded, as IEEE 754 has them; subnormals are kept. (Callers leave the CPU's
+//     floating-point modes alone.)
 //   - exp, and with it softmax and SiLU, is ours: the same operations in the same order everywhere (exp_of in
 //     scalar.cpp), within 1 ulp; 0 below -87.3365, infinite above 88.7228;
 //   - a NaN that comes in is a NaN that goes out (of quantize: as its step). Its sign and payload may differ.
@@ -20,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "groups.h"
 #include "packing.h"
 #include "planes.h"
 
@@ -43,21 +45,46 @@ struct TernaryProduct {
 };
 constexpr size_t kTernaryScratchBytes = size_t{9} << 18;
 
-// Rows of a matrix of numbers (the head) times float vectors.
+// 256 columns of a token's activations for products with g128 and g64: values q = 256 * upper + lower, both in the
+// range of int8, because that is what instructions multiply. Zeros beyond the last column.
+struct GroupActivations {
+  int8_t upper[kGroupTileCols], lower[kGroupTileCols];
+  int32_t sums[kGroupTileCols / kSmallestGroup];  // of the q of each group
+  float steps[kGroupTileCols / kSmallestGroup];   // the value of one unit of them
+};
+constexpr size_t group_activation_bytes(size_t cols) { return group_tiles_per_row(cols) * sizeof(GroupActivations); }
+
+// A run of rows of a g128 or g64 matrix times the activations of some tokens.
+struct GroupProduct {
+  const uint8_t* weights;     // packed matrix, from its first tile
+  size_t cols, group;         // group: 128 or 64
+  size_t row_begin, row_end;  // rows to compute; row_begin is a multiple of kGroupTileRows
+  const float* scales;        // one per row, or one for all (row_scales false)
+  bool row_scales;
+  const void* activations;   // of each token group_activation_bytes(cols), as quantize_groups wrote them,
+  size_t activation_stride;  // so many bytes apart, a multiple of alignof(GroupActivations)
+  size_t tokens;
+  float* out;  // out[t * out_stride + r]
+  size_t out_stride;
+};
+
+// Rows of a matrix of numbers (a head, a dense matrix) times float vectors.
 struct HeadProduct {
-  const void* weights;        // f16: rows * stride values. int8: likewise, two's complement, -127 .. 127. q5, q6: tiles
-  const float* scales;        // one per row; f16: null
+  const void* weights;        // f16, f32: rows * stride values. int8: likewise, two's complement, -127 .. 127. q5, q6:
+                              // tiles
+  const float* scales;        // one per row; f16, f32: null
   size_t cols, stride;        // stride >= cols; what lies between them is zero. q5, q6: stride does not count
   size_t row_begin, row_end;  // q5, q6: row_begin is a multiple of kTileRows
   const float* x;             // `tokens` rows of cols, x_stride apart
   size_t x_stride, tokens;
   float* out;  // out[t * out_stride + r]
   size_t out_stride;
-  // For the activations of all tokens as integers, aligned to 64. int8: 2 * tokens * stride bytes; q5, q6:
-  // kPlanesScratch * tokens * (cols rounded up to kTileCols)
+  // This thread's own, aligned to 64. head_f16: none. int8, q5, q6: for the activations of all tokens as integers,
+  // 2 * tokens * stride bytes or kPlanesScratch * tokens * (cols rounded up to kTileCols). Dense: kDenseScratchBytes.
   void* scratch;
 };
 constexpr size_t kPlanesScratch = 3;
+constexpr size_t kDenseScratchBytes = size_t{1} << 18;
 
 // Keys and values of a KV head lie in blocks of kKvBlock positions, and attention takes kKvSplit positions by
 // themselves, so that threads can share a long sequence. Both are counted from position 0, so that what a row gets does
@@ -196,6 +223,24 @@ struct Kernels {
   // out = sum * (scale[r] * step).
   void (*head_q5)(const HeadProduct&);
   void (*head_q6)(const HeadProduct&);
+
+  // Activations of one token for multiply_groups, of each group by itself: with step = max(largest |x|, 1e-30) / 32639,
+  // q = round to even(x * (1 / step)) or, if that is NaN, 0.
+  void (*quantize_groups)(const float* x, size_t n, size_t group, void* activations);
+  // For each group of columns in turn, from +0, sum += float(sum over the group of trit * q, an exact integer) *
+  // (float(group scale) * step of the group); out = sum * scale.
+  void (*multiply_groups)(const GroupProduct&);
+  // A row of a g128 or g64 matrix: y[i] = trit * (scale * float(group scale)).
+  void (*groups_to_f32)(const uint8_t* weights, size_t cols, size_t group, size_t row, float scale, float* y);
+
+  // To 13 significant bits, to nearest even; below 2^-100 to a zero, from 2^112 on (once rounded) to infinity. NaN
+  // stays. y may be x.
+  void (*round_activations)(const float* x, size_t n, float* y);
+  // As head_f16, for activations that round_activations wrote. A float holds the products exactly: 11 and 13
+  // significant bits make 24, the lowest is at least 2^-24 * 2^-112, and below 2^16 * 2^112 nothing overflows. So a
+  // fused multiply-add, which does not round the product, gives the same bits as a multiplication and an addition.
+  void (*dense_f16)(const HeadProduct&);
+  void (*dense_f32)(const HeadProduct&);  // likewise of floats, for any activations; never fused
 
   // Rotates the pairs (x[i], x[i + head_dim/2]) of each of `heads` heads: (a, b) -> (a*cos - b*sin, b*cos + a*sin).
   // head_dim is even; cosines and sines have head_dim / 2 values.

@@ -21,6 +21,7 @@ extern const KernelLayer portable_layer;  // the vector extensions of GCC and Cl
 extern const KernelLayer sse2_layer;        // x86-64 baseline
 extern const KernelLayer sse41_layer;       // SSSE3, SSE4.1
 extern const KernelLayer avx2_layer;        // AVX2, F16C
+extern const KernelLayer fma_layer;         // and FMA
 extern const KernelLayer avxvnni_layer;     // and AVX-VNNI
 extern const KernelLayer avx512_layer;      // AVX-512 F, BW, VL, DQ
 extern const KernelLayer avx512vnni_layer;  // and VNNI
@@ -39,6 +40,12 @@ constexpr std::tuple kFunctions = {
     &Kernels::head_int8,
     &Kernels::head_q5,
     &Kernels::head_q6,
+    &Kernels::quantize_groups,
+    &Kernels::multiply_groups,
+    &Kernels::groups_to_f32,
+    &Kernels::round_activations,
+    &Kernels::dense_f16,
+    &Kernels::dense_f32,
     &Kernels::rope,
     &Kernels::attention_f16,
     &Kernels::attention_int8,

@@ -43,6 +43,10 @@ float largest_magnitude(const float* x, size_t n) {
 // The larger of the two; NaN if x is.
 float at_least(float x, float least) { return x < least ? least : x; }
 
+float step_by_largest(const float* x, size_t n, float least, float most) {
+  return at_least(largest_magnitude(x, n), least) / most;
+}
+
 f16 f16_from(float x) {
   const uint32_t sign = as_bits(x) >> 16 & 0x8000;
   const uint32_t magnitude = as_bits(x) & 0x7fffffff;
@@ -149,13 +153,17 @@ void ternary(const TernaryProduct& p) {
   }
 }
 
-void head_f16(const HeadProduct& p) {
+float number(f16 x) { return f32_from(x); }
+float number(float x) { return x; }
+
+template <typename T>
+void dense(const HeadProduct& p) {
   for (size_t row = p.row_begin; row < p.row_end; ++row) {
-    const f16* weights = static_cast<const f16*>(p.weights) + row * p.stride;
+    const T* weights = static_cast<const T*>(p.weights) + row * p.stride;
     for (size_t t = 0; t < p.tokens; ++t) {
       const float* x = p.x + t * p.x_stride;
       Lanes products;
-      for (size_t i = 0; i < p.cols; ++i) products.add(i, f32_from(weights[i]) * x[i]);
+      for (size_t i = 0; i < p.cols; ++i) products.add(i, number(weights[i]) * x[i]);
       p.out[t * p.out_stride + row] = products.sum();
     }
   }
@@ -199,6 +207,88 @@ void head_planes(const HeadProduct& p) {
       p.out[t * p.out_stride + row] = sum * (p.scales[row] * step);
     }
   }
+}
+
+void quantize_groups(const float* x, size_t n, size_t group, void* activations) {
+  auto* tile = static_cast<GroupActivations*>(activations);
+  for (size_t begin = 0; begin < n; begin += kGroupTileCols, ++tile) {
+    *tile = {};
+    for (size_t first = begin; first < n && first < begin + kGroupTileCols; first += group) {
+      const size_t count = n - first < group ? n - first : group, g = (first - begin) / group;
+      const float step = step_by_largest(x + first, count, 1e-30f, 32639.0f), inverse = 1.0f / step;
+      for (size_t i = 0; i < count; ++i) {
+        const int32_t q = round_to_int(x[first + i] * inverse), upper = (q + 128) >> 8;
+        tile->upper[first - begin + i] = static_cast<int8_t>(upper);
+        tile->lower[first - begin + i] = static_cast<int8_t>(q - 256 * upper);
+        tile->sums[g] += q;
+      }
+      tile->steps[g] = step;
+    }
+  }
+}
+
+// A row of a matrix whose columns share scales in groups.
+class GroupRow {
+ public:
+  GroupRow(const uint8_t* weights, size_t cols, size_t group, size_t row)
+      : first_tile_(weights + group_bytes(row / kGroupTileRows * kGroupTileRows, cols, group)),
+        group_(group),
+        row_(row % kGroupTileRows) {}
+  int32_t trit(size_t col) const {
+    const GroupCodePlace at = group_code_place(row_, col % kGroupTileCols);
+    return (tile(col)[group_scale_bytes(group_) + at.byte] >> at.shift & 3) - 1;
+  }
+  float scale(size_t col) const {
+    f16 scale;
+    const size_t at = col % kGroupTileCols / group_ * kGroupTileRows + row_;
+    __builtin_memcpy(&scale, tile(col) + at * sizeof scale, sizeof scale);
+    return f32_from(scale);
+  }
+
+ private:
+  const uint8_t* tile(size_t col) const { return first_tile_ + col / kGroupTileCols * group_tile_bytes(group_); }
+
+  const uint8_t* const first_tile_;
+  const size_t group_, row_;
+};
+
+void multiply_groups(const GroupProduct& p) {
+  for (size_t t = 0; t < p.tokens; ++t) {
+    const auto* tiles =
+        reinterpret_cast<const GroupActivations*>(static_cast<const uint8_t*>(p.activations) + t * p.activation_stride);
+    for (size_t r = p.row_begin; r < p.row_end; ++r) {
+      const GroupRow row(p.weights, p.cols, p.group, r);
+      float sum = 0;
+      for (size_t first = 0; first < p.cols; first += p.group) {
+        int32_t products = 0;
+        for (size_t col = first; col < first + p.group && col < p.cols; ++col) {
+          const GroupActivations& a = tiles[col / kGroupTileCols];
+          const size_t at = col % kGroupTileCols;
+          products += row.trit(col) * (256 * a.upper[at] + a.lower[at]);
+        }
+        const float step = tiles[first / kGroupTileCols].steps[first % kGroupTileCols / p.group];
+        sum += static_cast<float>(products) * (row.scale(first) * step);
+      }
+      p.out[t * p.out_stride + r] = sum * p.scales[p.row_scales ? r : 0];
+    }
+  }
+}
+
+void groups_to_f32(const uint8_t* weights, size_t cols, size_t group, size_t row, float scale, float* y) {
+  const GroupRow from(weights, cols, group, row);
+  for (size_t i = 0; i < cols; ++i) y[i] = static_cast<float>(from.trit(i)) * (scale * from.scale(i));
+}
+
+// Of the 23 bits of a float's mantissa 11 go. A carry out of the mantissa raises the exponent, as it should.
+float rounded_activation(float x) {
+  const uint32_t magnitude = as_bits(x) & 0x7fffffff, sign = as_bits(x) & 0x80000000;
+  if (magnitude > as_bits(__builtin_inff())) return x;
+  if (magnitude < as_bits(0x1p-100f)) return as_float(sign);
+  const uint32_t rounded = (magnitude + 0x3ff + (magnitude >> 11 & 1)) & ~uint32_t{0x7ff};
+  return as_float(sign | (rounded < as_bits(0x1p112f) ? rounded : as_bits(__builtin_inff())));
+}
+void round_activations(const float* x, size_t n, float* y) {
+  for (size_t i = 0; i < n; ++i) y[i] = rounded_activation(x[i]);
 }
 
 void rope(float* x, size_t heads, size_t head_dim, const float* cosines, const float* sines) {
@@ -262,9 +352,6 @@ void attend_f16(const Attention& a, size_t block, size_t count, const float* q, 
   }
 }
 
-float step_by_largest(const float* x, size_t n, float least, float most) {
-  return at_least(largest_magnitude(x, n), least) / most;
-}
 float step_by_norm(const float* x, size_t n) {
   Lanes squares;
   for (size_t i = 0; i < n; ++i) squares.add(i, x[i] * x[i]);
@@ -403,10 +490,16 @@ constexpr KernelLayer scalar_layer = {
                         .tokens_at_a_time = 128},
             .rms_norm = rms_norm,
             .quantize = quantize,
-            .head_f16 = head_f16,
+            .head_f16 = dense<f16>,
             .head_int8 = head_int8,
             .head_q5 = head_planes<Planes::q5>,
             .head_q6 = head_planes<Planes::q6>,
+            .quantize_groups = quantize_groups,
+            .multiply_groups = multiply_groups,
+            .groups_to_f32 = groups_to_f32,
+            .round_activations = round_activations,
+            .dense_f16 = dense<f16>,
+            .dense_f32 = dense<float>,
             .rope = rope,
             .attention_f16 = attention<attend_f16>,
             .attention_int8 = attention<attend_codes<KvType::int8>>,

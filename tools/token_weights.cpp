@@ -17,8 +17,12 @@ namespace {
 constexpr size_t kPiece = size_t{1} << 20;
 
 bool takes_part(const Tensor& tensor, const Model& model, bool logits) {
-  const PlainMatrix& head = model.screen.data != nullptr && !logits ? model.screen : model.head;
-  return is_ternary(tensor.type) || tensor.data.data() == head.data;
+  const Matrix& head = model.screen.data != nullptr && !logits ? model.screen : model.head;
+  const auto is_of = [&](const Layer& layer) {
+    return std::ranges::any_of(kLinears,
+                               [&](auto linear) { return (layer.*linear).weights.data == tensor.data.data(); });
+  };
+  return tensor.data.data() == head.data || std::ranges::any_of(model.layers, is_of);
 }
 
 // Needs a word of each cache line, and so has all of the line come. The sum is of no use.

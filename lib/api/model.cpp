@@ -17,9 +17,11 @@ constexpr const char* kOpenAdvice =
 
 OpenOptions make_open_options(const bitnet_open_options& o) {
   return {
-      .packing = make_packing(o.gguf_packing),
-      .head = make_head(o.gguf_head),
-      .layout = make_layout(o.gguf_i2s),
+      .packing = make_packing(o.packing),
+      .dense = make_dense(o.dense),
+      .head = make_head(o.head),
+      .activations = make_activation_bits(o.activation_bits),
+      .layout = make_layout(o.i2s),
       .quantize = Quantize::refuse,
       .activation = make_activation(o.activation),
       .verify_checksums = o.verify != 0,
@@ -57,7 +59,7 @@ bitnet_model* make_model(std::shared_ptr<const Container> container, const bitne
   auto handle = std::make_unique<bitnet_model>();
   handle->name = model.name;
   handle->license = model.license;
-  handle->architecture = model.hyper.architecture;
+  handle->architecture = model.hyper.architecture->name;
   handle->metadata = read_metadata(*model.container);
   handle->runtime = std::make_shared<const Runtime>(
       std::move(model), RuntimeOptions{.isa = o.isa != nullptr ? o.isa : "",
@@ -66,52 +68,58 @@ bitnet_model* make_model(std::shared_ptr<const Container> container, const bitne
   return handle.release();
 }
 
-// Calls visit(matrix) for each ternary matrix.
-template <typename Visit>
-void each_matrix(const Model& model, const Visit& visit) {
-  for (const Layer& layer : model.layers) {
-    for (const TernaryMatrix* m : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
-      visit(*m);
-    }
-  }
-}
+bool is_ternary(const Matrix& matrix) { return packing_of(matrix.numbers) || group_of(matrix.numbers); }
+uint64_t size_of(const Matrix& matrix) { return uint64_t{matrix.rows} * matrix.cols; }
 
-uint64_t ternary_parameters(const Model& model) {
-  uint64_t count = 0;
-  each_matrix(model, [&](const TernaryMatrix& m) { count += uint64_t{m.rows} * m.cols; });
+struct Parameters {
+  uint64_t all = 0, ternary = 0;
+};
+
+Parameters count_parameters(const Model& model) {
+  Parameters count;
+  const auto add = [&](const Matrix& matrix) {
+    count.all += size_of(matrix);
+    if (is_ternary(matrix)) count.ternary += size_of(matrix);
+  };
+  const auto has = [&](std::string_view name) { return model.container->find(name) != nullptr; };
+  for (const TensorSpec& spec : tensor_specs(model.hyper, has)) {
+    const bool vector = spec.role == Role::vector || spec.role == Role::bias;
+    if (vector && spec.name != kRopeFactorsName) count.all += spec.cols;
+  }
+  for (const Layer& layer : model.layers) {
+    for (const auto linear : kLinears) add((layer.*linear).weights);
+  }
+  add(model.embedding);
+  if (!model.tied) add(model.head);
   return count;
 }
 
-uint64_t plain_parameters(const Model& model) {
-  const HyperParameters& h = model.hyper;
-  const uint64_t norms = uint64_t{h.layers} * (2 * h.hidden + h.heads * h.head_dim + h.ffn) + h.hidden;
-  return norms + uint64_t{h.vocabulary} * h.hidden * (model.tied ? 1 : 2);
-}
-
-const char* packing_name(const Model& model) {
-  // The loader sees to it that all matrices have one packing.
-  switch (model.layers.front().q.packing) {
-    case Packing::i2:
+const char* name_of(Numbers numbers) {
+  switch (numbers) {
+    case Numbers::f32:
+      return "f32";
+    case Numbers::f16:
+      return "f16";
+    case Numbers::int8:
+      return "int8";
+    case Numbers::q5:
+      return "q5";
+    case Numbers::q6:
+      return "q6";
+    case Numbers::i2:
       return "i2";
-    case Packing::t5:
+    case Numbers::t5:
       return "t5";
+    case Numbers::g128:
+      return "g128";
+    case Numbers::g64:
+      return "g64";
   }
   return "";
 }
 
 const char* head_name(const Model& model) {
-  if (model.screen.data != nullptr) return "screened";
-  switch (model.head.type) {
-    case PlainMatrix::Type::f16:
-      return "f16";
-    case PlainMatrix::Type::int8:
-      return "int8";
-    case PlainMatrix::Type::q5:
-      return "q5";
-    case PlainMatrix::Type::q6:
-      return "q6";
-  }
-  return "";
+  return model.screen.data != nullptr ? "screened" : name_of(model.head.numbers);
 }
 
 }  // namespace
@@ -147,17 +155,17 @@ bitnet_status bitnet_model_get_info(const bitnet_model* handle, bitnet_model_inf
     const Model& model = handle->runtime->model();
     const HyperParameters& h = model.hyper;
     const ChatTemplateChoice& chat = handle->runtime->chat_template_choice();
-    const uint64_t ternary = ternary_parameters(model);
+    const Parameters parameters = count_parameters(model);
     const bitnet_model_info info = {
         .size = sizeof info,
         .name = handle->name.c_str(),
         .license = handle->license.c_str(),
         .architecture = handle->architecture.c_str(),
         .isa = handle->runtime->kernels().name,
-        .packing = packing_name(model),
+        .packing = name_of(model.layers.front().q.weights.numbers),
         .head = head_name(model),
-        .parameters = ternary + plain_parameters(model),
-        .ternary_parameters = ternary,
+        .parameters = parameters.all,
+        .ternary_parameters = parameters.ternary,
         .file_bytes = model.container->file_bytes(),
         .resident_bytes = model.container->tensor_bytes(),
         .vocabulary = h.vocabulary,

@@ -9,22 +9,27 @@
 namespace bitnet {
 namespace {
 
-// What a thread takes of a ternary product at a time. With few tokens: some rows, few enough to balance the threads and
-// to stay in a core's own cache. At or above TernaryKernel::prepared tokens: some tokens, in whole tiles, and all rows
-// if there are tiles for every thread. Tables cost the same for any number of rows, unpacked weights the same for any
-// number of tokens.
-constexpr uint32_t kFewRows = 128;
 // Queries that share the keys and values of a tile: enough that converting these costs little, few enough that the
 // tile's states stay in a core's own cache.
 constexpr uint32_t kTileQueries = 128;
 
 constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-// A row of quantized activations, in whichever packing takes most.
-size_t quantized_bytes(size_t cols) {
+// Of a token, for whichever matrix of a layer takes most.
+size_t most_activation_bytes(const Layer& layer) {
   size_t most = 0;
-  for (uint8_t i = 0; is_known(static_cast<Packing>(i)); i++) {
-    most = std::max(most, padded_cols(static_cast<Packing>(i), cols));
+  for (const auto linear : kLinears) {
+    const Matrix& m = (layer.*linear).weights;
+    most = std::max(most, Activations::bytes(m.numbers, m.cols));
+  }
+  return round_up(most, 64);
+}
+
+size_t most_scratch_bytes(const Layer& layer) {
+  size_t most = 0;
+  for (const auto linear : kLinears) {
+    const Matrix& m = (layer.*linear).weights;
+    most = std::max(most, product_scratch_bytes(m.numbers, m.cols));
   }
   return most;
 }
@@ -52,12 +57,18 @@ auto attention_kernel(const Kernels& kernels, KvType type) {
 
 }  // namespace
 
-ForwardPass::Layout::Layout(const HyperParameters& hyper, uint32_t threads, uint32_t batch, uint32_t context)
-    : widest(std::max({hyper.hidden, hyper.heads * hyper.head_dim, hyper.ffn})),
-      attention(hyper.heads * hyper.head_dim),
-      kv(hyper.kv_heads * hyper.head_dim),
-      state(static_cast<uint32_t>(attention_state_floats(hyper.head_dim))),
-      tile_rows(std::clamp(kTileQueries * hyper.kv_heads / hyper.heads, 1u, batch)) {
+ForwardPass::Layout::Layout(const Model& model, uint32_t threads, uint32_t batch, uint32_t context)
+    : widest(std::max({model.hyper.hidden, model.hyper.heads * model.hyper.head_dim, model.hyper.ffn})),
+      attention(model.hyper.heads * model.hyper.head_dim),
+      kv(model.hyper.kv_heads * model.hyper.head_dim),
+      state(static_cast<uint32_t>(attention_state_floats(model.hyper.head_dim))),
+      tile_rows(std::clamp(kTileQueries * model.hyper.kv_heads / model.hyper.heads, 1u, batch)) {
+  const HyperParameters& hyper = model.hyper;
+  size_t activation_bytes = 0, product_scratch = 0;
+  for (const Layer& layer : model.layers) {
+    activation_bytes = std::max(activation_bytes, most_activation_bytes(layer));
+    product_scratch = std::max(product_scratch, most_scratch_bytes(layer));
+  }
   const size_t tile_queries = size_t{tile_rows} * hyper.heads / hyper.kv_heads;
   size_t end = 0;
   auto take = [&end](size_t rows, size_t row_bytes) {
@@ -69,7 +80,7 @@ ForwardPass::Layout::Layout(const HyperParameters& hyper, uint32_t threads, uint
   cosines = take(batch, hyper.head_dim / 2 * sizeof(float));
   sines = take(batch, hyper.head_dim / 2 * sizeof(float));
   steps = take(batch, sizeof(float));
-  quantized = take(batch, quantized_bytes(widest));
+  activations = take(batch, activation_bytes);
   const size_t shared = end;
   q = take(batch, attention * sizeof(float));
   k = take(batch, kv * sizeof(float));
@@ -83,15 +94,15 @@ ForwardPass::Layout::Layout(const HyperParameters& hyper, uint32_t threads, uint
   end = std::max({attention_end, ffn_end, end});
   normed = take(threads, widest * sizeof(float));
   states = take(threads, 2 * tile_queries * state * sizeof(float));
-  scratch_bytes = round_up(std::max(kTernaryScratchBytes, attention_bytes(tile_queries, hyper.head_dim)), 64);
+  scratch_bytes = round_up(std::max(product_scratch, attention_bytes(tile_queries, hyper.head_dim)), 64);
   scratch = take(threads, scratch_bytes);
   split_states = take(hyper.heads, (context + kKvSplit - 1) / kKvSplit * state * sizeof(float));
   last = take(Head::kRows, hyper.hidden * sizeof(float));
   total = end;
 }
 
-uint64_t ForwardPass::bytes(const HyperParameters& hyper, uint32_t threads, uint32_t batch, uint32_t context) {
-  return Layout(hyper, threads, batch, context).total + Head::bytes(hyper, threads);
+uint64_t ForwardPass::bytes(const Model& model, uint32_t threads, uint32_t batch, uint32_t context) {
+  return Layout(model, threads, batch, context).total + Head::bytes(model.hyper, threads);
 }
 
 ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool& threads, uint32_t batch,
@@ -100,8 +111,8 @@ ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool&
       hyper_(model.hyper),
       kernels_(kernels),
       threads_(threads),
-      rope_(model.hyper.head_dim, model.hyper.rope_theta),
-      layout_(model.hyper, threads.width(), batch, context),
+      rope_(model.hyper.head_dim, model.hyper.rope_theta, model.rope_factors, model.hyper.rope_magnitude),
+      layout_(model, threads.width(), batch, context),
       memory_(layout_.total),
       head_(model, kernels, threads),
       x_(floats(layout_.x)),
@@ -114,8 +125,7 @@ ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool&
       mixed_(floats(layout_.mixed)),
       gate_(floats(layout_.gate)),
       up_(floats(layout_.up)),
-      y_(floats(layout_.y)),
-      quantized_(reinterpret_cast<int8_t*>(memory_.data() + layout_.quantized)) {
+      y_(floats(layout_.y)) {
   tiles_.reserve(batch);
 }
 
@@ -131,28 +141,28 @@ bool ForwardPass::run(std::span<const Row> rows, const std::function<bool()>& ca
   return true;
 }
 
-// One block of the transformer: BitNet b1.58 2B4T (arXiv 2504.12285), section 2; each multiply() is a BitLinear.
+// One block of the transformer: Llama's (arXiv 2302.13971) with what the architecture adds to it; BitNet b1.58 2B4T
+// (arXiv 2504.12285), section 2, has norms before the output and down projections, Qwen3 (arXiv 2505.09388) norms of
+// query and key heads. What a layer does not have is null.
 void ForwardPass::compute_layer(const Layer& layer, uint32_t index) {
-  norm_quantize(index == 0 ? &ForwardPass::embed : &ForwardPass::add_product, layer.attention_norm, hyper_.hidden,
-                layer.q.packing);
+  prepare(index == 0 ? &ForwardPass::embed : &ForwardPass::add_product, layer.attention_norm, layer.q);
   multiply({{layer.q, q_}, {layer.k, k_}, {layer.v, v_}});
-  rotate_and_store(index);
+  rotate_and_store(layer, index);
   attend(index);
-  norm_quantize(&ForwardPass::attention_output, layer.attention_sub_norm, layout_.attention, layer.o.packing);
+  prepare(&ForwardPass::attention_output, layer.attention_sub_norm, layer.o);
   multiply({{layer.o, y_}});
 
-  norm_quantize(&ForwardPass::add_product, layer.ffn_norm, hyper_.hidden, layer.gate.packing);
+  prepare(&ForwardPass::add_product, layer.ffn_norm, layer.gate);
   multiply({{layer.gate, gate_}, {layer.up, up_}});
-  norm_quantize(&ForwardPass::activate_gate, layer.ffn_sub_norm, hyper_.ffn, layer.down.packing);
+  prepare(&ForwardPass::activate_gate, layer.ffn_sub_norm, layer.down);
   multiply({{layer.down, y_}});
 }
 
 // The residual stream as it begins, and with it what attention needs to know of the row's position.
 float* ForwardPass::embed(uint32_t t) {
-  const auto* table = static_cast<const f16*>(model_.embedding.data);
   const size_t half = hyper_.head_dim / 2;
   float* const x = x_ + size_t{t} * hyper_.hidden;
-  kernels_.to_f32(table + static_cast<size_t>(rows_[t].token) * model_.embedding.stride, hyper_.hidden, x);
+  read_row(kernels_, model_.embedding, static_cast<size_t>(rows_[t].token), x);
   rope_.angles(rows_[t].position, cosines_ + t * half, sines_ + t * half);
   return x;
 }
@@ -180,64 +190,26 @@ float* ForwardPass::activate_gate(uint32_t t) {
   return gate;
 }
 
-// RMSNorm of rows of n floats, rounded to int8 in the order that products of `packing` read. A row is made, normed and
-// rounded by one thread at one go, while the nearest caches hold it.
-void ForwardPass::norm_quantize(RowOf row, const float* weight, uint32_t n, Packing packing) {
-  quantized_stride_ = padded_cols(packing, n);
+// Rows in the form that products of `linear`, and of those beside it, take. A row is made, normed if there is a norm,
+// and rounded by one thread at one go, while the nearest caches hold it.
+void ForwardPass::prepare(RowOf row, const float* norm, const Linear& linear) {
+  const Matrix& m = linear.weights;
+  activations_ = {m.numbers, m.cols, round_up(Activations::bytes(m.numbers, m.cols), 64),
+                  memory_.data() + layout_.activations, steps_};
   threads_.each(static_cast<uint32_t>(rows_.size()), [&](uint32_t t, uint32_t worker) {
-    float* normed = floats(layout_.normed) + size_t{worker} * layout_.widest;
-    kernels_.rms_norm((this->*row)(t), weight, hyper_.rms_epsilon, n, normed);
-    steps_[t] = kernels_.quantize(packing, normed, n, quantized_ + t * quantized_stride_);
+    const float* x = (this->*row)(t);
+    float* const normed = floats(layout_.normed) + size_t{worker} * layout_.widest;
+    if (norm != nullptr) {
+      kernels_.rms_norm(x, norm, hyper_.rms_epsilon, m.cols, normed);
+      x = normed;
+    }
+    activations_.store(kernels_, t, x);
   });
 }
 
-// Products of ternary matrices, all of the same columns, with the quantized activations of every row.
 void ForwardPass::multiply(std::initializer_list<Product> products) {
-  const auto tokens = static_cast<uint32_t>(rows_.size());
-  const auto few = [&](Packing packing) { return tokens < kernels_.ternary.of(packing).prepared; };
-  const auto tile = static_cast<uint32_t>(kernels_.ternary.tile_tokens);
-  const uint32_t tiles_at_a_time = static_cast<uint32_t>(kernels_.ternary.tokens_at_a_time) / tile;
-  const uint32_t tiles = (tokens + tile - 1) / tile;
-  uint32_t parts = (tiles + tiles_at_a_time - 1) / tiles_at_a_time;  // of the tokens, of about the same length
-  if (parts > threads_.width()) parts = static_cast<uint32_t>(round_up(parts, threads_.width()));
-  auto part_begin = [&](uint32_t part) { return std::min(tiles * part / parts * tile, tokens); };
-  auto grain = [&](const TernaryMatrix& matrix) {
-    if (few(matrix.packing)) return kFewRows;
-    const uint32_t row_parts = (threads_.width() + parts - 1) / parts;
-    const uint32_t rows = (matrix.rows + row_parts - 1) / row_parts;
-    return std::max(kFewRows, static_cast<uint32_t>(round_up(rows, kGroupRows)));
-  };
-  auto chunks = [&](const TernaryMatrix& matrix) { return (matrix.rows + grain(matrix) - 1) / grain(matrix) * parts; };
-  uint32_t count = 0;
-  for (const Product& product : products) count += chunks(product.matrix);
-
-  const auto multiply_chunk = [&](uint32_t chunk, uint32_t worker) {
-    const Product* product = products.begin();
-    for (; chunk >= chunks(product->matrix); product++) chunk -= chunks(product->matrix);
-    const TernaryMatrix& m = product->matrix;
-    const uint32_t begin = chunk / parts * grain(m);
-    const uint32_t token = part_begin(chunk % parts);
-    const TernaryProduct task = {
-        .weights = m.data,
-        .blocks = blocks_per_row(m.packing, m.cols),
-        .row_begin = begin,
-        .row_end = std::min(begin + grain(m), m.rows),
-        .scales = m.scales,
-        .row_scales = m.row_scales,
-        .activations = quantized_ + token * quantized_stride_,
-        .steps = steps_ + token,
-        .tokens = part_begin(chunk % parts + 1) - token,
-        .out = product->out + size_t{token} * m.rows,
-        .out_stride = m.rows,
-        .scratch = scratch(worker),
-    };
-    kernels_.ternary.of(m.packing).multiply(task);
-  };
-  if (few(products.begin()->matrix.packing)) {  // which may wait for memory
-    threads_.each_in_runs(count, multiply_chunk);
-  } else {
-    threads_.each(count, multiply_chunk);
-  }
+  const Multiplier multiplier(kernels_, threads_, activations_, static_cast<uint32_t>(rows_.size()));
+  multiplier.run(products, [this](uint32_t worker) { return scratch(worker); });
 }
 
 void ForwardPass::cut_tiles() {
@@ -252,28 +224,35 @@ void ForwardPass::cut_tiles() {
 }
 
 // Turns queries and keys by their positions; keys and values go to the cache.
-void ForwardPass::rotate_and_store(uint32_t layer) {
+void ForwardPass::rotate_and_store(const Layer& layer, uint32_t index) {
   const size_t dim = hyper_.head_dim;
   // A thread takes one head of several rows, because the keys of neighbouring positions share cache lines.
   threads_.each(static_cast<uint32_t>(tiles_.size()) * hyper_.kv_heads, [&](uint32_t i, uint32_t worker) {
     const Tile tile = tiles_[i / hyper_.kv_heads];
     const uint32_t kv_head = i % hyper_.kv_heads;
     for (uint32_t t = tile.begin; t < tile.begin + tile.rows; t++) {
-      const float* cosines = cosines_ + t * (dim / 2);
-      const float* sines = sines_ + t * (dim / 2);
       float* k = k_ + size_t{t} * layout_.kv + kv_head * dim;
       const float* v = v_ + size_t{t} * layout_.kv + kv_head * dim;
       auto* row = reinterpret_cast<std::byte*>(scratch(worker));
-      kernels_.rope(q_ + size_t{t} * layout_.attention + kv_head * group() * dim, group(), dim, cosines, sines);
-      kernels_.rope(k, 1, dim, cosines, sines);
+      turn(q_ + size_t{t} * layout_.attention + kv_head * group() * dim, group(), layer.q_norm, t);
+      turn(k, 1, layer.k_norm, t);
       KvCache& cache = *rows_[t].cache;
-      const size_t head = cache.head(layer, kv_head);
+      const size_t head = cache.head(index, kv_head);
       round_kv(cache.type(), k, row);
       cache.store_key(head, rows_[t].position, row);
       round_kv(cache.type(), v, row);
       cache.store_value(head, rows_[t].position, row);
     }
   });
+}
+
+// Norms heads, if there is a norm for them, and turns them by the position of row t.
+void ForwardPass::turn(float* heads, uint32_t count, const float* norm, uint32_t t) {
+  const size_t dim = hyper_.head_dim, half = dim / 2;
+  for (uint32_t i = 0; norm != nullptr && i < count; i++) {
+    kernels_.rms_norm(heads + i * dim, norm, hyper_.rms_epsilon, dim, heads + i * dim);
+  }
+  kernels_.rope(heads, count, dim, cosines_ + t * half, sines_ + t * half);
 }
 
 // A key or value as a row of the cache.

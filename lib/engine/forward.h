@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The forward pass of a BitNet transformer over a batch of rows, each the next token of some session.
+// The forward pass of a transformer over a batch of rows, each the next token of some session.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "engine/head.h"
 #include "engine/kv_cache.h"
+#include "engine/linear.h"
 #include "engine/rope.h"
 #include "engine/thread_pool.h"
 #include "kernels.h"
@@ -33,7 +34,7 @@ class ForwardPass {
   // `batch`: the most rows that run() takes; `context`: the longest sequence. Takes all the memory it will ever use.
   ForwardPass(const Model& model, const Kernels& kernels, ThreadPool& threads, uint32_t batch, uint32_t context);
 
-  static uint64_t bytes(const HyperParameters& hyper, uint32_t threads, uint32_t batch, uint32_t context);
+  static uint64_t bytes(const Model& model, uint32_t threads, uint32_t batch, uint32_t context);
 
   // Stores keys and values of the rows in their caches, their logits and hidden states. Returns false, with the caches'
   // positions from these rows on in an unknown state, as soon as `cancelled` (asked before every layer) says so.
@@ -42,12 +43,6 @@ class ForwardPass {
   Head& head() { return head_; }
 
  private:
-  // A ternary matrix and where its product with the quantized activations goes.
-  struct Product {
-    const TernaryMatrix& matrix;
-    float* out;
-  };
-
   // Neighbouring rows of one sequence, which attention takes together.
   struct Tile {
     uint32_t begin, rows;
@@ -62,9 +57,10 @@ class ForwardPass {
   float* add_product(uint32_t t);
   float* attention_output(uint32_t t);
   float* activate_gate(uint32_t t);
-  void norm_quantize(RowOf row, const float* weight, uint32_t n, Packing packing);
+  void prepare(RowOf row, const float* norm, const Linear& linear);
   void multiply(std::initializer_list<Product> products);
-  void rotate_and_store(uint32_t layer);
+  void rotate_and_store(const Layer& layer, uint32_t index);
+  void turn(float* heads, uint32_t count, const float* norm, uint32_t t);
   void round_kv(KvType type, const float* x, std::byte* row) const;
   void attend(uint32_t layer);
   void attend_tile(uint32_t layer, Tile tile, uint32_t kv_head, uint32_t worker);
@@ -83,18 +79,18 @@ class ForwardPass {
 
   // Where things lie in the work space, in bytes from its start.
   struct Layout {
-    Layout(const HyperParameters& hyper, uint32_t threads, uint32_t batch, uint32_t context);
+    Layout(const Model& model, uint32_t threads, uint32_t batch, uint32_t context);
     // One row of floats for each token of the batch:
     size_t x;               // hidden: the residual stream
     size_t cosines, sines;  // head_dim / 2
     size_t steps;           // 1: value of a unit of the quantized activations
-    size_t quantized;       // int8, padded: the activations of the product at hand
+    size_t activations;     // those of the product at hand (Activations)
     // Likewise, but these three take turns in the same space:
     size_t q, k, v, mixed;  // heads * head_dim, kv_heads * head_dim; mixed: what attention makes of them
     size_t gate, up;        // ffn
     size_t y;               // hidden: what attention and feed-forward add to the residual stream
     // One for each thread:
-    size_t normed;   // a row on its way to being quantized
+    size_t normed;   // a row on its way to the activations
     size_t states;   // of attention: those of a tile for all splits so far, then for one
     size_t scratch;  // of the kernels
     size_t scratch_bytes;
@@ -124,8 +120,7 @@ class ForwardPass {
   Buffer memory_;
   Head head_;
   float *x_, *cosines_, *sines_, *steps_, *q_, *k_, *v_, *mixed_, *gate_, *up_, *y_;
-  int8_t* quantized_;
-  size_t quantized_stride_ = 0;  // of the activations at hand
+  Activations activations_{};  // of the product at hand
 };
 
 }  // namespace bitnet

@@ -9,6 +9,8 @@
 #include <limits>
 #include <span>
 
+#include "base/error.h"
+
 namespace bitnet {
 namespace {
 
@@ -24,18 +26,25 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-auto head_kernel(const Kernels& kernels, PlainMatrix::Type type) {
-  switch (type) {
-    case PlainMatrix::Type::f16:
+auto head_kernel(const Kernels& kernels, Numbers numbers) {
+  switch (numbers) {
+    case Numbers::f32:
+      return kernels.dense_f32;
+    case Numbers::f16:
       return kernels.head_f16;
-    case PlainMatrix::Type::int8:
+    case Numbers::int8:
       return kernels.head_int8;
-    case PlainMatrix::Type::q5:
+    case Numbers::q5:
       return kernels.head_q5;
-    case PlainMatrix::Type::q6:
+    case Numbers::q6:
       return kernels.head_q6;
+    case Numbers::i2:
+    case Numbers::t5:
+    case Numbers::g128:
+    case Numbers::g64:
+      break;
   }
-  return kernels.head_f16;
+  fail(BITNET_ERROR_INTERNAL, "numbers ", static_cast<int>(numbers), " are none of a head of plain rows");
 }
 
 double norm_of(const float* x, size_t n) {
@@ -44,7 +53,7 @@ double norm_of(const float* x, size_t n) {
   return std::sqrt(squares);
 }
 
-void fetch_row(const PlainMatrix& matrix, size_t row) {
+void fetch_row(const Matrix& matrix, size_t row) {
   constexpr size_t kCacheLine = 64;
   const size_t bytes = matrix.stride * sizeof(f16);
   const auto* begin = static_cast<const std::byte*>(matrix.data) + row * bytes;
@@ -54,8 +63,10 @@ void fetch_row(const PlainMatrix& matrix, size_t row) {
 }  // namespace
 
 Head::Layout::Layout(const HyperParameters& hyper, uint32_t threads)
-    : scratch(0), scratch_bytes(round_up(kPlanesScratch * kRows * round_up(hyper.hidden, kTileCols), 64)) {
-  values = threads * scratch_bytes;
+    : activations(0),
+      scratch(kRows * round_up(group_activation_bytes(hyper.hidden), 64)),
+      scratch_bytes(round_up(kPlanesScratch * kRows * round_up(hyper.hidden, kTileCols), 64)) {
+  values = scratch + threads * scratch_bytes;
   maxima = values + round_up(kRows * size_t{hyper.vocabulary} * sizeof(float), 64);
   total = maxima + round_up(hyper.vocabulary / kChunk + 1, 16) * sizeof(float);
 }
@@ -73,10 +84,21 @@ Head::Head(const Model& model, const Kernels& kernels, ThreadPool& threads)
 
 uint32_t Head::chunks() const { return (model_.head.rows + kChunk - 1) / kChunk; }
 
+// Of a head of groups, which are made once for all rows.
+Activations Head::activations() {
+  const Numbers numbers = model_.head.numbers;
+  return {numbers, model_.head.cols, round_up(Activations::bytes(numbers, model_.head.cols), 64),
+          memory_.data() + layout_.activations, nullptr};
+}
+
 // values_ = these rows of the matrix times x.
-void Head::multiply(const PlainMatrix& matrix, const float* x, uint32_t tokens, size_t row_begin, size_t row_end,
+void Head::multiply(const Matrix& matrix, const float* x, uint32_t tokens, size_t row_begin, size_t row_end,
                     uint32_t worker) {
-  head_kernel(kernels_, matrix.type)({
+  if (group_of(matrix.numbers)) {
+    const Piece piece = {matrix, static_cast<uint32_t>(row_begin), static_cast<uint32_t>(row_end), 0, tokens, values_};
+    return multiply_piece(kernels_, activations(), piece, nullptr);
+  }
+  head_kernel(kernels_, matrix.numbers)({
       .weights = matrix.data,
       .scales = matrix.scales,
       .cols = matrix.cols,
@@ -94,6 +116,9 @@ void Head::multiply(const PlainMatrix& matrix, const float* x, uint32_t tokens, 
 
 void Head::logits(const float* x, std::span<float* const> out) {
   const size_t rows = model_.head.rows;
+  if (group_of(model_.head.numbers)) {
+    for (uint32_t i = 0; i < out.size(); i++) activations().store(kernels_, i, x + size_t{i} * model_.head.cols);
+  }
   threads_.each_in_runs(chunks(), [&](uint32_t chunk, uint32_t worker) {
     const size_t begin = size_t{chunk} * kChunk, end = std::min<size_t>(begin + kChunk, rows);
     multiply(model_.head, x, static_cast<uint32_t>(out.size()), begin, end, worker);
@@ -162,7 +187,7 @@ bool Head::rescore(const float* x, double norm, float threshold) {
 }
 
 bool Head::find_largest(const float* x, size_t count, std::span<const Token> also, std::vector<TokenLogit>& found) {
-  const PlainMatrix& head = model_.head;
+  const Matrix& head = model_.head;
   // A little more than |x|, for what norm_of and the comparison lose by rounding.
   const double norm = norm_of(x, head.cols) * (1 + 1e-9);
   if (!has_screen() || count == 0 || count > head.rows / kMostRescored || !(norm >= kSmallest && norm <= kLargest)) {

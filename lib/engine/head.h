@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "engine/linear.h"
 #include "engine/thread_pool.h"
 #include "kernels.h"
 #include "model/model.h"
@@ -43,6 +44,7 @@ class Head {
  private:
   struct Layout {
     Layout(const HyperParameters& hyper, uint32_t threads);
+    size_t activations;             // of a head of groups: kRows of them
     size_t scratch, scratch_bytes;  // of the kernels, for each thread
     size_t values;                  // kRows rows of logits, padded to chunks
     size_t maxima;                  // the largest value of each chunk
@@ -50,7 +52,8 @@ class Head {
   };
 
   uint32_t chunks() const;
-  void multiply(const PlainMatrix& matrix, const float* x, uint32_t tokens, size_t row_begin, size_t row_end,
+  Activations activations();
+  void multiply(const Matrix& matrix, const float* x, uint32_t tokens, size_t row_begin, size_t row_end,
                 uint32_t worker);
   void screen(const float* x);
   std::vector<Token> largest_screened(size_t count) const;

@@ -65,10 +65,12 @@ void sine_cosine(double x, double& sine, double& cosine) {
 
 }  // namespace
 
-Rope::Rope(uint32_t head_dim, float theta) : frequencies_(head_dim / 2) {
+Rope::Rope(uint32_t head_dim, float theta, const float* factors, float magnitude)
+    : frequencies_(head_dim / 2), magnitude_(magnitude) {
   for (uint32_t i = 0; i < head_dim / 2; i++) {
     const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
     frequencies_[i] = 1.0f / static_cast<float>(exponential(exponent * ln(theta)));
+    if (factors != nullptr) frequencies_[i] /= factors[i];
   }
 }
 
@@ -76,8 +78,8 @@ void Rope::angles(uint32_t position, float* cosines, float* sines) const {
   for (size_t i = 0; i < frequencies_.size(); i++) {
     double sine, cosine;
     sine_cosine(static_cast<float>(position) * frequencies_[i], sine, cosine);
-    cosines[i] = static_cast<float>(cosine);
-    sines[i] = static_cast<float>(sine);
+    cosines[i] = static_cast<float>(cosine) * magnitude_;
+    sines[i] = static_cast<float>(sine) * magnitude_;
   }
 }
 

@@ -38,7 +38,7 @@ SessionOptions with_defaults(SessionOptions options, const HyperParameters& hype
 }
 
 uint64_t work_bytes(const Model& model, const SessionOptions& options) {
-  return ForwardPass::bytes(model.hyper, options.threads, options.batch, options.context) +
+  return ForwardPass::bytes(model, options.threads, options.batch, options.context) +
          uint64_t{options.context} * sizeof(Token) +
          (uint64_t{model.hyper.vocabulary} + model.hyper.hidden) * sizeof(float);
 }

@@ -48,19 +48,28 @@ uint64_t write(const Source& source, const ConverterOptions& form, const std::st
 }
 
 uint64_t convert_gguf(const GgufFiles& files, const std::string& out, const ConvertOptions& options) {
-  const auto source = open_gguf_source(
-      files.parts(), {options.layout, options.quantize, files.is_mapped(), options.activation, options.log});
+  const auto source =
+      open_gguf_source(files.parts(), {options.layout, files.is_mapped(), options.activation, options.log});
   const fb::ModelT model = source->describe();
   const ConverterOptions form{options.packing.value_or(Packing::i2),
-                              options.head ? *options.head : default_head(model.hyper->vocabulary)};
+                              options.dense.value_or(Dense::f16),
+                              options.head.value_or(default_head(model.hyper->vocabulary)),
+                              options.quantize,
+                              options.activations,
+                              options.log};
   return write(*source, form, out, options, files.owned_bytes());
 }
 
 // What a .bitnet file is packed in now.
 ConverterOptions form_of(const Container& container) {
   ConverterOptions form;
-  for (const Tensor& tensor : container.tensors())
+  for (const Tensor& tensor : container.tensors()) {
     form.packing = tensor_type(tensor.type).packing.value_or(form.packing);
+  }
+  if (const Tensor* const linear = container.find("blk.0.attn_q.weight")) {  // one layer tells of all
+    if (linear->type == fb::Type::f32) form.dense = Dense::f32;
+    if (linear->type == fb::Type::int8) form.dense = Dense::int8;
+  }
   const Tensor* const head = container.find(kHeadName);
   const fb::Type type = head != nullptr ? head->type : fb::Type::f16;
   form.head = head_type(type, container.find(kScreenName) != nullptr).value_or(form.head);
@@ -75,7 +84,10 @@ uint64_t convert_bitnet(const std::string& in, const std::string& out, const Con
   const auto container = open_container(in, open);
   ConverterOptions form = form_of(*container);
   form.packing = options.packing.value_or(form.packing);
+  form.dense = options.dense.value_or(form.dense);
   form.head = options.head.value_or(form.head);
+  form.activations = options.activations;
+  form.log = options.log;
   return write(*open_container_source(container), form, out, options, container->owned_bytes());
 }
 

@@ -11,9 +11,11 @@
 namespace bitnet {
 
 struct ConvertOptions {
-  // Not given: of a GGUF file i2 and F16, for large vocabularies with a screen; of a .bitnet file what it has.
+  // Not given: i2 and F16, for large vocabularies with a screen; of a .bitnet file what it has.
   std::optional<Packing> packing = {};
+  std::optional<Dense> dense = {};
   std::optional<HeadType> head = {};
+  std::optional<ActivationBits> activations = {};  // not given: as published
   std::optional<int> zstd_level = {};  // compress the tensors, for a smaller download that takes longer to open
   std::string name = {};               // of the model, instead of the source's own
 

@@ -53,8 +53,9 @@ uint64_t metadata_bytes(const fb::ModelT& model) {
 uint64_t convert_memory(const fb::ModelT& model, std::optional<int> zstd_level, unsigned cpus) {
   constexpr uint64_t kProgram = uint64_t{2} << 20;  // stacks, lists and all else that is small
   constexpr uint64_t kCopies = 6;  // of the metadata: as it is read, indexed, and packed in buffers that double
+  const auto has = [](std::string_view) { return true; };
   uint64_t tensors = 0;
-  for (const TensorSpec& spec : tensor_specs(read_hyperparameters(model), true, false)) {
+  for (const TensorSpec& spec : tensor_specs(read_hyperparameters(model), has)) {
     const uint64_t values = uint64_t{spec.rows} * spec.cols;
     const uint64_t packing = zstd_level ? compressor(*zstd_level, 2 * values, cpus) : 0;
     tensors = std::max(tensors, pieces_at_work(values, spec.cols, cpus) + packing);

@@ -11,6 +11,8 @@
 #include "base/float_environment.h"
 #include "base/half.h"
 #include "base/parallel.h"
+#include "format/form.h"
+#include "format/group_scales.h"
 #include "format/metadata.h"
 #include "format/planes_quantizer.h"
 
@@ -42,8 +44,9 @@ class Converter {
     fb::ModelT model = source_.describe();
     const HyperParameters hyper = read_hyperparameters(model);
     check_hyperparameters(hyper);
-    const auto specs = tensor_specs(hyper, source_.has(kHeadName), source_.has(kScreenName));
+    const auto specs = tensor_specs(hyper, [this](std::string_view name) { return source_.has(name); });
     source_.check(specs);
+    form_ = choose_form(source_, specs, hyper, model.tied, options_);
     plan(specs, model);
     uint64_t total = 0;
     for (const auto& tensor : model.tensors) total += tensor->raw_size;
@@ -51,6 +54,7 @@ class Converter {
     ProgressMeter meter(progress_, total);
     meter_ = &meter;
     for (const Job& job : jobs_) convert(job);
+    rounding_.report(options_.log);
     return model;
   }
 
@@ -60,30 +64,30 @@ class Converter {
       model.tensors.push_back(plan_tensor(spec, name, type));
       jobs_.push_back({spec, model.tensors.back().get()});
     };
-    const HeadForm form = form_of(options_.head);
     const TensorSpec* head = &specs.front();  // what the head is made from: the embedding, or its own tensor
     for (const TensorSpec& spec : specs) {
       switch (spec.role) {
-        case Role::norm:
+        case Role::vector:
+        case Role::bias:
           add(spec, spec.name, fb::Type::f32);
           break;
-        case Role::ternary:
-          add(spec, spec.name, type_of(options_.packing));
+        case Role::linear:
+          add(spec, spec.name, form_.linear);
           break;
         case Role::embedding:
-          add(spec, spec.name, fb::Type::f16);
+          add(spec, spec.name, form_.embedding);
           break;
         case Role::head:
           // A tied model's quantized head is dropped for the embedding that it was made from, or copied.
-          if (!model.tied || source_.stored(spec, form.type)) head = &spec;
+          if (!model.tied || source_.stored(spec, form_.head)) head = &spec;
           break;
         case Role::screen:
           break;
       }
     }
     // A tied model gets a quantized head beside its embedding.
-    if (form.copied || !model.tied) add(*head, kHeadName, form.type);
-    if (form.screen) add(source_.has(kScreenName) ? specs.back() : *head, kScreenName, fb::Type::q5);
+    if (form_.head_copied || !model.tied) add(*head, kHeadName, form_.head);
+    if (form_.screen) add(source_.has(kScreenName) ? specs.back() : *head, kScreenName, fb::Type::q5);
   }
 
   void convert(const Job& job) {
@@ -104,6 +108,9 @@ class Converter {
       case fb::Type::i2:
       case fb::Type::t5:
         return convert_ternary(job);
+      case fb::Type::g128:
+      case fb::Type::g64:
+        return convert_groups(job);
     }
   }
 
@@ -171,11 +178,7 @@ class Converter {
 
   void convert_ternary(const Job& job) {
     const TensorSpec& spec = job.spec;
-    TernaryScales scales = source_.ternary_scales(spec);
-    if (scales.group != 0) scales.not_ternary = "row 0 has several scales";
-    require(scales.is_ternary(), BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, ", ", scales.not_ternary,
-            ": the model is not ternary; to round it so by BitNet's rule, which loses what training did not prepare for, "
-            "convert it with the option quantize (bitnet_convert_options; --quantize)");
+    TernaryScales scales = scales_for(source_, spec, job.tensor->type, form_.rounded);
     const Packing packing = *tensor_type(job.tensor->type).packing;
     stream(job, [&](uint32_t row, uint32_t count) {
       std::vector<int8_t> trits(size_t{count} * spec.cols);
@@ -190,6 +193,30 @@ class Converter {
       return packed;
     });
     job.tensor->scales = std::move(scales.scales);
+  }
+
+  void convert_groups(const Job& job) {
+    const TensorSpec& spec = job.spec;
+    const TernaryScales found = scales_for(source_, spec, job.tensor->type, form_.rounded);
+    const uint32_t group = *group_of(tensor_type(job.tensor->type).numbers);
+    const GroupScales scales(found, spec.rows, spec.cols, group);
+    rounding_.add(scales.rounding());
+    stream(job, [&](uint32_t row, uint32_t count) {
+      std::vector<int8_t> trits(size_t{count} * spec.cols);
+      source_.read_trits(spec, found, row, count, trits.data());
+      const size_t groups = groups_per_row(spec.cols, group);
+      std::vector<uint16_t> halves(count * groups);
+      for (uint32_t r = 0; r < count; ++r) scales.write_row(row + r, &halves[r * groups]);
+      std::vector<std::byte> packed(group_bytes(count, spec.cols, group));
+      for (uint32_t r = 0; r < count; r += kGroupTileRows) {
+        pack_groups(group,
+                    {trits.data() + size_t{r} * spec.cols, spec.cols, &halves[r * groups], groups,
+                     std::min<size_t>(kGroupTileRows, count - r), spec.cols},
+                    reinterpret_cast<uint8_t*>(packed.data()) + group_bytes(r, spec.cols, group));
+      }
+      return packed;
+    });
+    job.tensor->scales = scales.of_tensor();
   }
 
   std::vector<float> finite_values(const TensorSpec& spec, uint32_t row, uint32_t count) const {
@@ -214,8 +241,9 @@ class Converter {
   }
 
   // Rows of `stride` halves.
-  std::vector<std::byte> read_halves(const TensorSpec& spec, uint32_t stride, uint32_t row, uint32_t count) const {
+  std::vector<std::byte> read_halves(const TensorSpec& spec, uint32_t stride, uint32_t row, uint32_t count) {
     const auto values = finite_values(spec, row, count);
+    Rounding rounding;
     std::vector<std::byte> padded(size_t{count} * stride * sizeof(uint16_t));
     auto* const out = reinterpret_cast<uint16_t*>(padded.data());
     for (uint32_t r = 0; r < count; ++r) {
@@ -224,8 +252,10 @@ class Converter {
         const uint16_t half = float_to_half(value);
         if (!half_is_finite(half)) fail_value(spec, row + r, c, value);
         out[size_t{r} * stride + c] = half;
+        rounding.note(value, half_to_float(half));
       }
     }
+    rounding_.add(rounding);
     return padded;
   }
 
@@ -283,6 +313,8 @@ class Converter {
   Sink& sink_;
   const Progress& progress_;
   ProgressMeter* meter_ = nullptr;
+  Form form_{};
+  RoundingTotal rounding_;
   std::vector<Job> jobs_;
 };
 

@@ -45,9 +45,20 @@ class Sink {
 // Converting takes a tensor in pieces of this many bytes, of the values in their widest form; this many are in memory.
 constexpr size_t kPieceBytes = size_t{4} << 20, kPiecesAtOnce = 8;
 
+// How matrices that are not ternary are kept.
+enum class Dense : uint8_t {
+  f16,  // rounded where F16 does not hold a value
+  f32,
+  int8,  // rounded, with a scale for each row
+};
+
 struct ConverterOptions {
-  Packing packing = Packing::i2;
+  Packing packing = Packing::i2;  // of ternary matrices with int8 activations
+  Dense dense = Dense::f16;
   HeadType head = HeadType::f16;
+  Quantize quantize = Quantize::refuse;
+  std::optional<ActivationBits> activations = {};  // null: as the source says or its weights show
+  Log log = {};
 };
 
 // Converts everything, and returns the metadata with its tensors.

@@ -91,7 +91,10 @@ class DummyWriter {
   uint64_t run() {
     fb::ModelT model = describe();
     const HeadForm form = form_of(head_);
-    const auto specs = tensor_specs(read_hyperparameters(model), form.copied, form.screen);
+    const auto has = [&](std::string_view name) {
+      return (name == kHeadName && form.copied) || (name == kScreenName && form.screen);
+    };
+    const auto specs = tensor_specs(read_hyperparameters(model), has);
     uint64_t total = 0;
     for (const TensorSpec& spec : specs) {
       auto tensor = std::make_unique<fb::TensorT>();
@@ -117,9 +120,10 @@ class DummyWriter {
  private:
   fb::Type type_for(Role role) const {
     switch (role) {
-      case Role::norm:
+      case Role::vector:
+      case Role::bias:
         return fb::Type::f32;
-      case Role::ternary:
+      case Role::linear:
         return type_of(options_.packing);
       case Role::embedding:
         return fb::Type::f16;
@@ -205,7 +209,11 @@ class DummyWriter {
       case fb::Type::t5:
         tensor.scales = {1.2f / std::sqrt(static_cast<float>(tensor.cols))};
         return fill_ternary(tensor, meter);
+      case fb::Type::g128:
+      case fb::Type::g64:
+        break;
     }
+    fail(BITNET_ERROR_INTERNAL, "tensor ", tensor.name, " of type ", name_of(tensor.type), " is none of a dummy");
   }
 
   void fill_norm(const fb::TensorT& tensor) {

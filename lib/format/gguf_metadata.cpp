@@ -192,7 +192,8 @@ fb::Activation read_activation(const Metadata& in, const fb::ModelT& model, cons
     return *wanted;
   }
   if (named) return *named;
-  if (model.architecture != kOpenArchitecture) return stored_activation(*activation_of(model.architecture));
+  if (model.architecture != kOpenArchitecture)
+    return stored_activation(require_architecture(model.architecture).activation);
   const ActivationSigns signs = {model.tokenizer->kind == fb::TokenizerKind::sentencepiece,
                                  vocabulary != nullptr && vocabulary->rule == std::string_view("llama-bpe"),
                                  model.hyper->vocabulary,
@@ -502,9 +503,7 @@ fb::ModelT read_gguf_metadata(const Gguf& gguf, std::optional<fb::Activation> ac
   fb::ModelT model;
   const auto architecture = in.string("general.architecture");
   require(architecture.has_value(), BITNET_ERROR_FORMAT, "metadata key general.architecture is missing");
-  require(activation_of(*architecture).has_value(), BITNET_ERROR_UNSUPPORTED, "the architecture is ",
-          architecture->substr(0, 100), "; supported are bitnet-b1.58, bitnet-25 and bitnet");
-  model.architecture = *architecture;
+  model.architecture = require_architecture(*architecture).name;
   model.name = text_for_people(in, "general.name");
   model.license = text_for_people(in, "general.license");
   model.hyper = read_hyperparameters(in, model.architecture);

@@ -26,18 +26,14 @@ namespace {
 constexpr size_t kOrderLayers = 4, kOrderTokens = 8;
 constexpr uint32_t kOrderColumns = 1 << 16;  // wider matrices are left out: bounds memory
 
-bool is_permuted(const fb::ModelT& model, const TensorSpec& spec) {
-  if (model.architecture != "llama") return false;
-  return std::ranges::any_of(std::array{".attn_q.weight", ".attn_k.weight", ".attn_q.bias", ".attn_k.bias"},
-                             [&](const char* suffix) { return spec.name.ends_with(suffix); });
-}
-
 class GgufSource final : public Source {
  public:
   GgufSource(std::span<const std::span<const std::byte>> parts, const GgufSourceOptions& options)
       : gguf_(parts), options_(options), model_(read_gguf_metadata(gguf_, options.activation, options.log)) {
     model_.tied = !has(kHeadName);
-    head_dim_ = read_hyperparameters(model_).head_dim;
+    const HyperParameters hyper = read_hyperparameters(model_);
+    architecture_ = hyper.architecture;
+    head_dim_ = hyper.head_dim;
   }
 
   fb::ModelT describe() const override { return model_; }
@@ -52,7 +48,7 @@ class GgufSource final : public Source {
       const GgufTensor& tensor = find(spec);
       require(tensor.rows == spec.rows && tensor.cols == spec.cols, BITNET_ERROR_FORMAT, "tensor ", spec.name, " is ",
               tensor.rows, " x ", tensor.cols, "; the hyperparameters ask for ", spec.rows, " x ", spec.cols);
-      require(!is_coded(tensor) || spec.role == Role::ternary, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name,
+      require(!is_coded(tensor) || spec.role == Role::linear, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name,
               " is in ", tensor.type->name, ", which is only for ternary matrices");
       known += 1 + find_scales(spec).size();
     }
@@ -62,20 +58,26 @@ class GgufSource final : public Source {
 
   std::optional<Tensor> stored(const TensorSpec& spec, fb::Type type) const override {
     const GgufTensor& tensor = find(spec);
-    const bool same = type == fb::Type::f16 && tensor.type->number == kGgufF16 && !is_permuted(model_, spec) &&
+    const bool same = type == fb::Type::f16 && tensor.type->number == kGgufF16 && !is_permuted(spec) &&
                       find_scales(spec).empty();
     if (!same || row_stride(type, spec.cols) != spec.cols) return std::nullopt;
     if (reinterpret_cast<uintptr_t>(tensor.data.data()) % alignof(uint16_t) != 0) return std::nullopt;
     return Tensor{spec.name, type, spec.rows, spec.cols, spec.cols, tensor.data, {}, {}, 0};
   }
 
+  // bitnet.cpp's types are of its own models. ik_llama.cpp has others in its types, too.
+  std::optional<ActivationBits> activation_bits() const override {
+    const bool bitnet = std::ranges::any_of(gguf_.tensors(), [](const GgufTensor& tensor) {
+      const auto coding = tensor.type->coding;
+      return coding == Coding::i2_s || coding == Coding::tl1 || coding == Coding::tl2;
+    });
+    if (bitnet || architecture_->ternary) return ActivationBits::int8;
+    return std::nullopt;
+  }
+
   TernaryScales ternary_scales(const TensorSpec& spec) const override {
     const GgufTensor& tensor = find(spec);
     TernaryScales result = is_coded(tensor) ? coded_scales(spec, tensor) : scales_by_values(spec, tensor);
-    if (!result.is_ternary() && options_.quantize == Quantize::absmean) {
-      const float mean = std::max(static_cast<float>(result.mean), 1e-5f);
-      result = {.scales = {mean}, .inverse_mean = 1 / mean};
-    }
     const float factor = separate_scale(spec);
     result.mean *= factor;
     for (float& scale : result.scales) {
@@ -109,7 +111,7 @@ class GgufSource final : public Source {
     for (uint32_t r = row; r < row + count; ++r, out += spec.cols) {
       const std::span values(out, spec.cols);
       read_row(tensor, stored_row(spec, r), values);
-      if (spec.rows == 1 && is_permuted(model_, spec)) unpermute(values);
+      if (spec.rows == 1 && is_permuted(spec)) unpermute(values);
       if (factor == 1) continue;
       for (float& value : values) value *= factor;
     }
@@ -133,7 +135,7 @@ class GgufSource final : public Source {
     }
     for (const GgufTensor& tensor : gguf_.tensors()) {
       require(expected.contains(tensor.name), BITNET_ERROR_UNSUPPORTED, "tensor ", tensor.name,
-              " is not part of this architecture as libbitnet knows it (biases and other additions are not supported)");
+              " is not part of the architecture ", model_.architecture, " as libbitnet knows it");
     }
   }
 
@@ -151,13 +153,14 @@ class GgufSource final : public Source {
   // --- rows of queries and keys -----------------------------------------------------------------------------------
   // Where rotary pairs are neighbours, rows 2 i and 2 i + 1 of a head are rows i and i + half of ours.
 
+  bool is_permuted(const TensorSpec& spec) const { return spec.turned && architecture_->neighbour_pairs; }
   uint32_t unpermuted(uint32_t row) const {
     const uint32_t half = head_dim_ / 2, in_head = row % head_dim_;
     return row - in_head + in_head % half * 2 + in_head / half;
   }
   // Where the file has a row.
   uint32_t stored_row(const TensorSpec& spec, uint32_t row) const {
-    return spec.rows > 1 && is_permuted(model_, spec) ? unpermuted(row) : row;
+    return spec.rows > 1 && is_permuted(spec) ? unpermuted(row) : row;
   }
   void unpermute(std::span<float> values) const {
     const std::vector<float> stored(values.begin(), values.end());
@@ -169,7 +172,7 @@ class GgufSource final : public Source {
   // Of blk.0.attn_q.weight: blk.0.attn_q.weight_scale of bitnet.cpp, blk.0.attn_q.scale of llama.cpp.
   std::vector<const GgufTensor*> find_scales(const TensorSpec& spec) const {
     constexpr std::string_view kWeight = ".weight";
-    if (spec.role != Role::ternary) return {};
+    if (spec.role != Role::linear) return {};
     std::vector<const GgufTensor*> scales;
     const std::string stem = spec.name.substr(0, spec.name.size() - kWeight.size());
     for (const char* const suffix : {".weight_scale", ".scale"}) {
@@ -399,7 +402,8 @@ class GgufSource final : public Source {
   Gguf gguf_;
   GgufSourceOptions options_;
   fb::ModelT model_;  // without tensors
-  uint32_t head_dim_ = 0;
+  const Architecture* architecture_;
+  uint32_t head_dim_;
   mutable std::array<size_t, kCodings> orders_{};  // of each coding; check() decides them, before weights are read
 };
 

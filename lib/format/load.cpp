@@ -85,109 +85,104 @@ Vocabulary read_vocabulary(const fb::Model& model, size_t tokens) {
   return out;
 }
 
-PlainMatrix::Type plain_type(const Tensor& tensor) {
-  switch (tensor.type) {
-    case fb::Type::f16:
-      return PlainMatrix::Type::f16;
-    case fb::Type::int8:
-      return PlainMatrix::Type::int8;
-    case fb::Type::q5:
-      return PlainMatrix::Type::q5;
-    case fb::Type::q6:
-      return PlainMatrix::Type::q6;
-    case fb::Type::f32:
-    case fb::Type::i2:
-    case fb::Type::t5:
-      break;
-  }
-  fail(BITNET_ERROR_INTERNAL, "tensor ", tensor.name, " of type ", name_of(tensor.type), " is no embedding or head");
-}
-
-// The tensors by name; check_tensors has seen that they are there.
-class Tensors {
+// Puts the tensors of a container, which check_tensors has seen to be there, into their places.
+class Loader {
  public:
-  explicit Tensors(const Container& container) : container_(container) {}
+  Loader(const Container& container, Model& model) : container_(container), model_(model) {
+    model_.layers.resize(model_.hyper.layers);
+  }
 
-  const float* norm(const std::string& name) const {
-    const Tensor& tensor = get(name);
+  void load(const TensorSpec& spec) {
+    const Tensor& tensor = *container_.find(spec.name);
+    switch (spec.role) {
+      case Role::vector:
+        return load_vector(spec, tensor);
+      case Role::bias:
+        linear(spec).bias = finite(tensor);
+        return;
+      case Role::linear:
+        linear(spec).weights = matrix(tensor);
+        return;
+      case Role::embedding:
+      case Role::head:
+      case Role::screen:
+        model_.*std::get<Matrix Model::*>(spec.place) = matrix(tensor);
+        return;
+    }
+  }
+
+ private:
+  Layer& layer(const TensorSpec& spec) { return model_.layers[spec.layer]; }
+  Linear& linear(const TensorSpec& spec) { return layer(spec).*std::get<Linear Layer::*>(spec.place); }
+
+  void load_vector(const TensorSpec& spec, const Tensor& tensor) {
+    if (const auto* const place = std::get_if<const float * Layer::*>(&spec.place)) {
+      layer(spec).** place = finite(tensor);
+    } else {
+      model_.*std::get<const float * Model::*>(spec.place) = finite(tensor);
+    }
+  }
+
+  static const float* finite(const Tensor& tensor) {
     const std::span values(reinterpret_cast<const float*>(tensor.data.data()), tensor.cols);
     const size_t bad = find_nonfinite(values);
-    require(bad == values.size(), BITNET_ERROR_FORMAT, "tensor ", name, ", column ", bad,
+    require(bad == values.size(), BITNET_ERROR_FORMAT, "tensor ", tensor.name, ", column ", bad,
             " is no finite number; the file is damaged");
     return values.data();
   }
 
-  // One packing for all: matrices that share their activations must read them in the same order.
-  TernaryMatrix ternary(const std::string& name) {
-    const Tensor& tensor = get(name);
-    const Packing packing = *tensor_type(tensor.type).packing;
-    if (!packing_) packing_ = packing;
-    require(*packing_ == packing, BITNET_ERROR_UNSUPPORTED, "tensor ", name,
-            " is packed otherwise than the tensors before; convert the file to one packing");
-    return {packing,
+  static Matrix matrix(const Tensor& tensor) {
+    return {tensor_type(tensor.type).numbers,
             tensor.rows,
             tensor.cols,
-            reinterpret_cast<const uint8_t*>(tensor.data.data()),
+            tensor.stride,
+            tensor.data.data(),
             tensor.scales.data(),
-            tensor.scales.size() > 1};
+            tensor.scales.size() > 1,
+            tensor.bounds.data()};
   }
-
-  PlainMatrix plain(std::string_view name) const {
-    const Tensor& tensor = get(name);
-    return {plain_type(tensor), tensor.rows,          tensor.cols,         tensor.stride,
-            tensor.data.data(), tensor.scales.data(), tensor.bounds.data()};
-  }
-
- private:
-  const Tensor& get(std::string_view name) const { return *container_.find(name); }
 
   const Container& container_;
-  std::optional<Packing> packing_;
+  Model& model_;
 };
 
-Layer load_layer(Tensors& tensors, const std::string& prefix) {
-  Layer layer;
-  layer.attention_norm = tensors.norm(prefix + "attn_norm.weight");
-  layer.q = tensors.ternary(prefix + "attn_q.weight");
-  layer.k = tensors.ternary(prefix + "attn_k.weight");
-  layer.v = tensors.ternary(prefix + "attn_v.weight");
-  layer.attention_sub_norm = tensors.norm(prefix + "attn_sub_norm.weight");
-  layer.o = tensors.ternary(prefix + "attn_output.weight");
-  layer.ffn_norm = tensors.norm(prefix + "ffn_norm.weight");
-  layer.gate = tensors.ternary(prefix + "ffn_gate.weight");
-  layer.up = tensors.ternary(prefix + "ffn_up.weight");
-  layer.ffn_sub_norm = tensors.norm(prefix + "ffn_sub_norm.weight");
-  layer.down = tensors.ternary(prefix + "ffn_down.weight");
-  return layer;
+// Matrices that share their activations must read them in the same form.
+void check_shared(const Layer& layer, uint32_t index) {
+  const auto same = [](const Linear& a, const Linear& b) { return a.weights.numbers == b.weights.numbers; };
+  require(same(layer.q, layer.k) && same(layer.q, layer.v) && same(layer.gate, layer.up), BITNET_ERROR_UNSUPPORTED,
+          "in layer ", index, " matrices that share their input are packed differently; convert the file again");
+}
+
+// By each of them a frequency is divided.
+void check_rope_factors(const Model& model) {
+  if (model.rope_factors == nullptr) return;
+  const std::span factors(model.rope_factors, model.hyper.head_dim / 2);
+  const auto bad = std::ranges::find_if(factors, [](float factor) { return !(factor > 0); });
+  require(bad == factors.end(), BITNET_ERROR_FORMAT, "tensor ", kRopeFactorsName, ", column ", bad - factors.begin(),
+          " is ", bad == factors.end() ? 0 : *bad, "; a rotary factor must be positive");
 }
 
 }  // namespace
 
 Model load_model(std::shared_ptr<const Container> container) {
   const fb::Model& in = container->metadata();
-  require(activation_of(view(in.architecture())).has_value(), BITNET_ERROR_UNSUPPORTED, "the architecture is ",
-          view(in.architecture()).substr(0, 100), "; supported are bitnet-b1.58, bitnet-25 and bitnet");
   const HyperParameters hyper = read_hyperparameters(in);
   check_hyperparameters(hyper);
-  const bool has_head = container->find(kHeadName) != nullptr;
-  require(has_head || in.tied(), BITNET_ERROR_FORMAT, "tensor ", kHeadName, " is missing");
-  const bool has_screen = container->find(kScreenName) != nullptr;
-  check_tensors(*container, tensor_specs(hyper, has_head, has_screen));
+  const auto has = [&](std::string_view name) { return container->find(name) != nullptr; };
+  require(has(kHeadName) || in.tied(), BITNET_ERROR_FORMAT, "tensor ", kHeadName, " is missing");
+  const auto specs = tensor_specs(hyper, has);
+  check_tensors(*container, specs);
 
   Model model;
   model.name = view(in.name());
   model.license = view(in.license());
   model.hyper = hyper;
   model.vocabulary = read_vocabulary(in, hyper.vocabulary);
-  Tensors tensors(*container);
-  model.embedding = tensors.plain(kEmbeddingName);
-  model.layers.reserve(hyper.layers);
-  for (uint32_t i = 0; i < hyper.layers; ++i) {
-    model.layers.push_back(load_layer(tensors, "blk." + std::to_string(i) + "."));
-  }
-  model.output_norm = tensors.norm("output_norm.weight");
-  model.head = has_head ? tensors.plain(kHeadName) : model.embedding;
-  if (has_screen) model.screen = tensors.plain(kScreenName);
+  Loader loader(*container, model);
+  for (const TensorSpec& spec : specs) loader.load(spec);
+  for (uint32_t i = 0; i < hyper.layers; ++i) check_shared(model.layers[i], i);
+  check_rope_factors(model);
+  if (!has(kHeadName)) model.head = model.embedding;
   model.tied = in.tied();
   model.owned_bytes = container->owned_bytes();
   model.fingerprint = container->fingerprint();

@@ -39,7 +39,7 @@ uint64_t variable_bytes(const fb::ModelT& model) {
 
 HyperParameters read_fields(std::string_view architecture, const fb::HyperParametersT& in) {
   HyperParameters out;
-  out.architecture = architecture;
+  out.architecture = &require_architecture(architecture);
   out.layers = in.layers;
   out.hidden = in.hidden;
   out.ffn = in.ffn;
@@ -50,6 +50,7 @@ HyperParameters read_fields(std::string_view architecture, const fb::HyperParame
   out.context = in.context;
   out.rms_epsilon = in.rms_epsilon;
   out.rope_theta = in.rope_theta;
+  out.rope_magnitude = in.rope_magnitude;
   out.activation = read_activation(in.activation);
   return out;
 }

@@ -32,7 +32,8 @@ void verify_metadata(std::span<const std::byte> raw);
 // The metadata as it is laid into files and memory; throws if it is too large.
 Buffer pack_metadata(const fb::ModelT& model);
 
-// The hyperparameters in the model's own terms, and back. Unknown values throw; nothing else is checked.
+// The hyperparameters in the model's own terms, and back. Unknown values and architectures throw; nothing else is
+// checked.
 HyperParameters read_hyperparameters(const fb::Model& model);
 HyperParameters read_hyperparameters(const fb::ModelT& model);
 Activation read_activation(fb::Activation activation);

@@ -63,13 +63,14 @@ class MemorySink final : public Sink {
 std::shared_ptr<const Container> convert_gguf(std::span<const std::span<const std::byte>> gguf,
                                               std::vector<MappedFile> files, const OpenOptions& options) {
   const bool mapped = !files.empty() && std::ranges::all_of(files, &MappedFile::is_mapped);
-  const auto source =
-      open_gguf_source(gguf, {options.layout, options.quantize, mapped, options.activation, options.log});
+  const auto source = open_gguf_source(gguf, {options.layout, mapped, options.activation, options.log});
   MemorySink sink;
   Container::Parts parts;
   for (const auto bytes : gguf) parts.file_bytes += bytes.size();
   parts.files = std::move(files);
-  parts.metadata = pack_metadata(convert_model(*source, {options.packing, options.head}, sink, options.progress));
+  const ConverterOptions form = {options.packing,  options.dense,       options.head,
+                                 options.quantize, options.activations, options.log};
+  parts.metadata = pack_metadata(convert_model(*source, form, sink, options.progress));
   parts.owned = std::move(sink.owned());
   const auto& entries = *fb::GetModel(parts.metadata.data())->tensors();
   for (uint32_t i = 0; i < entries.size(); ++i) {

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "format/container.h"
+#include "format/converter.h"
 #include "format/source.h"
 
 namespace bitnet {
@@ -18,7 +19,9 @@ namespace bitnet {
 struct OpenOptions {
   // How a GGUF file is converted in memory. A .bitnet file is what it is.
   Packing packing = Packing::i2;
+  Dense dense = Dense::f16;
   HeadType head = HeadType::f16;
+  std::optional<ActivationBits> activations = {};
   I2sLayout layout = I2sLayout::automatic;
   Quantize quantize = Quantize::refuse;
 

@@ -22,7 +22,7 @@ fb::Type type_of(Packing packing) {
 
 uint32_t row_stride(fb::Type type, uint32_t cols) {
   const TensorType& t = tensor_type(type);
-  if (t.packing || t.planes) return 0;
+  if (t.rows != 1) return 0;
   return static_cast<uint32_t>(round_up(cols, t.block));
 }
 

@@ -9,7 +9,9 @@
 #include <optional>
 #include <string_view>
 
+#include "groups.h"
 #include "model/architecture.h"
+#include "model/model.h"
 #include "model_generated.h"
 #include "packing.h"
 #include "planes.h"
@@ -40,40 +42,68 @@ class Roles {
 struct TensorType {
   fb::Type type;
   const char* name;
+  Numbers numbers;                 // the same to the engine
   uint32_t block, block_bytes;     // so many values of a row lie in so many bytes; a row is filled up to whole blocks
   uint32_t rows;                   // that lie together; a matrix is filled up to a multiple of them
   std::optional<Packing> packing;  // of a ternary type
-  std::optional<Planes> planes;    // of a type in bit planes; a type with neither has rows of plain numbers
+  std::optional<Planes> planes;    // of a type in bit planes
   Scales scales;
   Roles roles;  // that such a tensor may have
 };
 
 // A matrix of one of the ternary packings, or of the packings in bit planes.
-constexpr TensorType ternary_type(fb::Type type, const char* name, Packing packing) {
+constexpr TensorType ternary_type(fb::Type type, const char* name, Numbers numbers, Packing packing) {
   return {type,
           name,
+          numbers,
           static_cast<uint32_t>(weights_per_block(packing)),
           kBlockBytes,
           kGroupRows,
           packing,
           {},
           Scales::one_or_rows,
-          {Role::ternary}};
+          {Role::linear}};
 }
-constexpr TensorType planes_type(fb::Type type, const char* name, Planes planes, Role role) {
-  return {type,   name,         kTileCols, static_cast<uint32_t>(tile_bytes(planes) / kTileRows), kTileRows, {},
-          planes, Scales::rows, {role}};
+constexpr TensorType planes_type(fb::Type type, const char* name, Numbers numbers, Planes planes, Role role) {
+  return {type,      name, numbers, kTileCols,    static_cast<uint32_t>(tile_bytes(planes) / kTileRows),
+          kTileRows, {},   planes,  Scales::rows, {role}};
 }
+
+constexpr TensorType group_type(fb::Type type, const char* name, Numbers numbers, size_t group) {
+  return {type,
+          name,
+          numbers,
+          kGroupTileCols,
+          static_cast<uint32_t>(group_tile_bytes(group) / kGroupTileRows),
+          kGroupTileRows,
+          {},
+          {},
+          Scales::one_or_rows,
+          {Role::linear, Role::embedding, Role::head}};
+}
+constexpr Roles kMatrices = {Role::linear, Role::embedding, Role::head};
+constexpr Roles kVectorsAndMatrices = {Role::vector, Role::bias, Role::linear, Role::embedding, Role::head};
 
 // In the order of the schema's numbers.
 constexpr auto kTensorTypes = std::to_array<TensorType>({
-    {fb::Type::f32, "f32", kCacheLine / 4, kCacheLine, 1, {}, {}, Scales::none, {Role::norm}},
-    {fb::Type::f16, "f16", kCacheLine / 2, kCacheLine, 1, {}, {}, Scales::none, {Role::embedding, Role::head}},
-    ternary_type(fb::Type::i2, "i2", Packing::i2),
-    ternary_type(fb::Type::t5, "t5", Packing::t5),
-    {fb::Type::int8, "int8", kCacheLine, kCacheLine, 1, {}, {}, Scales::rows, {Role::head}},
-    planes_type(fb::Type::q5, "q5", Planes::q5, Role::screen),
-    planes_type(fb::Type::q6, "q6", Planes::q6, Role::head),
+    {fb::Type::f32, "f32", Numbers::f32, kCacheLine / 4, kCacheLine, 1, {}, {}, Scales::none, kVectorsAndMatrices},
+    {fb::Type::f16, "f16", Numbers::f16, kCacheLine / 2, kCacheLine, 1, {}, {}, Scales::none, kMatrices},
+    ternary_type(fb::Type::i2, "i2", Numbers::i2, Packing::i2),
+    ternary_type(fb::Type::t5, "t5", Numbers::t5, Packing::t5),
+    {fb::Type::int8,
+     "int8",
+     Numbers::int8,
+     kCacheLine,
+     kCacheLine,
+     1,
+     {},
+     {},
+     Scales::rows,
+     {Role::linear, Role::head}},
+    planes_type(fb::Type::q5, "q5", Numbers::q5, Planes::q5, Role::screen),
+    planes_type(fb::Type::q6, "q6", Numbers::q6, Planes::q6, Role::head),
+    group_type(fb::Type::g128, "g128", Numbers::g128, 128),
+    group_type(fb::Type::g64, "g64", Numbers::g64, 64),
 });
 constexpr bool has_every_type() {
   for (size_t i = 0; i < kTensorTypes.size(); ++i) {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/finite.h"
+#include "base/half.h"
 #include "base/hash.h"
 #include "base/parallel.h"
 #include "format/metadata.h"
@@ -38,6 +39,28 @@ std::string find_bad_code(const Tensor& tensor) {
     if (!unpack_group(packing, packed, rows, tensor.cols, trits.data(), tensor.cols)) return "invalid code" + place;
     pack_group(packing, trits.data(), tensor.cols, rows, tensor.cols, again.data());
     if (!std::ranges::equal(again, std::span(packed, group_bytes))) return "filling that is not zero" + place;
+  }
+  return "";
+}
+
+// Likewise; and a group scale is finite and not negative.
+std::string find_bad_group(const Tensor& tensor, uint32_t group) {
+  const size_t tile_row_bytes = group_bytes(kGroupTileRows, tensor.cols, group),
+               groups = groups_per_row(tensor.cols, group);
+  std::vector<int8_t> trits(kGroupTileRows * size_t{tensor.cols});
+  std::vector<uint16_t> scales(kGroupTileRows * groups);
+  std::vector<uint8_t> again(tile_row_bytes);
+  const auto* packed = reinterpret_cast<const uint8_t*>(tensor.data.data());
+  for (uint32_t row = 0; row < tensor.rows; row += kGroupTileRows, packed += tile_row_bytes) {
+    const size_t rows = std::min<size_t>(kGroupTileRows, tensor.rows - row);
+    const std::string place = " in rows " + std::to_string(row) + " to " + std::to_string(row + rows - 1);
+    if (!unpack_groups(group, packed, {trits.data(), tensor.cols, scales.data(), groups, rows, tensor.cols}))
+      return "invalid code" + place;
+    const auto bad = [](uint16_t scale) { return !half_is_finite(scale) || half_to_float(scale) < 0; };
+    if (std::any_of(scales.begin(), scales.begin() + static_cast<ptrdiff_t>(rows * groups), bad))
+      return "invalid scale" + place;
+    pack_groups(group, {trits.data(), tensor.cols, scales.data(), groups, rows, tensor.cols}, again.data());
+    if (!std::ranges::equal(again, std::span(packed, tile_row_bytes))) return "filling that is not zero" + place;
   }
   return "";
 }
@@ -101,6 +124,9 @@ std::string find_problem(const Container& container, const Tensor& tensor) {
     case fb::Type::i2:
     case fb::Type::t5:
       return find_bad_code(tensor);
+    case fb::Type::g128:
+    case fb::Type::g64:
+      return find_bad_group(tensor, *group_of(tensor_type(tensor.type).numbers));
   }
   return "unknown type";
 }
@@ -116,7 +142,7 @@ VerifyReport verify(const std::string& path, const Progress& progress) {
   const HyperParameters hyper = read_hyperparameters(container->metadata());
   check_hyperparameters(hyper);
   check_tensors(*container,
-                tensor_specs(hyper, container->find(kHeadName) != nullptr, container->find(kScreenName) != nullptr));
+                tensor_specs(hyper, [&](std::string_view name) { return container->find(name) != nullptr; }));
 
   VerifyReport report{{}, container->fingerprint()};
   for (const Tensor& tensor : container->tensors()) {

@@ -1,26 +1,277 @@
 // SPDX-License-Identifier: MIT
 #include "model/architecture.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <numeric>
+#include <utility>
 
 #include "base/error.h"
 #include "kernels.h"
+#include "model/model.h"
 
 namespace bitnet {
 namespace {
+
+// llama.cpp's graph of "bitnet" has SiLU; that of the other two, in bitnet.cpp's fork, squared ReLU.
+constexpr auto kArchitectures = std::to_array<Architecture>({
+    {.name = "bitnet-b1.58",
+     .models = "BitNet b1.58 2B-4T",
+     .activation = Activation::relu2,
+     .ternary = true,
+     .sub_norms = Part::required},
+    {.name = "bitnet-25",
+     .models = "BitNet b1.58 2B-4T, of early converters",
+     .activation = Activation::relu2,
+     .ternary = true,
+     .sub_norms = Part::required},
+    {.name = "bitnet",
+     .models = "bitnet_b1_58-large, -xl and -3B",
+     .activation = Activation::silu,
+     .ternary = true,
+     .sub_norms = Part::required},
+    {.name = "llama",
+     .models = "Llama, Mistral, SmolLM2, Llama3-8B-1.58, Falcon3-1.58, Falcon-E, TriLM",
+     .activation = Activation::silu,
+     .qkv_biases = Part::optional,
+     .o_bias = Part::optional,
+     .neighbour_pairs = true},
+    {.name = "qwen2",
+     .models = "Qwen2, Qwen2.5, VibeASR's decoder",
+     .activation = Activation::silu,
+     .qkv_biases = Part::required},
+    {.name = "qwen3",
+     .models = "Qwen3, Bonsai, Ternary-Bonsai",
+     .activation = Activation::silu,
+     .qkv_biases = Part::optional,
+     .o_bias = Part::optional,
+     .qk_norms = Part::required},
+});
+
+enum class Extent : uint8_t { one, vocabulary, hidden, ffn, q, kv, head, half_head };
+
+uint32_t size_of(Extent extent, const HyperParameters& hyper) {
+  switch (extent) {
+    case Extent::one:
+      return 1;
+    case Extent::vocabulary:
+      return hyper.vocabulary;
+    case Extent::hidden:
+      return hyper.hidden;
+    case Extent::ffn:
+      return hyper.ffn;
+    case Extent::q:
+      return hyper.heads * hyper.head_dim;
+    case Extent::kv:
+      return hyper.kv_heads * hyper.head_dim;
+    case Extent::head:
+      return hyper.head_dim;
+    case Extent::half_head:
+      return hyper.head_dim / 2;
+  }
+  return 0;
+}
+
+// A tensor of every layer, or of the model. Names are without what the layer's number makes of them.
+struct Entry {
+  std::string_view name;
+  std::array<std::string_view, 2> hf_names;
+  Role role;
+  Extent rows, cols;
+  Part Architecture::*part;  // null: every architecture has it
+  Place place;
+  bool turned = false;
+};
+
+constexpr std::string_view kLayerPrefix = "blk.", kHfLayerPrefix = "model.layers.";
+
+// A norm stands before the matrices that read its output, a bias behind its matrix.
+const Entry kLayerEntries[] = {
+    {"attn_norm.weight",
+     {"input_layernorm.weight"},
+     Role::vector,
+     Extent::one,
+     Extent::hidden,
+     nullptr,
+     &Layer::attention_norm},
+    {"attn_q.weight", {"self_attn.q_proj.weight"}, Role::linear, Extent::q, Extent::hidden, nullptr, &Layer::q, true},
+    {"attn_q.bias",
+     {"self_attn.q_proj.bias"},
+     Role::bias,
+     Extent::one,
+     Extent::q,
+     &Architecture::qkv_biases,
+     &Layer::q,
+     true},
+    {"attn_k.weight", {"self_attn.k_proj.weight"}, Role::linear, Extent::kv, Extent::hidden, nullptr, &Layer::k, true},
+    {"attn_k.bias",
+     {"self_attn.k_proj.bias"},
+     Role::bias,
+     Extent::one,
+     Extent::kv,
+     &Architecture::qkv_biases,
+     &Layer::k,
+     true},
+    {"attn_v.weight", {"self_attn.v_proj.weight"}, Role::linear, Extent::kv, Extent::hidden, nullptr, &Layer::v},
+    {"attn_v.bias",
+     {"self_attn.v_proj.bias"},
+     Role::bias,
+     Extent::one,
+     Extent::kv,
+     &Architecture::qkv_biases,
+     &Layer::v},
+    {"attn_q_norm.weight",
+     {"self_attn.q_norm.weight"},
+     Role::vector,
+     Extent::one,
+     Extent::head,
+     &Architecture::qk_norms,
+     &Layer::q_norm},
+    {"attn_k_norm.weight",
+     {"self_attn.k_norm.weight"},
+     Role::vector,
+     Extent::one,
+     Extent::head,
+     &Architecture::qk_norms,
+     &Layer::k_norm},
+    {"attn_sub_norm.weight",
+     {"self_attn.attn_sub_norm.weight", "self_attn.inner_attn_ln.weight"},
+     Role::vector,
+     Extent::one,
+     Extent::q,
+     &Architecture::sub_norms,
+     &Layer::attention_sub_norm},
+    {"attn_output.weight", {"self_attn.o_proj.weight"}, Role::linear, Extent::hidden, Extent::q, nullptr, &Layer::o},
+    {"attn_output.bias",
+     {"self_attn.o_proj.bias"},
+     Role::bias,
+     Extent::one,
+     Extent::hidden,
+     &Architecture::o_bias,
+     &Layer::o},
+    {"ffn_norm.weight",
+     {"post_attention_layernorm.weight"},
+     Role::vector,
+     Extent::one,
+     Extent::hidden,
+     nullptr,
+     &Layer::ffn_norm},
+    {"ffn_gate.weight", {"mlp.gate_proj.weight"}, Role::linear, Extent::ffn, Extent::hidden, nullptr, &Layer::gate},
+    {"ffn_up.weight", {"mlp.up_proj.weight"}, Role::linear, Extent::ffn, Extent::hidden, nullptr, &Layer::up},
+    {"ffn_sub_norm.weight",
+     {"mlp.ffn_sub_norm.weight", "mlp.ffn_layernorm.weight"},
+     Role::vector,
+     Extent::one,
+     Extent::ffn,
+     &Architecture::sub_norms,
+     &Layer::ffn_sub_norm},
+    {"ffn_down.weight", {"mlp.down_proj.weight"}, Role::linear, Extent::hidden, Extent::ffn, nullptr, &Layer::down},
+};
+const Entry kFirstEntries[] = {
+    {kEmbeddingName,
+     {"model.embed_tokens.weight"},
+     Role::embedding,
+     Extent::vocabulary,
+     Extent::hidden,
+     nullptr,
+     &Model::embedding},
+};
+const Entry kLastEntries[] = {
+    {"output_norm.weight",
+     {"model.norm.weight"},
+     Role::vector,
+     Extent::one,
+     Extent::hidden,
+     nullptr,
+     &Model::output_norm},
+};
+// Which of these there are is a matter of the file, not of the architecture.
+const Entry kRopeFactors = {kRopeFactorsName,  {},      Role::vector,        Extent::one,
+                            Extent::half_head, nullptr, &Model::rope_factors};
+const Entry kHead = {kHeadName, {"lm_head.weight"}, Role::head, Extent::vocabulary, Extent::hidden,
+                     nullptr,   &Model::head};
+const Entry kScreen = {kScreenName, {}, Role::screen, Extent::vocabulary, Extent::hidden, nullptr, &Model::screen};
 
 void check_range(const char* what, uint64_t value, Bounds bounds) {
   require(value >= bounds.low && value <= bounds.high, BITNET_ERROR_FORMAT, "hyperparameter ", what, " is ", value,
           "; it must be between ", bounds.low, " and ", bounds.high);
 }
 
+// Levenshtein's: the fewest characters to put in, take out or replace.
+size_t distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row.back();
+}
+
+class Specs {
+ public:
+  Specs(const HyperParameters& hyper, const HasTensor& has) : hyper_(hyper), has_(has) {}
+
+  void add(const Entry& entry, const std::string& prefix = "", const std::string& hf_prefix = "", uint32_t layer = 0) {
+    const std::string name = prefix + std::string(entry.name);
+    if (entry.part != nullptr && !is_there(hyper_.architecture->*entry.part, name)) return;
+    std::vector<std::string> hf_names;
+    for (const std::string_view hf_name : entry.hf_names) {
+      if (!hf_name.empty()) hf_names.push_back(hf_prefix + std::string(hf_name));
+    }
+    specs_.push_back({name, std::move(hf_names), entry.role, size_of(entry.rows, hyper_), size_of(entry.cols, hyper_),
+                      layer, entry.place, entry.turned});
+  }
+  void add_if_there(const Entry& entry) {
+    if (has_(entry.name)) add(entry);
+  }
+
+  std::vector<TensorSpec> take() { return std::move(specs_); }
+
+ private:
+  bool is_there(Part part, const std::string& name) const {
+    switch (part) {
+      case Part::none:
+        return false;
+      case Part::optional:
+        return has_(name);
+      case Part::required:
+        return true;
+    }
+    return false;
+  }
+
+  const HyperParameters& hyper_;
+  const HasTensor& has_;
+  std::vector<TensorSpec> specs_;
+};
+
 }  // namespace
 
-std::optional<Activation> activation_of(std::string_view architecture) {
-  // llama.cpp's graph of "bitnet" has SiLU; that of the other two, in bitnet.cpp's fork, squared ReLU.
-  if (architecture == "bitnet") return Activation::silu;
-  if (architecture == "bitnet-25" || architecture == "bitnet-b1.58") return Activation::relu2;
-  return std::nullopt;
+std::span<const Architecture> architectures() { return kArchitectures; }
+
+const Architecture* find_architecture(std::string_view name) {
+  const auto* const found = std::ranges::find(kArchitectures, name, &Architecture::name);
+  return found == kArchitectures.end() ? nullptr : found;
+}
+
+const Architecture& require_architecture(std::string_view name) {
+  if (const Architecture* const found = find_architecture(name)) return *found;
+  const std::string_view shown = name.substr(0, 100);
+  std::string known;
+  for (const Architecture& architecture : kArchitectures) {
+    known.append(known.empty() ? "" : ", ").append(architecture.name);
+  }
+  const auto far = [&](const Architecture& a) { return distance(a.name, shown); };
+  const auto* const nearest = std::ranges::min_element(kArchitectures, {}, far);
+  const bool near = far(*nearest) <= nearest->name.size() / 2;
+  fail(BITNET_ERROR_UNSUPPORTED, "the architecture is ", shown, "; supported are ", known,
+       near ? "; the nearest is " : "", near ? nearest->name : "");
 }
 
 void check_hyperparameters(const HyperParameters& hyper) {
@@ -41,31 +292,25 @@ void check_hyperparameters(const HyperParameters& hyper) {
           BITNET_ERROR_FORMAT, "hyperparameter rms_epsilon is ", hyper.rms_epsilon, "; it must be between 0 and 1");
   require(std::isfinite(hyper.rope_theta) && hyper.rope_theta >= kLeastTheta, BITNET_ERROR_FORMAT,
           "hyperparameter rope_theta is ", hyper.rope_theta, "; it must be finite and at least 1");
+  require(hyper.rope_magnitude > 0 && hyper.rope_magnitude <= kMostMagnitude, BITNET_ERROR_FORMAT,
+          "hyperparameter rope_magnitude is ", hyper.rope_magnitude, "; it must be positive and at most ",
+          kMostMagnitude);
 }
 
-std::vector<TensorSpec> tensor_specs(const HyperParameters& hyper, bool with_head, bool with_screen) {
-  const uint32_t hidden = hyper.hidden, ffn = hyper.ffn;
-  const uint32_t q = hyper.heads * hyper.head_dim, kv = hyper.kv_heads * hyper.head_dim;
-  std::vector<TensorSpec> specs;
-  specs.push_back({std::string(kEmbeddingName), Role::embedding, hyper.vocabulary, hidden});
+std::vector<TensorSpec> tensor_specs(const HyperParameters& hyper, const HasTensor& has) {
+  Specs specs(hyper, has);
+  for (const Entry& entry : kFirstEntries) specs.add(entry);
+  specs.add_if_there(kRopeFactors);
   for (uint32_t i = 0; i < hyper.layers; ++i) {
-    const std::string layer = "blk." + std::to_string(i) + ".";
-    specs.push_back({layer + "attn_norm.weight", Role::norm, 1, hidden});
-    specs.push_back({layer + "attn_q.weight", Role::ternary, q, hidden});
-    specs.push_back({layer + "attn_k.weight", Role::ternary, kv, hidden});
-    specs.push_back({layer + "attn_v.weight", Role::ternary, kv, hidden});
-    specs.push_back({layer + "attn_sub_norm.weight", Role::norm, 1, q});
-    specs.push_back({layer + "attn_output.weight", Role::ternary, hidden, q});
-    specs.push_back({layer + "ffn_norm.weight", Role::norm, 1, hidden});
-    specs.push_back({layer + "ffn_gate.weight", Role::ternary, ffn, hidden});
-    specs.push_back({layer + "ffn_up.weight", Role::ternary, ffn, hidden});
-    specs.push_back({layer + "ffn_sub_norm.weight", Role::norm, 1, ffn});
-    specs.push_back({layer + "ffn_down.weight", Role::ternary, hidden, ffn});
+    const std::string number = std::to_string(i) + ".";
+    for (const Entry& entry : kLayerEntries) {
+      specs.add(entry, std::string(kLayerPrefix) + number, std::string(kHfLayerPrefix) + number, i);
+    }
   }
-  specs.push_back({"output_norm.weight", Role::norm, 1, hidden});
-  if (with_head) specs.push_back({std::string(kHeadName), Role::head, hyper.vocabulary, hidden});
-  if (with_screen) specs.push_back({std::string(kScreenName), Role::screen, hyper.vocabulary, hidden});
-  return specs;
+  for (const Entry& entry : kLastEntries) specs.add(entry);
+  specs.add_if_there(kHead);
+  specs.add_if_there(kScreen);
+  return specs.take();
 }
 
 }  // namespace bitnet

@@ -1,24 +1,54 @@
 // SPDX-License-Identifier: MIT
-// The architectures: their hyperparameters and the bounds of these, their tensors' names, roles and shapes. Reader,
-// converter, loader and engine all ask here.
+// The architectures as data: families of models with their properties, their hyperparameters and the bounds of these,
+// and the tensors that a model has, by name, role, shape and place. Reader, loader, converter, verifier, dummy and
+// engine all ask here.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace bitnet {
 
+struct Layer;
+struct Linear;
+struct Matrix;
+struct Model;
+
 // What the feed-forward network does with its gate.
 enum class Activation : uint8_t {
   relu2,  // squared ReLU: BitNet b1.58 2B-4T
-  silu,   // the first BitNet b1.58 models
+  silu,   // SwiGLU: Llama and its relatives, the first BitNet b1.58 models
 };
 
+// Whether a tensor that not every family has belongs to one.
+enum class Part : uint8_t { none, optional, required };
+
+// A family of models that share their graph. All have RMSNorm before attention and before a gated feed-forward network,
+// rotary embedding, and groups of query heads that share a KV head.
+struct Architecture {
+  std::string_view name;        // as .bitnet and GGUF files have it
+  std::string_view models;      // for people
+  Activation activation;        // where a file names none
+  bool ternary = false;         // trained with ternary weights and int8 activations; other weights are an error
+  Part sub_norms = Part::none;  // norms before the output and down projections
+  Part qkv_biases = Part::none, o_bias = Part::none;
+  Part qk_norms = Part::none;    // of each query and key head before it is turned
+  bool neighbour_pairs = false;  // GGUF has the rows of q and k in an order in which rotary pairs are neighbours
+};
+std::span<const Architecture> architectures();
+// Null if there is none of that name.
+const Architecture* find_architecture(std::string_view name);
+// Throws Error with the names that there are, and the nearest.
+const Architecture& require_architecture(std::string_view name);
+
 struct HyperParameters {
-  std::string_view architecture;  // as the file names it: "bitnet-b1.58", "bitnet-25", "bitnet"
+  const Architecture* architecture = nullptr;
   uint32_t layers = 0;
   uint32_t hidden = 0;
   uint32_t ffn = 0;
@@ -29,36 +59,51 @@ struct HyperParameters {
   uint32_t context = 0;  // tokens the model was trained for
   float rms_epsilon = 0;
   float rope_theta = 0;
+  float rope_magnitude = 1;  // by which sines and cosines are multiplied (YaRN's attention factor)
   Activation activation = Activation::relu2;
 };
-
-// Architectures by GGUF's names for them, and what their feed-forward network does with its gate. Null if unknown.
-std::optional<Activation> activation_of(std::string_view architecture);
 
 struct Bounds {
   uint64_t low, high;
 };
 constexpr Bounds kLayerBounds = {1, 1024}, kHiddenBounds = {16, 1 << 17}, kFfnBounds = {16, 1 << 19},
                  kHeadBounds = {1, 4096}, kContextBounds = {1, 1 << 24}, kVocabularyBounds = {1, 1 << 22};
-constexpr double kMostEpsilon = 1, kLeastTheta = 1;
+constexpr double kMostEpsilon = 1, kLeastTheta = 1, kMostMagnitude = 100;
 
 // Bounds that every model of the field keeps with much room to spare, and under which no size that is computed from
 // hyperparameters overflows. Throws Error naming the parameter.
 void check_hyperparameters(const HyperParameters& hyper);
 
 // What a tensor is to its model.
-enum class Role : uint8_t { norm, ternary, embedding, head, screen };
-
-struct TensorSpec {
-  std::string name;
-  Role role;
-  uint32_t rows, cols;  // a norm is one row
+enum class Role : uint8_t {
+  vector,  // norms, rotary factors
+  bias,    // of a linear
+  linear,
+  embedding,
+  head,
+  screen,
 };
 
-// All tensors of a model in the order in which the forward pass meets them; head and screen only if asked for.
-std::vector<TensorSpec> tensor_specs(const HyperParameters& hyper, bool with_head, bool with_screen);
+// Where the loader puts a tensor. A bias goes into the linear that it belongs to.
+using Place = std::variant<const float * Layer::*, Linear Layer::*, const float * Model::*, Matrix Model::*>;
+
+struct TensorSpec {
+  std::string name;                   // as .bitnet and GGUF files have it
+  std::vector<std::string> hf_names;  // as Hugging Face checkpoints have it, one of these; none: they do not have it
+  Role role;
+  uint32_t rows, cols;  // a vector is one row
+  uint32_t layer;       // of those of a layer
+  Place place;
+  bool turned;  // rows are those of query or key heads, whose pairs are turned by their position
+};
+
+// The tensors of a model in the order in which the forward pass meets them. `has` says of the optional ones, by name,
+// whether they are there.
+using HasTensor = std::function<bool(std::string_view name)>;
+std::vector<TensorSpec> tensor_specs(const HyperParameters& hyper, const HasTensor& has);
 constexpr std::string_view kEmbeddingName = "token_embd.weight";
 constexpr std::string_view kHeadName = "output.weight";
 constexpr std::string_view kScreenName = "output.screen";  // a small copy of an F16 head (engine/head.h)
+constexpr std::string_view kRopeFactorsName = "rope_freqs.weight";
 
 }  // namespace bitnet

@@ -62,8 +62,8 @@ struct Fixture {
     made.hyper.hidden = static_cast<uint32_t>(cols);
     made.hyper.vocabulary = static_cast<uint32_t>(rows);
     const auto n = static_cast<uint32_t>(rows), k = static_cast<uint32_t>(cols);
-    made.head = {PlainMatrix::Type::f16, n, k, stride, f16.data(), nullptr, nullptr};
-    made.screen = {PlainMatrix::Type::q5, n, k, 0, tiles.data(), scales.data(), bounds.data()};
+    made.head = {Numbers::f16, n, k, stride, f16.data(), nullptr, false, nullptr};
+    made.screen = {Numbers::q5, n, k, 0, tiles.data(), scales.data(), true, bounds.data()};
     return made;
   }
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <random>
 
+#include "format/coded_order.h"
 #include "format/sample_model.h"
 
 using namespace bitnet;
@@ -185,6 +186,37 @@ TEST(Coded, OrdersAreKnownByShape) {
   EXPECT_EQ(known(Coding::tl1, 256, 256), OrderKnowledge::assumed);
   EXPECT_EQ(known(Coding::i2_s, 256, 256), OrderKnowledge::open);
   EXPECT_EQ(known(Coding::iq2_bn, 256, 256), OrderKnowledge::certain);
+}
+
+// The two orders of TL1 for matrices of Llama3-8B, of weights whose columns follow the gains of the norm before them.
+TEST(Coded, TheOrderOfTl1IsFoundFromTheWeights) {
+  constexpr uint32_t kRows = 1024, kCols = 4096;
+  std::minstd_rand random(1);
+  std::vector<float> gains(kCols), embedding(kCols);
+  for (float& gain : gains) gain = static_cast<float>(random() % 1000) / 1000;
+  for (float& value : embedding) value = static_cast<float>(random() % 1000) / 1000 - 0.5f;
+  for (const bool trained : {true, false}) {
+    std::vector<int8_t> trits(size_t{kRows} * kCols);
+    for (size_t i = 0; i < trits.size(); ++i) {
+      const float density = trained ? 0.4f + 0.4f * gains[i % kCols] : 0.6f;
+      const auto draw = static_cast<float>(random() >> 8 & 0xffff) / 65536;
+      trits[i] = static_cast<int8_t>(draw >= density ? 0 : draw < density / 2 ? -1 : 1);
+    }
+    const std::string written[] = {encode_tl1(trits, kCols, 256, 128, 32), encode_tl1(trits, kCols, 128, 64, 64)};
+    for (size_t order = 0; order < 2; ++order) {
+      const CodedBytes coded = {Coding::tl1, std::as_bytes(std::span(written[order])), kRows, kCols};
+      const Case c = {Coding::tl1, Encoding::tl1, kRows, kCols};
+      EXPECT_EQ(read_all(*open_coded(coded, order), c), trits);
+      std::vector<OrderSample> samples(1);
+      samples[0].rows = kRows;
+      samples[0].cols = kCols;
+      samples[0].orders.push_back(open_coded(coded, 0));
+      samples[0].orders.push_back(open_coded(coded, 1));
+      samples[0].gains = gains;
+      const FoundOrder found = find_order(coded_orders(Coding::tl1), samples, embedding, kCols);
+      EXPECT_EQ(found.order, trained ? std::optional(order) : std::nullopt) << found.evidence;
+    }
+  }
 }
 
 }  // namespace

@@ -30,8 +30,8 @@ std::string name_of(I2sLayout layout) {
   return layout == I2sLayout::arm ? "arm" : layout == I2sLayout::rows ? "rows" : "x86";
 }
 
-Matrix trits_of(const Tensor& tensor) {
-  Matrix matrix{tensor.rows, tensor.cols, std::vector<int8_t>(size_t{tensor.rows} * tensor.cols)};
+SampleMatrix trits_of(const Tensor& tensor) {
+  SampleMatrix matrix{tensor.rows, tensor.cols, std::vector<int8_t>(size_t{tensor.rows} * tensor.cols)};
   const size_t group = packed_bytes(Packing::i2, 4, tensor.cols);
   for (uint32_t row = 0; row < tensor.rows; row += 4) {
     unpack_group(Packing::i2, reinterpret_cast<const uint8_t*>(tensor.data.data()) + row / 4 * group, 4, tensor.cols,
@@ -120,7 +120,7 @@ void expect_unknown(SampleModel model, const std::string& what) {
     const Opened opened = open(model);
     EXPECT_TRUE(contains(opened.warnings, "weights do not show it")) << what << opened.info;
     EXPECT_TRUE(contains(opened.warnings, "x86 is assumed")) << what << opened.warnings;
-    EXPECT_TRUE(contains(opened.warnings, "choose arm or rows (--i2s, gguf_i2s)")) << what << opened.warnings;
+    EXPECT_TRUE(contains(opened.warnings, "choose arm or rows (--i2s, i2s)")) << what << opened.warnings;
     EXPECT_EQ(opened.info, "") << what;
     EXPECT_EQ(opened.fingerprint, open(model, I2sLayout::x86).fingerprint) << what;
   }

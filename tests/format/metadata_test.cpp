@@ -965,7 +965,7 @@ TEST(OtherFiles, AreNamedAsWhatTheyAre) {
 
 TEST(Scalars, AreSingleNumbers) {
   SampleModel sample = small_model();
-  const auto scale_of = [](const GgufBuilder& gguf) { return open(gguf.build()).model.layers[0].q.scales[0]; };
+  const auto scale_of = [](const GgufBuilder& gguf) { return open(gguf.build()).model.layers[0].q.weights.scales[0]; };
   const float plain = scale_of(sample.gguf());
   for (const std::vector<uint64_t>& shape :
        {std::vector<uint64_t>{}, std::vector<uint64_t>{1}, std::vector<uint64_t>{1, 1, 1, 1}}) {

@@ -46,6 +46,19 @@ int tile_weight(const Tensor& tensor, uint32_t row, uint32_t col) {
   return scale * (read_code(planes, tile, row % kTileRows, col % kTileCols) - middle_code(planes));
 }
 
+// Group scale times trit.
+float group_weight(const Tensor& tensor, uint32_t group, uint32_t row, uint32_t col) {
+  const auto* const tile = reinterpret_cast<const uint8_t*>(tensor.data.data()) +
+                           group_bytes(row / kGroupTileRows * kGroupTileRows, tensor.cols, group) +
+                           col / kGroupTileCols * group_tile_bytes(group);
+  const size_t within = col % kGroupTileCols;
+  uint16_t scale;
+  std::memcpy(&scale, tile + (within / group * kGroupTileRows + row % kGroupTileRows) * sizeof scale, sizeof scale);
+  const GroupCodePlace at = group_code_place(row % kGroupTileRows, within);
+  const int code = tile[group_scale_bytes(group) + at.byte] >> at.shift & 3;
+  return half_to_float(scale) * static_cast<float>(code - 1);
+}
+
 // A tensor's values by the library's own reading.
 std::vector<float> values_of(const Tensor& tensor) {
   std::vector<int8_t> trits(size_t{tensor.cols} * (tensor.rows + 3));
@@ -79,6 +92,10 @@ std::vector<float> values_of(const Tensor& tensor) {
         case fb::Type::i2:
         case fb::Type::t5:
           values.push_back(static_cast<float>(trits[size_t{row} * tensor.cols + col]) * scale);
+          break;
+        case fb::Type::g128:
+        case fb::Type::g64:
+          values.push_back(group_weight(tensor, tensor.type == fb::Type::g64 ? 64 : 128, row, col) * scale);
           break;
       }
     }
@@ -115,7 +132,8 @@ INSTANTIATE_TEST_SUITE_P(Forms, PythonReader,
                                          ConvertOptions{.packing = Packing::t5, .head = HeadType::int8},
                                          ConvertOptions{.packing = Packing::t5, .zstd_level = 3},
                                          ConvertOptions{.head = HeadType::q6},
-                                         ConvertOptions{.head = HeadType::screened}),
+                                         ConvertOptions{.head = HeadType::screened},
+                                         ConvertOptions{.activations = ActivationBits::int16}),
                          [](const auto& info) { return std::string("Form").append(std::to_string(info.index)); });
 
 // The worked examples of docs/format.md.

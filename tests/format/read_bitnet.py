@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import zstandard
 
-TYPES = ["f32", "f16", "i2", "t5", "int8", "q5", "q6"]
+TYPES = ["f32", "f16", "i2", "t5", "int8", "q5", "q6", "g128", "g64"]
 ACTIVATIONS = ["relu2", "silu"]
 
 
@@ -105,6 +105,19 @@ def unpack_tiles(data, kind, rows, cols):
     return values.transpose(0, 2, 1, 3).reshape(tiles.shape[0] * 16, -1)[:rows, :cols]
 
 
+def unpack_groups(data, kind, rows, cols):
+    """Group scale times -1, 0 or 1 of every weight."""
+    group = int(kind[1:])
+    groups = 256 // group
+    tiles = np.frombuffer(data, "u1").reshape(-1, -(-cols // 256), groups * 32 + 1024)
+    scales = np.ascontiguousarray(tiles[:, :, :groups * 32]).view("<f2").reshape(*tiles.shape[:2], groups, 16)
+    r, c = np.meshgrid(np.arange(16), np.arange(256), indexing="ij")
+    codes = tiles[:, :, groups * 32 + c // 16 * 64 + 4 * r + c % 4] >> c % 16 // 4 * 2 & 3
+    values = (codes.astype(np.float32) - 1) * scales[:, :, c // group, r].astype(np.float32)
+    # rows of tiles, tile, row, column -> rows of tiles, row, tile, column
+    return values.transpose(0, 2, 1, 3).reshape(tiles.shape[0] * 16, -1)[:rows, :cols]
+
+
 class Tensor:
     def __init__(self, table, file):
         self.name = table.string(0)
@@ -123,6 +136,8 @@ class Tensor:
             weights = unpack_trits(self.data, self.type, self.rows, self.cols)
         elif self.type in ("q5", "q6"):
             weights = unpack_tiles(self.data, self.type, self.rows, self.cols)
+        elif self.type in ("g128", "g64"):
+            weights = unpack_groups(self.data, self.type, self.rows, self.cols)
         else:
             dtype = {"f32": "<f4", "f16": "<f2", "int8": "i1"}[self.type]
             weights = np.frombuffer(self.data, dtype).reshape(self.rows, self.stride)[:, :self.cols]

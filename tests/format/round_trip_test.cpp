@@ -50,8 +50,8 @@ void expect_weights(const Container& container, const SampleModel& sample) {
   }
 }
 
-void expect_halves(const PlainMatrix& matrix, const std::vector<float>& values) {
-  ASSERT_EQ(matrix.type, PlainMatrix::Type::f16);
+void expect_halves(const Matrix& matrix, const std::vector<float>& values) {
+  ASSERT_EQ(matrix.numbers, Numbers::f16);
   ASSERT_EQ(matrix.stride % 32, 0u);
   ASSERT_EQ(reinterpret_cast<uintptr_t>(matrix.data) % 2, 0u);
   ASSERT_EQ(size_t{matrix.rows} * matrix.cols, values.size());
@@ -66,8 +66,8 @@ void expect_halves(const PlainMatrix& matrix, const std::vector<float>& values) 
   EXPECT_EQ(wrong, 0u);
 }
 
-void expect_int8(const PlainMatrix& matrix, const std::vector<float>& values) {
-  ASSERT_EQ(matrix.type, PlainMatrix::Type::int8);
+void expect_int8(const Matrix& matrix, const std::vector<float>& values) {
+  ASSERT_EQ(matrix.numbers, Numbers::int8);
   const auto* const codes = static_cast<const int8_t*>(matrix.data);
   for (size_t row = 0; row < matrix.rows; ++row) {
     int largest = 0;
@@ -82,8 +82,8 @@ void expect_int8(const PlainMatrix& matrix, const std::vector<float>& values) {
 }
 
 // What the tiles stand for, row by row.
-std::vector<float> tile_values(const PlainMatrix& matrix) {
-  const Planes planes = matrix.type == PlainMatrix::Type::q5 ? Planes::q5 : Planes::q6;
+std::vector<float> tile_values(const Matrix& matrix) {
+  const Planes planes = matrix.numbers == Numbers::q5 ? Planes::q5 : Planes::q6;
   std::vector<float> values;
   for (size_t row = 0; row < matrix.rows; ++row) {
     for (size_t col = 0; col < matrix.cols; ++col) {
@@ -98,7 +98,7 @@ std::vector<float> tile_values(const PlainMatrix& matrix) {
 }
 
 // Within so much of the largest weight of the group.
-void expect_tiles(const PlainMatrix& matrix, const std::vector<float>& values, float tolerance) {
+void expect_tiles(const Matrix& matrix, const std::vector<float>& values, float tolerance) {
   const auto found = tile_values(matrix);
   for (size_t begin = 0; begin < values.size(); begin += kGroupCols) {
     float largest = 0;
@@ -107,8 +107,8 @@ void expect_tiles(const PlainMatrix& matrix, const std::vector<float>& values, f
   }
 }
 
-void expect_screen(const PlainMatrix& screen, const std::vector<float>& values) {
-  ASSERT_EQ(screen.type, PlainMatrix::Type::q5);
+void expect_screen(const Matrix& screen, const std::vector<float>& values) {
+  ASSERT_EQ(screen.numbers, Numbers::q5);
   expect_tiles(screen, values, 1 / 12.0f);
   const auto found = tile_values(screen);
   for (size_t row = 0; row < screen.rows; ++row) {
@@ -142,9 +142,9 @@ void expect_model(std::shared_ptr<const Container> container, const SampleModel&
   expect_norms(model, sample);
   expect_halves(model.embedding, sample.embedding);
   const auto& head = sample.own_head ? sample.head : sample.embedding;
-  if (model.head.type == PlainMatrix::Type::int8) {
+  if (model.head.numbers == Numbers::int8) {
     expect_int8(model.head, head);
-  } else if (model.head.type == PlainMatrix::Type::q6) {
+  } else if (model.head.numbers == Numbers::q6) {
     expect_tiles(model.head, head, 1 / 25.0f);
   } else {
     expect_halves(model.head, head);
@@ -217,7 +217,7 @@ TEST_P(FormTest, HoldsTheModel) {
   expect_model(open_container(folder / "out.bitnet"), sample);
   const Model model = load_model(open_container(folder / "out.bitnet"));
   EXPECT_EQ(model.screen.data != nullptr, GetParam().head == HeadType::screened);
-  EXPECT_EQ(model.head.type == PlainMatrix::Type::q6, GetParam().head == HeadType::q6);
+  EXPECT_EQ(model.head.numbers == Numbers::q6, GetParam().head == HeadType::q6);
 }
 
 TEST_P(FormTest, VerifiesAsSound) {
@@ -297,7 +297,7 @@ TEST(Convert, ReadsMetadata) {
   const Model model = load_model(open_container(bytes(file)));
   EXPECT_EQ(model.name, "sample");
   EXPECT_EQ(model.license, "MIT");
-  EXPECT_EQ(model.hyper.architecture, "bitnet");
+  EXPECT_EQ(model.hyper.architecture->name, "bitnet");
   EXPECT_EQ(model.hyper.activation, Activation::silu);
   EXPECT_EQ(model.hyper.hidden, 64u);
   EXPECT_EQ(model.hyper.ffn, 96u);
@@ -328,7 +328,7 @@ TEST(Convert, KeepsTheScaleOfEachRow) {
   SampleModel sample = small_model();
   sample.weights = Encoding::f32;
   GgufBuilder gguf = sample.gguf();
-  const Matrix& matrix = sample.ternary.at("blk.0.ffn_up.weight");
+  const SampleMatrix& matrix = sample.ternary.at("blk.0.ffn_up.weight");
   const size_t begin = gguf.info("blk.0.ffn_up.weight").offset;
   for (size_t i = 0; i < matrix.trits.size(); ++i) {
     const size_t row = i / matrix.cols;
@@ -337,9 +337,9 @@ TEST(Convert, KeepsTheScaleOfEachRow) {
   }
   const std::string file = gguf.build();
   const Model model = load_model(open_container(bytes(file)));
-  ASSERT_TRUE(model.layers[0].up.row_scales);
+  ASSERT_TRUE(model.layers[0].up.weights.row_scales);
   for (uint32_t row = 0; row < matrix.rows; ++row)
-    EXPECT_EQ(model.layers[0].up.scales[row], static_cast<float>(row + 1));
+    EXPECT_EQ(model.layers[0].up.weights.scales[row], static_cast<float>(row + 1));
 }
 
 TEST(Convert, MultipliesByASeparateScale) {
@@ -347,7 +347,7 @@ TEST(Convert, MultipliesByASeparateScale) {
   gguf.tensor("blk.0.attn_q.scale", {1}, 0, encode_values(Encoding::f32, {4}));
   const std::string file = gguf.build();
   const Model model = load_model(open_container(bytes(file)));
-  EXPECT_EQ(model.layers[0].q.scales[0], 4 * kScale);
+  EXPECT_EQ(model.layers[0].q.weights.scales[0], 4 * kScale);
 }
 
 TEST(Convert, RoundsByTheMeanOnlyWhenTold) {
@@ -394,7 +394,7 @@ TEST(Convert, DropsATiedHeadInInt8AndKeepsAnotherOne) {
     } else {
       convert(folder / "int8.bitnet", folder / "f16.bitnet", {.head = HeadType::f16});
       expect_model(open_container(folder / "f16.bitnet"), sample);
-      EXPECT_EQ(load_model(open_container(folder / "f16.bitnet")).head.type, PlainMatrix::Type::f16);
+      EXPECT_EQ(load_model(open_container(folder / "f16.bitnet")).head.numbers, Numbers::f16);
     }
   }
 }

@@ -190,19 +190,6 @@ std::string pair_nibbles(const std::vector<unsigned>& codes) {
   return out;
 }
 
-std::string encode_tl1(const std::vector<int8_t>& trits, size_t cols) {
-  const size_t rows = trits.size() / cols, bm = 32, by = 256 / bm;
-  std::vector<unsigned> codes;
-  for (size_t i = 0; i < trits.size(); i += 2) codes.push_back(static_cast<unsigned>(3 * trits[i] + trits[i + 1] + 4));
-  const size_t steps = trits.size() / bm / by;
-  const Array tiled = tile(codes, rows, cols, 2, 128, 128, bm, by)
-                          .reshape({steps, bm / 16, 16, by / 2})
-                          .swap(2)
-                          .reshape({steps, bm / 16, by / 4, 2, 16})
-                          .swap(3);
-  return pair_nibbles(tiled.values());
-}
-
 // Of bytes of 32 rows each, the second and the third eight change places.
 std::string swap_middle(std::string bytes) {
   for (size_t begin = 0; begin < bytes.size(); begin += 32) {
@@ -382,6 +369,18 @@ std::string encode_values(Encoding encoding, const std::vector<float>& values) {
   throw std::string("not a type of numbers");
 }
 
+std::string encode_tl1(const std::vector<int8_t>& trits, size_t cols, size_t band, size_t panel, size_t bm) {
+  const size_t rows = trits.size() / cols, by = 256 / bm, steps = trits.size() / bm / by;
+  std::vector<unsigned> codes;
+  for (size_t i = 0; i < trits.size(); i += 2) codes.push_back(static_cast<unsigned>(3 * trits[i] + trits[i + 1] + 4));
+  const Array tiled = tile(codes, rows, cols, 2, band, panel, bm, by)
+                          .reshape({steps, bm / 16, 16, by / 2})
+                          .swap(2)
+                          .reshape({steps, bm / 16, by / 4, 2, 16})
+                          .swap(3);
+  return pair_nibbles(tiled.values());
+}
+
 std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, size_t cols, float scale) {
   std::vector<float> values;
   for (const int8_t trit : trits) values.push_back(static_cast<float>(trit) * scale);
@@ -404,7 +403,7 @@ std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, 
     case Encoding::ptq1_0:
       return encode_ptq1_0(trits, scale);
     case Encoding::tl1:
-      return encode_tl1(trits, cols);
+      return encode_tl1(trits, cols, 128, 128, 32);
     case Encoding::tl2:
       return encode_tl2(trits, cols);
     case Encoding::iq1_bn:
@@ -429,7 +428,7 @@ SampleModel& SampleModel::draw(uint32_t seed) {
   std::minstd_rand random(seed);
   const auto below = [&](int n) { return static_cast<int>(random() >> 8) % n; };
   const auto matrix = [&](const std::string& name, uint32_t rows, uint32_t cols) {
-    Matrix& m = ternary[name];
+    SampleMatrix& m = ternary[name];
     m = {rows, cols, std::vector<int8_t>(size_t{rows} * cols)};
     for (int8_t& trit : m.trits) trit = static_cast<int8_t>(below(3) - 1);
   };

@@ -45,10 +45,12 @@ inline constexpr float kScale = 127.0f / 4096;
 // A matrix of weights -1, 0, 1 as that type holds it with that scale. TL1 and TL2 have the scale in a tensor of its own,
 // and blocks of 128 rows and 128 (96) columns.
 std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, size_t cols, float scale = kScale);
+// TL1 in other blocks: bitnet.cpp's BM, BK and bm.
+std::string encode_tl1(const std::vector<int8_t>& trits, size_t cols, size_t band, size_t panel, size_t tile);
 // Numbers as that type holds them: F32, F16, BF16, Q8_0 (multiples of kScale / 127), Q6_K (multiples of 2^-10).
 std::string encode_values(Encoding encoding, const std::vector<float>& values);
 
-struct Matrix {
+struct SampleMatrix {
   uint32_t rows, cols;
   std::vector<int8_t> trits;
 };
@@ -64,7 +66,7 @@ struct SampleModel {
   std::string chat_template = "{{ messages }}";
   uint32_t bos = 3, eos = 4;
 
-  std::map<std::string, Matrix> ternary;
+  std::map<std::string, SampleMatrix> ternary;
   std::map<std::string, std::vector<float>> norms;
   std::vector<float> embedding, head;  // multiples of 2^-10 between -31 and 31 of them
 

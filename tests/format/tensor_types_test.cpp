@@ -14,6 +14,7 @@ namespace {
 uint64_t expected_bytes(const TensorType& type, uint32_t rows, uint32_t cols) {
   if (type.packing) return packed_bytes(*type.packing, rows, cols);
   if (type.planes) return planes_bytes(*type.planes, rows, cols);
+  if (const auto group = group_of(type.numbers)) return group_bytes(rows, cols, *group);
   return uint64_t{rows} * ((cols + type.block - 1) / type.block) * kCacheLine;
 }
 
@@ -66,6 +67,7 @@ TEST(HyperParameters, AreTheSameBytesOnlyIfTheyAreTheSame) {
       [](auto& h) { h.rms_epsilon += 1; },
       [](auto& h) { h.rope_theta += 1; },
       [](auto& h) { h.activation = fb::Activation::silu; },
+      [](auto& h) { h.rope_magnitude += 1; },
   };
   std::vector<std::vector<std::byte>> all = {bytes};
   for (const Change& change : changes) {

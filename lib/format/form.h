@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// Decides in which types a converted model is stored: by what its weights are, how it was trained, and what the caller
+// asks for.
+#pragma once
+
+#include <vector>
+
+#include "format/converter.h"
+#include "format/source.h"
+#include "format/tensor_types.h"
+
+namespace bitnet {
+
+struct Form {
+  fb::Type linear, embedding, head;
+  bool head_copied;  // a tied model has a head beside its embedding
+  bool screen;       // there is a screen beside the head
+  bool rounded;      // linears become ternary by BitNet's rule, if they are not
+};
+
+// Looks through the first layer, and through embedding and head where these may be ternary. Throws if the model cannot
+// be converted as asked.
+Form choose_form(const Source& source, const std::vector<TensorSpec>& specs, const HyperParameters& hyper, bool tied,
+                 const ConverterOptions& options);
+
+// The scales of a matrix that is to be stored in this ternary type. Throws if it cannot be.
+TernaryScales scales_for(const Source& source, const TensorSpec& spec, fb::Type type, bool rounded);
+
+}  // namespace bitnet
