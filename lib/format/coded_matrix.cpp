@@ -12,7 +12,7 @@ namespace {
 
 // --- ik_llama.cpp's types ------------------------------------------------------------------------------------------
 
-constexpr uint64_t kBnBlock = 64;       // weights
+constexpr uint64_t kBnBlock = 64;        // weights
 constexpr uint64_t kBn1BlockBytes = 13;  // of a block in IQ1_BN; in IQ2_BN it has 16
 
 template <typename Number>
@@ -24,8 +24,8 @@ Number load(const std::byte* at) {
 
 unsigned byte_at(const std::byte* data, size_t i) { return std::to_integer<unsigned>(data[i]); }
 
-// What all three have in common: a scale for each row. A row whose scale is 0 consists of zeros, whatever its codes are:
-// ik_llama.cpp writes those of 1.
+// What all three have in common: a scale for each row. A row whose scale is 0 consists of zeros, whatever its codes
+// are: ik_llama.cpp writes those of 1.
 class BnMatrix : public CodedMatrix {
  public:
   explicit BnMatrix(const CodedBytes& coded) : coded_(coded) {}
@@ -54,9 +54,9 @@ class BnMatrix : public CodedMatrix {
   const CodedBytes coded_;
 };
 
-// A row is its scale in F16, then blocks. Of each 16 weights of a block, 15 lie in three bytes; the last ones of all four
-// share the thirteenth byte. A byte is 256 n / 243, rounded up, where n has its weights as digits in base 3, the first
-// one the lowest.
+// A row is its scale in F16, then blocks. Of each 16 weights of a block, 15 lie in three bytes; the last ones of all
+// four share the thirteenth byte. A byte is 256 n / 243, rounded up, where n has its weights as digits in base 3, the
+// first one the lowest.
 class Iq1Bn final : public BnMatrix {
  public:
   using BnMatrix::BnMatrix;

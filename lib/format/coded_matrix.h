@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Matrices of trits that some GGUF types pack as a whole, so that no value can be read by itself: bitnet.cpp's I2_S, TL1
-// and TL2 and ik_llama.cpp's IQ1_BN, IQ2_BN and IQ2_BN_R4. docs/format.md describes each.
+// Matrices of trits that some GGUF types pack as a whole, so that no value can be read by itself: bitnet.cpp's I2_S,
+// TL1 and TL2 and ik_llama.cpp's IQ1_BN, IQ2_BN and IQ2_BN_R4. docs/format.md describes each.
 #pragma once
 
 #include <cstddef>

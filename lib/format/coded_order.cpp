@@ -212,8 +212,7 @@ std::string describe(std::span<const char* const> names, const std::vector<Stand
   text.imbue(std::locale::classic());
   text << std::fixed << std::setprecision(1);
   for (size_t o = 0; o < names.size(); ++o) {
-    text << (o == 0 ? "" : ", ") << names[o] << ' ' << density[o].deviations << " and "
-         << energy[o].deviations;
+    text << (o == 0 ? "" : ", ") << names[o] << ' ' << density[o].deviations << " and " << energy[o].deviations;
   }
   return std::move(text).str();
 }

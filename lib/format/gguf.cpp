@@ -308,7 +308,8 @@ class Reader {
   std::unordered_map<std::string_view, size_t> index_;
 };
 
-constexpr std::string_view kSplitNumber = "split.no", kSplitCount = "split.count", kSplitTensors = "split.tensors.count";
+constexpr std::string_view kSplitNumber = "split.no", kSplitCount = "split.count",
+                           kSplitTensors = "split.tensors.count";
 constexpr uint64_t kMostParts = 99999;  // that names have digits for
 
 uint64_t split_number(const Reader& reader, std::string_view key, uint64_t missing, uint64_t most) {

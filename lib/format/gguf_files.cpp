@@ -37,8 +37,9 @@ void require_all(const std::string& name, const GgufSplit& split) {
     if (std::filesystem::exists(path, error)) continue;
     if (++count <= kMostNamed) missing.append(missing.empty() ? "" : ", ").append(path);
   }
-  require(count == 0, BITNET_ERROR_NOT_FOUND, "the model is split into ", split.parts, " files, and ", counted(count, "part"),
-          count == 1 ? " is" : " are", " missing: ", missing, count > kMostNamed ? ", ..." : "");
+  require(count == 0, BITNET_ERROR_NOT_FOUND, "the model is split into ", split.parts, " files, and ",
+          counted(count, "part"), count == 1 ? " is" : " are", " missing: ", missing,
+          count > kMostNamed ? ", ..." : "");
 }
 
 }  // namespace

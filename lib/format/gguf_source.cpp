@@ -48,8 +48,8 @@ class GgufSource final : public Source {
       const GgufTensor& tensor = find(spec);
       require(tensor.rows == spec.rows && tensor.cols == spec.cols, BITNET_ERROR_FORMAT, "tensor ", spec.name, " is ",
               tensor.rows, " x ", tensor.cols, "; the hyperparameters ask for ", spec.rows, " x ", spec.cols);
-      require(!is_coded(tensor) || spec.role == Role::linear, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name,
-              " is in ", tensor.type->name, ", which is only for ternary matrices");
+      require(!is_coded(tensor) || spec.role == Role::linear, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, " is in ",
+              tensor.type->name, ", which is only for ternary matrices");
       known += 1 + find_scales(spec).size();
     }
     if (known != gguf_.tensors().size()) check_all_known(specs);
@@ -58,8 +58,8 @@ class GgufSource final : public Source {
 
   std::optional<Tensor> stored(const TensorSpec& spec, fb::Type type) const override {
     const GgufTensor& tensor = find(spec);
-    const bool same = type == fb::Type::f16 && tensor.type->number == kGgufF16 && !is_permuted(spec) &&
-                      find_scales(spec).empty();
+    const bool same =
+        type == fb::Type::f16 && tensor.type->number == kGgufF16 && !is_permuted(spec) && find_scales(spec).empty();
     if (!same || row_stride(type, spec.cols) != spec.cols) return std::nullopt;
     if (reinterpret_cast<uintptr_t>(tensor.data.data()) % alignof(uint16_t) != 0) return std::nullopt;
     return Tensor{spec.name, type, spec.rows, spec.cols, spec.cols, tensor.data, {}, {}, 0};
@@ -314,10 +314,11 @@ class GgufSource final : public Source {
     struct Pair {
       std::string_view matrix, norm;
     };
-    constexpr Pair kPairs[] = {{".attn_q.weight", ".attn_norm.weight"},      {".attn_k.weight", ".attn_norm.weight"},
-                               {".attn_v.weight", ".attn_norm.weight"},      {".attn_output.weight", ".attn_sub_norm.weight"},
-                               {".ffn_gate.weight", ".ffn_norm.weight"},     {".ffn_up.weight", ".ffn_norm.weight"},
-                               {".ffn_down.weight", ".ffn_sub_norm.weight"}};
+    constexpr Pair kPairs[] = {
+        {".attn_q.weight", ".attn_norm.weight"},     {".attn_k.weight", ".attn_norm.weight"},
+        {".attn_v.weight", ".attn_norm.weight"},     {".attn_output.weight", ".attn_sub_norm.weight"},
+        {".ffn_gate.weight", ".ffn_norm.weight"},    {".ffn_up.weight", ".ffn_norm.weight"},
+        {".ffn_down.weight", ".ffn_sub_norm.weight"}};
     for (const Pair& pair : kPairs) {
       if (!spec.name.ends_with(pair.matrix)) continue;
       const std::string name = spec.name.substr(0, spec.name.size() - pair.matrix.size()) + std::string(pair.norm);

@@ -20,9 +20,9 @@ namespace bitnet {
 struct TernaryScales {
   // Positive: one; one for each row; or, with `group`, rows x groups of a row, row by row.
   std::vector<float> scales = {};
-  uint32_t group = 0;  // columns that share a scale, 128 or 64, but for the last ones of a row; 0: all of a row
-  float inverse_mean = 0;        // nonzero: the weights are to be rounded, w * inverse_mean to the nearest of -1, 0, 1
-  double mean = 0;               // of all |w|, where it had to be looked for
+  uint32_t group = 0;      // columns that share a scale, 128 or 64, but for the last ones of a row; 0: all of a row
+  float inverse_mean = 0;  // nonzero: the weights are to be rounded, w * inverse_mean to the nearest of -1, 0, 1
+  double mean = 0;         // of all |w|, where it had to be looked for
   std::string not_ternary = {};  // why the matrix is not ternary, for messages; then there are no scales
   bool is_ternary() const { return not_ternary.empty(); }
 };

@@ -75,8 +75,8 @@ class Tiles {
   const uint32_t panels_, tiles_, band_, tile_;
 };
 
-// A tile of TL1 is cut into steps of 256 / tile columns, a step into groups of 16 rows, and a group into four columns of
-// 16 bytes, a byte a row: the first two weights in the high half.
+// A tile of TL1 is cut into steps of 256 / tile columns, a step into groups of 16 rows, and a group into four columns
+// of 16 bytes, a byte a row: the first two weights in the high half.
 class Tl1 final : public CodedMatrix {
  public:
   Tl1(const CodedBytes& coded, const Blocking& blocking) : coded_(coded), blocking_(blocking) {}
@@ -152,8 +152,8 @@ class Tl2 final : public CodedMatrix {
     return valid;
   }
 
-  // The signs of eight triples of 32 rows are 16 words of 16 bits. Taken triple by triple, sign n is in word n % 16, and
-  // the first ones are in the top bits.
+  // The signs of eight triples of 32 rows are 16 words of 16 bits. Taken triple by triple, sign n is in word n % 16,
+  // and the first ones are in the top bits.
   bool is_negative(uint64_t tile, uint32_t triple, uint32_t row) const {
     const uint32_t sign = triple % kSignStep * kTileRows2 + row % kTileRows2;
     const uint64_t step = tile * (blocking_.cols / 3 / kSignStep) + triple / kSignStep;

@@ -188,6 +188,30 @@ TEST(Coded, OrdersAreKnownByShape) {
   EXPECT_EQ(known(Coding::iq2_bn, 256, 256), OrderKnowledge::certain);
 }
 
+// Shapes for which bitnet.cpp generates kernels, in its blocks.
+TEST(Coded, ShapesOfPublishedModelsHaveTheirBlocks) {
+  const auto expect = [](Coding coding, size_t order, uint32_t rows, uint32_t cols, const auto& encode,
+                         uint64_t digest) {
+    const std::vector<int8_t> trits = random_trits(size_t{rows} * cols);
+    const std::string bytes = encode(trits);
+    EXPECT_EQ(fnv1a(bytes), digest);
+    const Case c = {coding, Encoding::tl1, rows, cols};
+    EXPECT_EQ(read_all(*open_coded(coded(c, bytes), order), c), trits) << rows << " x " << cols;
+  };
+  const auto tl1 = [](size_t cols, size_t band, size_t panel, size_t bm) {
+    return [=](const std::vector<int8_t>& trits) { return encode_tl1(trits, cols, band, panel, bm); };
+  };
+  const auto tl2 = [](size_t cols, size_t band, size_t panel) {
+    return [=](const std::vector<int8_t>& trits) { return encode_tl2(trits, cols, band, panel); };
+  };
+  expect(Coding::tl1, 0, 1536, 1536, tl1(1536, 128, 64, 64), 0x1008625d883b99d7);
+  expect(Coding::tl1, 1, 1536, 1536, tl1(1536, 128, 64, 64), 0x1008625d883b99d7);
+  expect(Coding::tl2, 0, 1536, 1536, tl2(1536, 128, 192), 0xb7f66dd8a2432b6b);
+  expect(Coding::tl1, 0, 1024, 4096, tl1(4096, 256, 128, 32), 0xdeec7f01c7a7e224);
+  expect(Coding::tl1, 1, 1024, 4096, tl1(4096, 128, 64, 64), 0x5c6404c6336aeec4);
+  expect(Coding::tl2, 0, 1024, 4096, tl2(4096, 256, 96), 0xadb8eaa98b1e729a);
+}
+
 // The two orders of TL1 for matrices of Llama3-8B, of weights whose columns follow the gains of the norm before them.
 TEST(Coded, TheOrderOfTl1IsFoundFromTheWeights) {
   constexpr uint32_t kRows = 1024, kCols = 4096;

@@ -45,7 +45,8 @@ class Split : public testing::Test {
   }
   void write(size_t part) { write_file(folder_ / kNames[part], parts_[part].build()); }
 
-  testing::AssertionResult refuses(const std::string& name, bitnet_status status, const std::vector<std::string>& words) {
+  testing::AssertionResult refuses(const std::string& name, bitnet_status status,
+                                   const std::vector<std::string>& words) {
     for (const bool converts : {false, true}) {
       try {
         if (converts) {
@@ -152,7 +153,8 @@ TEST_F(Split, OneFileMayCallItselfTheOnlyPart) {
     one.number("split.count", 2, count);
     one.number("split.no", 2, uint16_t{0});
     write_file(folder_ / "one.gguf", one.build());
-    EXPECT_EQ(open_container(folder_ / "one.gguf")->fingerprint(), open_container(folder_ / "whole.gguf")->fingerprint());
+    EXPECT_EQ(open_container(folder_ / "one.gguf")->fingerprint(),
+              open_container(folder_ / "whole.gguf")->fingerprint());
   }
 }
 

@@ -107,9 +107,7 @@ std::string encode_tq1_0(const std::vector<int8_t>& trits, float scale) {
 // The same for 128 weights.
 std::string encode_ptq1_0(const std::vector<int8_t>& trits, float scale) {
   std::string out;
-  constexpr struct {
-    size_t bytes, digits;
-  } kRuns[] = {{16, 5}, {8, 5}, {2, 4}};
+  constexpr struct { size_t bytes, digits; } kRuns[] = {{16, 5}, {8, 5}, {2, 4}};
   for (auto block = trits.begin(); block != trits.end();) {
     for (const auto& run : kRuns) {
       for (size_t i = 0; i < run.bytes; ++i) {
@@ -139,7 +137,8 @@ std::string encode_q2_0(const std::vector<int8_t>& trits, size_t block, float sc
 // Arrays of any number of dimensions, reshaped and transposed as bitnet.cpp's converter does it in NumPy.
 class Array {
  public:
-  Array(std::vector<unsigned> values, std::vector<size_t> shape) : values_(std::move(values)), shape_(std::move(shape)) {}
+  Array(std::vector<unsigned> values, std::vector<size_t> shape)
+      : values_(std::move(values)), shape_(std::move(shape)) {}
 
   Array reshape(std::vector<size_t> shape) const { return {values_, std::move(shape)}; }
   // Two neighbouring axes change places.
@@ -196,35 +195,6 @@ std::string swap_middle(std::string bytes) {
     std::swap_ranges(bytes.begin() + begin + 8, bytes.begin() + begin + 16, bytes.begin() + begin + 16);
   }
   return bytes;
-}
-
-std::string encode_tl2(const std::vector<int8_t>& trits, size_t cols) {
-  const size_t rows = trits.size() / cols, panel = 96, bm = 32, by = 192 / bm, threes = cols / panel * panel;
-  std::vector<unsigned> triples, signs, pairs;
-  for (size_t row = 0; row < rows; ++row) {
-    const int8_t* const w = &trits[row * cols];
-    for (size_t i = 0; i < threes; i += 3) {
-      const int code = 9 * w[i] + 3 * w[i + 1] + w[i + 2];
-      triples.push_back(static_cast<unsigned>(std::abs(code)));
-      signs.push_back(code < 0);
-    }
-    for (size_t i = threes; i < cols; i += 2) pairs.push_back(static_cast<unsigned>(3 * w[i] + w[i + 1] + 4));
-  }
-  std::string out = swap_middle(pair_nibbles(tile(triples, rows, threes, 3, 128, panel, bm, by).values()));
-  const Array words =
-      tile(signs, rows, threes, 3, 128, panel, bm, 4 * by).reshape({signs.size() / 256, bm, 4 * by / 3}).swap(1);
-  for (size_t begin = 0; begin < signs.size(); begin += 256) {
-    for (size_t word = 0; word < 16; ++word) {
-      unsigned bits = 0;
-      for (size_t i = 0; i < 16; ++i) bits |= words.values()[begin + 16 * i + word] << (15 - i);
-      append(out, static_cast<uint16_t>(bits));
-    }
-  }
-  if (!pairs.empty()) {
-    out += swap_middle(pair_nibbles(tile(pairs, rows, cols - threes, 2, 128, 32, 32, 4).values()));
-  }
-  out.resize((cols - 256) * rows / 3 * 5 / 8 + 256 * rows / 4);
-  return out;
 }
 
 std::string encode_iq1_bn(const std::vector<int8_t>& trits, size_t cols, float scale) {
@@ -381,6 +351,35 @@ std::string encode_tl1(const std::vector<int8_t>& trits, size_t cols, size_t ban
   return pair_nibbles(tiled.values());
 }
 
+std::string encode_tl2(const std::vector<int8_t>& trits, size_t cols, size_t band, size_t panel) {
+  const size_t rows = trits.size() / cols, bm = 32, by = 192 / bm, threes = cols / panel * panel;
+  std::vector<unsigned> triples, signs, pairs;
+  for (size_t row = 0; row < rows; ++row) {
+    const int8_t* const w = &trits[row * cols];
+    for (size_t i = 0; i < threes; i += 3) {
+      const int code = 9 * w[i] + 3 * w[i + 1] + w[i + 2];
+      triples.push_back(static_cast<unsigned>(std::abs(code)));
+      signs.push_back(code < 0);
+    }
+    for (size_t i = threes; i < cols; i += 2) pairs.push_back(static_cast<unsigned>(3 * w[i] + w[i + 1] + 4));
+  }
+  std::string out = swap_middle(pair_nibbles(tile(triples, rows, threes, 3, band, panel, bm, by).values()));
+  const Array words =
+      tile(signs, rows, threes, 3, band, panel, bm, 4 * by).reshape({signs.size() / 256, bm, 4 * by / 3}).swap(1);
+  for (size_t begin = 0; begin < signs.size(); begin += 256) {
+    for (size_t word = 0; word < 16; ++word) {
+      unsigned bits = 0;
+      for (size_t i = 0; i < 16; ++i) bits |= words.values()[begin + 16 * i + word] << (15 - i);
+      append(out, static_cast<uint16_t>(bits));
+    }
+  }
+  if (!pairs.empty()) {
+    out += swap_middle(pair_nibbles(tile(pairs, rows, cols - threes, 2, band, 32, 32, 4).values()));
+  }
+  out.resize((cols - 256) * rows / 3 * 5 / 8 + 256 * rows / 4);
+  return out;
+}
+
 std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, size_t cols, float scale) {
   std::vector<float> values;
   for (const int8_t trit : trits) values.push_back(static_cast<float>(trit) * scale);
@@ -405,7 +404,7 @@ std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, 
     case Encoding::tl1:
       return encode_tl1(trits, cols, 128, 128, 32);
     case Encoding::tl2:
-      return encode_tl2(trits, cols);
+      return encode_tl2(trits, cols, 128, 96);
     case Encoding::iq1_bn:
       return encode_iq1_bn(trits, cols, scale);
     case Encoding::iq2_bn:
