@@ -11,18 +11,15 @@
 #include "format/gguf_values.h"
 #include "format/metadata.h"
 #include "format/open_questions.h"
+#include "format/vocabulary_limits.h"
 #include "kernels.h"
 #include "model/architecture.h"
 
 namespace bitnet {
 namespace {
 
-constexpr size_t kMaxTokens = size_t{1} << 22;
-constexpr size_t kMaxMerges = size_t{1} << 23;
-constexpr size_t kMaxTextBytes = size_t{64} << 20;  // of all pieces, or of all notes
 constexpr size_t kMaxNoteBytes = size_t{64} << 10;  // longer texts are not for people
 constexpr size_t kNoteOverhead = 64;                // what a note takes besides its texts, at most
-constexpr size_t kMaxTemplateBytes = size_t{1} << 20;
 
 constexpr uint8_t kNormal = 1, kUnknown = 2, kControl = 3, kByte = 6;  // tokenizer.ggml.token_type
 

@@ -50,20 +50,35 @@ TokenizerKind read_kind(fb::TokenizerKind kind) {
   fail(BITNET_ERROR_UNSUPPORTED, "the tokenizer is of a kind that this library does not know; a newer libbitnet may");
 }
 
+SpacePrefix read_space_prefix(fb::SpacePrefix prefix) {
+  switch (prefix) {
+    case fb::SpacePrefix::always:
+      return SpacePrefix::always;
+    case fb::SpacePrefix::missing:
+      return SpacePrefix::missing;
+    case fb::SpacePrefix::first:
+      return SpacePrefix::first;
+  }
+  fail(BITNET_ERROR_UNSUPPORTED,
+       "the tokenizer puts spaces before texts in a way that this library does not know; a "
+       "newer libbitnet may");
+}
+
 Vocabulary read_vocabulary(const fb::Model& model, size_t tokens) {
   const fb::Tokenizer& in = *model.tokenizer();
   Vocabulary out;
   out.kind = read_kind(in.kind());
-  const bool sentencepiece = out.kind == TokenizerKind::sentencepiece;
+  out.merges = read_merges(in, tokens);
+  const bool scored = out.kind == TokenizerKind::sentencepiece && out.merges.empty();
   out.pre_tokenizer = view(in.pre_tokenizer());
   const auto bytes = view(in.pieces());
   out.pieces = {{reinterpret_cast<const char*>(bytes.data()), bytes.size()}, view(in.ends())};
   out.types = view(in.types());
   out.scores = view(in.scores());
-  require(
-      out.pieces.size() == tokens && out.types.size() == tokens && out.scores.size() == (sentencepiece ? tokens : 0),
-      BITNET_ERROR_FORMAT, "the tokenizer has ", counted(out.pieces.size(), "token"), ", ",
-      counted(out.types.size(), "type"), " and ", counted(out.scores.size(), "score"), " for a vocabulary of ", tokens);
+  require(out.pieces.size() == tokens && out.types.size() == tokens && out.scores.size() == (scored ? tokens : 0),
+          BITNET_ERROR_FORMAT, "the tokenizer has ", counted(out.pieces.size(), "token"), ", ",
+          counted(out.types.size(), "type"), " and ", counted(out.scores.size(), "score"), " for a vocabulary of ",
+          tokens);
   check_pieces(out.pieces);
   const auto bad_type = std::ranges::find_if(out.types, [](uint8_t type) { return type < 1 || type > 6; });
   require(bad_type == out.types.end(), BITNET_ERROR_FORMAT, "the tokenizer's token ", bad_type - out.types.begin(),
@@ -71,7 +86,6 @@ Vocabulary read_vocabulary(const fb::Model& model, size_t tokens) {
   const size_t bad_score = find_nonfinite(out.scores);
   require(bad_score == out.scores.size(), BITNET_ERROR_FORMAT, "the tokenizer's token ", bad_score,
           " has a score that is no number");
-  out.merges = read_merges(in, tokens);
   out.bos = check_special("bos", in.bos(), tokens);
   out.eos = check_special("eos", in.eos(), tokens);
   out.unknown = check_special("unknown", in.unknown(), tokens);
@@ -81,6 +95,7 @@ Vocabulary read_vocabulary(const fb::Model& model, size_t tokens) {
   out.add_bos = in.add_bos() && out.bos != kNoToken;
   out.add_eos = in.add_eos() && out.eos != kNoToken;
   out.add_space_prefix = in.add_space_prefix();
+  out.space_prefix = read_space_prefix(in.space_prefix());
   out.chat_template = view(model.chat_template());
   return out;
 }

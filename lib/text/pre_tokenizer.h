@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Cuts a text into the words that byte-level BPE works on, with the regular expressions that the models were published
-// with, run by PCRE2.
+// with (splitting_rules.h), run by PCRE2.
 //
 // Bytes that are not UTF-8 have no published meaning: every longest run of them is a word of its own, and the
 // expressions see the text around it as if it ended there. No byte is ever lost.
@@ -31,13 +31,15 @@ class PreTokenizer {
   // The model takes a word that is itself in the vocabulary whole, without looking at the merges.
   bool ignores_merges() const { return ignores_merges_; }
 
-  // Calls `emit` for each word in turn; laid end to end they are the text. Any number of threads may split at once.
+  // Calls `emit` for each word in turn; laid end to end they are the text, in NFC if the rule asks for that. A word is
+  // valid during the call. Any number of threads may split at once.
   void split(std::string_view text, const Emit& emit) const;
 
  private:
   void split_valid(std::string_view text, size_t expression, const Emit& emit) const;
 
   std::vector<CodePtr> expressions_;  // each cuts what the one before it left
+  bool composes_ = false;
   bool ignores_merges_ = false;
 };
 

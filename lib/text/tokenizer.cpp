@@ -102,8 +102,8 @@ Tokenizer::Tokenizer(const Vocabulary& vocabulary) : vocabulary_(vocabulary) {
   find_byte_tokens();
   user_defined_.emplace(texts_, tokens_of({TokenType::user_defined}));
   all_added_.emplace(texts_, tokens_of({TokenType::user_defined, TokenType::control, TokenType::unknown}));
+  index_merges();
   if (vocabulary_.kind == TokenizerKind::byte_bpe) {
-    index_merges();
     const std::string_view rule = vocabulary_.pre_tokenizer;
     pre_tokenizer_.emplace(rule.empty() ? "default" : rule);
   }
@@ -128,7 +128,7 @@ void Tokenizer::check() const {
   }
   require(!v.add_bos || v.bos != kNoToken, BITNET_ERROR_FORMAT, "vocabulary: it asks for a BOS token but has none");
   require(!v.add_eos || v.eos != kNoToken, BITNET_ERROR_FORMAT, "vocabulary: it asks for an EOS token but has none");
-  if (v.kind == TokenizerKind::sentencepiece) {
+  if (v.kind == TokenizerKind::sentencepiece && v.merges.empty()) {
     require(v.scores.size() == count, BITNET_ERROR_FORMAT, "vocabulary: ", counted(count, "piece"), " but ",
             counted(v.scores.size(), "score"));
     require(std::none_of(v.scores.begin(), v.scores.end(), [](float score) { return std::isnan(score); }),
@@ -290,20 +290,21 @@ void Tokenizer::encode_parts(std::string_view text, const Find& find, std::vecto
   PairMerger merger;
   for (size_t at = 0; at < text.size();) {
     const AddedTokens::Match match = find(at);
-    encode_plain(text.substr(at, match.begin == text.npos ? text.npos : match.begin - at), merger, out);
+    encode_plain(text.substr(at, match.begin == text.npos ? text.npos : match.begin - at), at == 0, merger, out);
     if (match.token == kNoToken) break;
     out.push_back(match.token);
     at = match.begin + match.size;
   }
 }
 
-void Tokenizer::encode_plain(std::string_view text, PairMerger& merger, std::vector<Token>& out) const {
+// A stretch between added tokens; `first`: the text begins with it.
+void Tokenizer::encode_plain(std::string_view text, bool first, PairMerger& merger, std::vector<Token>& out) const {
   if (text.empty()) return;
   switch (vocabulary_.kind) {
     case TokenizerKind::byte_bpe:
       return pre_tokenizer_->split(text, [&](std::string_view word) { encode_byte_bpe(word, merger, out); });
     case TokenizerKind::sentencepiece:
-      return encode_sentencepiece(text, merger, out);
+      return encode_sentencepiece(text, first, merger, out);
   }
 }
 
@@ -322,10 +323,25 @@ void Tokenizer::encode_byte_bpe(std::string_view word, PairMerger& merger, std::
   append_tokens(merger, out);
 }
 
+bool Tokenizer::needs_space(std::string_view text, bool first) const {
+  if (!vocabulary_.add_space_prefix) return false;
+  const bool missing = !text.starts_with(' ') && !text.starts_with(kSpaceMark);
+  switch (vocabulary_.space_prefix) {
+    case SpacePrefix::always:
+      return true;
+    case SpacePrefix::missing:
+      return missing;
+    case SpacePrefix::first:
+      return missing && first;
+  }
+  return false;
+}
+
 // SentencePiece works on the whole text at once, with a space put before it. Where no piece has a space behind another
 // character, nothing can join across such a place, and working on the words between them gives the same, sooner.
-void Tokenizer::encode_sentencepiece(std::string_view text, PairMerger& merger, std::vector<Token>& out) const {
-  std::string spaced = vocabulary_.add_space_prefix ? " " : "";
+void Tokenizer::encode_sentencepiece(std::string_view text, bool first, PairMerger& merger,
+                                     std::vector<Token>& out) const {
+  std::string spaced = needs_space(text, first) ? " " : "";
   spaced += with_spaces_for_marks(text);
   for (std::string_view rest = spaced; !rest.empty();) {
     const size_t word = spaces_lead_ ? word_end(rest) : rest.size();
@@ -341,7 +357,10 @@ void Tokenizer::encode_word(std::string_view word, PairMerger& merger, std::vect
     merger.add({character, find_ordinary(character)});
     word.remove_prefix(character.size());
   }
-  merger.merge([this](const Symbol& left, const Symbol& right) { return join_score(left, right); });
+  const bool ranked = !vocabulary_.merges.empty();
+  merger.merge([this, ranked](const Symbol& left, const Symbol& right) {
+    return ranked ? merge_rank(left, right) : join_score(left, right);
+  });
   append_tokens(merger, out);
 }
 

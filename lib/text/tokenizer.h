@@ -74,9 +74,10 @@ class Tokenizer {
   std::optional<Joined> join_score(const Symbol& left, const Symbol& right) const;
   template <typename Find>
   void encode_parts(std::string_view text, const Find& find, std::vector<Token>& out) const;
-  void encode_plain(std::string_view text, PairMerger& merger, std::vector<Token>& out) const;
+  void encode_plain(std::string_view text, bool first, PairMerger& merger, std::vector<Token>& out) const;
   void encode_byte_bpe(std::string_view text, PairMerger& merger, std::vector<Token>& out) const;
-  void encode_sentencepiece(std::string_view text, PairMerger& merger, std::vector<Token>& out) const;
+  bool needs_space(std::string_view text, bool first) const;
+  void encode_sentencepiece(std::string_view text, bool first, PairMerger& merger, std::vector<Token>& out) const;
   void encode_word(std::string_view word, PairMerger& merger, std::vector<Token>& out) const;
   void append_tokens(const PairMerger& merger, std::vector<Token>& out) const;
   void append_bytes(std::string_view text, std::vector<Token>& out) const;

@@ -29,10 +29,17 @@ enum class TokenType : uint8_t { normal = 1, unknown = 2, control = 3, user_defi
 
 enum class TokenizerKind : uint8_t {
   byte_bpe,       // GPT-2's: UTF-8 bytes written in GPT-2's printable alphabet, ranked merges ("gpt2" in GGUF)
-  sentencepiece,  // SentencePiece BPE: scores, U+2581 for space, byte fallback ("llama" in GGUF)
+  sentencepiece,  // SentencePiece BPE: scores or merges, U+2581 for space, byte fallback ("llama" in GGUF)
 };
 
-// A pair of tokens that byte-level BPE joins; its rank is its index.
+// Before which stretches of text between added tokens a space is put.
+enum class SpacePrefix : uint8_t {
+  always,   // each: SentencePiece
+  missing,  // each that does not begin with one: Hugging Face's Metaspace, "always"
+  first,    // the same, if the text begins with it: Metaspace, "first"
+};
+
+// A pair of tokens that BPE joins; its rank is its index.
 struct Merge {
   Token left;
   Token right;
@@ -43,13 +50,14 @@ struct Vocabulary {
   std::string_view pre_tokenizer;  // GGUF's name of the splitting rule: "llama-bpe", "gpt-2", ...; byte_bpe only
   StringTable pieces;              // as the file spells them (byte_bpe: in GPT-2's alphabet)
   std::span<const uint8_t> types;  // TokenType of each piece
-  std::span<const float> scores;   // sentencepiece only
-  std::span<const Merge> merges;   // byte_bpe only
+  std::span<const float> scores;   // sentencepiece only, where there are no merges
+  std::span<const Merge> merges;   // byte_bpe; or sentencepiece, in place of scores
   Token bos = kNoToken, eos = kNoToken, unknown = kNoToken, padding = kNoToken;
   std::span<const Token> end_tokens;  // tokens besides eos that end a text or a turn
   bool add_bos = false, add_eos = false;
-  bool add_space_prefix = true;    // sentencepiece only
-  std::string_view chat_template;  // Jinja source; empty if the model has none
+  bool add_space_prefix = true;                    // sentencepiece only
+  SpacePrefix space_prefix = SpacePrefix::always;  // where add_space_prefix
+  std::string_view chat_template;                  // Jinja source; empty if the model has none
 };
 
 }  // namespace bitnet
