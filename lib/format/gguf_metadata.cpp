@@ -493,19 +493,10 @@ std::vector<std::unique_ptr<fb::KeyValueT>> read_notes(const Gguf& gguf) {
   return notes;
 }
 
-void refuse_parts(const Metadata& in) {
-  const GgufValue* const parts = in.find("split.count");
-  const auto count = parts == nullptr ? std::nullopt : whole_number(*parts);
-  require(
-      count.value_or(0) <= 1, BITNET_ERROR_UNSUPPORTED, "the file is one of ", count.value_or(0),
-      " parts of a model (metadata key split.count); join them first, as llama.cpp's llama-gguf-split --merge does");
-}
-
 }  // namespace
 
 fb::ModelT read_gguf_metadata(const Gguf& gguf, std::optional<fb::Activation> activation, const Log& log) {
   const Metadata in(gguf, log);
-  refuse_parts(in);
   fb::ModelT model;
   const auto architecture = in.string("general.architecture");
   require(architecture.has_value(), BITNET_ERROR_FORMAT, "metadata key general.architecture is missing");

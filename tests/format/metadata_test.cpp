@@ -897,7 +897,8 @@ TEST(OtherKeys, MayNestAsDeepAsTheyLike) {
   pthread_t thread;
   const auto read = [](void*) -> void* {
     try {
-      const Gguf gguf(std::as_bytes(std::span(file)));
+      const auto bytes = std::as_bytes(std::span(file));
+      const Gguf gguf({&bytes, 1});
       message = gguf.find("deep")->count == 2 ? "" : "misread";
     } catch (const std::exception& error) {
       message = error.what();
@@ -929,10 +930,35 @@ TEST(Texts, OfAnotherTypeAreRefused) {
   }
 }
 
-TEST(Parts, OfAModelAreRefused) {
+TEST(Parts, OfAModelAreRefusedWithoutTheOthers) {
   GgufBuilder gguf = small_model().gguf();
   gguf.number("split.count", 2, uint16_t{3});
-  EXPECT_TRUE(refuses(gguf.build(), {"3 parts", "split.count", "llama-gguf-split"}));
+  gguf.number("split.no", 2, uint16_t{1});
+  EXPECT_TRUE(refuses(gguf.build(), {"part 2 of 3", "split.count", "the path of its first part"}));
+}
+
+// --- files that are no models --------------------------------------------------------------------------------------
+
+TEST(OtherFiles, AreNamedAsWhatTheyAre) {
+  const auto refuses_value = [](std::string_view key, std::string_view value, std::string_view what) {
+    GgufBuilder gguf = small_model().gguf();
+    gguf.remove(key);
+    gguf.string(key, value);
+    gguf.infos[0].shape = {2, 2, 2};  // what a model does not have is looked at later
+    return refuses(gguf.build(), {std::string(what), std::string(key)});
+  };
+  EXPECT_TRUE(refuses_value("general.type", "adapter", "an adapter"));
+  EXPECT_TRUE(refuses_value("general.type", "mmproj", "a projector"));
+  EXPECT_TRUE(refuses_value("general.architecture", "clip", "a projector"));
+  EXPECT_TRUE(refuses_value("general.type", "imatrix", "an importance matrix"));
+  EXPECT_TRUE(refuses_value("general.architecture", "controlvector", "a control vector"));
+  EXPECT_TRUE(refuses_value("prism.hadamard.version", "1", "weights are rotated"));
+  GgufBuilder vocabulary = small_model().gguf();
+  vocabulary.infos.clear();
+  vocabulary.data.clear();
+  EXPECT_TRUE(refuses(vocabulary.build(), {"a vocabulary without a model"}));
+  vocabulary.remove("tokenizer.ggml.tokens");
+  EXPECT_TRUE(refuses(vocabulary.build(), {"holds no tensors"}));
 }
 
 // --- scalars -------------------------------------------------------------------------------------------------------
