@@ -29,7 +29,13 @@ constexpr uint32_t kOrderColumns = 1 << 16;  // wider matrices are left out: bou
 class GgufSource final : public Source {
  public:
   GgufSource(std::span<const std::span<const std::byte>> parts, const GgufSourceOptions& options)
-      : gguf_(parts), options_(options), model_(read_gguf_metadata(gguf_, options.activation, options.log)) {
+      : gguf_(parts), options_(options) {
+    GgufDescription description = read_gguf_metadata(gguf_, options.activation, options.log);
+    model_ = std::move(description.model);
+    rope_factors_ = std::move(description.rope_factors);
+    require(rope_factors_.empty() || gguf_.find_tensor(kRopeFactorsName) == nullptr, BITNET_ERROR_UNSUPPORTED,
+            "tensor ", kRopeFactorsName, " scales the rotary embedding, and so do the metadata keys ",
+            model_.architecture, ".rope.scaling; which of them counts is not known");
     model_.tied = !has(kHeadName);
     const HyperParameters hyper = read_hyperparameters(model_);
     architecture_ = hyper.architecture;
@@ -39,12 +45,14 @@ class GgufSource final : public Source {
   fb::ModelT describe() const override { return model_; }
 
   bool has(std::string_view name) const override {
+    if (name == kRopeFactorsName && !rope_factors_.empty()) return true;
     return name != kScreenName && gguf_.find_tensor(name) != nullptr;  // GGUF knows of no screens
   }
 
   void check(const std::vector<TensorSpec>& specs) const override {
     size_t known = 0;
     for (const TensorSpec& spec : specs) {
+      if (is_computed(spec)) continue;
       const GgufTensor& tensor = find(spec);
       require(tensor.rows == spec.rows && tensor.cols == spec.cols, BITNET_ERROR_FORMAT, "tensor ", spec.name, " is ",
               tensor.rows, " x ", tensor.cols, "; the hyperparameters ask for ", spec.rows, " x ", spec.cols);
@@ -57,6 +65,7 @@ class GgufSource final : public Source {
   }
 
   std::optional<Tensor> stored(const TensorSpec& spec, fb::Type type) const override {
+    if (is_computed(spec)) return std::nullopt;
     const GgufTensor& tensor = find(spec);
     const bool same =
         type == fb::Type::f16 && tensor.type->number == kGgufF16 && !is_permuted(spec) && find_scales(spec).empty();
@@ -105,6 +114,10 @@ class GgufSource final : public Source {
   }
 
   void read_values(const TensorSpec& spec, uint32_t row, uint32_t count, float* out) const override {
+    if (is_computed(spec)) {
+      std::ranges::copy(rope_factors_, out);
+      return;
+    }
     const GgufTensor& tensor = find(spec);
     if (is_coded(tensor)) return read_coded_values(spec, tensor, row, count, out);
     const float factor = separate_scale(spec);
@@ -118,7 +131,7 @@ class GgufSource final : public Source {
   }
 
   void release(const TensorSpec& spec, uint32_t row, uint32_t count) const override {
-    if (!options_.mapped) return;
+    if (!options_.mapped || is_computed(spec)) return;
     const auto data = find(spec).data;
     // Where rows lie in other places, these are near; what is dropped too early is read again.
     const uint64_t row_bytes = data.size() / spec.rows;
@@ -152,6 +165,9 @@ class GgufSource final : public Source {
 
   // --- rows of queries and keys -----------------------------------------------------------------------------------
   // Where rotary pairs are neighbours, rows 2 i and 2 i + 1 of a head are rows i and i + half of ours.
+
+  // Made of metadata.
+  bool is_computed(const TensorSpec& spec) const { return spec.name == kRopeFactorsName && !rope_factors_.empty(); }
 
   bool is_permuted(const TensorSpec& spec) const { return spec.turned && architecture_->neighbour_pairs; }
   uint32_t unpermuted(uint32_t row) const {
@@ -258,6 +274,7 @@ class GgufSource final : public Source {
     std::vector<const TensorSpec*> open;
     const TensorSpec* assumed = nullptr;
     for (const TensorSpec& spec : specs) {
+      if (is_computed(spec)) continue;
       const GgufTensor& tensor = find(spec);
       if (tensor.type->coding != coding) continue;
       switch (order_knowledge(coded_bytes_of(spec, tensor))) {
@@ -403,6 +420,7 @@ class GgufSource final : public Source {
   Gguf gguf_;
   GgufSourceOptions options_;
   fb::ModelT model_;  // without tensors
+  std::vector<float> rope_factors_;
   const Architecture* architecture_;
   uint32_t head_dim_;
   mutable std::array<size_t, kCodings> orders_{};  // of each coding; check() decides them, before weights are read
