@@ -86,15 +86,18 @@ CLI::Option* add_outtype_option(CLI::App& command, bitnet_packing& packing) {
   const auto take = [&packing](const std::string& name) {
     const bool five = name == "tl2";
     packing = five ? BITNET_PACKING_T5 : BITNET_PACKING_I2;
-    write_error("bitnet: --outtype " + name + " is for bitnet.cpp; here it is --packing " + (five ? "t5" : "i2") + "\n");
+    write_note("--outtype " + name + " is a word of bitnet.cpp; the same weights are kept as --packing " +
+               (five ? "t5" : "i2"));
   };
-  return command.add_option_function<std::string>("--outtype", take, "bitnet.cpp's word for --packing: i2_s, tl1 or tl2")
+  return command
+      .add_option_function<std::string>("--outtype", take, "bitnet.cpp's word for --packing: i2_s, tl1 or tl2")
       ->transform(CLI::IsMember({"i2_s", "tl1", "tl2"}, CLI::ignore_case))
       ->option_text("NAME");
 }
 
 CLI::Option* add_dense_option(CLI::App& command, bitnet_dense& dense) {
-  return add_choice(command, "--dense", dense, "Weights that are not ternary: f16 (the default), all digits, or half of F16",
+  return add_choice(command, "--dense", dense,
+                    "Weights that are not ternary: f16 (the default), all digits, or half of F16",
                     {{"f16", BITNET_DENSE_F16}, {"f32", BITNET_DENSE_F32}, {"int8", BITNET_DENSE_INT8}});
 }
 
@@ -148,7 +151,8 @@ const char* kv_name(bitnet_kv kv) {
 
 void add_model_options(CLI::App& command, ModelOptions& options, bool computes) {
   command
-      .add_option("-m,--model", options.path, "Model: a .bitnet or GGUF file or a Hugging Face folder; default: $BITNET_MODEL, or the shipped one")
+      .add_option("-m,--model", options.path,
+                  "Model: a .bitnet or GGUF file or a Hugging Face folder; default: $BITNET_MODEL, or the shipped one")
       ->check(not_empty())
       ->option_text("FILE");
   if (computes) {
