@@ -7,6 +7,7 @@
 #include "format/container_writer.h"
 #include "format/convert_memory.h"
 #include "format/converter.h"
+#include "format/hf_source.h"
 #include "format/load.h"
 #include "format/metadata.h"
 #include "format/source.h"
@@ -44,17 +45,21 @@ uint64_t write(const Source& source, const ConverterOptions& form, const std::st
   return writer.finish(model);
 }
 
-uint64_t convert_gguf(const MappedFile& file, const std::string& out, const ConvertOptions& options) {
-  const auto source =
-      open_gguf_source(file.bytes(), {options.layout, file.is_mapped(), options.activation, options.log});
-  const fb::ModelT model = source->describe();
+uint64_t convert_source(const Source& source, uint64_t taken, const std::string& out, const ConvertOptions& options) {
+  const fb::ModelT model = source.describe();
   const ConverterOptions form{options.packing.value_or(Packing::i2),
                               options.dense.value_or(Dense::f16),
                               options.head.value_or(default_head(model.hyper->vocabulary)),
                               options.quantize,
                               options.activations,
                               options.log};
-  return write(*source, form, out, options, file.owned_bytes());
+  return write(source, form, out, options, taken);
+}
+
+uint64_t convert_gguf(const MappedFile& file, const std::string& out, const ConvertOptions& options) {
+  const auto source =
+      open_gguf_source(file.bytes(), {options.layout, file.is_mapped(), options.activation, options.log});
+  return convert_source(*source, file.owned_bytes(), out, options);
 }
 
 // What a .bitnet file is packed in now.
@@ -91,6 +96,10 @@ uint64_t convert_bitnet(const std::string& in, const std::string& out, const Con
 }  // namespace
 
 uint64_t convert(const std::string& in, const std::string& out, const ConvertOptions& options) {
+  if (is_hf_folder(in)) {
+    const auto source = with_path(in, [&] { return open_hf_source(in, {options.log}); });
+    return convert_source(*source, 0, out, options);
+  }
   MappedFile file;
   bool gguf = false;
   try {
