@@ -143,16 +143,33 @@ typedef enum bitnet_log_level BITNET_AS_INT {
  * model may call it, also several at once. The text is valid during the call. */
 typedef void (*bitnet_log_fn)(void* user, bitnet_log_level level, const char* message);
 
-/* How ternary weights are packed. */
+/* How ternary weights with one scale for a matrix or a row are packed. Those with a scale for each group of columns have
+ * a packing of their own, of 2 bits a weight. */
 typedef enum bitnet_packing BITNET_AS_INT {
   BITNET_PACKING_DEFAULT = 0, /* BITNET_PACKING_I2; of a `.bitnet` file that is converted, as it is */
   BITNET_PACKING_I2 = 1,      /* 2 bits a weight */
   BITNET_PACKING_T5 = 2,      /* 1.6 bits a weight, five in a byte; the same results */
 } bitnet_packing;
 
-/* How the output head (hidden x vocabulary) is kept. */
+/* How the matrices of a model that is not ternary are kept. */
+typedef enum bitnet_dense BITNET_AS_INT {
+  BITNET_DENSE_DEFAULT = 0, /* BITNET_DENSE_F16; of a `.bitnet` file that is converted, as it is */
+  BITNET_DENSE_F16 = 1,     /* exact where F16 holds the published numbers; otherwise the log tells the largest error */
+  BITNET_DENSE_F32 = 2,     /* exact, embedding and head included; twice the bytes */
+  BITNET_DENSE_INT8 = 3,    /* 8 bits a weight with a scale per row: half the bytes, slightly other logits */
+} bitnet_dense;
+
+/* How activations that meet ternary weights are rounded. */
+typedef enum bitnet_activation_bits BITNET_AS_INT {
+  BITNET_ACTIVATION_BITS_DEFAULT = 0, /* as the model was published */
+  BITNET_ACTIVATION_BITS_8 = 1,       /* to 8 bits with a step for a token, as BitNet b1.58 was trained */
+  BITNET_ACTIVATION_BITS_16 = 2,      /* to 16 bits with a step for each group of columns, for models that were published
+                                         with activations in floating point */
+} bitnet_activation_bits;
+
+/* How the output head (hidden x vocabulary) is kept. A head of ternary weights stays as it is. */
 typedef enum bitnet_head BITNET_AS_INT {
-  BITNET_HEAD_DEFAULT = 0,  /* BITNET_HEAD_F16. Of a file that is converted: BITNET_HEAD_SCREENED for a GGUF file of
+  BITNET_HEAD_DEFAULT = 0,  /* BITNET_HEAD_F16. Of a file that is converted: BITNET_HEAD_SCREENED for a vocabulary of
                                16384 tokens or more; a `.bitnet` file stays as it is */
   BITNET_HEAD_F16 = 1,      /* as published */
   BITNET_HEAD_INT8 = 2,     /* 8 bits a weight with a scale per row: half the bytes, slightly other logits */
@@ -182,9 +199,9 @@ typedef struct bitnet_open_options {
   size_t size;                 /* sizeof(bitnet_open_options) */
   const char* isa;             /* kernel set, see bitnet_isa_name; NULL: $BITNET_ISA, or else the fastest */
   int verify;                  /* nonzero: check every tensor's checksum, which reads the whole file */
-  bitnet_packing gguf_packing; /* how the weights of a GGUF file are packed in memory while it is opened */
-  bitnet_head gguf_head;       /* how the head of a GGUF file is kept in memory */
-  bitnet_i2s_layout gguf_i2s;  /* how the I2_S tensors of a GGUF file lie */
+  bitnet_packing packing;      /* how the weights of a file that is not `.bitnet` are packed in memory */
+  bitnet_head head;            /* likewise, how its head is kept */
+  bitnet_i2s_layout i2s;       /* how the I2_S tensors of a GGUF file lie */
   bitnet_progress_fn progress; /* told how far the work has come, on the calling thread; NULL: nobody is */
   void* progress_user;
   bitnet_log_fn log; /* told what the library chooses or notices, on any thread that uses the model, as long as it
@@ -195,6 +212,8 @@ typedef struct bitnet_open_options {
                                    it. Must be usable, or opening fails. NULL or "": the file's own, or the right one
                                    where the file's is a known mistake */
   bitnet_activation activation; /* for files that do not name it; it counts even against one that does */
+  bitnet_dense dense;           /* how the matrices of a file that is not `.bitnet`, nor ternary, are kept in memory */
+  bitnet_activation_bits activation_bits; /* of a file that is not `.bitnet` and does not say it */
 } bitnet_open_options;
 
 /* Opens a model file. A `.bitnet` file is mapped and used as it lies. A GGUF file (version 2 or 3) of a BitNet model is
@@ -216,10 +235,11 @@ typedef struct bitnet_model_info {
   size_t size;                      /* sizeof(bitnet_model_info), set by the caller */
   const char* name;                 /* the model's name */
   const char* license;              /* its license */
-  const char* architecture;         /* "bitnet-b1.58", "bitnet-25" or "bitnet" */
+  const char* architecture;         /* the family whose graph it has: "bitnet-b1.58", "llama", "qwen3", ... */
   const char* isa;                  /* kernel set in use */
-  const char* packing;              /* "i2" or "t5" */
-  const char* head;                 /* "f16", "int8", "q6" or "screened" */
+  const char* packing;              /* of the layers' weights: "i2", "t5", "g128", "g64"; of a model that is not ternary
+                                       "f16", "f32" or "int8" */
+  const char* head;                 /* "f16", "int8", "q6", "screened", "f32", or the packing of a ternary head */
   uint64_t parameters;              /* number of weights, embedding included, a tied head not counted again */
   uint64_t ternary_parameters;      /* how many of them are ternary */
   uint64_t file_bytes;              /* size of the file */
@@ -585,6 +605,8 @@ typedef struct bitnet_convert_options {
   void* progress_user;
   const char* chat_template;    /* to be stored in place of the input's; as in bitnet_open_options */
   bitnet_activation activation; /* to be stored; as in bitnet_open_options */
+  bitnet_dense dense;           /* how the matrices of a model that is not ternary are kept */
+  bitnet_activation_bits activation_bits; /* for ternary weights of files that do not say it */
   bitnet_log_fn log;            /* told what the library chooses or notices, during the call; NULL: nobody is */
   void* log_user;
 } bitnet_convert_options;

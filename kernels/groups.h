@@ -29,7 +29,9 @@ constexpr size_t groups_per_row(size_t cols, size_t group) { return (cols + grou
 constexpr size_t group_tiles_per_row(size_t cols) { return (cols + kGroupTileCols - 1) / kGroupTileCols; }
 // Of a tile: its group scales, and all of it.
 constexpr size_t group_scale_bytes(size_t group) { return kGroupTileCols / group * kGroupTileRows * sizeof(uint16_t); }
-constexpr size_t group_tile_bytes(size_t group) { return group_scale_bytes(group) + kGroupTileRows * kGroupTileCols / 4; }
+constexpr size_t group_tile_bytes(size_t group) {
+  return group_scale_bytes(group) + kGroupTileRows * kGroupTileCols / 4;
+}
 // Bytes of a packed matrix.
 constexpr size_t group_bytes(size_t rows, size_t cols, size_t group) {
   return (rows + kGroupTileRows - 1) / kGroupTileRows * group_tiles_per_row(cols) * group_tile_bytes(group);

@@ -7,8 +7,9 @@
 //   - a float reduction runs in 16 lanes: lane j takes elements j, j+16, j+32, ... in turn, starting from +0; missing
 //     elements of the last step count as +0; then lanes j and j+8 are added, j and j+4, j and j+2, j and j+1 (j the
 //     lower);
-//   - each operation rounds by itself (no fused multiply-add), to nearest, ties to even; division and square root are
-//     exactly rounded, as IEEE 754 has them; subnormals are kept. (Callers leave the CPU's floating-point modes alone.)
+//   - each operation rounds by itself (no multiply-add is fused but of exact products), to nearest, ties to even;
+//     division and square root are exactly rounded, as IEEE 754 has them; subnormals are kept. (Callers leave the CPU's
+//     floating-point modes alone.)
 //   - exp, and with it softmax and SiLU, is ours: the same operations in the same order everywhere (exp_of in
 //     scalar.cpp), within 1 ulp; 0 below -87.3365, infinite above 88.7228;
 //   - a NaN that comes in is a NaN that goes out (of quantize: as its step). Its sign and payload may differ.
@@ -235,9 +236,9 @@ struct Kernels {
   // To 13 significant bits, to nearest even; below 2^-100 to a zero, from 2^112 on (once rounded) to infinity. NaN
   // stays. y may be x.
   void (*round_activations)(const float* x, size_t n, float* y);
-  // As head_f16, for activations that round_activations wrote. A product of 11 and 13 significant bits has 24, and its
-  // magnitude is 0, at least 2^-124 or infinite, and never finite but 2^128 or more: it is exact as a float. So a fused
-  // multiply-add, which does not round the product, gives the same bits as a multiplication and an addition.
+  // As head_f16, for activations that round_activations wrote. A float holds the products exactly: 11 and 13
+  // significant bits make 24, the lowest is at least 2^-24 * 2^-112, and below 2^16 * 2^112 nothing overflows. So a
+  // fused multiply-add, which does not round the product, gives the same bits as a multiplication and an addition.
   void (*dense_f16)(const HeadProduct&);
   void (*dense_f32)(const HeadProduct&);  // likewise of floats, for any activations; never fused
 

@@ -21,6 +21,7 @@ extern const KernelLayer portable_layer;  // the vector extensions of GCC and Cl
 extern const KernelLayer sse2_layer;        // x86-64 baseline
 extern const KernelLayer sse41_layer;       // SSSE3, SSE4.1
 extern const KernelLayer avx2_layer;        // AVX2, F16C
+extern const KernelLayer fma_layer;         // and FMA
 extern const KernelLayer avxvnni_layer;     // and AVX-VNNI
 extern const KernelLayer avx512_layer;      // AVX-512 F, BW, VL, DQ
 extern const KernelLayer avx512vnni_layer;  // and VNNI

@@ -254,8 +254,8 @@ class GroupRow {
 
 void multiply_groups(const GroupProduct& p) {
   for (size_t t = 0; t < p.tokens; ++t) {
-    const auto* tiles = reinterpret_cast<const GroupActivations*>(static_cast<const uint8_t*>(p.activations) +
-                                                                  t * p.activation_stride);
+    const auto* tiles =
+        reinterpret_cast<const GroupActivations*>(static_cast<const uint8_t*>(p.activations) + t * p.activation_stride);
     for (size_t r = p.row_begin; r < p.row_end; ++r) {
       const GroupRow row(p.weights, p.cols, p.group, r);
       float sum = 0;

@@ -19,6 +19,7 @@ constexpr size_t kStride = 80;  // of rows of the head
 // Memory for the kernels' scratch, aligned to 64. Little of it is touched.
 struct Scratch {
   static constexpr std::align_val_t kAlignment{64};
+  static_assert(kTernaryScratchBytes >= kDenseScratchBytes);
   static_assert(kTernaryScratchBytes >= attention_scratch_bytes(KvType::f16, kQueryRows* kHeads, kHeadDim));
   void* const bytes = operator new(kTernaryScratchBytes, kAlignment);
   Scratch() = default;
@@ -54,6 +55,8 @@ struct Inputs {
   int8_t bytes[kRows * kStride], activations[kTokens * kBlockWeights];
   alignas(64) uint8_t i2[2 * kGroupRows * kBlockBytes], t5[2 * kGroupRows * kBlockBytes];
   alignas(64) uint8_t tiles[2 * tile_bytes(Planes::q6)];
+  alignas(64) uint8_t groups[group_bytes(kRows, kCount, kSmallestGroup)];
+  alignas(64) uint8_t group_activations[kTokens * group_activation_bytes(kCount)];
   alignas(64) uint8_t keys[kKvBytes], values[kKvBytes];
 
   Inputs() {
@@ -70,6 +73,17 @@ struct Inputs {
     Numbers::fill(i2, [&] { return digit() | digit() << 2 | digit() << 4 | digit() << 6; });
     Numbers::fill(t5, [&] { return (256 * (bits() % 243) + 242) / 243; });
     Numbers::fill(tiles, bits);
+  }
+
+  void fill_groups(size_t group) {
+    Numbers numbers;
+    const auto digit = [&] { return numbers.bits() % 3; };
+    Numbers::fill(groups, [&] { return digit() | digit() << 2 | digit() << 4 | digit() << 6; });
+    std::memcpy(groups, halves, group_scale_bytes(group));
+    for (size_t token = 0; token < kTokens; ++token) {
+      scalar_layer.kernels.quantize_groups(x + token * kCount, kCount, group,
+                                           group_activations + token * group_activation_bytes(kCount));
+    }
   }
 
   void fill_cache(KvType type) {
@@ -99,7 +113,9 @@ class SelfCheck {
  public:
   explicit SelfCheck(const Kernels& table) : table_(table) {}
 
-  bool passes() { return floats_agree() && heads_agree() && attention_agrees() && ternary_agrees(); }
+  bool passes() {
+    return floats_agree() && heads_agree() && dense_agree() && groups_agree() && attention_agrees() && ternary_agrees();
+  }
 
  private:
   // Whether run(function, output) leaves the same in both outputs. What both tables have is not run.
@@ -123,6 +139,7 @@ class SelfCheck {
                    out[0] = f(Packing::i2, x, kQuantized, codes);
                    out[1] = f(Packing::t5, x, kQuantized, codes + padded_cols(Packing::i2, kQuantized));
                  }) &&
+           agree(&Kernels::round_activations, [&](auto f, float* out) { f(x, kCount, out); }) &&
            agree(&Kernels::rope, [&](auto f, float* out) { f(out, kHeads, kCount / 2 * 2, x, x + kCount); }) &&
            agree(&Kernels::gate_relu2, gate) && agree(&Kernels::gate_silu, gate) &&
            agree(&Kernels::add, [&](auto f, float* out) { f(out, x, kCount); }) &&
@@ -155,6 +172,57 @@ class SelfCheck {
     return head_agrees(&Kernels::head_f16, in_.halves) && head_agrees(&Kernels::head_int8, in_.bytes) &&
            head_agrees(&Kernels::head_q5, in_.tiles) && head_agrees(&Kernels::head_q6, in_.tiles);
   }
+
+  // With few tokens and with many, which take another way.
+  bool dense_agrees(void (*Kernels::*function)(const HeadProduct&), const void* weights, const float* x) {
+    const auto agrees = [&](size_t tokens) {
+      return agree(function, [&](auto f, float* out) {
+        f({.weights = weights,
+           .scales = nullptr,
+           .cols = kCount,
+           .stride = kCount,
+           .row_begin = 0,
+           .row_end = kRows,
+           .x = x,
+           .x_stride = kCount,
+           .tokens = tokens,
+           .out = out,
+           .out_stride = kRows,
+           .scratch = scratch_.bytes});
+      });
+    };
+    return agrees(1) && agrees(kTokens);
+  }
+  bool dense_agree() {
+    alignas(64) float rounded[kTokens * kCount];
+    scalar_.round_activations(in_.x, kTokens * kCount, rounded);
+    return dense_agrees(&Kernels::dense_f16, in_.halves, rounded) && dense_agrees(&Kernels::dense_f32, in_.y, in_.x);
+  }
+
+  bool groups_agree(size_t group) {
+    in_.fill_groups(group);
+    const auto multiply_agrees = [&](size_t tokens) {
+      return agree(&Kernels::multiply_groups, [&](auto f, float* out) {
+        f({.weights = in_.groups,
+           .cols = kCount,
+           .group = group,
+           .row_begin = 0,
+           .row_end = kRows,
+           .scales = in_.steps,
+           .row_scales = true,
+           .activations = in_.group_activations,
+           .activation_stride = group_activation_bytes(kCount),
+           .tokens = tokens,
+           .out = out,
+           .out_stride = kRows});
+      });
+    };
+    return agree(&Kernels::quantize_groups, [&](auto f, float* out) { f(in_.x, kCount, group, out); }) &&
+           agree(&Kernels::groups_to_f32,
+                 [&](auto f, float* out) { f(in_.groups, kCount, group, kRows - 1, in_.steps[0], out); }) &&
+           multiply_agrees(1) && multiply_agrees(kTokens);
+  }
+  bool groups_agree() { return groups_agree(64) && groups_agree(128); }
 
   bool attention_agrees(void (*Kernels::*function)(const Attention&), KvType type) {
     in_.fill_cache(type);

@@ -16,6 +16,8 @@ struct Options {
   bitnet_packing packing = BITNET_PACKING_DEFAULT;
   bitnet_head head = BITNET_HEAD_DEFAULT;
   bitnet_i2s_layout i2s = BITNET_I2S_AUTO;
+  bitnet_dense dense = BITNET_DENSE_DEFAULT;
+  bitnet_activation_bits activation_bits = BITNET_ACTIVATION_BITS_DEFAULT;
   bitnet_activation activation = BITNET_ACTIVATION_DEFAULT;
   bool quantize = false, force = false, quiet = false, verbose = false;
   int zstd = 0;
@@ -34,6 +36,8 @@ void convert(const Options& options) {
   convert.packing = options.packing;
   convert.head = options.head;
   convert.i2s = options.i2s;
+  convert.dense = options.dense;
+  convert.activation_bits = options.activation_bits;
   convert.activation = options.activation;
   convert.quantize = options.quantize;
   convert.zstd_level = options.zstd;
@@ -58,8 +62,8 @@ void convert(const Options& options) {
 
 void add_convert(CLI::App& program) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = program.add_subcommand("convert", "Write a GGUF model as .bitnet, or a .bitnet one anew");
-  command->add_option("INPUT", options->input, "GGUF or .bitnet file")
+  CLI::App* command = program.add_subcommand("convert", "Write a GGUF file or Hugging Face folder as .bitnet, or a .bitnet file anew");
+  command->add_option("INPUT", options->input, "GGUF or .bitnet file, or Hugging Face folder")
       ->required()
       ->check(not_empty())
       ->option_text(" ");
@@ -68,7 +72,10 @@ void add_convert(CLI::App& program) {
       ->check(not_empty())
       ->option_text(" ");
   add_packing_option(*command, options->packing);
+  add_outtype_option(*command, options->packing);
+  add_dense_option(*command, options->dense);
   add_head_option(*command, options->head);
+  add_activation_bits_option(*command, options->activation_bits);
   add_i2s_option(*command, options->i2s);
   add_activation_option(*command, options->activation);
   command

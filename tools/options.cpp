@@ -82,6 +82,31 @@ CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing) {
                     {{"i2", BITNET_PACKING_I2}, {"t5", BITNET_PACKING_T5}});
 }
 
+CLI::Option* add_outtype_option(CLI::App& command, bitnet_packing& packing) {
+  const auto take = [&packing](const std::string& name) {
+    const bool five = name == "tl2";
+    packing = five ? BITNET_PACKING_T5 : BITNET_PACKING_I2;
+    write_note("--outtype " + name + " is a word of bitnet.cpp; the same weights are kept as --packing " +
+               (five ? "t5" : "i2"));
+  };
+  return command
+      .add_option_function<std::string>("--outtype", take, "bitnet.cpp's word for --packing: i2_s, tl1 or tl2")
+      ->transform(CLI::IsMember({"i2_s", "tl1", "tl2"}, CLI::ignore_case))
+      ->option_text("NAME");
+}
+
+CLI::Option* add_dense_option(CLI::App& command, bitnet_dense& dense) {
+  return add_choice(command, "--dense", dense,
+                    "Weights that are not ternary: f16 (the default), all digits, or half of F16",
+                    {{"f16", BITNET_DENSE_F16}, {"f32", BITNET_DENSE_F32}, {"int8", BITNET_DENSE_INT8}});
+}
+
+CLI::Option* add_activation_bits_option(CLI::App& command, bitnet_activation_bits& bits) {
+  return add_choice(command, "--activation-bits", bits,
+                    "Activations that meet ternary weights, for a model file that does not say it",
+                    {{"8", BITNET_ACTIVATION_BITS_8}, {"16", BITNET_ACTIVATION_BITS_16}});
+}
+
 CLI::Option* add_head_option(CLI::App& command, bitnet_head& head) {
   return add_choice(command, "--head", head,
                     "Output head: f16, in half the size, in 0.41 of it, or F16 and a quick search in it",
@@ -126,7 +151,8 @@ const char* kv_name(bitnet_kv kv) {
 
 void add_model_options(CLI::App& command, ModelOptions& options, bool computes) {
   command
-      .add_option("-m,--model", options.path, "Model file, .bitnet or GGUF; default: $BITNET_MODEL, or the shipped one")
+      .add_option("-m,--model", options.path,
+                  "Model: a .bitnet or GGUF file or a Hugging Face folder; default: $BITNET_MODEL, or the shipped one")
       ->check(not_empty())
       ->option_text("FILE");
   if (computes) {
@@ -136,10 +162,12 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool computes) 
   add_activation_option(command, options.activation);
   command.add_flag("-q,--quiet", options.quiet, "Say nothing but results and errors");
   command.add_flag("-v,--verbose", options.verbose, "Say what the library chooses");
-  constexpr const char* gguf = "Of GGUF files opened directly";
-  add_packing_option(command, options.packing)->group(gguf);
-  add_head_option(command, options.head)->group(gguf);
-  add_i2s_option(command, options.i2s)->group(gguf);
+  constexpr const char* others = "Of GGUF files and Hugging Face folders opened directly";
+  add_packing_option(command, options.packing)->group(others);
+  add_dense_option(command, options.dense)->group(others);
+  add_head_option(command, options.head)->group(others);
+  add_activation_bits_option(command, options.activation_bits)->group(others);
+  add_i2s_option(command, options.i2s)->group(others);
 }
 
 void add_chat_template_options(CLI::App& command, std::string& chat_template) {
@@ -179,9 +207,11 @@ Model open_model(const ModelOptions& options) {
   bitnet_open_options open = {};
   open.size = sizeof open;
   open.isa = options.isa.empty() ? nullptr : options.isa.c_str();
-  open.gguf_packing = options.packing;
-  open.gguf_head = options.head;
-  open.gguf_i2s = options.i2s;
+  open.packing = options.packing;
+  open.head = options.head;
+  open.i2s = options.i2s;
+  open.dense = options.dense;
+  open.activation_bits = options.activation_bits;
   open.activation = options.activation;
   open.progress = ProgressBar::callback;
   open.progress_user = &bar;

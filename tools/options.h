@@ -68,6 +68,10 @@ CLI::Validator not_empty();
 
 // Words for enumerators, on the command line.
 CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing);
+// Also --outtype, the name that users of bitnet.cpp know.
+CLI::Option* add_outtype_option(CLI::App& command, bitnet_packing& packing);
+CLI::Option* add_dense_option(CLI::App& command, bitnet_dense& dense);
+CLI::Option* add_activation_bits_option(CLI::App& command, bitnet_activation_bits& bits);
 CLI::Option* add_head_option(CLI::App& command, bitnet_head& head);
 CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout);
 CLI::Option* add_activation_option(CLI::App& command, bitnet_activation& activation);
@@ -83,6 +87,8 @@ struct ModelOptions {
   bitnet_head head = BITNET_HEAD_DEFAULT;
   bitnet_i2s_layout i2s = BITNET_I2S_AUTO;
   bitnet_activation activation = BITNET_ACTIVATION_DEFAULT;
+  bitnet_dense dense = BITNET_DENSE_DEFAULT;
+  bitnet_activation_bits activation_bits = BITNET_ACTIVATION_BITS_DEFAULT;
   std::string chat_template;  // as bitnet_open_options has it
 };
 

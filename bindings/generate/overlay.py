@@ -56,11 +56,8 @@ TYPES = {
     "BITNET_CHAT_": {"go": "ChatFlag"},
 }
 
-# Of members. By default gguf_packing is ggufPacking, GgufPacking, GGUFPacking or gguf_packing.
+# Of members. By default chat_template is chatTemplate, ChatTemplate or chat_template.
 MEMBERS = {
-    "gguf_packing": {"python": "packing", "java": "packing", "swift": "packing"},
-    "gguf_head": {"python": "head", "java": "head", "swift": "head"},
-    "gguf_i2s": {"python": "i2s", "java": "i2s", "swift": "i2s"},
     "prompt_ns": {"java": "promptTime", "csharp": "PromptTime", "go": "PromptTime", "swift": "promptTime"},
     "generated_ns": {"java": "generatedTime", "csharp": "GeneratedTime", "go": "GeneratedTime", "swift": "generatedTime"},
     "sample_ns": {"java": "sampleTime", "csharp": "SampleTime", "go": "SampleTime", "swift": "sampleTime"},

@@ -143,7 +143,7 @@ func TestErrors(t *testing.T) {
 		{t.TempDir(), nil, bitnet.ErrIO},
 		{bad, nil, bitnet.ErrFormat},
 		{modelPath, &bitnet.OpenOptions{ISA: "nonsense"}, bitnet.ErrUnsupported},
-		{modelPath, &bitnet.OpenOptions{GGUFPacking: 77}, bitnet.ErrArgument},
+		{modelPath, &bitnet.OpenOptions{Packing: 77}, bitnet.ErrArgument},
 		{"a\x00b", nil, bitnet.ErrArgument},
 	} {
 		model, err := bitnet.Open(c.path, c.options)
@@ -166,13 +166,13 @@ func TestNumbersHaveNames(t *testing.T) {
 func TestOptionsOfOpening(t *testing.T) {
 	for path, options := range map[string]bitnet.OpenOptions{
 		modelPath:                      {ISA: "scalar", Verify: true},
-		os.Getenv("BITNET_CHAT_MODEL"): {GGUFPacking: bitnet.PackingT5, GGUFHead: bitnet.HeadInt8},
+		os.Getenv("BITNET_CHAT_MODEL"): {Packing: bitnet.PackingT5, Head: bitnet.HeadInt8},
 	} {
 		model, err := bitnet.Open(path, &options)
 		check(t, err)
 		info, err := model.Info()
 		check(t, err)
-		if options.ISA != "" && info.ISA != options.ISA || options.GGUFPacking != 0 && info.Packing+info.Head != "t5int8" {
+		if options.ISA != "" && info.ISA != options.ISA || options.Packing != 0 && info.Packing+info.Head != "t5int8" {
 			t.Errorf("%+v", info)
 		}
 		check(t, model.Close())

@@ -59,7 +59,8 @@ func (l LogLevel) String() string {
 	return fmt.Sprintf("LogLevel(%d)", int(l))
 }
 
-// Packing is how ternary weights are packed.
+// Packing is how ternary weights with one scale for a matrix or a row are packed. Those with a scale for each group of
+// columns have a packing of their own, of 2 bits a weight.
 type Packing int32
 
 const (
@@ -71,11 +72,38 @@ const (
 	PackingT5 Packing = C.BITNET_PACKING_T5
 )
 
-// Head is how the output head (hidden x vocabulary) is kept.
+// Dense is how the matrices of a model that is not ternary are kept.
+type Dense int32
+
+const (
+	// [DenseF16]; of a .bitnet file that is converted, as it is.
+	DenseDefault Dense = C.BITNET_DENSE_DEFAULT
+	// Exact where F16 holds the published numbers; otherwise the log tells the largest error.
+	DenseF16 Dense = C.BITNET_DENSE_F16
+	// Exact, embedding and head included; twice the bytes.
+	DenseF32 Dense = C.BITNET_DENSE_F32
+	// 8 bits a weight with a scale per row: half the bytes, slightly other logits.
+	DenseInt8 Dense = C.BITNET_DENSE_INT8
+)
+
+// ActivationBits is how activations that meet ternary weights are rounded.
+type ActivationBits int32
+
+const (
+	// As the model was published.
+	ActivationBitsDefault ActivationBits = C.BITNET_ACTIVATION_BITS_DEFAULT
+	// To 8 bits with a step for a token, as BitNet b1.58 was trained.
+	ActivationBits8 ActivationBits = C.BITNET_ACTIVATION_BITS_8
+	// To 16 bits with a step for each group of columns, for models that were published with activations in floating
+	// point.
+	ActivationBits16 ActivationBits = C.BITNET_ACTIVATION_BITS_16
+)
+
+// Head is how the output head (hidden x vocabulary) is kept. A head of ternary weights stays as it is.
 type Head int32
 
 const (
-	// [HeadF16]. Of a file that is converted: [HeadScreened] for a GGUF file of 16384 tokens or more; a .bitnet file
+	// [HeadF16]. Of a file that is converted: [HeadScreened] for a vocabulary of 16384 tokens or more; a .bitnet file
 	// stays as it is.
 	HeadDefault Head = C.BITNET_HEAD_DEFAULT
 	// As published.
@@ -207,18 +235,22 @@ type OpenOptions struct {
 	ISA string
 	// Check every tensor's checksum, which reads the whole file.
 	Verify bool
-	// How the weights of a GGUF file are packed in memory while it is opened.
-	GGUFPacking Packing
-	// How the head of a GGUF file is kept in memory.
-	GGUFHead Head
+	// How the weights of a file that is not .bitnet are packed in memory.
+	Packing Packing
+	// Likewise, how its head is kept.
+	Head Head
 	// How the I2_S tensors of a GGUF file lie.
-	GGUFI2S I2SLayout
+	I2S I2SLayout
 	// In place of the file's: the name of a known template (see [ChatTemplateNames]), Jinja source (whatever contains
 	// "{{" or "{%"), or else the path of a file that holds it. Must be usable, or opening fails. "": the file's own, or
 	// the right one where the file's is a known mistake.
 	ChatTemplate string
 	// For files that do not name it; it counts even against one that does.
 	Activation Activation
+	// How the matrices of a file that is not .bitnet, nor ternary, are kept in memory.
+	Dense Dense
+	// Of a file that is not .bitnet and does not say it.
+	ActivationBits ActivationBits
 	// Told how far the work has come, on the calling thread; nil: nobody is.
 	Progress Progress
 	// Told what the library chooses or notices, on any thread that uses the model, as long as it lives; nil: nobody is.
@@ -237,13 +269,15 @@ func (o *OpenOptions) c(memory *scratch) (c C.bitnet_open_options, err error) {
 	if o.Verify {
 		c.verify = 1
 	}
-	c.gguf_packing = C.bitnet_packing(o.GGUFPacking)
-	c.gguf_head = C.bitnet_head(o.GGUFHead)
-	c.gguf_i2s = C.bitnet_i2s_layout(o.GGUFI2S)
+	c.packing = C.bitnet_packing(o.Packing)
+	c.head = C.bitnet_head(o.Head)
+	c.i2s = C.bitnet_i2s_layout(o.I2S)
 	if c.chat_template, err = memory.optional(o.ChatTemplate, "ChatTemplate"); err != nil {
 		return c, err
 	}
 	c.activation = C.bitnet_activation(o.Activation)
+	c.dense = C.bitnet_dense(o.Dense)
+	c.activation_bits = C.bitnet_activation_bits(o.ActivationBits)
 	return c, nil
 }
 
@@ -260,13 +294,13 @@ type Info struct {
 	Name string
 	// Its license.
 	License string
-	// "bitnet-b1.58", "bitnet-25" or "bitnet".
+	// The family whose graph it has: "bitnet-b1.58", "llama", "qwen3", ...
 	Architecture string
 	// Kernel set in use.
 	ISA string
-	// "i2" or "t5".
+	// Of the layers' weights: "i2", "t5", "g128", "g64"; of a model that is not ternary "f16", "f32" or "int8".
 	Packing string
-	// "f16", "int8", "q6" or "screened".
+	// "f16", "int8", "q6", "screened", "f32", or the packing of a ternary head.
 	Head string
 	// Number of weights, embedding included, a tied head not counted again.
 	Parameters uint64
@@ -526,6 +560,10 @@ type ConvertOptions struct {
 	ChatTemplate string
 	// To be stored; as in [OpenOptions].
 	Activation Activation
+	// How the matrices of a model that is not ternary are kept.
+	Dense Dense
+	// For ternary weights of files that do not say it.
+	ActivationBits ActivationBits
 	// Told how far the work has come, on the calling thread; nil: nobody is.
 	Progress Progress
 	// Told what the library chooses or notices, during the call; nil: nobody is.
@@ -553,6 +591,8 @@ func (o *ConvertOptions) c(memory *scratch) (c C.bitnet_convert_options, err err
 		return c, err
 	}
 	c.activation = C.bitnet_activation(o.Activation)
+	c.dense = C.bitnet_dense(o.Dense)
+	c.activation_bits = C.bitnet_activation_bits(o.ActivationBits)
 	return c, nil
 }
 

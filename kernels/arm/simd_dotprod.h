@@ -18,10 +18,13 @@ struct Dotprod : Neon {
       .converted = {.rows = 4, .vectors = 4},
       .head_f16 = {.rows = 1, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 2},
+      .group_tokens = 8,
+      .dense_tokens = 6,
   };
   static constexpr Quads kQuads = Quads::of_signed;
 
   using Partial = S32;
+  static constexpr bool kAddsNeighbours = true;
   static BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
     return (S32)vdotq_s32((int32x4_t)s, (int8x16_t)d, (int8x16_t)q);
   }

@@ -20,6 +20,8 @@ struct Neon : Vectors<Neon, 16> {
       .converted = {.rows = 4, .vectors = 4},
       .head_f16 = {.rows = 1, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 2},
+      .group_tokens = 4,
+      .dense_tokens = 6,
   };
   static constexpr Quads kQuads = Quads::of_digits;
 
@@ -40,11 +42,15 @@ struct Neon : Vectors<Neon, 16> {
     const int16x8_t x = vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(load<int32_t>(p))));
     return (F32)vcvtq_f32_s32(vmovl_s16(vget_low_s16(x)));
   }
+  static BITNET_INLINE F32 add_exact(F32 s, F32 a, F32 b) {
+    return (F32)vfmaq_f32((float32x4_t)s, (float32x4_t)a, (float32x4_t)b);
+  }
   static BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
     vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32((float32x4_t)x)));
   }
 
   using Partial = S16;
+  static constexpr bool kAddsNeighbours = false;
   static BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
     const int8x16_t x = (int8x16_t)d, y = (int8x16_t)q;
     return (S16)vmlal_high_s8(vmlal_s8((int16x8_t)s, vget_low_s8(x), vget_low_s8(y)), x, y);

@@ -49,11 +49,15 @@ struct Floats : Simd {
   // The 16 lanes of a float reduction.
   struct Lanes {
     F32 part[kParts] = {};
-    BITNET_INLINE float sum() {
+    // Summed to a vector; to the end.
+    BITNET_INLINE F32 folded() {
       for (size_t half = kParts / 2; half > 0; half /= 2) {
         for (size_t p = 0; p < half; ++p) part[p] += part[p + half];
       }
-      return fold(part[0], [](auto x, auto y) BITNET_INLINED { return x + y; });
+      return part[0];
+    }
+    BITNET_INLINE float sum() {
+      return fold(folded(), [](auto x, auto y) BITNET_INLINED { return x + y; });
     }
   };
 

@@ -12,16 +12,11 @@ namespace {
 template <typename Simd>
 struct Head : Floats<Simd> {
   using Base = Floats<Simd>;
-  using Base::at_least, Base::bytes_to_float, Base::dot_pairs, Base::dot_quads, Base::for_vectors, Base::half_to_float,
-      Base::kLanes, Base::kParts, Base::kTuning, Base::kVectorBytes, Base::largest_magnitude, Base::load_floats,
-      Base::load_halves, Base::narrow, Base::round_to_int, Base::widen;
+  using Base::add_exact, Base::at_least, Base::broadcast_quad, Base::bytes_to_float, Base::dot_pairs, Base::dot_quads,
+      Base::for_vectors, Base::half_to_float, Base::kLanes, Base::kParts, Base::kTuning, Base::kVectorBytes,
+      Base::largest_magnitude, Base::load_floats, Base::load_halves, Base::round_to_int, Base::split, Base::widen;
   using typename Base::F32, typename Base::Lanes, typename Base::S16, typename Base::S32, typename Base::S64,
       typename Base::S8, typename Base::U16, typename Base::U8;
-
-  // Weights are fetched this many bytes ahead into the second-level cache, which can wait for more lines than the
-  // first. Otherwise memory idles while a thread computes.
-  static constexpr size_t kAhead = 8192;
-  static BITNET_INLINE void fetch(const void* p) { __builtin_prefetch(p, 0, 2); }
 
   // How many bytes ahead of row `row` to fetch when `rows` rows are read at a time: after a single row comes more of
   // it, after several rows the next ones. After rows from scattered places, nothing.
@@ -35,23 +30,34 @@ struct Head : Floats<Simd> {
   // tokens, an activation read once for several rows. One token has one row at a time, so that memory is read straight
   // on.
   template <size_t rows, size_t tokens, typename F>
-  static BITNET_INLINE void for_head_tokens(size_t row, size_t token, size_t end, F f) {
-    for (; token + tokens <= end; token += tokens) f(row, token, Constant<rows>(), Constant<tokens>());
-    if constexpr (tokens > 1) for_head_tokens<rows, tokens / 2>(row, token, end, f);
-  }
-  template <size_t rows, size_t tokens, typename F>
   static BITNET_INLINE void for_head_tiles(const HeadProduct& p, size_t first, size_t end, F f) {
     size_t row = p.row_begin;
     for (; end - first > 1 && row + rows <= p.row_end; row += rows) {
-      for_head_tokens<rows, tokens>(row, first, end, f);
+      for_tokens<tokens>(first, end, [&](size_t t, auto n) BITNET_INLINED { f(row, t, Constant<rows>(), n); });
     }
-    for (; row < p.row_end; ++row) for_head_tokens<1, tokens>(row, first, end, f);
+    for (; row < p.row_end; ++row) {
+      for_tokens<tokens>(first, end, [&](size_t t, auto n) BITNET_INLINED { f(row, t, Constant<1>(), n); });
+    }
   }
 
-  template <size_t rows, size_t n>
-  static BITNET_INLINE void head_f16_tile(const HeadProduct& p, size_t row, size_t token) {
-    const size_t ahead = bytes_ahead(p, row, rows, p.stride * sizeof(f16)) / sizeof(f16);
-    const f16* weights = static_cast<const f16*>(p.weights) + row * p.stride;
+  // Numbers as floats: kLanes of them, or `count` and then zeros.
+  static BITNET_INLINE F32 load_numbers(const f16* p) { return half_to_float(p); }
+  static BITNET_INLINE F32 load_numbers(const f16* p, size_t count) { return load_halves(p, count); }
+  static BITNET_INLINE F32 load_numbers(const float* p) { return load<F32>(p); }
+  static BITNET_INLINE F32 load_numbers(const float* p, size_t count) { return load_floats(p, count); }
+
+  // s + a * b; exact: whether a float holds the products.
+  template <bool exact>
+  static BITNET_INLINE F32 add_product(F32 s, F32 a, F32 b) {
+    if constexpr (exact) return add_exact(s, a, b);
+    return s + a * b;
+  }
+
+  // Rows of numbers of type T times float vectors.
+  template <typename T, bool exact, size_t rows, size_t n>
+  static BITNET_INLINE void multiply_tile(const HeadProduct& p, size_t row, size_t token) {
+    const size_t ahead = bytes_ahead(p, row, rows, p.stride * sizeof(T)) / sizeof(T);
+    const T* weights = static_cast<const T*>(p.weights) + row * p.stride;
     const float* x = p.x + token * p.x_stride;
     Lanes lanes[rows][n];
     size_t i = 0;
@@ -62,12 +68,14 @@ struct Head : Floats<Simd> {
       for (size_t part = 0; part < kParts; ++part) {
         F32 w[rows];
 #pragma GCC unroll 4
-        for (size_t r = 0; r < rows; ++r) w[r] = half_to_float(weights + r * p.stride + i + part * kLanes);
+        for (size_t r = 0; r < rows; ++r) w[r] = load_numbers(weights + r * p.stride + i + part * kLanes);
 #pragma GCC unroll 4
         for (size_t t = 0; t < n; ++t) {
           const F32 activations = load<F32>(x + t * p.x_stride + i + part * kLanes);
 #pragma GCC unroll 4
-          for (size_t r = 0; r < rows; ++r) lanes[r][t].part[part] += w[r] * activations;
+          for (size_t r = 0; r < rows; ++r) {
+            lanes[r][t].part[part] = add_product<exact>(lanes[r][t].part[part], w[r], activations);
+          }
         }
       }
     }
@@ -76,7 +84,8 @@ struct Head : Floats<Simd> {
       for (size_t t = 0; t < n; ++t) {
         const F32 activations = load_floats(x + t * p.x_stride + i, count);
         for (size_t r = 0; r < rows; ++r) {
-          lanes[r][t].part[part] += load_halves(weights + r * p.stride + i, count) * activations;
+          const F32 w = load_numbers(weights + r * p.stride + i, count);
+          lanes[r][t].part[part] = add_product<exact>(lanes[r][t].part[part], w, activations);
         }
       }
     }
@@ -87,12 +96,14 @@ struct Head : Floats<Simd> {
     }
   }
 
-  static void head_f16(const HeadProduct& p) {
+  template <typename T, bool exact>
+  static BITNET_INLINE void multiply_tiles(const HeadProduct& p) {
     for_head_tiles<kTuning.head_f16.rows, kTuning.head_f16.tokens>(
         p, 0, p.tokens, [&](size_t row, size_t token, auto rows, auto tokens) BITNET_INLINED {
-          head_f16_tile<rows, tokens>(p, row, token);
+          multiply_tile<T, exact, rows, tokens>(p, row, token);
         });
   }
+  static void head_f16(const HeadProduct& p) { multiply_tiles<f16, false>(p); }
 
   static constexpr size_t kWide = kVectorBytes / sizeof(int16_t);
 
@@ -200,9 +211,8 @@ struct Head : Floats<Simd> {
 #pragma GCC unroll 16
         for (size_t i = 0; i < kTileCols; i += kLanes) {
           const size_t at = begin + i, count = at >= n ? 0 : n - at < kLanes ? n - at : kLanes;
-          const S32 q = round_to_int(load_floats(x + at, count) * inverse), low = q << 24 >> 24;
-          narrow(low, l + at);
-          narrow((q - low) >> 8, u + at);
+          const S32 q = round_to_int(load_floats(x + at, count) * inverse);
+          split(q, u + at, l + at);
           sums[i / kGroupCols] += q;
         }
         store(b + begin / kGroupCols, middle * sums_of_lanes(sums[0], sums[1], sums[2], sums[3]));
@@ -210,13 +220,6 @@ struct Head : Floats<Simd> {
       return step;
     }
   };
-
-  // Four values of four columns to each row.
-  static BITNET_INLINE S8 broadcast_quad(const int8_t* p) {
-    int32_t quad;
-    __builtin_memcpy(&quad, p, sizeof quad);
-    return (S8)(S32{} + quad);
-  }
 
   // The codes of vector `j` of a tile, of the rows from byte `at` of the vectors on.
   template <Planes planes>

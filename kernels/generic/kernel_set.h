@@ -5,7 +5,9 @@
 
 #include "generic/attention.h"
 #include "generic/attention_codes.h"
+#include "generic/dense.h"
 #include "generic/floats.h"
+#include "generic/groups.h"
 #include "generic/head.h"
 #include "generic/quantize.h"
 #include "kernels.h"
@@ -55,6 +57,7 @@ constexpr Kernels quads_layer(const char* name) {
   Kernels layer = ternary_layer<Products>(name);
   layer.head_q5 = Head<Simd>::template head_planes<Planes::q5>;
   layer.head_q6 = Head<Simd>::template head_planes<Planes::q6>;
+  layer.multiply_groups = Groups<Simd>::multiply_groups;
   layer.attention_int8 = CodeAttention<Simd>::template attention_codes<KvType::int8>;
   return layer;
 }
@@ -65,6 +68,15 @@ constexpr Kernels integer_layer(const char* name) {
   Kernels layer = quads_layer<Simd, Products>(name);
   layer.head_int8 = Head<Simd>::head_int8;
   layer.attention_int16 = CodeAttention<Simd>::template attention_codes<KvType::int16>;
+  return layer;
+}
+
+// What adds exact products.
+template <typename Simd>
+constexpr Kernels exact_layer(const char* name) {
+  Kernels layer = {};
+  layer.name = name;
+  layer.dense_f16 = Dense<Simd>::dense_f16;
   return layer;
 }
 
@@ -81,12 +93,12 @@ constexpr Kernels whole_layer(const char* name) {
       .head_int8 = integers.head_int8,
       .head_q5 = integers.head_q5,
       .head_q6 = integers.head_q6,
-      .quantize_groups = nullptr,
-      .multiply_groups = nullptr,
-      .groups_to_f32 = nullptr,
-      .round_activations = nullptr,
-      .dense_f16 = nullptr,
-      .dense_f32 = nullptr,
+      .quantize_groups = Groups<Simd>::quantize_groups,
+      .multiply_groups = integers.multiply_groups,
+      .groups_to_f32 = Groups<Simd>::groups_to_f32,
+      .round_activations = Dense<Simd>::round_activations,
+      .dense_f16 = Dense<Simd>::dense_f16,
+      .dense_f32 = Dense<Simd>::dense_f32,
       .rope = Floats<Simd>::rope,
       .attention_f16 = FloatAttention<Simd>::attention_f16,
       .attention_int8 = integers.attention_int8,

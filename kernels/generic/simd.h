@@ -73,6 +73,18 @@ struct Vectors {
   static BITNET_INLINE S32 add_pairs(S32 s, S16 a, const uint32_t* p) { return dot_pairs(s, a, (S16)(U32{} + *p)); }
   // Unless kQuads is of_digits: s + the products of the four bytes in each lane of c and the four int8 values at p.
   static BITNET_INLINE S32 add_quads(S32 s, U8 c, const uint32_t* p) { return Set::dot_add(s, c, (S8)(U32{} + *p)); }
+  // Whether dot_add, too, sums the products of a 32-bit lane in that lane.
+  static constexpr bool kAddsNeighbours = true;
+  // The four values at p in every lane.
+  static BITNET_INLINE S8 broadcast_quad(const int8_t* p) { return (S8)(S32{} + load<int32_t>(p)); }
+  // q = 256 * upper + lower, both in the range of int8.
+  static BITNET_INLINE void split(S32 q, int8_t* upper, int8_t* lower) {
+    const S32 low = q << 24 >> 24;
+    Set::narrow(low, lower);
+    Set::narrow((q - low) >> 8, upper);
+  }
+  // s + a * b, of products that a float holds exactly: so that it is the same whether they are rounded or not.
+  static BITNET_INLINE F32 add_exact(F32 s, F32 a, F32 b) { return s + a * b; }
   // x * *p, the one float at p.
   static BITNET_INLINE F32 times(F32 x, const float* p) { return x * *p; }
   // For sets that do not convert binary16. Lanes with a value's bits and zeros, as floats; and back to nearest even, as
@@ -109,6 +121,18 @@ struct Constant {
   constexpr operator size_t() const { return n; }
 };
 
+// Calls f(token, tokens) for the tokens from the first below `end`, so many at a time; how many is a constant.
+template <size_t tokens, typename F>
+BITNET_INLINE void for_tokens(size_t token, size_t end, F f) {
+  for (; token + tokens <= end; token += tokens) f(token, Constant<tokens>());
+  if constexpr (tokens > 1) for_tokens<tokens / 2>(token, end, f);
+}
+
+// Weights are fetched this many bytes ahead into the second-level cache, which can wait for more lines than the first.
+// Otherwise memory idles while a thread computes.
+constexpr size_t kAhead = 8192;
+BITNET_INLINE void fetch(const void* p) { __builtin_prefetch(p, 0, 2); }
+
 template <typename T>
 BITNET_INLINE T larger(T x, T y) {
   return y > x ? y : x;
@@ -132,7 +156,7 @@ BITNET_INLINE auto fold(V x, F f) {
 using Quad = Vector<int32_t, 16>;
 
 template <typename V>
-BITNET_INLINE Quad sum_of_quads(V x) {
+BITNET_INLINE auto sum_of_quads(V x) {
   if constexpr (sizeof x == 64) {
     return sum_of_quads(__builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7) +
                         __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15));
@@ -142,12 +166,12 @@ BITNET_INLINE Quad sum_of_quads(V x) {
     return x;
   }
 }
-// The sum of the 32-bit lanes of each.
+// The sum of the 32-bit lanes of each, in the order of a float reduction's tree.
 template <typename V>
-BITNET_INLINE Quad sums_of_lanes(V x0, V x1, V x2, V x3) {
-  const Quad a = sum_of_quads(x0), b = sum_of_quads(x1), c = sum_of_quads(x2), d = sum_of_quads(x3);
-  const Quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
-  const Quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) + __builtin_shufflevector(c, d, 2, 6, 3, 7);
+BITNET_INLINE auto sums_of_lanes(V x0, V x1, V x2, V x3) {
+  const auto a = sum_of_quads(x0), b = sum_of_quads(x1), c = sum_of_quads(x2), d = sum_of_quads(x3);
+  const auto ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const auto cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) + __builtin_shufflevector(c, d, 2, 6, 3, 7);
   return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
 

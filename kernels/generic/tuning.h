@@ -29,6 +29,7 @@ struct Tuning {
   AttentionTile attention;                    // of keys and values as they lie
   AttentionTile converted;                    // of those that were converted to floats first
   HeadTile head_f16, head_int8;               // rows read and converted once for several tokens
+  size_t group_tokens, dense_tokens;          // in registers, of g128 and g64 and of dense products of many tokens
   size_t tile_tokens = 32;                    // many tokens come in whole tiles of so many,
   size_t tokens_at_a_time = 4 * tile_tokens;  // and at most so many share what is prepared
 };

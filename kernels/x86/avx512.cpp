@@ -8,7 +8,7 @@ namespace bitnet {
 
 constexpr KernelLayer avx512_layer = {
     .kernels = whole_layer<Avx512, SumTables<Avx512>>("avx512"),
-    .below = &avx2_layer,
+    .below = &fma_layer,
 };
 
 }  // namespace bitnet

@@ -8,7 +8,7 @@ namespace bitnet {
 
 constexpr KernelLayer avxvnni_layer = {
     .kernels = quads_layer<AvxVnni, SumTables<AvxVnni>>("avxvnni"),
-    .below = &avx2_layer,
+    .below = &fma_layer,
 };
 
 }  // namespace bitnet

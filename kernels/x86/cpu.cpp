@@ -57,14 +57,15 @@ Cpu x86_cpu(const Cpuid& id) {
   constexpr uint64_t kYmm = 0x6, kZmm = 0xe6;  // with all that they are part of
   const bool ymm = (id.saved & kYmm) == kYmm, zmm = (id.saved & kZmm) == kZmm;
   const bool sse41 = bit(id.ecx1, 9) && bit(id.ecx1, 19);
-  const bool f16c = ymm && bit(id.ecx1, 29), avx2 = ymm && bit(id.ebx7, 5), avxvnni = avx2 && bit(id.eax7_1, 4);
+  const bool f16c = ymm && bit(id.ecx1, 29), fma = ymm && bit(id.ecx1, 12), avx2 = ymm && bit(id.ebx7, 5),
+             avxvnni = avx2 && bit(id.eax7_1, 4);
   const bool avx512f = zmm && bit(id.ebx7, 16), avx512dq = zmm && bit(id.ebx7, 17), avx512bw = zmm && bit(id.ebx7, 30),
              avx512vl = zmm && bit(id.ebx7, 31), avx512vnni = zmm && bit(id.ecx7, 11),
              avx512vbmi = zmm && bit(id.ecx7, 1);
   const bool amx = bit(id.edx7, 24) && bit(id.edx7, 25) && id.grants_tiles;
 
-  const bool runs_avx2 = avx2 && f16c;
-  const bool runs_avx512 = runs_avx2 && avx512f && avx512bw && avx512vl && avx512dq;
+  const bool runs_avx2 = avx2 && f16c, runs_fma = runs_avx2 && fma;
+  const bool runs_avx512 = runs_fma && avx512f && avx512bw && avx512vl && avx512dq;
   const bool runs_vnni = runs_avx512 && avx512vnni;
   // A hypervisor may promise what its host lacks, and such an instruction ends the program (self_check.h). VBMI is
   // believed where the CPU has what came with it in every CPU that has VNNI, too: VBMI2 and BITALG. Beyond such
@@ -77,7 +78,8 @@ Cpu x86_cpu(const Cpuid& id) {
                    id.amd ? vbmi : vnni,
                    id.amd ? vnni : vbmi,
                    {&avx512_layer, runs_avx512},
-                   {&avxvnni_layer, runs_avx2 && avxvnni},
+                   {&avxvnni_layer, runs_fma && avxvnni},
+                   {&fma_layer, runs_fma},
                    {&avx2_layer, runs_avx2},
                    {&sse41_layer, sse41},
                    {&sse2_layer, true}},
@@ -85,6 +87,7 @@ Cpu x86_cpu(const Cpuid& id) {
                        {"sse41", sse41},
                        {"avx2", avx2},
                        {"f16c", f16c},
+                       {"fma", fma},
                        {"avxvnni", avxvnni},
                        {"avx512f", avx512f},
                        {"avx512bw", avx512bw},

@@ -19,6 +19,8 @@ struct Amx : Avx512Vbmi {
       .converted = {.rows = 8, .vectors = 2},
       .head_f16 = {.rows = 4, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 4},
+      .group_tokens = 8,
+      .dense_tokens = 6,
   };
   using Tiles = AmxTiles;
 };

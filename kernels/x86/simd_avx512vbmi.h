@@ -28,6 +28,8 @@ struct Avx512Vbmi : Avx512Vnni {
       .converted = {.rows = 8, .vectors = 2},
       .head_f16 = {.rows = 4, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 4},
+      .group_tokens = 8,
+      .dense_tokens = 6,
   };
 
   static constexpr bool kHasLastFour = true;

@@ -16,6 +16,8 @@ struct Avx512Vnni : Avx512 {
       .converted = {.rows = 8, .vectors = 2},
       .head_f16 = {.rows = 4, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 4},
+      .group_tokens = 8,
+      .dense_tokens = 6,
   };
   static constexpr Quads kQuads = Quads::of_unsigned;
 

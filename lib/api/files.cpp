@@ -17,6 +17,8 @@ bitnet_status bitnet_convert(const char* input, const char* output, const bitnet
             "; it must lie between 0 and 19");
     ConvertOptions result;
     if (o.packing != BITNET_PACKING_DEFAULT) result.packing = make_packing(o.packing);
+    if (o.dense != BITNET_DENSE_DEFAULT) result.dense = make_dense(o.dense);
+    result.activations = make_activation_bits(o.activation_bits);
     if (o.head != BITNET_HEAD_DEFAULT) result.head = make_head(o.head);
     if (o.zstd_level != 0) result.zstd_level = o.zstd_level;
     result.layout = make_layout(o.i2s);

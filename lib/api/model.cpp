@@ -17,9 +17,11 @@ constexpr const char* kOpenAdvice =
 
 OpenOptions make_open_options(const bitnet_open_options& o) {
   return {
-      .packing = make_packing(o.gguf_packing),
-      .head = make_head(o.gguf_head),
-      .layout = make_layout(o.gguf_i2s),
+      .packing = make_packing(o.packing),
+      .dense = make_dense(o.dense),
+      .head = make_head(o.head),
+      .activations = make_activation_bits(o.activation_bits),
+      .layout = make_layout(o.i2s),
       .quantize = Quantize::refuse,
       .activation = make_activation(o.activation),
       .verify_checksums = o.verify != 0,

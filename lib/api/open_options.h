@@ -21,6 +21,31 @@ inline Packing make_packing(bitnet_packing packing) {
   fail(BITNET_ERROR_ARGUMENT, "packing ", static_cast<int>(packing), " does not exist");
 }
 
+inline Dense make_dense(bitnet_dense dense) {
+  switch (dense) {
+    case BITNET_DENSE_DEFAULT:
+    case BITNET_DENSE_F16:
+      return Dense::f16;
+    case BITNET_DENSE_F32:
+      return Dense::f32;
+    case BITNET_DENSE_INT8:
+      return Dense::int8;
+  }
+  fail(BITNET_ERROR_ARGUMENT, "dense ", static_cast<int>(dense), " does not exist");
+}
+
+inline std::optional<ActivationBits> make_activation_bits(bitnet_activation_bits bits) {
+  switch (bits) {
+    case BITNET_ACTIVATION_BITS_DEFAULT:
+      return std::nullopt;
+    case BITNET_ACTIVATION_BITS_8:
+      return ActivationBits::int8;
+    case BITNET_ACTIVATION_BITS_16:
+      return ActivationBits::int16;
+  }
+  fail(BITNET_ERROR_ARGUMENT, "activation_bits ", static_cast<int>(bits), " does not exist");
+}
+
 inline HeadType make_head(bitnet_head head) {
   switch (head) {
     case BITNET_HEAD_DEFAULT:

@@ -59,7 +59,7 @@ ActivationBits choose_bits(const Source& source, const Survey& found, const Conv
   say(options.log, BITNET_LOG_WARNING,
       "the model does not say whether it was trained with activations in int8; its matrices are ternary with one scale "
       "each, as BitNet's, so int8 is taken. If it was published with float activations, say so with the option "
-      "activations (--activations int16)");
+      "activation_bits (--activation-bits 16)");
   return ActivationBits::int8;
 }
 
@@ -71,7 +71,7 @@ fb::Type ternary_type(const Source& source, const Survey& found, const Converter
       require(
           found.group == 0, BITNET_ERROR_UNSUPPORTED,
           "the model has scales for groups of columns, which are computed with activations in int16 only; leave out "
-          "the option activations");
+          "the option activation_bits");
       return type_of(options.packing);
   }
   return type_of(options.packing);

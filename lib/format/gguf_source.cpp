@@ -181,7 +181,7 @@ class GgufSource final : public Source {
   TernaryScales i2s_scale(const TensorSpec& spec, const GgufTensor& tensor) const {
     require(i2s_fits(layout_, spec.rows, spec.cols), BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, " is ", spec.rows,
             " x ", spec.cols, ", no whole number of blocks in the I2_S layout ", i2s_name(layout_),
-            "; choose another one (--i2s, gguf_i2s)");
+            "; choose another one (--i2s, i2s)");
     float scale;
     std::memcpy(&scale, tensor.data.data() + tensor.rows * tensor.cols / 4, sizeof scale);
     return {.scales = {scale}};
@@ -204,7 +204,7 @@ class GgufSource final : public Source {
       options_.log(BITNET_LOG_WARNING,
                    "the file does not say in which layout its I2_S weights lie, and the weights do not show it" +
                        evidence +
-                       "; x86 is assumed. If the model writes nonsense, choose arm or rows (--i2s, gguf_i2s)");
+                       "; x86 is assumed. If the model writes nonsense, choose arm or rows (--i2s, i2s)");
     } else if (order.layout && *order.layout != layout_) {
       options_.log(BITNET_LOG_WARNING, "the I2_S layout " + used + " was chosen, but the weights lie as in " +
                                            i2s_name(*order.layout) + evidence + "; the model may write nonsense");

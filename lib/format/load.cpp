@@ -59,7 +59,8 @@ SpacePrefix read_space_prefix(fb::SpacePrefix prefix) {
     case fb::SpacePrefix::first:
       return SpacePrefix::first;
   }
-  fail(BITNET_ERROR_UNSUPPORTED, "the tokenizer puts spaces before texts in a way that this library does not know; a "
+  fail(BITNET_ERROR_UNSUPPORTED,
+       "the tokenizer puts spaces before texts in a way that this library does not know; a "
        "newer libbitnet may");
 }
 
@@ -74,10 +75,10 @@ Vocabulary read_vocabulary(const fb::Model& model, size_t tokens) {
   out.pieces = {{reinterpret_cast<const char*>(bytes.data()), bytes.size()}, view(in.ends())};
   out.types = view(in.types());
   out.scores = view(in.scores());
-  require(
-      out.pieces.size() == tokens && out.types.size() == tokens && out.scores.size() == (scored ? tokens : 0),
-      BITNET_ERROR_FORMAT, "the tokenizer has ", counted(out.pieces.size(), "token"), ", ",
-      counted(out.types.size(), "type"), " and ", counted(out.scores.size(), "score"), " for a vocabulary of ", tokens);
+  require(out.pieces.size() == tokens && out.types.size() == tokens && out.scores.size() == (scored ? tokens : 0),
+          BITNET_ERROR_FORMAT, "the tokenizer has ", counted(out.pieces.size(), "token"), ", ",
+          counted(out.types.size(), "type"), " and ", counted(out.scores.size(), "score"), " for a vocabulary of ",
+          tokens);
   check_pieces(out.pieces);
   const auto bad_type = std::ranges::find_if(out.types, [](uint8_t type) { return type < 1 || type > 6; });
   require(bad_type == out.types.end(), BITNET_ERROR_FORMAT, "the tokenizer's token ", bad_type - out.types.begin(),

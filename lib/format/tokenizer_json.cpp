@@ -51,9 +51,9 @@ void for_each_step(const JsonValue& root, const char* key, const char* list, con
 // --- normalizer -----------------------------------------------------------------------------------------------------
 
 struct Normalization {
-  bool composes = false;     // NFC
+  bool composes = false;      // NFC
   bool marks_spaces = false;  // each space becomes U+2581
-  bool prepends = false;     // U+2581 before each stretch
+  bool prepends = false;      // U+2581 before each stretch
 };
 
 bool is_replacement_of_spaces(const JsonValue& step) {
@@ -108,8 +108,9 @@ class RuleReader {
       add(behind_bytes_ ? (each ? cuts::kEachByteDigit : cuts::kByteDigits) : (each ? cuts::kEachDigit : cuts::kDigits),
           step);
     } else if (type == "ByteLevel" && !behind_bytes_) {
-      require(!flag(step, "add_prefix_space", true), BITNET_ERROR_UNSUPPORTED, step.place(),
-              ".add_prefix_space is true: a space is put before a text, which libbitnet does not do for byte-level BPE");
+      require(
+          !flag(step, "add_prefix_space", true), BITNET_ERROR_UNSUPPORTED, step.place(),
+          ".add_prefix_space is true: a space is put before a text, which libbitnet does not do for byte-level BPE");
       if (flag(step, "use_regex", true)) add(cuts::kByteLevel, step);
       behind_bytes_ = true;
     } else {
@@ -131,8 +132,10 @@ class RuleReader {
 
  private:
   void add(const Cut& cut, const JsonValue& step) {
-    require(count_ < rule_.cuts.size(), BITNET_ERROR_UNSUPPORTED, step.place(), ": no tokenizer that libbitnet knows has "
-            "more than ", rule_.cuts.size(), " such steps");
+    require(count_ < rule_.cuts.size(), BITNET_ERROR_UNSUPPORTED, step.place(),
+            ": no tokenizer that libbitnet knows has "
+            "more than ",
+            rule_.cuts.size(), " such steps");
     rule_.cuts[count_++] = cut;
   }
 
@@ -165,7 +168,8 @@ void read_metaspace(const JsonValue& step, const Normalization& normalization, f
   require(!normalization.prepends && !normalization.marks_spaces, BITNET_ERROR_UNSUPPORTED, step.place(),
           " marks spaces that the normalizer has marked already");
   require(text_or(step, "replacement", kSpaceMark) == kSpaceMark && !flag(step, "split", true),
-          BITNET_ERROR_UNSUPPORTED, step.place(), ": a Metaspace other than of U+2581 that does not split is not "
+          BITNET_ERROR_UNSUPPORTED, step.place(),
+          ": a Metaspace other than of U+2581 that does not split is not "
           "supported");
   const std::string_view scheme =
       text_or(step, "prepend_scheme", flag(step, "add_prefix_space", true) ? "always" : "never");
@@ -177,8 +181,9 @@ void read_metaspace(const JsonValue& step, const Normalization& normalization, f
 
 // Gemma's cuts behind each space; but its normalizer leaves none.
 bool cuts_at_spaces(const JsonValue& step) {
+  if (step.at("type").text() != "Split") return false;
   const auto pattern = step.at("pattern").find("String");
-  return step.at("type").text() == "Split" && pattern && pattern->text() == " ";
+  return pattern && pattern->text() == " ";
 }
 
 void read_spaces(const JsonValue& root, const Normalization& normalization, fb::TokenizerT& out) {
@@ -222,8 +227,7 @@ void read_vocabulary(const JsonValue& model, bool sentencepiece, TokenList& out)
   require(pieces.size() <= kMaxTokens, BITNET_ERROR_UNSUPPORTED, vocabulary.place(), " has ", pieces.size(),
           " tokens; supported are ", kMaxTokens);
   for (const auto& [text, id] : pieces.items()) {
-    require(id.is_number_integer(), BITNET_ERROR_FORMAT, vocabulary.place(), ": ", quoted(text),
-            " is no whole number");
+    require(id.is_number_integer(), BITNET_ERROR_FORMAT, vocabulary.place(), ": ", quoted(text), " is no whole number");
     const bool byte = sentencepiece && is_byte_name(text);
     out.add(id.is_number_unsigned() ? static_cast<int64_t>(std::min<uint64_t>(id.get<uint64_t>(), kMaxTokens))
                                     : id.get<int64_t>(),

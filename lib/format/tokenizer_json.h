@@ -14,8 +14,8 @@ namespace bitnet {
 
 struct TokenizerFile {
   TokenList tokens;
-  fb::TokenizerT tokenizer;           // kind, rule, merges or scores, spaces; `tokens` has the pieces and their types
-  std::optional<Token> front, back;   // what encoding puts around a text
+  fb::TokenizerT tokenizer;            // kind, rule, merges or scores, spaces; `tokens` has the pieces and their types
+  std::optional<Token> front, back;    // what encoding puts around a text
   std::optional<std::string> unknown;  // the text of the token for what is unknown
 };
 

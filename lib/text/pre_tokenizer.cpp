@@ -38,8 +38,8 @@ PreTokenizer::CodePtr compile(const Cut& cut) {
   const uint32_t options = cut.bytes ? 0 : PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK;
   int error = 0;
   PCRE2_SIZE where = 0;
-  PreTokenizer::CodePtr code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(source.data()), source.size(), options, &error,
-                                           &where, nullptr));
+  PreTokenizer::CodePtr code(
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(source.data()), source.size(), options, &error, &where, nullptr));
   if (code == nullptr && error == PCRE2_ERROR_HEAP_FAILED) throw std::bad_alloc();
   require(code != nullptr, BITNET_ERROR_INTERNAL, "tokenizer: PCRE2 error ", error, " at offset ", where,
           " of the expression ", expression, "; PCRE2 10.40 or newer is needed");

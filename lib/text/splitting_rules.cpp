@@ -97,8 +97,7 @@ constexpr SplittingRule kRules[] = {
     {"falcon_e", {text(kPunctuationRuns), text(kGpt2), bytes(kLatinDigit)}},
     {"deepseek-llm",
      {text(kLineBreak), text(kCasedLetters), text(kWidePunctuation), kSpaceAtEnd, text(kEastAsian), text(kDigit)}},
-    {"deepseek-coder",
-     {text(kLineBreak), text(kLetters), text(kPunctuationMarks), text(kEastAsian), text(kDigit)}},
+    {"deepseek-coder", {text(kLineBreak), text(kLetters), text(kPunctuationMarks), text(kEastAsian), text(kDigit)}},
     {"deepseek-v3", {text(kUpToThreeDigits), text(kEastAsian3), text(kDeepseek3)}},
     {"default", {text(kDefaultPunctuation), text(kGpt2), text(kDigits), text(kThreeLatinDigits)}},
 };
@@ -131,8 +130,7 @@ const Cut* find_cut(std::string_view expression, bool bytes) {
 
 const SplittingRule* find_rule(const SplittingRule& wanted) {
   const auto found = std::ranges::find_if(kRules, [&](const SplittingRule& rule) {
-    return rule.cuts == wanted.cuts && rule.composes == wanted.composes &&
-           rule.ignores_merges == wanted.ignores_merges;
+    return rule.cuts == wanted.cuts && rule.composes == wanted.composes && rule.ignores_merges == wanted.ignores_merges;
   });
   return found == std::end(kRules) ? nullptr : found;
 }

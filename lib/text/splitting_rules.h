@@ -19,17 +19,17 @@ struct Cut {
 };
 
 struct SplittingRule {
-  std::string_view name;         // GGUF's (tokenizer.ggml.pre)
-  std::array<Cut, 6> cuts;       // each cuts what the ones before it left
-  bool composes = false;         // the text is put into NFC first
-  bool ignores_merges = false;   // a word that is itself in the vocabulary is taken whole, without a look at the merges
+  std::string_view name;        // GGUF's (tokenizer.ggml.pre)
+  std::array<Cut, 6> cuts;      // each cuts what the ones before it left
+  bool composes = false;        // the text is put into NFC first
+  bool ignores_merges = false;  // a word that is itself in the vocabulary is taken whole, without a look at the merges
 };
 
 // The steps of Hugging Face's tokenizers that are no expression of the file's own.
 namespace cuts {
-extern const Cut kByteLevel;                // ByteLevel with use_regex: GPT-2's expression
-extern const Cut kPunctuation;              // Punctuation, Contiguous
-extern const Cut kDigits, kByteDigits;      // Digits; behind ByteLevel, where U+00B2 and the like are digits
+extern const Cut kByteLevel;                  // ByteLevel with use_regex: GPT-2's expression
+extern const Cut kPunctuation;                // Punctuation, Contiguous
+extern const Cut kDigits, kByteDigits;        // Digits; behind ByteLevel, where U+00B2 and the like are digits
 extern const Cut kEachDigit, kEachByteDigit;  // the same with individual_digits
 }  // namespace cuts
 

@@ -55,9 +55,9 @@ struct Vocabulary {
   Token bos = kNoToken, eos = kNoToken, unknown = kNoToken, padding = kNoToken;
   std::span<const Token> end_tokens;  // tokens besides eos that end a text or a turn
   bool add_bos = false, add_eos = false;
-  bool add_space_prefix = true;    // sentencepiece only
+  bool add_space_prefix = true;                    // sentencepiece only
   SpacePrefix space_prefix = SpacePrefix::always;  // where add_space_prefix
-  std::string_view chat_template;  // Jinja source; empty if the model has none
+  std::string_view chat_template;                  // Jinja source; empty if the model has none
 };
 
 }  // namespace bitnet

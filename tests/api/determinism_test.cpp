@@ -95,6 +95,24 @@ INSTANTIATE_TEST_SUITE_P(Heads, Determinism,
                                                                    : "screened";
                          });
 
+// The same weights as those of int8 activations, but with 16-bit ones.
+TEST(Determinism, EveryIsaThreadCountAndSplitAgreesOn16BitActivations) {
+  const std::string path = temporary_folder() + "/groups.bitnet";
+  const bitnet_convert_options options = {.size = sizeof options, .activation_bits = BITNET_ACTIVATION_BITS_16};
+  ASSERT_OK(bitnet_convert(model_path().c_str(), path.c_str(), &options));
+  const auto reference = run(open(path, "scalar"), 1, {kTokens});
+  EXPECT_FALSE(same_bits(reference, run(open(model_path()), 1, {kTokens})));
+  EXPECT_LT(distance(run(open(model_path()), 1, {kTokens}), reference), 0.2);
+  for (size_t i = 0; bitnet_isa_name(i) != nullptr; i++) {
+    const Model model = open(path, bitnet_isa_name(i));
+    for (const Split& split : kSplits) {
+      for (const uint32_t threads : {1u, 3u}) {
+        EXPECT_TRUE(same_bits(run(model, threads, split), reference)) << bitnet_isa_name(i) << ", " << threads;
+      }
+    }
+  }
+}
+
 TEST(Determinism, EachKindOfCacheGivesTheSameBitsEverywhere) {
   for (const bitnet_kv kv : {BITNET_KV_F16, BITNET_KV_INT8, BITNET_KV_INT16}) {
     const auto reference = run(open(model_path(), "scalar"), 1, {kTokens}, 0, kv);

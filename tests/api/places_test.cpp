@@ -65,7 +65,7 @@ class Places : public testing::Test {
   std::vector<float> logits_of(const std::string& path) {
     bitnet_model* raw = nullptr;
     const bitnet_open_options options = {
-        .size = sizeof options, .verify = 1, .gguf_i2s = BITNET_I2S_X86, .log = note, .log_user = this};
+        .size = sizeof options, .verify = 1, .i2s = BITNET_I2S_X86, .log = note, .log_user = this};
     EXPECT_OK(bitnet_open(path.c_str(), &options, &raw));
     const Model model(raw);
     if (!model) return {};

@@ -370,7 +370,14 @@ TEST_F(BitnetFile, TokenizersThatContradictThemselvesAreRefused) {
   EXPECT_TRUE(refuses_tokenizer("19 tokens", [](auto& t) { t.ends.pop_back(); }));
   EXPECT_TRUE(refuses_tokenizer("19 types", [](auto& t) { t.types.pop_back(); }));
   EXPECT_TRUE(refuses_tokenizer("1 score for", [](auto& t) { t.scores = {1}; }));
-  EXPECT_TRUE(refuses_tokenizer("0 scores", [](auto& t) { t.kind = fb::TokenizerKind::sentencepiece; }));
+  EXPECT_TRUE(refuses_tokenizer("0 scores", [](auto& t) {
+    t.kind = fb::TokenizerKind::sentencepiece;
+    t.merges.clear();
+  }));
+  EXPECT_TRUE(refuses_tokenizer("20 scores", [](auto& t) {
+    t.kind = fb::TokenizerKind::sentencepiece;
+    t.scores.assign(20, 0);
+  }));
   EXPECT_TRUE(refuses_tokenizer("token 1 ends", [](auto& t) { t.ends[1] = 0; }));
   EXPECT_TRUE(refuses_tokenizer("token 19 ends", [](auto& t) { t.ends[19] = ~0u; }));
   EXPECT_TRUE(refuses_tokenizer("token 5 has an unknown type", [](auto& t) { t.types[5] = 0; }));
@@ -380,6 +387,8 @@ TEST_F(BitnetFile, TokenizersThatContradictThemselvesAreRefused) {
   EXPECT_TRUE(refuses_tokenizer("bos", [](auto& t) { t.bos = -2; }));
   EXPECT_TRUE(refuses_change(BITNET_ERROR_UNSUPPORTED, "tokenizer",
                              [](auto& m) { m.tokenizer->kind = static_cast<fb::TokenizerKind>(7); }));
+  EXPECT_TRUE(refuses_change(BITNET_ERROR_UNSUPPORTED, "spaces before texts",
+                             [](auto& m) { m.tokenizer->space_prefix = static_cast<fb::SpacePrefix>(3); }));
 }
 
 TEST_F(BitnetFile, CompressedTensorsThatAreDamagedAreRefused) {

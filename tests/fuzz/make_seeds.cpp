@@ -11,6 +11,7 @@
 #include "format/convert.h"
 #include "format/files.h"
 #include "format/safetensors_builder.h"
+#include "format/sentencepiece_builder.h"
 #include "fuzz/seed_model.h"
 
 using namespace bitnet_test;
@@ -87,6 +88,9 @@ int main(int argc, char** argv) {
         folder / "state" / std::to_string(kind),
         static_cast<char>(1 + 2 * kind) + std::string(reinterpret_cast<const char*>(state.data()), state.size()));
   }
+  std::filesystem::create_directories(folder / "sentencepiece");
+  write_file(folder / "sentencepiece" / "bpe",
+             protobuf::pieces() + protobuf::trainer(protobuf::kBpe) + protobuf::identity());
   write_file(gguf / "odd.gguf", odd_gguf() + '\0');
   bitnet::convert(gguf / "odd.gguf", container / "odd.bitnet");
   write_file(container / "unsettled", unwrap(reseal(read_file(container / "odd.bitnet"), [](bitnet::fb::ModelT& model) {

@@ -12,7 +12,7 @@ extern const KernelLayer avxvnni_evex_layer;
 
 constexpr KernelLayer avxvnni_evex_layer = {
     .kernels = quads_layer<AvxVnni, SumTables<AvxVnni>>("avxvnni-evex"),
-    .below = &avx2_layer,
+    .below = &fma_layer,
 };
 
 }  // namespace bitnet

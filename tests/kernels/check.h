@@ -73,9 +73,10 @@ class Check {
 
 // What one call of a kernel has to do at the least, in units that the machine's limits are known in.
 struct Work {
-  double int8_macs = 0, float_macs = 0;
-  double bytes = 0;          // read and written
-  bool from_memory = false;  // no cache holds them
+  double int8_macs = 0, int16_macs = 0;   // int16: of ternary weights and activations in 16 bits
+  double float_macs = 0, exact_macs = 0;  // exact: whose products need not be rounded
+  double bytes = 0;                       // read and written
+  bool from_memory = false;               // no cache holds them
 };
 
 struct Measurement {
@@ -115,6 +116,7 @@ bool same_entry(const Kernels& a, const Kernels& b) {
 
 std::span<const KernelCheck> float_checks();
 std::span<const KernelCheck> ternary_checks();
+std::span<const KernelCheck> group_checks();
 std::span<const KernelCheck> head_checks();
 std::span<const KernelCheck> attention_checks();
 

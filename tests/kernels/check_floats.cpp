@@ -89,6 +89,30 @@ void check_add(Check& c) {
   }
 }
 
+void check_one_round(Check& c, const Guarded<float>& x) {
+  Guarded<float> expected(x.size()), actual(x.size()), in_place = x.copy();
+  c.scalar.round_activations(x.data(), x.size(), expected.data());
+  c.table.round_activations(x.data(), x.size(), actual.data());
+  c.same(expected, actual);
+  c.table.round_activations(in_place.data(), x.size(), in_place.data());
+  c.same(expected, in_place);
+}
+
+void check_round_activations(Check& c) {
+  c.at("all signs and exponents, with the mantissas at and around every tie of 13 bits among others");
+  std::vector<float> x;
+  for (uint32_t top = 0; top < 1u << 16; ++top) {
+    for (uint32_t low : {0u, 1u, 0x3ffu, 0x400u, 0x401u, 0xc00u, 0xffffu, c.in.bits() & 0xffff}) {
+      x.push_back(std::bit_cast<float>(top << 16 | low));
+    }
+  }
+  check_one_round(c, Guarded<float>(std::span<const float>(x)));
+  for (size_t n = 0; n <= 70; ++n) {
+    c.at("n %zu", n);
+    check_one_round(c, c.in.floats(n));
+  }
+}
+
 void check_one_to_f16(Check& c, const Guarded<float>& x) {
   Guarded<f16> expected(x.size()), actual(x.size());
   c.scalar.to_f16(x.data(), x.size(), expected.data());
@@ -192,6 +216,12 @@ void bench_add(Bench& b) {
   b.measure("add", formatted("%zu", kRow), {.bytes = 3.0 * kRowBytes}, [&] { b.table.add(x.data(), y.data(), kRow); });
 }
 
+void bench_round(Bench& b) {
+  Pages<float> x(kRow), y(kRow);
+  b.measure("round_activations", formatted("%zu", kRow), {.bytes = 2.0 * kRowBytes},
+            [&] { b.table.round_activations(x.data(), kRow, y.data()); });
+}
+
 void bench_halves(Bench& b) {
   Pages<float> x(kRow);
   Pages<f16> h(kRow);
@@ -220,6 +250,7 @@ constexpr KernelCheck kChecks[] = {
      bench_gate<&Kernels::gate_relu2>},
     {"gate_silu", same_entry<&Kernels::gate_silu>, check_gate<&Kernels::gate_silu>, bench_gate<&Kernels::gate_silu>},
     {"add", same_entry<&Kernels::add>, check_add, bench_add},
+    {"round_activations", same_entry<&Kernels::round_activations>, check_round_activations, bench_round},
     {"to_f16", same_entry<&Kernels::to_f16>, check_to_f16, bench_halves},
     {"to_f32", same_entry<&Kernels::to_f32>, check_to_f32, bench_floats},
     {"exp_sum", same_entry<&Kernels::exp_sum>, check_exp_sum, bench_exp_sum},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Products of the output head.
+// Products of the output head and of dense matrices.
 #include "check.h"
 
 namespace bitnet {
@@ -25,16 +25,19 @@ template <typename T>
 class HeadCase {
  public:
   HeadCase(Inputs& in, const Guarded<T>& weights, const Shape& s, Values kind)
+      : HeadCase(in, weights, s, in.floats((s.tokens - 1) * (s.cols + 1) + s.cols, kind), s.tokens * s.stride) {}
+  HeadCase(Inputs& in, const Guarded<T>& weights, const Shape& s, Guarded<float> x, size_t scratch)
       : weights_(weights.copy()),
         scales_(in.floats(s.rows)),
-        x_(in.floats((s.tokens - 1) * (s.cols + 1) + s.cols, kind)),
-        scratch_(s.tokens * s.stride),
+        x_(std::move(x)),
+        scratch_(scratch),
         product{weights_.data(), scales_.data(), s.cols,   s.stride, 0,          s.rows,
                 x_.data(),       s.cols + 1,     s.tokens, nullptr,  s.rows + 2, scratch_.data()} {
     for (size_t i = 0; i < weights_.size(); ++i) {
       if (i % s.stride >= s.cols) weights_[i] = 0;
     }
     weights_.seal();
+    x_.seal();
   }
 
   Guarded<float> run(void (*kernel)(const HeadProduct&)) {
@@ -57,6 +60,57 @@ template <auto head, typename T>
 void check_case(Check& c, HeadCase<T>& h) {
   const Guarded<float> expected = h.run(c.scalar.*head);
   c.same(expected, h.run(c.table.*head));
+}
+
+Guarded<float> rounded(Check& c, const Guarded<float>& x) {
+  Guarded<float> y(x.size());
+  c.scalar.round_activations(x.data(), x.size(), y.data());
+  y.seal();
+  return y;
+}
+
+template <auto dense, typename T>
+void check_dense_case(Check& c, const Guarded<T>& weights, const Shape& s, const Guarded<float>& x, size_t row_begin) {
+  constexpr bool kExact = dense == &Kernels::dense_f16;
+  HeadCase<T> h(c.in, weights, s, kExact ? rounded(c, x) : x.copy(), kDenseScratchBytes / sizeof(int16_t));
+  h.product.row_begin = row_begin;
+  check_case<dense>(c, h);
+}
+
+template <auto dense, typename T>
+void check_dense(Check& c, Guarded<T> (*weights)(Inputs&, size_t)) {
+  std::vector<Shape> all = shapes();
+  all.push_back({9, 576, 576, 13});
+  all.push_back({41, 1100, 1104, 12});                // more rows than are converted at a time
+  if (!c.brief) all.push_back({5, 17000, 17000, 8});  // and not four of such rows
+  for (const Shape& s : all) {
+    for (Values kind : kAllValues) {
+      for (size_t row_begin : {size_t{0}, s.rows / 2}) {
+        c.at("rows %zu to %zu, %zu columns, %zu tokens, values %d", row_begin, s.rows, s.cols, s.tokens, int(kind));
+        const auto x = c.in.floats((s.tokens - 1) * (s.cols + 1) + s.cols, kind);
+        check_dense_case<dense>(c, weights(c.in, s.rows * s.stride), s, x, row_begin);
+      }
+    }
+  }
+  // Any floats, in sums of few, which are seldom infinite.
+  for (size_t cols : {1, 2, 5, 16, 33}) {
+    for (size_t i = 0; i < 200; ++i) {
+      const Shape s{4, cols, cols, 1 + i % 12};
+      c.at("%zu columns of any floats, %zu tokens", cols, s.tokens);
+      const auto x = c.in.made<float>((s.tokens - 1) * (cols + 1) + cols, [&] {
+        const float any = __builtin_bit_cast(float, c.in.bits());
+        return std::isnan(any) ? 1 : any;
+      });
+      check_dense_case<dense>(c, weights(c.in, s.rows * s.stride), s, x, 0);
+    }
+  }
+}
+
+void check_dense_f16(Check& c) {
+  check_dense<&Kernels::dense_f16, f16>(c, [](Inputs& in, size_t n) { return in.halves(n); });
+}
+void check_dense_f32(Check& c) {
+  check_dense<&Kernels::dense_f32, float>(c, [](Inputs& in, size_t n) { return in.floats(n, Values::mixed); });
 }
 
 template <auto head, typename T>
@@ -160,6 +214,39 @@ void bench_head(Bench& b) {
   }
 }
 
+template <auto dense>
+void bench_dense(Bench& b) {
+  constexpr bool kF16 = dense == &Kernels::dense_f16;
+  const auto measure = [&](size_t rows, size_t cols, size_t tokens) {
+    // Few tokens are bound by memory: take turns among copies that no cache holds together.
+    const bool from_memory = tokens <= 4;
+    const size_t bytes = rows * cols * (kF16 ? 2 : 4);
+    const size_t copies = from_memory ? (size_t{256} << 20) / bytes : 1;
+    Pages<uint8_t> weights(bytes * copies), scratch(kDenseScratchBytes);
+    std::memset(weights.data(), 1, bytes * copies);
+    Pages<float> x(tokens * cols), out(tokens * rows);
+    for (size_t i = 0; i < tokens * cols; ++i) x[i] = 1;
+    HeadProduct product{weights.data(), nullptr, cols,   cols,       0,    rows,
+                        x.data(),       cols,    tokens, out.data(), rows, scratch.data()};
+    const auto run = [&] {
+      for (size_t copy = 0; copy < copies; ++copy) {
+        product.weights = weights.data() + copy * bytes;
+        (b.table.*dense)(product);
+      }
+    };
+    const double macs = double(rows) * double(cols) * double(tokens);
+    b.measure(kF16 ? "dense_f16" : "dense_f32", formatted("%zu x %zu, %zu tokens", rows, cols, tokens),
+              {.float_macs = kF16 ? 0 : macs,
+               .exact_macs = kF16 ? macs : 0,
+               .bytes = double(bytes),
+               .from_memory = from_memory},
+              run, copies);
+  };
+  for (size_t tokens : {1, 4, 8, 16, 128}) measure(576, 1536, tokens);
+  for (size_t tokens : {1, 128}) measure(1536, 576, tokens);
+  for (size_t tokens : {1, 128}) measure(2048, 8192, tokens);
+}
+
 constexpr KernelCheck kChecks[] = {
     {"head_f16", same_entry<&Kernels::head_f16>, check_head_f16, bench_head<&Kernels::head_f16>},
     {"head_int8", same_entry<&Kernels::head_int8>, check_head_int8, bench_head<&Kernels::head_int8>},
@@ -167,6 +254,8 @@ constexpr KernelCheck kChecks[] = {
      bench_planes<&Kernels::head_q5, Planes::q5>},
     {"head_q6", same_entry<&Kernels::head_q6>, check_planes<&Kernels::head_q6, Planes::q6>,
      bench_planes<&Kernels::head_q6, Planes::q6>},
+    {"dense_f16", same_entry<&Kernels::dense_f16>, check_dense_f16, bench_dense<&Kernels::dense_f16>},
+    {"dense_f32", same_entry<&Kernels::dense_f32>, check_dense_f32, bench_dense<&Kernels::dense_f32>},
 };
 
 }  // namespace

@@ -55,7 +55,7 @@ struct Options {
 
 std::vector<KernelCheck> all_kernels() {
   std::vector<KernelCheck> all;
-  for (const auto family : {ternary_checks(), head_checks(), attention_checks(), float_checks()}) {
+  for (const auto family : {ternary_checks(), group_checks(), head_checks(), attention_checks(), float_checks()}) {
     all.insert(all.end(), family.begin(), family.end());
   }
   return all;
@@ -206,10 +206,10 @@ bool passes(const KernelCheck& kernel, const Kernels& table, uint32_t seed, bool
   Check check(table, seed, brief);
   const std::string what = problem(kernel, check);
   if (what.empty() && check.cases > 0) {
-    std::printf("%-12s %-12s %6zu cases, digest %016llx\n", table.name, kernel.name, check.cases,
+    std::printf("%-12s %-17s %6zu cases, digest %016llx\n", table.name, kernel.name, check.cases,
                 static_cast<unsigned long long>(check.digest));
   } else {
-    std::printf("%-12s %-12s FAILED: %s\n             at %s (--seed %u, buffers %s an inaccessible page)\n", table.name,
+    std::printf("%-12s %-17s FAILED: %s\n             at %s (--seed %u, buffers %s an inaccessible page)\n", table.name,
                 kernel.name, what.empty() ? "nothing was compared" : what.c_str(), tried, seed,
                 guarded_edge == Edge::end ? "before" : "after");
   }
@@ -252,7 +252,11 @@ class Limits {
   double of_compute(const Measurement& m) {
     auto [found, is_new] = compute_.try_emplace(m.isa);
     if (is_new) found->second = measure_compute(m.isa.c_str());
-    return m.work.int8_macs > 0 ? found->second.int8_macs : found->second.float_macs;
+    const ComputePeaks& peaks = found->second;
+    return m.work.int8_macs > 0    ? peaks.int8_macs
+           : m.work.int16_macs > 0 ? peaks.int8_macs / 2  // an activation is two of 8 bits
+           : m.work.exact_macs > 0 ? peaks.fused_macs
+                                   : peaks.float_macs;
   }
   const std::map<std::string, ComputePeaks>& compute() const { return compute_; }
   const MemoryPeaks memory = measure_memory();
@@ -261,7 +265,8 @@ class Limits {
   std::map<std::string, ComputePeaks> compute_;
 };
 
-double macs_per_second(const Measurement& m) { return (m.work.int8_macs + m.work.float_macs) / m.seconds; }
+double macs(const Work& w) { return w.int8_macs + w.int16_macs + w.float_macs + w.exact_macs; }
+double macs_per_second(const Measurement& m) { return macs(m.work) / m.seconds; }
 double bytes_per_second(const Measurement& m) { return m.work.bytes / m.seconds; }
 
 using Row = std::vector<std::string>;
@@ -293,9 +298,9 @@ void print_tables(const std::vector<Measurement>& results, Limits& limits) {
   }
   print_aligned(rows, 3);
   std::printf("\nPeaks of one core, GMAC/s\n");
-  rows = {{"isa", "int8", "float"}};
+  rows = {{"isa", "int8", "float", "fused"}};
   for (const auto& [isa, peaks] : limits.compute()) {
-    rows.push_back({isa, giga(peaks.int8_macs), giga(peaks.float_macs)});
+    rows.push_back({isa, giga(peaks.int8_macs), giga(peaks.float_macs), giga(peaks.fused_macs)});
   }
   print_aligned(rows, 1);
   const MemoryPeaks& memory = limits.memory;
@@ -312,15 +317,16 @@ void print_json(const std::vector<Measurement>& results, Limits& limits) {
     std::printf(
         "%s\n  {\"isa\": \"%s\", \"kernel\": \"%s\", \"shape\": \"%s\", \"seconds\": %.9g, \"macs\": %.9g, "
         "\"bytes\": %.9g, \"from_memory\": %s, \"peak_macs_per_second\": %.9g}",
-        &m == results.data() ? "" : ",", m.isa.c_str(), m.kernel.c_str(), m.shape.c_str(), m.seconds,
-        m.work.int8_macs + m.work.float_macs, m.work.bytes, m.work.from_memory ? "true" : "false",
-        limits.of_compute(m));
+        &m == results.data() ? "" : ",", m.isa.c_str(), m.kernel.c_str(), m.shape.c_str(), m.seconds, macs(m.work),
+        m.work.bytes, m.work.from_memory ? "true" : "false", limits.of_compute(m));
   }
   std::printf("\n ],\n \"compute\": {");
   const char* separator = "";
   for (const auto& [isa, peaks] : limits.compute()) {
-    std::printf("%s\n  \"%s\": {\"int8_macs_per_second\": %.9g, \"float_macs_per_second\": %.9g}", separator,
-                isa.c_str(), peaks.int8_macs, peaks.float_macs);
+    std::printf(
+        "%s\n  \"%s\": {\"int8_macs_per_second\": %.9g, \"float_macs_per_second\": %.9g, "
+        "\"fused_macs_per_second\": %.9g}",
+        separator, isa.c_str(), peaks.int8_macs, peaks.float_macs, peaks.fused_macs);
     separator = ",";
   }
   const MemoryPeaks& memory = limits.memory;

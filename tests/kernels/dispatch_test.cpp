@@ -35,7 +35,7 @@ TEST(Dispatch, FindsEveryAvailableTableByName) {
 TEST(Dispatch, NamesEveryTableOfTheBuild) {
 #if defined(BITNET_KERNELS_X86)
   const std::string fastest = __builtin_cpu_is("amd") ? "avx512vbmi, avx512vnni" : "avx512vnni, avx512vbmi";
-  EXPECT_EQ(kernel_names(), "amx, " + fastest + ", avx512, avxvnni, avx2, sse41, sse2, scalar");
+  EXPECT_EQ(kernel_names(), "amx, " + fastest + ", avx512, avxvnni, fma, avx2, sse41, sse2, scalar");
 #elif defined(BITNET_KERNELS_ARM)
   EXPECT_STREQ(kernel_names(), "i8mm, dotprod, neon, scalar");
 #else

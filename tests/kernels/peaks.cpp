@@ -70,6 +70,8 @@ BITNET_PEAK(dot_avx512, BITNET_FOR("avx512bw"), __m512i, s = _mm512_add_epi16(s,
 BITNET_PEAK(dot_avx512vnni, BITNET_FOR("avx512vnni"), __m512i, s = _mm512_dpbusd_epi32(s, a, b))
 BITNET_PEAK(float_sse2, , __m128, BITNET_FLOAT_STEP(_mm_mul_ps, _mm_add_ps))
 BITNET_PEAK(float_avx2, BITNET_FOR("avx2"), __m256, BITNET_FLOAT_STEP(_mm256_mul_ps, _mm256_add_ps))
+BITNET_PEAK(fused_fma, BITNET_FOR("avx2,fma"), __m256, s = _mm256_fmadd_ps(a, b, s))
+BITNET_PEAK(fused_avx512, BITNET_FOR("avx512f"), __m512, s = _mm512_fmadd_ps(a, b, s))
 BITNET_PEAK(float_avx512, BITNET_FOR("avx512f"), __m512, BITNET_FLOAT_STEP(_mm512_mul_ps, _mm512_add_ps))
 
 // Products of tiles with sums of their own, as many as are in flight at a time. The table's being there means that
@@ -99,6 +101,7 @@ BITNET_PEAK(dot_neon, , int16x8_t,
 BITNET_PEAK(dot_dotprod, BITNET_FOR("dotprod"), int32x4_t, s = vdotq_s32(s, (int8x16_t)a, (int8x16_t)b))
 BITNET_PEAK(dot_i8mm, BITNET_FOR("i8mm"), int32x4_t, s = vmmlaq_s32(s, (int8x16_t)a, (int8x16_t)b))
 BITNET_PEAK(float_neon, , float32x4_t, BITNET_FLOAT_STEP(vmulq_f32, vaddq_f32))
+BITNET_PEAK(fused_neon, , float32x4_t, s = vfmaq_f32(s, a, b))
 #endif
 
 struct Instructions {
@@ -107,6 +110,7 @@ struct Instructions {
   size_t int8_macs;  // of a step
   void (*multiply_add)(size_t);
   size_t float_macs;
+  void (*fused)(size_t) = nullptr;  // likewise, in one instruction
 };
 
 // Of processors that this file knows.
@@ -115,15 +119,16 @@ const std::vector<Instructions> kInstructions = {
     {"sse2", dot_sse2, 8, float_sse2, 4},
     {"sse41", dot_ssse3, 16, float_sse2, 4},
     {"avx2", dot_avx2, 32, float_avx2, 8},
-    {"avxvnni", dot_avxvnni, 32, float_avx2, 8},
-    {"avx512", dot_avx512, 64, float_avx512, 16},
-    {"avx512vnni", dot_avx512vnni, 64, float_avx512, 16},
-    {"avx512vbmi", dot_avx512vnni, 64, float_avx512, 16},
-    {"amx", dot_amx, 16 * 16 * 64, float_avx512, 16},
+    {"fma", dot_avx2, 32, float_avx2, 8, fused_fma},
+    {"avxvnni", dot_avxvnni, 32, float_avx2, 8, fused_fma},
+    {"avx512", dot_avx512, 64, float_avx512, 16, fused_avx512},
+    {"avx512vnni", dot_avx512vnni, 64, float_avx512, 16, fused_avx512},
+    {"avx512vbmi", dot_avx512vnni, 64, float_avx512, 16, fused_avx512},
+    {"amx", dot_amx, 16 * 16 * 64, float_avx512, 16, fused_avx512},
 #elif defined(__aarch64__)
-    {"neon", dot_neon, 16, float_neon, 4},
-    {"dotprod", dot_dotprod, 16, float_neon, 4},
-    {"i8mm", dot_i8mm, 32, float_neon, 4},
+    {"neon", dot_neon, 16, float_neon, 4, fused_neon},
+    {"dotprod", dot_dotprod, 16, float_neon, 4, fused_neon},
+    {"i8mm", dot_i8mm, 32, float_neon, 4, fused_neon},
 #endif
 };
 
@@ -161,7 +166,9 @@ double read_rate(Pages<uint64_t>& memory, size_t words, unsigned threads) {
 
 ComputePeaks measure_compute(const char* isa) {
   for (const Instructions& i : kInstructions) {
-    if (std::strcmp(i.isa, isa) == 0) return {per_second(i.dot, i.int8_macs), per_second(i.multiply_add, i.float_macs)};
+    if (std::strcmp(i.isa, isa) != 0) continue;
+    const double floats = per_second(i.multiply_add, i.float_macs);
+    return {per_second(i.dot, i.int8_macs), floats, i.fused == nullptr ? floats : per_second(i.fused, i.float_macs)};
   }
   return {};
 }

@@ -9,6 +9,7 @@ namespace bitnet {
 struct ComputePeaks {
   double int8_macs;   // products of int8 added to wider integers
   double float_macs;  // float multiplications, each with an addition that rounds by itself
+  double fused_macs;  // fused multiply-adds; as float_macs if there are none
 };
 ComputePeaks measure_compute(const char* isa);
 

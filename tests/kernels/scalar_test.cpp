@@ -234,6 +234,112 @@ TEST(Head, F16IsTheMatrixProduct) {
   }
 }
 
+TEST(Dense, IsTheMatrixProduct) {
+  Inputs in(17);
+  const size_t rows = 3, cols = 500, stride = 512, tokens = 2;
+  const Guarded<float> weights = in.floats(rows * stride), x = in.floats(tokens * cols);
+  std::vector<f16> halves(rows * stride);
+  scalar().to_f16(weights.data(), halves.size(), halves.data());
+  std::vector<float> out(tokens * rows), out_f16(tokens * rows);
+  const auto product = [&](const void* w, std::vector<float>& y) {
+    return HeadProduct{w, nullptr, cols, stride, 0, rows, x.data(), cols, tokens, y.data(), rows, nullptr};
+  };
+  scalar().dense_f32(product(weights.data(), out));
+  scalar().dense_f16(product(halves.data(), out_f16));
+  for (size_t t = 0; t < tokens; ++t) {
+    for (size_t row = 0; row < rows; ++row) {
+      double sum = 0, sum_f16 = 0;
+      for (size_t k = 0; k < cols; ++k) {
+        sum += double(weights[row * stride + k]) * x[t * cols + k];
+        sum_f16 += value_of(halves[row * stride + k]) * x[t * cols + k];
+      }
+      EXPECT_NEAR(out[t * rows + row], sum, 1e-3);
+      EXPECT_NEAR(out_f16[t * rows + row], sum_f16, 1e-3);
+    }
+  }
+}
+
+TEST(RoundActivations, LeavesThirteenBits) {
+  const auto rounded = [](float x) {
+    scalar().round_activations(&x, 1, &x);
+    return x;
+  };
+  EXPECT_EQ(rounded(4096), 4096);
+  EXPECT_EQ(rounded(8191), 8191);  // 13 bits
+  EXPECT_EQ(rounded(16383), 16384);
+  EXPECT_EQ(rounded(16381), 16380);  // ties to even
+  EXPECT_EQ(rounded(-16383), -16384);
+  EXPECT_EQ(rounded(0x1p-100f), 0x1p-100f);
+  EXPECT_EQ(rounded(std::nextafter(0x1p-100f, 0.0f)), 0);
+  EXPECT_EQ(rounded(0x1.fffp111f), 0x1.fffp111f);
+  EXPECT_EQ(rounded(0x1.ffffp111f), kInfinity);
+  EXPECT_EQ(rounded(-0x1p112f), -kInfinity);
+  EXPECT_EQ(rounded(kInfinity), kInfinity);
+  EXPECT_TRUE(std::isnan(rounded(std::nanf(""))));
+  Inputs in(18);
+  for (int i = 0; i < 1000; ++i) {
+    const float x = in.value(Values::ordinary), y = rounded(x);
+    EXPECT_LE(std::abs(y - x), std::abs(x) * 0x1p-13f);
+    EXPECT_EQ(y, rounded(y));
+  }
+}
+
+// What lets kernels use fused multiply-adds: the products that round_activations leaves are exact.
+TEST(RoundActivations, MakesProductsWithHalvesExact) {
+  Inputs in(19);
+  const Guarded<f16> halves = in.halves(100000);
+  for (const f16 h : halves) {
+    float x = std::bit_cast<float>(in.bits());
+    scalar().round_activations(&x, 1, &x);
+    if (!std::isfinite(x)) continue;
+    const float w = float_of(h), product = w * x;
+    EXPECT_EQ(double(product), double(w) * double(x)) << w << " * " << x;
+  }
+}
+
+// From trits, scales and floats as a model has them to the product.
+TEST(Groups, AreTheMatrixProduct) {
+  Inputs in(20);
+  for (const size_t group : {size_t{64}, size_t{128}}) {
+    for (const size_t cols : {size_t{5}, size_t{200}, size_t{700}}) {
+      const size_t rows = 16, tokens = 2, groups = groups_per_row(cols, group);
+      std::vector<int8_t> trits(rows * cols);
+      for (int8_t& w : trits) w = static_cast<int8_t>(static_cast<int>(in.below(3)) - 1);
+      std::vector<f16> group_scales(rows * groups);
+      for (f16& scale : group_scales) scale = half_of(in.uniform());
+      std::vector<uint8_t> packed(group_bytes(rows, cols, group));
+      pack_groups(group, {trits.data(), cols, group_scales.data(), groups, rows, cols}, packed.data());
+
+      const Guarded<float> scales = in.floats(rows);
+      // One channel is a thousand times the rest: it costs its own group's precision, no other's.
+      Guarded<float> x = in.floats(tokens * cols).copy();
+      x[0] = 4000;
+      const size_t bytes = group_activation_bytes(cols);
+      std::vector<uint8_t> q(tokens * bytes);
+      for (size_t t = 0; t < tokens; ++t)
+        scalar().quantize_groups(x.data() + t * cols, cols, group, q.data() + t * bytes);
+      std::vector<float> out(tokens * rows), row_floats(cols);
+      scalar().multiply_groups(
+          {packed.data(), cols, group, 0, rows, scales.data(), true, q.data(), bytes, tokens, out.data(), rows});
+      for (size_t row = 0; row < rows; ++row) {
+        scalar().groups_to_f32(packed.data(), cols, group, row, scales[row], row_floats.data());
+        for (size_t t = 0; t < tokens; ++t) {
+          double sum = 0, bound = 0;
+          for (size_t k = 0; k < cols; ++k) {
+            const double weight =
+                trits[row * cols + k] * value_of(group_scales[row * groups + k / group]) * scales[row];
+            EXPECT_FLOAT_EQ(row_floats[k], static_cast<float>(weight));
+            sum += weight * x[t * cols + k];
+            const float largest = t == 0 && k < group ? 4000 : 4;  // an activation is off by half a step at most
+            bound += std::abs(weight) * largest / 32639 / 2 * 1.01 + std::abs(weight * x[t * cols + k]) * 1e-6;
+          }
+          EXPECT_NEAR(out[t * rows + row], sum, bound) << group << ", " << cols;
+        }
+      }
+    }
+  }
+}
+
 TEST(Head, PlanesAreTheMatrixProduct) {
   Inputs in(16);
   const size_t rows = 18, cols = 100, tokens = 2, tiles_a_row = tiles_per_row(cols);
@@ -634,6 +740,38 @@ TEST(Promise, BitsAreTheSameOnEveryMachine) {
   EXPECT_EQ(hash.value(), 11642175571097599566u);
 }
 
+// Likewise of dense matrices and of those whose columns share scales in groups.
+TEST(Promise, BitsOfGroupsAndDenseMatricesAreTheSameOnEveryMachine) {
+  const Kernels& k = scalar();
+  Inputs in(21);
+  Hash hash;
+  const size_t n = 1000, rows = 16;
+  const Guarded<float> x = in.floats(n), w = in.floats(rows * n);
+  std::vector<f16> halves(rows * n);
+  k.to_f16(w.data(), rows * n, halves.data());
+  std::vector<float> y(n), out(rows);
+  k.round_activations(x.data(), n, y.data());
+  hash.add(y);
+  k.dense_f16({halves.data(), nullptr, n, n, 0, rows, y.data(), n, 1, out.data(), rows, nullptr});
+  hash.add(out);
+  k.dense_f32({w.data(), nullptr, n, n, 0, rows, x.data(), n, 1, out.data(), rows, nullptr});
+  hash.add(out);
+  std::vector<int8_t> trits(rows * n);
+  for (int8_t& t : trits) t = static_cast<int8_t>(static_cast<int>(in.below(3)) - 1);
+  for (const size_t group : {size_t{64}, size_t{128}}) {
+    std::vector<uint8_t> packed(group_bytes(rows, n, group)), q(group_activation_bytes(n));
+    pack_groups(group, {trits.data(), n, halves.data(), groups_per_row(n, group), rows, n}, packed.data());
+    hash.add(packed);
+    k.quantize_groups(x.data(), n, group, q.data());
+    hash.add(q);
+    k.multiply_groups({packed.data(), n, group, 0, rows, w.data(), true, q.data(), q.size(), 1, out.data(), rows});
+    hash.add(out);
+    k.groups_to_f32(packed.data(), n, group, 3, 0.5f, y.data());
+    hash.add(y);
+  }
+  EXPECT_EQ(hash.value(), 13240853653725162811u);
+}
+
 // A broken model must not look like a working one.
 TEST(Nan, ThatComesInGoesOut) {
   const Kernels& k = scalar();
@@ -662,6 +800,14 @@ TEST(Nan, ThatComesInGoesOut) {
     head = {tiles.data(), ones.data(), 40, 0, 0, 1, x.data(), 40, 1, y.data(), 1, planes_scratch.data()};
     k.head_q5(head);
     EXPECT_TRUE(std::isnan(y[0]));
+
+    std::vector<uint8_t> q_groups(group_activation_bytes(40)), matrix(group_bytes(16, 40, 64), 0x15);
+    k.quantize_groups(x.data(), 40, 64, q_groups.data());
+    k.multiply_groups(
+        {matrix.data(), 40, 64, 0, 16, ones.data(), false, q_groups.data(), q_groups.size(), 1, y.data(), 16});
+    EXPECT_TRUE(std::isnan(y[0]));
+    k.round_activations(x.data(), 40, y.data());
+    EXPECT_TRUE(std::isnan(y[at]));
   }
 }
 

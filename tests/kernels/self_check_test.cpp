@@ -32,13 +32,16 @@ struct Faulty<function> {
     spoil(arguments...);
   }
   static void spoil(const HeadProduct& p) { flip(p.out); }
+  static void spoil(const GroupProduct& p) { flip(p.out); }
   static void spoil(const Attention& a) { flip(a.states); }
-  static void spoil(float* x, size_t, size_t, const float*, const float*) { flip(x); }     // rope
-  static void spoil(float* state, const float*, size_t) { flip(state); }                   // attention_merge, add
-  static void spoil(const float*, size_t, void* out) { flip(out); }                        // halves, finish
-  static void spoil(const f16*, size_t, float* out) { flip(out); }                         // to_f32
-  static void spoil(const float*, const float*, size_t, float* out) { flip(out); }         // gates
-  static void spoil(const float*, const float*, float, size_t, float* out) { flip(out); }  // rms_norm
+  static void spoil(float* x, size_t, size_t, const float*, const float*) { flip(x); }         // rope
+  static void spoil(float* state, const float*, size_t) { flip(state); }                       // attention_merge, add
+  static void spoil(const float*, size_t, void* out) { flip(out); }                            // halves, finish
+  static void spoil(const f16*, size_t, float* out) { flip(out); }                             // to_f32
+  static void spoil(const float*, size_t, size_t, void* out) { flip(out); }                    // quantize_groups
+  static void spoil(const uint8_t*, size_t, size_t, size_t, float, float* out) { flip(out); }  // groups_to_f32
+  static void spoil(const float*, const float*, size_t, float* out) { flip(out); }             // gates
+  static void spoil(const float*, const float*, float, size_t, float* out) { flip(out); }      // rms_norm
   static void flip(void* out) { *static_cast<unsigned char*>(out) ^= 1; }
 };
 template <typename... Arguments, float (*Kernels::*function)(Arguments...)>
@@ -64,6 +67,12 @@ TEST(SelfCheck, FindsAFaultOfEachFunction) {
   BITNET_EXPECT_FOUND(head_int8);
   BITNET_EXPECT_FOUND(head_q5);
   BITNET_EXPECT_FOUND(head_q6);
+  BITNET_EXPECT_FOUND(quantize_groups);
+  BITNET_EXPECT_FOUND(multiply_groups);
+  BITNET_EXPECT_FOUND(groups_to_f32);
+  BITNET_EXPECT_FOUND(round_activations);
+  BITNET_EXPECT_FOUND(dense_f16);
+  BITNET_EXPECT_FOUND(dense_f32);
   BITNET_EXPECT_FOUND(rope);
   BITNET_EXPECT_FOUND(attention_f16);
   BITNET_EXPECT_FOUND(attention_int8);

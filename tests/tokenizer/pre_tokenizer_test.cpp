@@ -36,7 +36,42 @@ TEST(PreTokenizer, CutsAsGpt4o) {
 
 TEST(PreTokenizer, CutsDigitsOutFirstWhereTheModelDoes) {
   EXPECT_EQ(split("starcoder", "x 12 y"), (Words{"x", " ", "1", "2", " y"}));
+  EXPECT_EQ(split("smollm", "x 12 y"), (Words{"x", " ", "1", "2", " y"}));
   EXPECT_EQ(split("falcon", "a1234 (b)"), (Words{"a", "123", "4", " ", "(", "b", ")"}));
+}
+
+// Falcon's digits are cut behind Hugging Face's ByteLevel, which writes the last byte of U+00BD as a fraction.
+TEST(PreTokenizer, CutsDigitsOutOfBytesWhereTheModelDoes) {
+  EXPECT_EQ(split("falcon", "\u00BD"), (Words{"\xC2", "\xBD"}));
+  EXPECT_EQ(split("falcon3", "a 1234 \u00BD!?"), (Words{"a", " ", "1", "2", "3", "4", " \u00BD", "!?"}));
+  EXPECT_EQ(split("falcon_e", "12"), (Words{"1", "2"}));
+}
+
+TEST(PreTokenizer, CutsAsDeepseek) {
+  EXPECT_EQ(split("deepseek-coder", "int x12 = a;\n\u4F60\u597D"),
+            (Words{"int", " x", "1", "2", " =", " a", ";", "\n", "\u4F60\u597D"}));
+  EXPECT_EQ(split("deepseek-llm", "a b12,  \n\u4F60\u597D   "),
+            (Words{"a", " b", "1", "2", ",", "  ", "\n", "\u4F60\u597D", "   "}));
+  EXPECT_EQ(split("deepseek-v3", "don't 12345 \u4F60\u597D"),
+            (Words{"don", "'t", " ", "123", "45", " ", "\u4F60\u597D"}));
+}
+
+// A combining mark belongs to its letter; and what has a composed form is composed, as the model's normalizer does.
+TEST(PreTokenizer, KeepsMarksWithTheirLettersWhereTheModelDoes) {
+  EXPECT_EQ(split("qwen35", "x\u0332y"), (Words{"x\u0332y"}));
+  EXPECT_EQ(split("qwen2", "x\u0332y"), (Words{"x", "\u0332y"}));
+  EXPECT_EQ(split("qwen2", "e\u0301t"), (Words{"\u00E9t"}));
+  EXPECT_EQ(split("deepseek-r1-qwen", "e\u0301t"), (Words{"e", "\u0301t"}));
+  EXPECT_EQ(split("gpt-neox", "e\u0301"), (Words{"\u00E9"}));
+  EXPECT_EQ(split("gpt-2", "e\u0301"), (Words{"e", "\u0301"}));
+}
+
+// The published expression for white space at the end is quadratic in a run that is not at the end.
+TEST(PreTokenizer, CutsLongRunsInLinearTime) {
+  const std::string spaces(1 << 20, ' ');
+  for (const char* rule : {"deepseek-llm", "deepseek-coder", "deepseek-v3", "falcon3", "qwen35"}) {
+    EXPECT_GE(split(rule, "\u4F60" + spaces + "\u4F60").size(), 3u) << rule;
+  }
 }
 
 // U+0085 is white space to Unicode, and U+180E and U+FEFF are not.
@@ -57,7 +92,8 @@ TEST(PreTokenizer, MakesAWordOfEachRunOfInvalidBytes) {
 TEST(PreTokenizer, LosesNothing) {
   std::string text;
   for (int i = 0; i < 3000; ++i) text += static_cast<char>(i * 7 + i / 100);
-  for (const char* rule : {"llama-bpe", "gpt-2", "qwen2", "gpt-4o", "tekken", "starcoder", "falcon", "default"}) {
+  for (const char* rule : {"llama-bpe", "gpt-2", "qwen2", "qwen35", "gpt-4o", "tekken", "starcoder", "falcon",
+                           "falcon3", "deepseek-llm", "deepseek-coder", "deepseek-v3", "default"}) {
     std::string joined;
     for (const std::string& word : split(rule, text)) {
       EXPECT_FALSE(word.empty());

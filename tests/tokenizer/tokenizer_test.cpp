@@ -148,6 +148,32 @@ TEST(SentencePiece, JoinsTheHighestScoreFirst) {
   EXPECT_EQ(tokenizer.encode(" a", {}), (Tokens{256, 260}));
 }
 
+// Where it has merges, only those join, in their order, whatever the scores.
+TEST(SentencePiece, JoinsByMergesWhereItHasThem) {
+  VocabularyBuilder builder = small_sentencepiece();
+  builder.merge(257, 258);  // "ab" before " a"
+  builder.merge(256, 257);
+  const Tokenizer tokenizer(builder.view());
+  EXPECT_EQ(tokenizer.encode("ab", {}), (Tokens{256, 259}));
+  EXPECT_EQ(tokenizer.encode("a", {}), Tokens{260});
+  EXPECT_EQ(tokenizer.encode(" b", {}), (Tokens{256, 256, 258})) << "no merge makes two spaces";
+}
+
+TEST(SentencePiece, PutsASpaceWhereTheModelDoes) {
+  VocabularyBuilder builder = small_sentencepiece();
+  const Token x = builder.add("<x>", TokenType::user_defined);
+  Vocabulary vocabulary = builder.view();
+  vocabulary.space_prefix = SpacePrefix::missing;
+  const Tokenizer missing(vocabulary);
+  EXPECT_EQ(missing.encode("a", {}), Tokens{260});
+  EXPECT_EQ(missing.encode(" a", {}), Tokens{260});
+  EXPECT_EQ(missing.encode("\u2581a<x>a<x> a", {}), (Tokens{260, x, 260, x, 260}));
+  vocabulary.space_prefix = SpacePrefix::first;
+  const Tokenizer first(vocabulary);
+  EXPECT_EQ(first.encode("a<x>a", {}), (Tokens{260, x, 257}));
+  EXPECT_EQ(first.encode("<x>a", {}), (Tokens{x, 257}));
+}
+
 TEST(SentencePiece, JoinsAcrossASpaceWhereAPieceHasOne) {
   VocabularyBuilder builder = small_sentencepiece();
   const Token joined = builder.add("a\u2581", TokenType::normal, -0.5F);

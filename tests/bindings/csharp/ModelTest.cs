@@ -57,12 +57,12 @@ public class ModelTest : Fixture {
         using (var model = Model.Open(ModelPath, new OpenOptions { Isa = "scalar", Verify = true })) {
             Assert.AreEqual("scalar", model.Info.Isa);
         }
-        var options = new OpenOptions { GgufPacking = Packing.T5, GgufHead = Head.Int8 };
+        var options = new OpenOptions { Packing = Packing.T5, Head = Head.Int8 };
         using (var model = Model.Open(ChatModelPath, options)) {
             Assert.AreEqual("t5 int8", model.Info.Packing + " " + model.Info.Head);
         }
         foreach (Head head in Enum.GetValues(typeof(Head))) {
-            using (var model = Model.Open(ChatModelPath, new OpenOptions { GgufHead = head })) {
+            using (var model = Model.Open(ChatModelPath, new OpenOptions { Head = head })) {
                 string name = head == Head.Default ? "f16" : head.ToString().ToLowerInvariant();
                 Assert.AreEqual(name, model.Info.Head);
             }
@@ -75,9 +75,9 @@ public class ModelTest : Fixture {
     public void WrongValuesOfEnumsAreErrors() {
         string path = Path.Combine(Folder, "never");
         var uses = new Dictionary<string, TestDelegate> {
-            { "GgufPacking", () => Model.Open(ChatModelPath, new OpenOptions { GgufPacking = (Packing)77 }) },
-            { "GgufHead", () => Model.Open(ChatModelPath, new OpenOptions { GgufHead = (Head)(-1) }) },
-            { "GgufI2s", () => Model.Open(ChatModelPath, new OpenOptions { GgufI2s = (I2sLayout)4 }) },
+            { "Packing", () => Model.Open(ChatModelPath, new OpenOptions { Packing = (Packing)77 }) },
+            { "Head", () => Model.Open(ChatModelPath, new OpenOptions { Head = (Head)(-1) }) },
+            { "I2s", () => Model.Open(ChatModelPath, new OpenOptions { I2s = (I2sLayout)4 }) },
             { "Activation", () => Model.Open(ChatModelPath, new OpenOptions { Activation = (Activation)3 }) },
             { "Packing", () => Library.Convert(ModelPath, path, new ConvertOptions { Packing = (Packing)77 }) },
             { "Head", () => Library.Convert(ModelPath, path, new ConvertOptions { Head = (Head)77 }) },
@@ -350,7 +350,7 @@ public class ModelTest : Fixture {
     [Test]
     public void OrdersCanBeGiven() {
         foreach (I2sLayout layout in Enum.GetValues(typeof(I2sLayout))) {
-            Model.Open(ChatModelPath, new OpenOptions { GgufI2s = layout }).Dispose();
+            Model.Open(ChatModelPath, new OpenOptions { I2s = layout }).Dispose();
         }
     }
 

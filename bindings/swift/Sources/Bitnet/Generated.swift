@@ -45,7 +45,8 @@ public enum LogLevel: Sendable {
   }
 }
 
-/// How ternary weights are packed.
+/// How ternary weights with one scale for a matrix or a row are packed. Those with a scale for each group of columns
+/// have a packing of their own, of 2 bits a weight.
 public enum Packing: Sendable {
   /// `i2`; of a `.bitnet` file that is converted, as it is.
   case standard
@@ -63,9 +64,49 @@ public enum Packing: Sendable {
   }
 }
 
-/// How the output head (hidden x vocabulary) is kept.
+/// How the matrices of a model that is not ternary are kept.
+public enum Dense: Sendable {
+  /// `f16`; of a `.bitnet` file that is converted, as it is.
+  case standard
+  /// Exact where F16 holds the published numbers; otherwise the log tells the largest error.
+  case f16
+  /// Exact, embedding and head included; twice the bytes.
+  case f32
+  /// 8 bits a weight with a scale per row: half the bytes, slightly other logits.
+  case int8
+
+  var toC: bitnet_dense {
+    switch self {
+    case .standard: return BITNET_DENSE_DEFAULT
+    case .f16: return BITNET_DENSE_F16
+    case .f32: return BITNET_DENSE_F32
+    case .int8: return BITNET_DENSE_INT8
+    }
+  }
+}
+
+/// How activations that meet ternary weights are rounded.
+public enum ActivationBits: Sendable {
+  /// As the model was published.
+  case standard
+  /// To 8 bits with a step for a token, as BitNet b1.58 was trained.
+  case 8
+  /// To 16 bits with a step for each group of columns, for models that were published with activations in floating
+  /// point.
+  case 16
+
+  var toC: bitnet_activation_bits {
+    switch self {
+    case .standard: return BITNET_ACTIVATION_BITS_DEFAULT
+    case .8: return BITNET_ACTIVATION_BITS_8
+    case .16: return BITNET_ACTIVATION_BITS_16
+    }
+  }
+}
+
+/// How the output head (hidden x vocabulary) is kept. A head of ternary weights stays as it is.
 public enum Head: Sendable {
-  /// `f16`. Of a file that is converted: `screened` for a GGUF file of 16384 tokens or more; a `.bitnet` file stays as
+  /// `f16`. Of a file that is converted: `screened` for a vocabulary of 16384 tokens or more; a `.bitnet` file stays as
   /// it is.
   case standard
   /// As published.
@@ -206,9 +247,9 @@ public struct OpenOptions: Sendable {
   public var isa: String?
   /// Check every tensor's checksum, which reads the whole file.
   public var verify: Bool = false
-  /// How the weights of a GGUF file are packed in memory while it is opened.
+  /// How the weights of a file that is not `.bitnet` are packed in memory.
   public var packing: Packing = .standard
-  /// How the head of a GGUF file is kept in memory.
+  /// Likewise, how its head is kept.
   public var head: Head = .standard
   /// How the I2_S tensors of a GGUF file lie.
   public var i2s: I2SLayout = .auto
@@ -218,13 +259,17 @@ public struct OpenOptions: Sendable {
   public var chatTemplate: String?
   /// For files that do not name it; it counts even against one that does.
   public var activation: Activation = .standard
+  /// How the matrices of a file that is not `.bitnet`, nor ternary, are kept in memory.
+  public var dense: Dense = .standard
+  /// Of a file that is not `.bitnet` and does not say it.
+  public var activationBits: ActivationBits = .standard
   /// Told what the library chooses or notices, on any thread that uses the model, as long as it lives; nil: nobody is.
   public var log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)?
 
   public init(
     isa: String? = nil, verify: Bool = false, packing: Packing = .standard, head: Head = .standard,
-    i2s: I2SLayout = .auto, chatTemplate: String? = nil, activation: Activation = .standard,
-    log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)? = nil
+    i2s: I2SLayout = .auto, chatTemplate: String? = nil, activation: Activation = .standard, dense: Dense = .standard,
+    activationBits: ActivationBits = .standard, log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)? = nil
   ) {
     self.isa = isa
     self.verify = verify
@@ -233,6 +278,8 @@ public struct OpenOptions: Sendable {
     self.i2s = i2s
     self.chatTemplate = chatTemplate
     self.activation = activation
+    self.dense = dense
+    self.activationBits = activationBits
     self.log = log
   }
 
@@ -241,10 +288,12 @@ public struct OpenOptions: Sendable {
     var options = bitnet_open_options()
     options.size = MemoryLayout<bitnet_open_options>.size
     options.verify = verify ? 1 : 0
-    options.gguf_packing = packing.toC
-    options.gguf_head = head.toC
-    options.gguf_i2s = i2s.toC
+    options.packing = packing.toC
+    options.head = head.toC
+    options.i2s = i2s.toC
     options.activation = activation.toC
+    options.dense = dense.toC
+    options.activation_bits = activationBits.toC
     return try withCString(isa, "isa") { isa in
       options.isa = isa
       return try withCString(chatTemplate, "chatTemplate") { chatTemplate in
@@ -261,13 +310,13 @@ public struct ModelInfo: Sendable, Equatable {
   public let name: String
   /// Its license.
   public let license: String
-  /// "bitnet-b1.58", "bitnet-25" or "bitnet".
+  /// The family whose graph it has: "bitnet-b1.58", "llama", "qwen3", ...
   public let architecture: String
   /// Kernel set in use.
   public let isa: String
-  /// "i2" or "t5".
+  /// Of the layers' weights: "i2", "t5", "g128", "g64"; of a model that is not ternary "f16", "f32" or "int8".
   public let packing: String
-  /// "f16", "int8", "q6" or "screened".
+  /// "f16", "int8", "q6", "screened", "f32", or the packing of a ternary head.
   public let head: String
   /// Number of weights, embedding included, a tied head not counted again.
   public let parameters: UInt64
@@ -536,13 +585,17 @@ public struct ConvertOptions: Sendable {
   public var chatTemplate: String?
   /// To be stored; as in `OpenOptions`.
   public var activation: Activation = .standard
+  /// How the matrices of a model that is not ternary are kept.
+  public var dense: Dense = .standard
+  /// For ternary weights of files that do not say it.
+  public var activationBits: ActivationBits = .standard
   /// Told what the library chooses or notices, during the call; nil: nobody is.
   public var log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)?
 
   public init(
     packing: Packing = .standard, head: Head = .standard, i2s: I2SLayout = .auto, quantize: Bool = false,
-    zstdLevel: Int = 0, chatTemplate: String? = nil, activation: Activation = .standard,
-    log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)? = nil
+    zstdLevel: Int = 0, chatTemplate: String? = nil, activation: Activation = .standard, dense: Dense = .standard,
+    activationBits: ActivationBits = .standard, log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)? = nil
   ) {
     self.packing = packing
     self.head = head
@@ -551,6 +604,8 @@ public struct ConvertOptions: Sendable {
     self.zstdLevel = zstdLevel
     self.chatTemplate = chatTemplate
     self.activation = activation
+    self.dense = dense
+    self.activationBits = activationBits
     self.log = log
   }
 
@@ -564,6 +619,8 @@ public struct ConvertOptions: Sendable {
     options.quantize = quantize ? 1 : 0
     options.zstd_level = Int32(clamping: try count(zstdLevel, "zstdLevel"))
     options.activation = activation.toC
+    options.dense = dense.toC
+    options.activation_bits = activationBits.toC
     return try withCString(chatTemplate, "chatTemplate") { chatTemplate in
       options.chat_template = chatTemplate
       return try body(&options)
