@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <unordered_map>
@@ -41,6 +42,7 @@ class Container {
     MappedFile file;
     Buffer metadata;  // a verified fb::Model
     std::vector<Buffer> owned;
+    std::shared_ptr<const void> source;  // what else the bytes of the tensors may lie in
     std::vector<Tensor> tensors;  // names and scales are views into `metadata`
   };
   explicit Container(Parts parts);

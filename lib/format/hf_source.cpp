@@ -69,6 +69,8 @@ class HfSource final : public Source {
     model_.settled = true;
   }
 
+  const Safetensors& files() const { return files_; }
+
   fb::ModelT describe() const override { return model_; }
 
   bool has(std::string_view name) const override {
@@ -360,10 +362,12 @@ class HfSource final : public Source {
 
 }  // namespace
 
-std::unique_ptr<Source> open_hf_source(const std::string& path, const HfSourceOptions& options) {
+HfCheckpoint open_hf_checkpoint(const std::string& path, const HfSourceOptions& options) {
   const std::string folder = hf_folder_of(path);
   check_hf_folder(folder);
-  return std::make_unique<HfSource>(folder, options);
+  auto source = std::make_unique<HfSource>(folder, options);
+  const Safetensors& files = source->files();
+  return {std::move(source), files.file_bytes(), files.owned_bytes()};
 }
 
 }  // namespace bitnet

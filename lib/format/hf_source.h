@@ -2,6 +2,7 @@
 // A Hugging Face checkpoint as the source of a conversion.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -18,8 +19,13 @@ std::string hf_folder_of(const std::string& path);
 struct HfSourceOptions {
   Log log = {};
 };
+struct HfCheckpoint {
+  std::unique_ptr<Source> source;
+  uint64_t file_bytes;   // of all files of weights
+  uint64_t owned_bytes;  // what of them is memory of this process alone, because the file system cannot map files
+};
 // A folder of config.json, weights and vocabulary, or one of its files. Errors begin with the name of the file in
 // question, without the folder.
-std::unique_ptr<Source> open_hf_source(const std::string& path, const HfSourceOptions& options);
+HfCheckpoint open_hf_checkpoint(const std::string& path, const HfSourceOptions& options);
 
 }  // namespace bitnet

@@ -5,11 +5,10 @@
 
 namespace bitnet {
 
-std::unique_ptr<Source> open_hf_source(const std::string&, const HfSourceOptions&) {
+HfCheckpoint open_hf_checkpoint(const std::string&, const HfSourceOptions&) {
   fail(BITNET_ERROR_UNSUPPORTED,
-       "is a Hugging Face checkpoint, which this build of libbitnet (BITNET_CORE) does not read: convert it to a "
-       ".bitnet "
-       "file elsewhere");
+       "is a Hugging Face checkpoint, which this build of libbitnet (BITNET_CORE) does not read; convert it to a "
+       ".bitnet file elsewhere");
 }
 
 }  // namespace bitnet

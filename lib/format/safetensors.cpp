@@ -235,6 +235,12 @@ const Safetensor* Safetensors::find(const std::string& name) const {
   return found == by_name_.end() ? nullptr : &tensors_[found->second];
 }
 
+uint64_t Safetensors::file_bytes() const {
+  uint64_t total = 0;
+  for (const MappedFile& file : files_) total += file.bytes().size();
+  return total;
+}
+
 uint64_t Safetensors::owned_bytes() const {
   uint64_t total = 0;
   for (const MappedFile& file : files_) total += file.owned_bytes();

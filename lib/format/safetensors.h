@@ -41,6 +41,7 @@ class Safetensors {
 
   const std::vector<Safetensor>& tensors() const { return tensors_; }
   const Safetensor* find(const std::string& name) const;
+  uint64_t file_bytes() const;
   // Memory of this process alone, where a file system cannot map files.
   uint64_t owned_bytes() const;
   // Tensors' bytes that are pages of a file can be dropped.

@@ -46,7 +46,7 @@ class Opened {
  private:
   // As a conversion does.
   void open() {
-    source_ = open_hf_source(folder_ / "", {});
+    source_ = open_hf_checkpoint(folder_ / "", {}).source;
     model_ = source_->describe();
     const HyperParameters hyper = read_hyperparameters(model_);
     specs_ = tensor_specs(hyper, [&](std::string_view name) { return source_->has(name); });
@@ -376,7 +376,7 @@ testing::AssertionResult folder_refused(const std::vector<std::string>& files, b
                                         std::string_view word) {
   const TemporaryFolder folder;
   for (const std::string& file : files) write_file(folder / file, "{}");
-  return throws([&] { open_hf_source(folder / "", {}); }, status, word);
+  return throws([&] { open_hf_checkpoint(folder / "", {}); }, status, word);
 }
 
 TEST(HfFolder, ThatIsNoCheckpointIsNamedAsWhatItIs) {
@@ -401,7 +401,7 @@ TEST(HfFolder, MayBeNamedByOneOfItsFiles) {
   write_file(folder / "model.gguf", "GGUF");
   for (const char* const name : {"", "config.json", "model.safetensors"}) {
     EXPECT_TRUE(is_hf_folder(folder / name)) << name;
-    EXPECT_EQ(open_hf_source(folder / name, {})->describe().architecture, "bitnet-b1.58") << name;
+    EXPECT_EQ(open_hf_checkpoint(folder / name, {}).source->describe().architecture, "bitnet-b1.58") << name;
   }
   for (const char* const name : {"model.gguf", "tokenizer.json", "missing", "missing/config.json"}) {
     EXPECT_FALSE(is_hf_folder(folder / name)) << name;
@@ -415,7 +415,7 @@ TEST(HfFolder, OfTheCacheIsCalledWhatWasFetched) {
   const TemporaryFolder sample;
   HfSample().write(sample);
   std::filesystem::copy(sample / "", folder);
-  EXPECT_EQ(open_hf_source(folder, {})->describe().name, "microsoft/bitnet-b1.58-2B-4T");
+  EXPECT_EQ(open_hf_checkpoint(folder, {}).source->describe().name, "microsoft/bitnet-b1.58-2B-4T");
 }
 
 TEST(HfFolder, WithDamagedFilesIsRefused) {
