@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "format/convert.h"
 
+#include <utility>
+
 #include "base/cores.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "format/container_writer.h"
 #include "format/convert_memory.h"
 #include "format/converter.h"
+#include "format/gguf_files.h"
 #include "format/hf_source.h"
 #include "format/load.h"
 #include "format/metadata.h"
@@ -55,10 +58,10 @@ ConverterOptions form_of(const Source& source, const ConvertOptions& options) {
           options.log};
 }
 
-uint64_t convert_gguf(const MappedFile& file, const std::string& out, const ConvertOptions& options) {
+uint64_t convert_gguf(const GgufFiles& files, const std::string& out, const ConvertOptions& options) {
   const auto source =
-      open_gguf_source(file.bytes(), {options.layout, file.is_mapped(), options.activation, options.log});
-  return write(*source, form_of(*source, options), out, options, file.owned_bytes());
+      open_gguf_source(files.parts(), {options.layout, files.is_mapped(), options.activation, options.log});
+  return write(*source, form_of(*source, options), out, options, files.owned_bytes());
 }
 
 uint64_t convert_hf(const std::string& path, const std::string& out, const ConvertOptions& options) {
@@ -108,7 +111,7 @@ uint64_t convert(const std::string& in, const std::string& out, const ConvertOpt
     file = MappedFile(in);
     gguf = Gguf::is_gguf(file.bytes());
     if (gguf && !file.is_mapped()) log_unmapped(in, file.bytes().size(), options.log);
-    if (gguf) return convert_gguf(file, out, options);
+    if (gguf) return convert_gguf(GgufFiles(in, std::move(file)), out, options);
   } catch (const Error& error) {
     // The writer's errors name the file that it writes.
     if ((gguf || folder) && error.status() == BITNET_ERROR_IO) throw;

@@ -34,11 +34,7 @@ float first_scale(std::span<const float> scales) {
 }  // namespace
 
 ScaleFinder::ScaleFinder(uint32_t rows, uint32_t cols)
-    : rows_(rows),
-      cols_(cols),
-      groups_((cols + kGroup - 1) / kGroup),
-      found_(rows),
-      scales_(size_t{rows} * groups_) {}
+    : rows_(rows), cols_(cols), groups_((cols + kGroup - 1) / kGroup), found_(rows), scales_(size_t{rows} * groups_) {}
 
 void ScaleFinder::add_row(uint32_t row, std::span<const float> values) {
   Row& found = found_[row];

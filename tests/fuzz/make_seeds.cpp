@@ -98,7 +98,9 @@ int main(int argc, char** argv) {
                model.tokenizer->pre_tokenizer.clear();
              })));
   int number = 0;
-  for (const Encoding weights : {Encoding::i2_s, Encoding::f32, Encoding::tq1_0, Encoding::tq2_0}) {
+  for (const Encoding weights :
+       {Encoding::i2_s, Encoding::f32, Encoding::tq1_0, Encoding::tq2_0, Encoding::q2_0, Encoding::q2_0_128,
+        Encoding::ptq1_0, Encoding::tl1, Encoding::tl2, Encoding::iq1_bn, Encoding::iq2_bn, Encoding::iq2_bn_r4}) {
     const std::string name = std::to_string(number++), in = gguf / (name + ".gguf");
     write_file(in, seed_model(weights, number % 2 == 0).gguf().build() + '\0');
     if (weights != Encoding::i2_s && weights != Encoding::f32) continue;
