@@ -10,7 +10,7 @@ namespace {
 struct Fma : Avx2 {
   static constexpr Tuning kTuning = [] {
     Tuning tuning = Avx2::kTuning;
-    tuning.dense_tokens = 3;  // there is no product to be kept
+    tuning.dense.tokens = 3;  // no register holds a product
     return tuning;
   }();
   static BITNET_INLINE F32 add_exact(F32 s, F32 a, F32 b) { return _mm256_fmadd_ps(a, b, s); }
