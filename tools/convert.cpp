@@ -62,7 +62,8 @@ void convert(const Options& options) {
 
 void add_convert(CLI::App& program) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = program.add_subcommand("convert", "Write a GGUF file or Hugging Face folder as .bitnet, or a .bitnet file anew");
+  CLI::App* command =
+      program.add_subcommand("convert", "Write a GGUF file or Hugging Face folder as .bitnet, or a .bitnet file anew");
   command->add_option("INPUT", options->input, "GGUF or .bitnet file, or Hugging Face folder")
       ->required()
       ->check(not_empty())

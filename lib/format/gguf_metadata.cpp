@@ -120,8 +120,8 @@ std::optional<float> positive(const Metadata& in, const std::string& key) {
   return value == 0.0f ? std::nullopt : value;
 }
 
-// How llama.cpp scales the rotary embedding: linearly or by YaRN, whose keys it has; Llama 3.1's way comes as a tensor of
-// factors. A missing type means linear scaling, a factor of 0 or 1 none.
+// How llama.cpp scales the rotary embedding: linearly or by YaRN, whose keys it has; Llama 3.1's way comes as a tensor
+// of factors. A missing type means linear scaling, a factor of 0 or 1 none.
 RopeScaling read_rope_scaling(const Metadata& in, const std::string& architecture, const fb::HyperParametersT& hyper) {
   const std::string prefix = architecture + ".rope.", type_key = prefix + "scaling.type";
   const auto type = in.string(type_key).value_or("linear");
