@@ -308,9 +308,10 @@ class HfSource final : public Source {
             "; supported is a single number");
     float value = 0;
     safetensor_values(scale, 0, {&value, 1});
-    require(std::isfinite(value) && value > 0, BITNET_ERROR_FORMAT, "tensor ", scale.name, " is ", value,
-            "; a scale must be finite and positive");
-    return config_.weights == HfWeights::divided ? 1 / value : value;
+    const float factor = config_.weights == HfWeights::divided ? 1 / value : value;
+    require(std::isfinite(factor) && factor > 0, BITNET_ERROR_FORMAT, "tensor ", scale.name, " is ", value,
+            ", by which weights would have the scale ", factor, "; a scale must be finite and positive");
+    return factor;
   }
 
   // A quarter of the rows lies in each two bits of the bytes, from the lowest up.
