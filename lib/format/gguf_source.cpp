@@ -226,7 +226,7 @@ class GgufSource final : public Source {
     fail(BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, " is ", spec.rows, " x ", spec.cols,
          ", no whole number of blocks in the ", tensor.type->name, " layout",
          i2s ? std::string(" ") + coded_orders(coded.coding)[order] : "",
-         i2s ? "; choose another one (--i2s, gguf_i2s)"
+         i2s ? "; choose another one (the option i2s; --i2s)"
              : " that is taken for this shape; convert the model from its original, or from its F16 or I2_S file");
   }
 
@@ -320,7 +320,7 @@ class GgufSource final : public Source {
     } else if (!given) {
       say(options_.log, BITNET_LOG_WARNING,
           "the file does not say in which layout its I2_S weights lie, and the weights do not show it", evidence, "; ",
-          used, " is assumed. If the model writes nonsense, choose arm or rows (--i2s, gguf_i2s)");
+          used, " is assumed. If the model writes nonsense, choose arm or rows (the option i2s; --i2s)");
     } else if (found.order && *found.order != order) {
       say(options_.log, BITNET_LOG_WARNING, "the I2_S layout ", used, " was chosen, but the weights lie as in ",
           names[*found.order], evidence, "; the model may write nonsense");

@@ -120,7 +120,7 @@ void expect_unknown(SampleModel model, const std::string& what) {
     const Opened opened = open(model);
     EXPECT_TRUE(contains(opened.warnings, "weights do not show it")) << what << opened.info;
     EXPECT_TRUE(contains(opened.warnings, "x86 is assumed")) << what << opened.warnings;
-    EXPECT_TRUE(contains(opened.warnings, "choose arm or rows (--i2s, i2s)")) << what << opened.warnings;
+    EXPECT_TRUE(contains(opened.warnings, "choose arm or rows (the option i2s; --i2s)")) << what << opened.warnings;
     EXPECT_EQ(opened.info, "") << what;
     EXPECT_EQ(opened.fingerprint, open(model, I2sLayout::x86).fingerprint) << what;
   }
