@@ -118,7 +118,7 @@ void place_tensors(std::span<const std::byte> file, const fb::Model& model, cons
                       "convert it to a .bitnet file that is not compressed, which is mapped instead"};
   };
   with_memory(need, [&] {
-    if (moving_bytes != 0) require_memory(need(), parts.file.owned_bytes(), memory_limit());
+    if (moving_bytes != 0) require_memory(need(), parts.files.front().owned_bytes(), memory_limit());
     for (const size_t i : moving) {
       parts.owned.emplace_back(model.tensors()->Get(static_cast<uint32_t>(i))->raw_size());
       parts.tensors[i].data = parts.owned.back().bytes();
@@ -138,7 +138,7 @@ void place_tensors(std::span<const std::byte> file, const fb::Model& model, cons
     }
     if (options.verify_checksums) check_checksum(tensor);
     // Opening is no reason for a whole file to be in memory at once.
-    if (parts.file.is_mapped()) drop_pages(source);
+    if (parts.files.front().is_mapped()) drop_pages(source);
     meter.advance(tensor.data.size());
   });
   meter.advance(0);
@@ -154,7 +154,7 @@ std::shared_ptr<const Container> read_bitnet_file(std::span<const std::byte> fil
                                                   const ReadOptions& options) {
   Container::Parts parts;
   parts.file_bytes = file.size();
-  parts.file = std::move(mapped);
+  parts.files.push_back(std::move(mapped));
   const FileHeader header = read_header(file);
   parts.metadata = read_metadata(file, header);
   verify_metadata(std::as_const(parts.metadata).bytes());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "format/container.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 
@@ -77,9 +78,11 @@ const Tensor* Container::find(std::string_view name) const {
 }
 
 bool Container::is_mapped(std::span<const std::byte> range) const {
-  const auto file = parts_.file.bytes();
-  return parts_.file.is_mapped() && std::less_equal<>()(file.data(), range.data()) &&
-         std::less_equal<>()(range.data() + range.size(), file.data() + file.size());
+  return std::ranges::any_of(parts_.files, [&](const MappedFile& mapping) {
+    const auto file = mapping.bytes();
+    return mapping.is_mapped() && std::less_equal<>()(file.data(), range.data()) &&
+           std::less_equal<>()(range.data() + range.size(), file.data() + file.size());
+  });
 }
 
 uint64_t Container::tensor_bytes() const {
@@ -89,7 +92,8 @@ uint64_t Container::tensor_bytes() const {
 }
 
 uint64_t Container::owned_bytes() const {
-  uint64_t bytes = parts_.metadata.size() + parts_.file.owned_bytes();
+  uint64_t bytes = parts_.metadata.size();
+  for (const MappedFile& file : parts_.files) bytes += file.owned_bytes();
   for (const Buffer& buffer : parts_.owned) bytes += buffer.size();
   return bytes;
 }

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <unordered_map>
@@ -34,13 +35,14 @@ inline bool is_aligned(std::span<const std::byte> data) {
 
 class Container {
  public:
-  // What a container is made of. The bytes of the tensors lie in `file`, in `owned`, or in memory that the caller
+  // What a container is made of. The bytes of the tensors lie in `files`, in `owned`, or in memory that the caller
   // keeps.
   struct Parts {
-    uint64_t file_bytes = 0;  // size of the file, .bitnet or GGUF, that it was opened from
-    MappedFile file;
+    uint64_t file_bytes = 0;  // size of what it was opened from, a .bitnet file or all files of a GGUF model
+    std::vector<MappedFile> files;
     Buffer metadata;  // a verified fb::Model
     std::vector<Buffer> owned;
+    std::shared_ptr<const void> source;  // what else the bytes of the tensors may lie in
     std::vector<Tensor> tensors;  // names and scales are views into `metadata`
   };
   explicit Container(Parts parts);

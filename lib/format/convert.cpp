@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "format/convert.h"
 
+#include <utility>
+
 #include "base/cores.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "format/container_writer.h"
 #include "format/convert_memory.h"
 #include "format/converter.h"
+#include "format/gguf_files.h"
+#include "format/hf_source.h"
 #include "format/load.h"
 #include "format/metadata.h"
 #include "format/source.h"
@@ -44,17 +48,25 @@ uint64_t write(const Source& source, const ConverterOptions& form, const std::st
   return writer.finish(model);
 }
 
-uint64_t convert_gguf(const MappedFile& file, const std::string& out, const ConvertOptions& options) {
+// Of a source that is no .bitnet file.
+ConverterOptions form_of(const Source& source, const ConvertOptions& options) {
+  return {options.packing.value_or(Packing::i2),
+          options.dense.value_or(Dense::f16),
+          options.head.value_or(default_head(source.describe().hyper->vocabulary)),
+          options.quantize,
+          options.activations,
+          options.log};
+}
+
+uint64_t convert_gguf(const GgufFiles& files, const std::string& out, const ConvertOptions& options) {
   const auto source =
-      open_gguf_source(file.bytes(), {options.layout, file.is_mapped(), options.activation, options.log});
-  const fb::ModelT model = source->describe();
-  const ConverterOptions form{options.packing.value_or(Packing::i2),
-                              options.dense.value_or(Dense::f16),
-                              options.head.value_or(default_head(model.hyper->vocabulary)),
-                              options.quantize,
-                              options.activations,
-                              options.log};
-  return write(*source, form, out, options, file.owned_bytes());
+      open_gguf_source(files.parts(), {options.layout, files.is_mapped(), options.activation, options.log});
+  return write(*source, form_of(*source, options), out, options, files.owned_bytes());
+}
+
+uint64_t convert_hf(const std::string& path, const std::string& out, const ConvertOptions& options) {
+  const HfCheckpoint checkpoint = open_hf_checkpoint(path, {options.log});
+  return write(*checkpoint.source, form_of(*checkpoint.source, options), out, options, checkpoint.owned_bytes);
 }
 
 // What a .bitnet file is packed in now.
@@ -93,14 +105,16 @@ uint64_t convert_bitnet(const std::string& in, const std::string& out, const Con
 uint64_t convert(const std::string& in, const std::string& out, const ConvertOptions& options) {
   MappedFile file;
   bool gguf = false;
+  const bool folder = is_hf_folder(in);
   try {
+    if (folder) return convert_hf(in, out, options);
     file = MappedFile(in);
     gguf = Gguf::is_gguf(file.bytes());
     if (gguf && !file.is_mapped()) log_unmapped(in, file.bytes().size(), options.log);
-    if (gguf) return convert_gguf(file, out, options);
+    if (gguf) return convert_gguf(GgufFiles(in, std::move(file)), out, options);
   } catch (const Error& error) {
     // The writer's errors name the file that it writes.
-    if (gguf && error.status() == BITNET_ERROR_IO) throw;
+    if ((gguf || folder) && error.status() == BITNET_ERROR_IO) throw;
     fail(error.status(), named(in), ": ", error.what());
   }
   file = MappedFile();

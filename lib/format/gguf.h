@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Reads the structure of a GGUF file, versions 2 and 3 (ggml's docs/gguf.md): its metadata and where its tensors lie.
-// Every count, length and offset is checked against the bytes that are there before it is used.
+// Reads the structure of a GGUF model, versions 2 and 3 (ggml's docs/gguf.md), in one file or in several parts: its
+// metadata and where its tensors lie. Every count, length and offset is checked against the bytes that are there before
+// it is used.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
+
+#include "format/coded_matrix.h"
 
 namespace bitnet {
 
@@ -25,16 +29,22 @@ struct GgufValue {
       payload;  // the value, or the elements of an array as they lie; a string without its length
 };
 
-// A tensor type: `block` values lie in `block_bytes` bytes. I2_S has no `decode`, since its scale lies elsewhere.
+// What a type's number means. Some numbers were given to several types.
 struct GgufType {
   uint32_t number;
   const char* name;
+  // Most types hold values one by one: `block` values of a row lie in `block_bytes` bytes. count: a multiple of block.
   uint32_t block, block_bytes;
-  void (*decode)(const std::byte* data, size_t count, float* out);  // count: a multiple of block
+  void (*decode)(const std::byte* data, size_t count, float* out);
+  // The others hold matrices of trits as a whole.
+  std::optional<Coding> coding = {};
+  // What else has this number; the sizes of the tensors must be this type's.
+  const char* other = nullptr;
+
+  bool readable() const { return decode != nullptr || coding.has_value(); }
 };
 
-// Numbers of types that are not only decoded.
-enum : uint32_t { kGgufF16 = 1, kGgufI2_S = 36 };
+constexpr uint32_t kGgufF16 = 1;  // the number of a type that is not only decoded
 
 struct GgufTensor {
   std::string_view name;
@@ -43,18 +53,30 @@ struct GgufTensor {
   std::span<const std::byte> data;
 };
 
+// Which part of a split model a file is, from 0.
+struct GgufSplit {
+  uint64_t part = 0, parts = 1;
+};
+
 class Gguf {
  public:
   static bool is_gguf(std::span<const std::byte> file);
-  // Keeps views into the file, which must outlive it.
-  explicit Gguf(std::span<const std::byte> file);
+  // Of a GGUF file, looking at its metadata alone.
+  static GgufSplit split(std::span<const std::byte> file);
 
+  // One file, or all parts of a split model in turn. Keeps views into them, which must outlive it.
+  explicit Gguf(std::span<const std::span<const std::byte>> parts);
+
+  // Of the first part.
   const std::vector<GgufValue>& values() const { return values_; }
-  const std::vector<GgufTensor>& tensors() const { return tensors_; }
   const GgufValue* find(std::string_view key) const;
+  // Of all parts.
+  const std::vector<GgufTensor>& tensors() const { return tensors_; }
   const GgufTensor* find_tensor(std::string_view name) const;
 
  private:
+  void add_part(std::span<const std::span<const std::byte>> parts, size_t number);
+
   std::vector<GgufValue> values_;
   std::vector<GgufTensor> tensors_;
   std::unordered_map<std::string_view, size_t> value_index_, tensor_index_;
@@ -72,9 +94,9 @@ class GgufStrings {
   uint64_t left_;
 };
 
-// Decodes `count` values, a multiple of the type's block, into floats. Not for I2_S, whose scale lies elsewhere.
+// Decodes `count` values, a multiple of the type's block, into floats. Not for matrices of trits.
 void gguf_decode(const GgufType& type, const std::byte* data, size_t count, float* out);
-// The type with this number. Throws if this library does not read it; `tensor` is for the message.
-const GgufType& gguf_type(std::string_view tensor, uint32_t number);
+// The types with this number that this library reads. Throws if there is none; `tensor` is for the message.
+std::span<const GgufType> gguf_types(std::string_view tensor, uint32_t number);
 
 }  // namespace bitnet

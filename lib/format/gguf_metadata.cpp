@@ -11,6 +11,7 @@
 #include "format/gguf_values.h"
 #include "format/metadata.h"
 #include "format/open_questions.h"
+#include "format/rope_scaling.h"
 #include "format/vocabulary_limits.h"
 #include "kernels.h"
 #include "model/architecture.h"
@@ -111,17 +112,40 @@ class Metadata {
 
 // --- hyperparameters -----------------------------------------------------------------------------------------------
 
-// The rotary embedding is scaled by a factor; 0 and 1 mean that it is not. "none" switches the factor off; a missing
-// type means linear scaling.
-void refuse_rope_scaling(const Metadata& in, const std::string& architecture) {
-  const std::string prefix = architecture + ".rope.";
-  const auto type = in.string(prefix + "scaling.type");
-  if (type == "none") return;
-  for (const char* const key : {"scaling.factor", "scale_linear", "scaling.attn_factor"}) {
-    const float factor = in.real(prefix + key).value_or(1);
-    require(factor == 0 || factor == 1, BITNET_ERROR_UNSUPPORTED, "metadata key ", prefix, key, " is ", factor,
-            ": the model scales its rotary embedding, which no supported architecture does");
+// A number in a key that some writers give 0 where they mean nothing.
+std::optional<float> positive(const Metadata& in, const std::string& key) {
+  const auto value = in.real(key);
+  require(value.value_or(0) >= 0, BITNET_ERROR_FORMAT, "metadata key ", key, " is ", value.value_or(0),
+          "; it must be positive");
+  return value == 0.0f ? std::nullopt : value;
+}
+
+// How llama.cpp scales the rotary embedding: linearly or by YaRN, whose keys it has; Llama 3.1's way comes as a tensor of
+// factors. A missing type means linear scaling, a factor of 0 or 1 none.
+RopeScaling read_rope_scaling(const Metadata& in, const std::string& architecture, const fb::HyperParametersT& hyper) {
+  const std::string prefix = architecture + ".rope.", type_key = prefix + "scaling.type";
+  const auto type = in.string(type_key).value_or("linear");
+  if (type == "none") return {};
+  require(type == "linear" || type == "yarn", BITNET_ERROR_UNSUPPORTED, "metadata key ", type_key, " is ",
+          type.substr(0, 100), "; supported are none, linear and yarn");
+  const float old = positive(in, prefix + "scale_linear").value_or(1);
+  const float factor = positive(in, prefix + "scaling.factor").value_or(old);
+  const float magnitude = positive(in, prefix + "scaling.attn_factor").value_or(1);
+  const RopeBase base = {hyper.head_dim, hyper.rope_theta};
+  RopeScaling scaling;
+  if (factor != 1 && type == "linear") scaling = scale_rope_linearly(base, factor);
+  if (factor != 1 && type == "yarn") {
+    YarnScaling yarn;
+    yarn.factor = factor;
+    yarn.original_context =
+        in.count(prefix + "scaling.original_context_length", kContextBounds).value_or(hyper.context);
+    yarn.beta_fast = positive(in, prefix + "scaling.yarn_beta_fast").value_or(yarn.beta_fast);
+    yarn.beta_slow = positive(in, prefix + "scaling.yarn_beta_slow").value_or(yarn.beta_slow);
+    yarn.magnitude = yarn_magnitude(factor);
+    scaling = scale_rope_by_yarn(base, yarn);
   }
+  scaling.magnitude *= magnitude;
+  return scaling;
 }
 
 // Newer writers name the activation, in a key of either name. Another one than the two is refused, unless the caller
@@ -175,7 +199,6 @@ std::unique_ptr<fb::HyperParametersT> read_hyperparameters(const Metadata& in, c
   require(in.find(epsilon) != nullptr, BITNET_ERROR_FORMAT, "metadata key ", epsilon, " is missing");
   hyper->rms_epsilon = read_bounded(in, epsilon, 0, 0, kMostEpsilon);
   hyper->rope_theta = read_bounded(in, prefix + "rope.freq_base", 10000, kLeastTheta, INFINITY);
-  refuse_rope_scaling(in, architecture);
   return hyper;
 }
 
@@ -493,19 +516,10 @@ std::vector<std::unique_ptr<fb::KeyValueT>> read_notes(const Gguf& gguf) {
   return notes;
 }
 
-void refuse_parts(const Metadata& in) {
-  const GgufValue* const parts = in.find("split.count");
-  const auto count = parts == nullptr ? std::nullopt : whole_number(*parts);
-  require(
-      count.value_or(0) <= 1, BITNET_ERROR_UNSUPPORTED, "the file is one of ", count.value_or(0),
-      " parts of a model (metadata key split.count); join them first, as llama.cpp's llama-gguf-split --merge does");
-}
-
 }  // namespace
 
-fb::ModelT read_gguf_metadata(const Gguf& gguf, std::optional<fb::Activation> activation, const Log& log) {
+GgufDescription read_gguf_metadata(const Gguf& gguf, std::optional<fb::Activation> activation, const Log& log) {
   const Metadata in(gguf, log);
-  refuse_parts(in);
   fb::ModelT model;
   const auto architecture = in.string("general.architecture");
   require(architecture.has_value(), BITNET_ERROR_FORMAT, "metadata key general.architecture is missing");
@@ -520,7 +534,9 @@ fb::ModelT read_gguf_metadata(const Gguf& gguf, std::optional<fb::Activation> ac
   model.chat_template = read_chat_template(in);
   model.notes = read_notes(gguf);
   model.settled = true;
-  return model;
+  RopeScaling scaling = read_rope_scaling(in, model.architecture, *model.hyper);
+  model.hyper->rope_magnitude = scaling.magnitude;
+  return {std::move(model), std::move(scaling.factors)};
 }
 
 }  // namespace bitnet

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A GGUF file as the source of a conversion.
+// A GGUF model as the source of a conversion.
 #include <algorithm>
-#include <atomic>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -12,88 +12,83 @@
 #include "base/finite.h"
 #include "base/half.h"
 #include "base/parallel.h"
+#include "format/coded_order.h"
 #include "format/gguf.h"
 #include "format/gguf_metadata.h"
-#include "format/i2s.h"
-#include "format/i2s_order.h"
+#include "format/metadata.h"
+#include "format/scale_finder.h"
 #include "format/source.h"
 
 namespace bitnet {
 namespace {
 
-constexpr std::string_view kWeightSuffix = ".weight", kScaleSuffix = ".scale";
-
-// How much of a model is looked at to find the order of its I2_S weights.
+// How much of a model is looked at to find the order of its codes.
 constexpr size_t kOrderLayers = 4, kOrderTokens = 8;
 constexpr uint32_t kOrderColumns = 1 << 16;  // wider matrices are left out: bounds memory
 
-// One row whose values are all -s, 0 or s.
-struct RowScale {
-  float scale;  // 0: no value but 0
-  bool ternary;
-};
-
-RowScale find_row_scale(std::span<const float> row) {
-  float scale = 0;
-  bool ternary = true;
-  for (const float value : row) {
-    const float magnitude = std::fabs(value);
-    if (magnitude == 0) continue;
-    if (scale == 0) scale = magnitude;
-    ternary &= magnitude == scale;
-  }
-  return {scale, ternary};
-}
-
 class GgufSource final : public Source {
  public:
-  GgufSource(std::span<const std::byte> file, const GgufSourceOptions& options)
-      : gguf_(file),
-        options_(options),
-        model_(read_gguf_metadata(gguf_, options.activation, options.log)),
-        layout_(options.layout) {
+  GgufSource(std::span<const std::span<const std::byte>> parts, const GgufSourceOptions& options)
+      : gguf_(parts), options_(options) {
+    GgufDescription description = read_gguf_metadata(gguf_, options.activation, options.log);
+    model_ = std::move(description.model);
+    rope_factors_ = std::move(description.rope_factors);
+    require(rope_factors_.empty() || gguf_.find_tensor(kRopeFactorsName) == nullptr, BITNET_ERROR_UNSUPPORTED,
+            "tensor ", kRopeFactorsName, " scales the rotary embedding, and so do the metadata keys ",
+            model_.architecture, ".rope.scaling; which of them counts is not known");
     model_.tied = !has(kHeadName);
+    const HyperParameters hyper = read_hyperparameters(model_);
+    architecture_ = hyper.architecture;
+    head_dim_ = hyper.head_dim;
   }
 
   fb::ModelT describe() const override { return model_; }
 
   bool has(std::string_view name) const override {
+    if (name == kRopeFactorsName && !rope_factors_.empty()) return true;
     return name != kScreenName && gguf_.find_tensor(name) != nullptr;  // GGUF knows of no screens
   }
 
   void check(const std::vector<TensorSpec>& specs) const override {
     size_t known = 0;
     for (const TensorSpec& spec : specs) {
+      if (is_computed(spec)) continue;
       const GgufTensor& tensor = find(spec);
       require(tensor.rows == spec.rows && tensor.cols == spec.cols, BITNET_ERROR_FORMAT, "tensor ", spec.name, " is ",
               tensor.rows, " x ", tensor.cols, "; the hyperparameters ask for ", spec.rows, " x ", spec.cols);
-      require(!is_i2s(tensor) || spec.role == Role::linear, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name,
-              " is in I2_S, which is only for ternary matrices");
-      known += 1 + (spec.role == Role::linear && find_scale(spec) != nullptr);
+      require(!is_coded(tensor) || spec.role == Role::linear, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, " is in ",
+              tensor.type->name, ", which is only for ternary matrices");
+      known += 1 + find_scales(spec).size();
     }
     if (known != gguf_.tensors().size()) check_all_known(specs);
-    if (std::ranges::any_of(specs, [&](const TensorSpec& spec) { return is_i2s(spec); })) choose_layout(specs);
+    for (size_t coding = 0; coding < kCodings; ++coding) choose_order(static_cast<Coding>(coding), specs);
   }
 
   std::optional<Tensor> stored(const TensorSpec& spec, fb::Type type) const override {
+    if (is_computed(spec)) return std::nullopt;
     const GgufTensor& tensor = find(spec);
-    const bool same = type == fb::Type::f16 && tensor.type->number == kGgufF16;
+    const bool same =
+        type == fb::Type::f16 && tensor.type->number == kGgufF16 && !is_permuted(spec) && find_scales(spec).empty();
     if (!same || row_stride(type, spec.cols) != spec.cols) return std::nullopt;
     if (reinterpret_cast<uintptr_t>(tensor.data.data()) % alignof(uint16_t) != 0) return std::nullopt;
     return Tensor{spec.name, type, spec.rows, spec.cols, spec.cols, tensor.data, {}, {}, 0};
   }
 
-  // Files of a matrix packing come from BitNet's own tools.
+  // bitnet.cpp's types are of its own models. ik_llama.cpp has others in its types, too.
   std::optional<ActivationBits> activation_bits() const override {
-    const bool coded = std::ranges::any_of(gguf_.tensors(), [](const GgufTensor& t) { return is_i2s(t); });
-    if (coded || require_architecture(model_.architecture).ternary) return ActivationBits::int8;
+    const bool bitnet = std::ranges::any_of(gguf_.tensors(), [](const GgufTensor& tensor) {
+      const auto coding = tensor.type->coding;
+      return coding == Coding::i2_s || coding == Coding::tl1 || coding == Coding::tl2;
+    });
+    if (bitnet || architecture_->ternary) return ActivationBits::int8;
     return std::nullopt;
   }
 
   TernaryScales ternary_scales(const TensorSpec& spec) const override {
     const GgufTensor& tensor = find(spec);
-    TernaryScales result = is_i2s(tensor) ? i2s_scale(spec, tensor) : scales_by_values(spec, tensor);
+    TernaryScales result = is_coded(tensor) ? coded_scales(spec, tensor) : scales_by_values(spec, tensor);
     const float factor = separate_scale(spec);
+    result.mean *= factor;
     for (float& scale : result.scales) {
       scale *= factor;
       require(std::isfinite(scale) && scale > 0, BITNET_ERROR_FORMAT, "tensor ", spec.name, " has the scale ", scale,
@@ -105,28 +100,40 @@ class GgufSource final : public Source {
   void read_trits(const TensorSpec& spec, const TernaryScales& scales, uint32_t row, uint32_t count,
                   int8_t* out) const override {
     const GgufTensor& tensor = find(spec);
-    if (is_i2s(tensor)) return read_codes(spec, tensor, row, count, out);
+    if (is_coded(tensor)) return read_codes(spec, *open(spec, tensor), row, count, out);
+    const float inverse = scales.inverse_mean;
     std::vector<float> values(spec.cols);
-    for (uint32_t r = 0; r < count; ++r, out += spec.cols) {
-      read_row(tensor, row + r, values);
-      if (scales.inverse_mean == 0) {
-        for (uint32_t c = 0; c < spec.cols; ++c) out[c] = static_cast<int8_t>((values[c] > 0) - (values[c] < 0));
-      } else {
-        for (uint32_t c = 0; c < spec.cols; ++c) {
-          out[c] = static_cast<int8_t>(std::clamp(std::nearbyint(values[c] * scales.inverse_mean), -1.0f, 1.0f));
-        }
+    for (uint32_t r = row; r < row + count; ++r, out += spec.cols) {
+      read_row(tensor, stored_row(spec, r), values);
+      for (uint32_t c = 0; c < spec.cols; ++c) {
+        const float value = values[c];
+        out[c] = static_cast<int8_t>(inverse == 0 ? static_cast<float>((value > 0) - (value < 0))
+                                                  : std::clamp(std::nearbyint(value * inverse), -1.0f, 1.0f));
       }
     }
   }
 
   void read_values(const TensorSpec& spec, uint32_t row, uint32_t count, float* out) const override {
+    if (is_computed(spec)) {
+      std::ranges::copy(rope_factors_, out);
+      return;
+    }
     const GgufTensor& tensor = find(spec);
-    for (uint32_t r = 0; r < count; ++r) read_row(tensor, row + r, {out + size_t{r} * spec.cols, spec.cols});
+    if (is_coded(tensor)) return read_coded_values(spec, tensor, row, count, out);
+    const float factor = separate_scale(spec);
+    for (uint32_t r = row; r < row + count; ++r, out += spec.cols) {
+      const std::span values(out, spec.cols);
+      read_row(tensor, stored_row(spec, r), values);
+      if (spec.rows == 1 && is_permuted(spec)) unpermute(values);
+      if (factor == 1) continue;
+      for (float& value : values) value *= factor;
+    }
   }
 
   void release(const TensorSpec& spec, uint32_t row, uint32_t count) const override {
-    if (!options_.mapped) return;
+    if (!options_.mapped || is_computed(spec)) return;
     const auto data = find(spec).data;
+    // Where rows lie in other places, these are near; what is dropped too early is read again.
     const uint64_t row_bytes = data.size() / spec.rows;
     drop_pages(data.subspan(row_bytes * row, row_bytes * count));
   }
@@ -134,13 +141,13 @@ class GgufSource final : public Source {
  private:
   // To leave a tensor out would be to compute something else than the model.
   void check_all_known(const std::vector<TensorSpec>& specs) const {
-    std::unordered_set<std::string> expected;
+    std::unordered_set<std::string_view> expected;
     for (const TensorSpec& spec : specs) {
       expected.insert(spec.name);
-      if (spec.role == Role::linear) expected.insert(scale_name(spec));
+      for (const GgufTensor* const scale : find_scales(spec)) expected.insert(scale->name);
     }
     for (const GgufTensor& tensor : gguf_.tensors()) {
-      require(expected.contains(std::string(tensor.name)), BITNET_ERROR_UNSUPPORTED, "tensor ", tensor.name,
+      require(expected.contains(tensor.name), BITNET_ERROR_UNSUPPORTED, "tensor ", tensor.name,
               " is not part of the architecture ", model_.architecture, " as libbitnet knows it");
     }
   }
@@ -156,81 +163,211 @@ class GgufSource final : public Source {
     gguf_decode(*tensor.type, tensor.data.data() + row * row_bytes, out.size(), out.data());
   }
 
-  // llama.cpp's own "bitnet" files may keep a matrix's scale apart: blk.0.attn_q.weight, blk.0.attn_q.scale.
-  static std::string scale_name(const TensorSpec& spec) {
-    return spec.name.substr(0, spec.name.size() - kWeightSuffix.size()) + std::string(kScaleSuffix);
+  // --- rows of queries and keys -----------------------------------------------------------------------------------
+  // Where rotary pairs are neighbours, rows 2 i and 2 i + 1 of a head are rows i and i + half of ours.
+
+  // Made of metadata.
+  bool is_computed(const TensorSpec& spec) const { return spec.name == kRopeFactorsName && !rope_factors_.empty(); }
+
+  bool is_permuted(const TensorSpec& spec) const { return spec.turned && architecture_->neighbour_pairs; }
+  uint32_t unpermuted(uint32_t row) const {
+    const uint32_t half = head_dim_ / 2, in_head = row % head_dim_;
+    return row - in_head + in_head % half * 2 + in_head / half;
   }
-  const GgufTensor* find_scale(const TensorSpec& spec) const { return gguf_.find_tensor(scale_name(spec)); }
+  // Where the file has a row.
+  uint32_t stored_row(const TensorSpec& spec, uint32_t row) const {
+    return spec.rows > 1 && is_permuted(spec) ? unpermuted(row) : row;
+  }
+  void unpermute(std::span<float> values) const {
+    const std::vector<float> stored(values.begin(), values.end());
+    for (uint32_t i = 0; i < values.size(); ++i) values[i] = stored[unpermuted(i)];
+  }
+
+  // --- scales that are tensors of their own -----------------------------------------------------------------------
+
+  // Of blk.0.attn_q.weight: blk.0.attn_q.weight_scale of bitnet.cpp, blk.0.attn_q.scale of llama.cpp.
+  std::vector<const GgufTensor*> find_scales(const TensorSpec& spec) const {
+    constexpr std::string_view kWeight = ".weight";
+    if (spec.role != Role::linear) return {};
+    std::vector<const GgufTensor*> scales;
+    const std::string stem = spec.name.substr(0, spec.name.size() - kWeight.size());
+    for (const char* const suffix : {".weight_scale", ".scale"}) {
+      if (const GgufTensor* const scale = gguf_.find_tensor(stem + suffix)) scales.push_back(scale);
+    }
+    return scales;
+  }
 
   float separate_scale(const TensorSpec& spec) const {
-    const GgufTensor* const tensor = find_scale(spec);
-    if (tensor == nullptr) return 1;
-    require(tensor->rows == 1 && tensor->cols == 1 && !is_i2s(*tensor), BITNET_ERROR_UNSUPPORTED, "tensor ",
-            tensor->name, " is not a single number");
-    float scale;
-    gguf_decode(*tensor->type, tensor->data.data(), 1, &scale);
-    return scale;
+    float product = 1;
+    for (const GgufTensor* const tensor : find_scales(spec)) {
+      require(tensor->rows == 1 && tensor->cols == 1 && !is_coded(*tensor), BITNET_ERROR_UNSUPPORTED, "tensor ",
+              tensor->name, " is not a single number");
+      float scale;
+      gguf_decode(*tensor->type, tensor->data.data(), 1, &scale);
+      product *= scale;
+    }
+    return product;
   }
 
-  static bool is_i2s(const GgufTensor& tensor) { return tensor.type->number == kGgufI2_S; }
-  bool is_i2s(const TensorSpec& spec) const { return spec.role == Role::linear && is_i2s(find(spec)); }
-  static I2sMatrix i2s_matrix(const TensorSpec& spec, const GgufTensor& tensor) {
-    return {tensor.data, spec.rows, spec.cols};
+  // --- matrices of trits ------------------------------------------------------------------------------------------
+
+  static bool is_coded(const GgufTensor& tensor) { return tensor.type->coding.has_value(); }
+  static CodedBytes coded_bytes_of(const TensorSpec& spec, const GgufTensor& tensor) {
+    return {*tensor.type->coding, tensor.data, spec.rows, spec.cols};
+  }
+  size_t& order_of(Coding coding) const { return orders_[static_cast<size_t>(coding)]; }
+
+  std::unique_ptr<CodedMatrix> open(const TensorSpec& spec, const GgufTensor& tensor) const {
+    const CodedBytes coded = coded_bytes_of(spec, tensor);
+    const size_t order = order_of(coded.coding);
+    auto matrix = open_coded(coded, order);
+    if (matrix != nullptr) return matrix;
+    const std::string name = coded_orders(coded.coding)[order];
+    fail(BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, " is ", spec.rows, " x ", spec.cols,
+         ", no whole number of blocks in the ", tensor.type->name, " layout ", name,
+         coded.coding == Coding::i2_s ? "; choose another one (--i2s, gguf_i2s)"
+                                      : "; convert the model from its original, or from its F16 or I2_S file");
   }
 
-  TernaryScales i2s_scale(const TensorSpec& spec, const GgufTensor& tensor) const {
-    require(i2s_fits(layout_, spec.rows, spec.cols), BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, " is ", spec.rows,
-            " x ", spec.cols, ", no whole number of blocks in the I2_S layout ", i2s_name(layout_),
-            "; choose another one (--i2s, i2s)");
-    float scale;
-    std::memcpy(&scale, tensor.data.data() + tensor.rows * tensor.cols / 4, sizeof scale);
-    return {.scales = {scale}};
+  TernaryScales coded_scales(const TensorSpec& spec, const GgufTensor& tensor) const {
+    const std::vector<float> stored = open(spec, tensor)->scales();
+    if (stored.empty()) {
+      require(!find_scales(spec).empty(), BITNET_ERROR_FORMAT, "tensor ", spec.name, " has no scale; tensor ",
+              spec.name, "_scale is missing");
+      return {.scales = {1}};
+    }
+    if (stored.size() == 1) return {.scales = stored};
+    // A row of zeros fits any scale.
+    const auto nonzero = std::ranges::find_if(stored, [](float scale) { return scale != 0; });
+    const float common = nonzero == stored.end() ? 1 : *nonzero;
+    std::vector<float> scales(spec.rows);
+    for (uint32_t row = 0; row < spec.rows; ++row) {
+      const float scale = stored[stored_row(spec, row)];
+      scales[row] = scale == 0 ? common : scale;
+    }
+    if (std::ranges::all_of(scales, [&](float scale) { return scale == common; })) scales.resize(1);
+    return {.scales = std::move(scales)};
   }
 
-  void read_codes(const TensorSpec& spec, const GgufTensor& tensor, uint32_t row, uint32_t count, int8_t* out) const {
-    require(read_i2s(layout_, i2s_matrix(spec, tensor), row, count, out), BITNET_ERROR_FORMAT, "tensor ", spec.name,
-            " has codes that mean no weight between rows ", row, " and ", row + count - 1, "; the file is damaged");
-  }
-
-  void choose_layout(const std::vector<TensorSpec>& specs) const {
-    const I2sOrder order = find_i2s_order(order_samples(specs), order_tokens(specs.front()), specs.front().cols);
-    const bool given = options_.layout != I2sLayout::automatic;
-    if (!given) layout_ = order.layout.value_or(I2sLayout::x86);
-    if (!options_.log) return;
-    const std::string evidence = " (" + order.evidence + ")", used = i2s_name(layout_);
-    if (!given && order.layout) {
-      options_.log(BITNET_LOG_INFO, "I2_S layout: " + used + ", found from the weights" + evidence);
-    } else if (!given) {
-      options_.log(BITNET_LOG_WARNING,
-                   "the file does not say in which layout its I2_S weights lie, and the weights do not show it" +
-                       evidence +
-                       "; x86 is assumed. If the model writes nonsense, choose arm or rows (--i2s, i2s)");
-    } else if (order.layout && *order.layout != layout_) {
-      options_.log(BITNET_LOG_WARNING, "the I2_S layout " + used + " was chosen, but the weights lie as in " +
-                                           i2s_name(*order.layout) + evidence + "; the model may write nonsense");
+  void read_codes(const TensorSpec& spec, const CodedMatrix& matrix, uint32_t row, uint32_t count, int8_t* out) const {
+    for (uint32_t r = row; r < row + count; ++r, out += spec.cols) {
+      require(matrix.read(stored_row(spec, r), out), BITNET_ERROR_FORMAT, "tensor ", spec.name,
+              " has codes that mean no weight in row ", r, "; the file is damaged");
     }
   }
 
-  // The I2_S matrices of some layers, with the gains of the norm before each.
-  std::vector<I2sSample> order_samples(const std::vector<TensorSpec>& specs) const {
+  void read_coded_values(const TensorSpec& spec, const GgufTensor& tensor, uint32_t row, uint32_t count,
+                         float* out) const {
+    const auto scales = ternary_scales(spec).scales;
+    std::vector<int8_t> trits(spec.cols);
+    const auto matrix = open(spec, tensor);
+    for (uint32_t r = row; r < row + count; ++r, out += spec.cols) {
+      read_codes(spec, *matrix, r, 1, trits.data());
+      const float scale = scales[scales.size() == 1 ? 0 : r];
+      std::ranges::transform(trits, out, [&](int8_t trit) { return static_cast<float>(trit) * scale; });
+    }
+  }
+
+  // --- their order ------------------------------------------------------------------------------------------------
+
+  void choose_order(Coding coding, const std::vector<TensorSpec>& specs) const {
+    std::vector<const TensorSpec*> open;
+    const TensorSpec* assumed = nullptr;
+    for (const TensorSpec& spec : specs) {
+      if (is_computed(spec)) continue;
+      const GgufTensor& tensor = find(spec);
+      if (tensor.type->coding != coding) continue;
+      switch (order_knowledge(coded_bytes_of(spec, tensor))) {
+        case OrderKnowledge::certain:
+          break;
+        case OrderKnowledge::assumed:
+          assumed = &spec;
+          break;
+        case OrderKnowledge::open:
+          open.push_back(&spec);
+          break;
+      }
+    }
+    if (assumed != nullptr) {
+      say(options_.log, BITNET_LOG_WARNING, "bitnet.cpp generates no ", find(*assumed).type->name,
+          " kernels for matrices of ", assumed->rows, " x ", assumed->cols, ", as ", assumed->name,
+          " is one; the blocks that it takes for others are assumed. If the model writes nonsense, convert it from its "
+          "original");
+    }
+    if (open.empty()) return;
+    const auto names = coded_orders(coding);
+    const FoundOrder found =
+        find_order(names, order_samples(open, specs), order_tokens(specs.front()), specs.front().cols);
+    if (coding == Coding::i2_s) return choose_i2s(found, names);
+    require(found.order.has_value(), BITNET_ERROR_UNSUPPORTED, "the file does not say in which order its ",
+            find(*open.front()).type->name, " weights lie, which is another one for bitnet.cpp's pretuned kernels of ",
+            "this model than for those that it generates, and the weights do not show it (", found.evidence,
+            "); convert the model from its original");
+    order_of(coding) = *found.order;
+    say(options_.log, BITNET_LOG_INFO, find(*open.front()).type->name, " order: ", names[*found.order],
+        ", found from the weights (", found.evidence, ")");
+  }
+
+  void choose_i2s(const FoundOrder& found, std::span<const char* const> names) const {
+    const bool given = options_.layout != I2sLayout::automatic;
+    size_t& order = order_of(Coding::i2_s);
+    order = given ? static_cast<size_t>(std::ranges::find(kI2sLayouts, options_.layout) - kI2sLayouts)
+                  : found.order.value_or(0);
+    const std::string evidence = " (" + found.evidence + ")", used = names[order];
+    if (!given && found.order) {
+      say(options_.log, BITNET_LOG_INFO, "I2_S layout: ", used, ", found from the weights", evidence);
+    } else if (!given) {
+      say(options_.log, BITNET_LOG_WARNING,
+          "the file does not say in which layout its I2_S weights lie, and the weights do not show it", evidence, "; ",
+          used, " is assumed. If the model writes nonsense, choose arm or rows (--i2s, gguf_i2s)");
+    } else if (found.order && *found.order != order) {
+      say(options_.log, BITNET_LOG_WARNING, "the I2_S layout ", used, " was chosen, but the weights lie as in ",
+          names[*found.order], evidence, "; the model may write nonsense");
+    }
+  }
+
+  // The norm whose output a matrix reads; null if there is none.
+  static const TensorSpec* norm_before(const TensorSpec& spec, const std::vector<TensorSpec>& specs) {
+    struct Pair {
+      std::string_view matrix, norm;
+    };
+    constexpr Pair kPairs[] = {
+        {".attn_q.weight", ".attn_norm.weight"},     {".attn_k.weight", ".attn_norm.weight"},
+        {".attn_v.weight", ".attn_norm.weight"},     {".attn_output.weight", ".attn_sub_norm.weight"},
+        {".ffn_gate.weight", ".ffn_norm.weight"},    {".ffn_up.weight", ".ffn_norm.weight"},
+        {".ffn_down.weight", ".ffn_sub_norm.weight"}};
+    for (const Pair& pair : kPairs) {
+      if (!spec.name.ends_with(pair.matrix)) continue;
+      const std::string name = spec.name.substr(0, spec.name.size() - pair.matrix.size()) + std::string(pair.norm);
+      const auto norm = std::ranges::find(specs, name, &TensorSpec::name);
+      return norm == specs.end() || norm->cols != spec.cols ? nullptr : &*norm;
+    }
+    return nullptr;
+  }
+
+  // Matrices of some layers, with the gains of the norm before each.
+  std::vector<OrderSample> order_samples(const std::vector<const TensorSpec*>& matrices,
+                                         const std::vector<TensorSpec>& specs) const {
     const auto layer_of = [](const TensorSpec& spec) { return spec.name.substr(0, spec.name.find('.', 4)); };
     std::vector<std::string> layers;
-    for (const TensorSpec& spec : specs) {
-      if (is_i2s(spec) && (layers.empty() || layers.back() != layer_of(spec))) layers.push_back(layer_of(spec));
+    for (const TensorSpec* const spec : matrices) {
+      if (layers.empty() || layers.back() != layer_of(*spec)) layers.push_back(layer_of(*spec));
     }
     const size_t count = std::min(layers.size(), kOrderLayers);
     std::vector<std::string> chosen;
     for (size_t i = 0; i < count; ++i) chosen.push_back(layers[(2 * i + 1) * layers.size() / (2 * count)]);
 
-    std::vector<I2sSample> samples;
-    const TensorSpec* norm = nullptr;
-    for (const TensorSpec& spec : specs) {
-      if (spec.role == Role::vector) norm = &spec;
-      if (!is_i2s(spec) || spec.cols > kOrderColumns || std::ranges::count(chosen, layer_of(spec)) == 0) continue;
-      I2sSample sample{i2s_matrix(spec, find(spec)), {}, false};
-      if (norm != nullptr && norm->cols == spec.cols) {
+    std::vector<OrderSample> samples;
+    for (const TensorSpec* const spec : matrices) {
+      if (spec->cols > kOrderColumns || std::ranges::count(chosen, layer_of(*spec)) == 0) continue;
+      OrderSample sample{spec->rows, spec->cols, {}, {}, false};
+      const CodedBytes coded = coded_bytes_of(*spec, find(*spec));
+      for (size_t order = 0; order < coded_orders(coded.coding).size(); ++order) {
+        sample.orders.push_back(open_coded(coded, order));
+      }
+      if (const TensorSpec* const norm = norm_before(*spec, specs)) {
         sample.gains = finite_row(*norm, 0);
-        sample.reads_stream = !norm->name.ends_with("_sub_norm.weight") && spec.cols == specs.front().cols;
+        sample.reads_stream = !norm->name.ends_with("_sub_norm.weight") && spec->cols == specs.front().cols;
       }
       samples.push_back(std::move(sample));
     }
@@ -256,27 +393,22 @@ class GgufSource final : public Source {
     return values;
   }
 
+  // --- scales of numbers ------------------------------------------------------------------------------------------
+
   TernaryScales scales_by_values(const TensorSpec& spec, const GgufTensor& tensor) const {
-    std::vector<RowScale> rows(spec.rows);
-    std::vector<double> sums(spec.rows);
+    ScaleFinder finder(spec.rows, spec.cols);
     constexpr uint32_t kStep = 64;
     parallel_for((spec.rows + kStep - 1) / kStep, [&](size_t part) {
       std::vector<float> values(spec.cols);
       const auto begin = static_cast<uint32_t>(part * kStep), count = std::min(kStep, spec.rows - begin);
       for (uint32_t row = begin; row < begin + count; ++row) {
-        read_row(tensor, row, values);
+        read_row(tensor, stored_row(spec, row), values);
         check_finite(spec, row, values);
-        rows[row] = find_row_scale(values);
-        for (const float value : values) sums[row] += std::fabs(value);
+        finder.add_row(row, values);
       }
       release(spec, begin, count);
     });
-    const auto other = std::ranges::find(rows, false, &RowScale::ternary);
-    if (other == rows.end()) return collect(rows);
-    double sum = 0;
-    for (const double row : sums) sum += row;
-    return {.mean = sum / (static_cast<double>(spec.rows) * spec.cols),
-            .not_ternary = "row " + std::to_string(other - rows.begin()) + " holds other values than -s, 0 and s"};
+    return finder.result();
   }
 
   static void check_finite(const TensorSpec& spec, uint32_t row, std::span<const float> values) {
@@ -285,28 +417,20 @@ class GgufSource final : public Source {
             bad == values.size() ? 0 : values[bad], "; the model is damaged");
   }
 
-  // One scale if all rows have the same. A row of zeros fits any scale.
-  static TernaryScales collect(const std::vector<RowScale>& rows) {
-    const auto first = std::ranges::find_if(rows, [](const RowScale& row) { return row.scale != 0; });
-    const float common = first == rows.end() ? 1 : first->scale;
-    const auto fits = [common](const RowScale& row) { return row.scale == 0 || row.scale == common; };
-    if (std::ranges::all_of(rows, fits)) return {.scales = {common}};
-    std::vector<float> scales;
-    scales.reserve(rows.size());
-    for (const RowScale& row : rows) scales.push_back(row.scale == 0 ? common : row.scale);
-    return {.scales = std::move(scales)};
-  }
-
   Gguf gguf_;
   GgufSourceOptions options_;
-  fb::ModelT model_;          // without tensors
-  mutable I2sLayout layout_;  // check() makes it a definite one, before weights are read
+  fb::ModelT model_;  // without tensors
+  std::vector<float> rope_factors_;
+  const Architecture* architecture_;
+  uint32_t head_dim_;
+  mutable std::array<size_t, kCodings> orders_{};  // of each coding; check() decides them, before weights are read
 };
 
 }  // namespace
 
-std::unique_ptr<Source> open_gguf_source(std::span<const std::byte> file, const GgufSourceOptions& options) {
-  return std::make_unique<GgufSource>(file, options);
+std::unique_ptr<Source> open_gguf_source(std::span<const std::span<const std::byte>> parts,
+                                         const GgufSourceOptions& options) {
+  return std::make_unique<GgufSource>(parts, options);
 }
 
 }  // namespace bitnet

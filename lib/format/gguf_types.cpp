@@ -194,29 +194,55 @@ void decode_iq4_xs(const std::byte* block, float* out) {
   }
 }
 
-// Base-3 digits as fractions of 256, the first one the highest: 32 bytes of five, 16 bytes of five, 4 bytes of four;
-// digit n of all bytes of a run comes before digit n + 1 of any.
-void decode_tq1_0(const std::byte* block, float* out) {
-  struct Run {
-    size_t begin, bytes, digits;
-  };
-  constexpr Run kRuns[] = {{0, 32, 5}, {32, 16, 5}, {48, 4, 4}};
+// Base-3 digits as fractions of 256, the first one the highest. A run is a number of bytes with some digits each; digit
+// n of all its bytes comes before digit n + 1 of any.
+struct DigitRun {
+  size_t bytes, digits;
+};
+
+void decode_digits(const std::byte* in, std::span<const DigitRun> runs, float scale, float* out) {
   constexpr unsigned kPowers[] = {1, 3, 9, 27, 81};
-  const float scale = load_half(block + 52);
-  for (const Run& run : kRuns) {
+  for (const DigitRun& run : runs) {
     for (size_t digit = 0; digit < run.digits; ++digit) {
       for (size_t i = 0; i < run.bytes; ++i) {
-        const auto shifted =
-            static_cast<uint8_t>(static_cast<unsigned>(byte_at(block, run.begin + i)) * kPowers[digit]);
+        const auto shifted = static_cast<uint8_t>(static_cast<unsigned>(byte_at(in, i)) * kPowers[digit]);
         *out++ = scale * static_cast<float>((shifted * 3 >> 8) - 1);
       }
     }
+    in += run.bytes;
   }
+}
+
+void decode_tq1_0(const std::byte* block, float* out) {
+  constexpr DigitRun kRuns[] = {{32, 5}, {16, 5}, {4, 4}};
+  decode_digits(block, kRuns, load_half(block + 52), out);
+}
+
+// PrismML's PTQ1_0: the same for 128 weights.
+void decode_ptq1_0(const std::byte* block, float* out) {
+  constexpr DigitRun kRuns[] = {{16, 5}, {8, 5}, {2, 4}};
+  decode_digits(block, kRuns, load_half(block + 26), out);
 }
 
 void decode_tq2_0(const std::byte* block, float* out) {
   const float scale = load_half(block + 64);
   for (size_t i = 0; i < 256; ++i) out[i] = scale * static_cast<float>(two_bits_at(block, i) - 1);
+}
+
+// PrismML's Bonsai: an F16 scale and two-bit codes, four to a byte, for 64 weights (Q2_0 of llama.cpp) or 128 (Q2_0 as
+// PrismML has it, PQ2_0). Code 3, twice the scale, is in the format, but not in ternary models.
+template <size_t kBlock>
+void decode_q2_0(const std::byte* block, float* out) {
+  const float scale = load_half(block);
+  for (size_t i = 0; i < kBlock; ++i) {
+    out[i] = static_cast<float>((byte_at(block + 2, i / 4) >> 2 * (i % 4) & 3) - 1) * scale;
+  }
+}
+
+// The 1-bit Bonsai: an F16 scale and a sign for each of 128 weights, 1 meaning plus.
+void decode_q1_0(const std::byte* block, float* out) {
+  const float scale = load_half(block);
+  for (size_t i = 0; i < 128; ++i) out[i] = (byte_at(block + 2, i / 8) >> (i % 8) & 1) != 0 ? scale : -scale;
 }
 
 template <uint32_t kBlock, uint32_t kBytes, void (*kDecode)(const std::byte*, float*)>
@@ -225,14 +251,17 @@ void decode_blocks(const std::byte* data, size_t count, float* out) {
 }
 
 template <uint32_t kBlock, uint32_t kBytes, void (*kDecode)(const std::byte*, float*)>
-constexpr GgufType readable(uint32_t number, const char* name) {
-  return {number, name, kBlock, kBytes, decode_blocks<kBlock, kBytes, kDecode>};
+constexpr GgufType readable(uint32_t number, const char* name, const char* other = nullptr) {
+  return {number, name, kBlock, kBytes, decode_blocks<kBlock, kBytes, kDecode>, {}, other};
+}
+
+constexpr GgufType coded(uint32_t number, const char* name, Coding coding, const char* other = nullptr) {
+  return {number, name, 1, 0, nullptr, coding, other};
 }
 
 constexpr GgufType named(uint32_t number, const char* name) { return {number, name, 0, 0, nullptr}; }
 
-// In the order of the numbers. Two projects gave 36 to 39 other meanings; the names are those of the types that files
-// of ternary models have.
+// In the order of the numbers. llama.cpp once had other types with 36 to 38, which no ternary model was published in.
 constexpr auto kTypes = std::to_array<GgufType>({
     readable<1, 4, decode_f32>(0, "F32"),
     readable<1, 2, decode_f16>(kGgufF16, "F16"),
@@ -270,27 +299,28 @@ constexpr auto kTypes = std::to_array<GgufType>({
     named(33, "Q4_0_8_8 of old versions of llama.cpp"),
     readable<256, 54, decode_tq1_0>(34, "TQ1_0"),
     readable<256, 66, decode_tq2_0>(35, "TQ2_0"),
-    {kGgufI2_S, "I2_S", 1, 0, nullptr},
+    coded(36, "I2_S", Coding::i2_s),
     named(37, "I8_S of bitnet.cpp"),
-    named(38, "TL1 of bitnet.cpp"),
-    named(39, "TL2 of bitnet.cpp, or MXFP4"),
+    coded(38, "TL1", Coding::tl1),
+    coded(39, "TL2", Coding::tl2, "MXFP4"),
     named(40, "NVFP4"),
-    named(41, "Q1_0"),
-    named(42, "Q2_0"),
+    readable<128, 18, decode_q1_0>(41, "Q1_0"),
+    readable<64, 18, decode_q2_0<64>>(42, "Q2_0"),
+    readable<128, 34, decode_q2_0<128>>(42, "Q2_0 in blocks of 128"),
     named(97, "Q8_0_X4 of ik_llama.cpp"),
     named(98, "Q8_1_X4 of ik_llama.cpp"),
     named(99, "Q8_2_X4 of ik_llama.cpp"),
     readable<32, 26, decode_q6_0>(133, "Q6_0"),
-    named(134, "IQ1_BN of ik_llama.cpp"),
-    named(135, "IQ2_BN of ik_llama.cpp"),
+    coded(134, "IQ1_BN", Coding::iq1_bn, "IQ1_BN of ik_llama.cpp before rows had scales"),
+    coded(135, "IQ2_BN", Coding::iq2_bn, "IQ2_BN of ik_llama.cpp before rows had scales"),
     named(136, "Q8_K64 of ik_llama.cpp"),
     named(137, "IQ2_K of ik_llama.cpp"),
     named(138, "IQ3_K of ik_llama.cpp"),
     named(139, "IQ4_K of ik_llama.cpp"),
     named(140, "IQ5_K of ik_llama.cpp"),
     named(141, "IQ6_K of ik_llama.cpp"),
-    named(142, "PQ2_0 of PrismML's llama.cpp, or IQ2_TN of ik_llama.cpp"),
-    named(143, "PTQ1_0 of PrismML's llama.cpp, or IQ1_TN of ik_llama.cpp"),
+    readable<128, 34, decode_q2_0<128>>(142, "PQ2_0", "IQ2_TN of ik_llama.cpp"),
+    readable<128, 28, decode_ptq1_0>(143, "PTQ1_0", "IQ1_TN of ik_llama.cpp"),
     named(144, "IQ4_KS of ik_llama.cpp"),
     named(145, "IQ2_KS of ik_llama.cpp"),
     named(146, "IQ4_KSS of ik_llama.cpp"),
@@ -325,7 +355,7 @@ constexpr auto kTypes = std::to_array<GgufType>({
     named(229, "IQ1_M_R4 of ik_llama.cpp"),
     named(230, "BF16_R16 of ik_llama.cpp"),
     named(233, "Q6_0_R4 of ik_llama.cpp"),
-    named(335, "IQ2_BN_R4 of ik_llama.cpp"),
+    coded(335, "IQ2_BN_R4", Coding::iq2_bn_r4),
     named(337, "IQ2_K_R4 of ik_llama.cpp"),
     named(338, "IQ3_K_R4 of ik_llama.cpp"),
     named(339, "IQ4_K_R4 of ik_llama.cpp"),
@@ -339,26 +369,24 @@ constexpr auto kTypes = std::to_array<GgufType>({
 });
 static_assert(std::ranges::is_sorted(kTypes, {}, &GgufType::number));
 
-bool is_readable(const GgufType& type) { return type.decode != nullptr || type.number == kGgufI2_S; }
-
 std::string readable_names() {
   std::string names;
   for (const GgufType& type : kTypes) {
-    if (is_readable(type)) names.append(names.empty() ? "" : ", ").append(type.name);
+    if (type.readable()) names.append(names.empty() ? "" : ", ").append(type.name);
   }
   return names;
 }
 
 }  // namespace
 
-const GgufType& gguf_type(std::string_view tensor, uint32_t number) {
-  const auto* const type = std::ranges::lower_bound(kTypes, number, {}, &GgufType::number);
-  const bool known = type != kTypes.end() && type->number == number;
-  require(known && is_readable(*type), BITNET_ERROR_UNSUPPORTED, "tensor ", tensor, " has GGUF type ", number, " (",
-          known ? type->name : "unknown",
-          "), which libbitnet does not read; convert the model from its F16 or BF16 file ",
-          "to one of the types that it reads: ", readable_names());
-  return *type;
+std::span<const GgufType> gguf_types(std::string_view tensor, uint32_t number) {
+  const auto types = std::ranges::equal_range(kTypes, number, {}, &GgufType::number);
+  require(!types.empty() && types.begin()->readable(), BITNET_ERROR_UNSUPPORTED, "tensor ", tensor, " has GGUF type ",
+          number, " (", types.empty() ? "unknown" : types.begin()->name,
+          "), which libbitnet does not read; convert the model from its F16 or BF16 file to one of the types that it "
+          "reads: ",
+          readable_names());
+  return {types.begin(), types.end()};
 }
 
 void gguf_decode(const GgufType& type, const std::byte* data, size_t count, float* out) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "format/json.h"
 
+#include <cmath>
 #include <cstdint>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -13,22 +15,43 @@ namespace {
 constexpr int kMostDepth = 64;
 constexpr size_t kMostShown = 100;  // bytes of a value in a message
 
-std::string shown(const Json& json) {
-  if (json.is_array()) return "an array of " + counted(json.size(), "element");
-  if (json.is_object()) return "an object of " + counted(json.size(), "member");
-  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return text.substr(0, valid_utf8_prefix(std::string_view(text).substr(0, kMostShown)));
-}
+// Watches the parser. Of a name that comes twice the parser would keep the last value, and others the first.
+class Watch {
+ public:
+  bool operator()(int depth, Json::parse_event_t event, const Json& parsed) {
+    require(depth <= kMostDepth, BITNET_ERROR_FORMAT, "the JSON is nested deeper than ", kMostDepth);
+    switch (event) {
+      case Json::parse_event_t::object_start:
+        names_.push_back(0);
+        break;
+      case Json::parse_event_t::key:
+        ++names_.back();
+        break;
+      case Json::parse_event_t::object_end:
+        require(names_.back() == parsed.size(), BITNET_ERROR_FORMAT,
+                "is not JSON that can be read: an object ends that ", "has the same name twice",
+                parsed.empty() ? "" : ", beside " + parsed.begin().key().substr(0, kMostShown));
+        names_.pop_back();
+        break;
+      case Json::parse_event_t::array_start:
+      case Json::parse_event_t::array_end:
+      case Json::parse_event_t::value:
+        break;
+    }
+    return true;
+  }
+
+ private:
+  std::vector<size_t> names_;  // of each object that is open, how many so far
+};
 
 }  // namespace
 
 Json parse_json(std::string_view text) {
-  const auto check_depth = [](int depth, Json::parse_event_t, const Json&) {
-    require(depth <= kMostDepth, BITNET_ERROR_FORMAT, "the JSON is nested deeper than ", kMostDepth);
-    return true;
-  };
+  Watch watch;
   try {
-    return Json::parse(text, check_depth);
+    return Json::parse(
+        text, [&](int depth, Json::parse_event_t event, const Json& parsed) { return watch(depth, event, parsed); });
   } catch (const Json::parse_error& error) {
     fail(BITNET_ERROR_FORMAT, "is not JSON: there is a mistake at byte ", error.byte, " of ", text.size());
   } catch (const Json::exception& error) {  // a number that no double holds
@@ -42,8 +65,15 @@ Json read_json(const std::string& path, size_t most) {
   return parse_json(text);
 }
 
+std::string JsonValue::shown() const {
+  if (json_->is_array()) return "an array of " + counted(json_->size(), "element");
+  if (json_->is_object()) return "an object of " + counted(json_->size(), "member");
+  const std::string text = json_->dump(-1, ' ', false, Json::error_handler_t::replace);
+  return text.substr(0, valid_utf8_prefix(std::string_view(text).substr(0, kMostShown)));
+}
+
 void JsonValue::refuse(const std::string& expected) const {
-  fail(BITNET_ERROR_FORMAT, place_.empty() ? "the whole" : place_, " is ", shown(*json_), "; expected is ", expected);
+  fail(BITNET_ERROR_FORMAT, place_.empty() ? "the whole" : place_, " is ", shown(), "; expected is ", expected);
 }
 
 std::optional<JsonValue> JsonValue::find(const std::string& key) const {
@@ -80,6 +110,11 @@ int64_t JsonValue::whole(int64_t low, int64_t high) const {
     refuse("a whole number from " + std::to_string(low) + " to " + std::to_string(high));
   }
   return json_->get<int64_t>();
+}
+
+double JsonValue::real() const {
+  if (!json_->is_number() || !std::isfinite(json_->get<double>())) refuse("a finite number");
+  return json_->get<double>();
 }
 
 const Json& JsonValue::array() const {

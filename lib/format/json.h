@@ -14,7 +14,8 @@ namespace bitnet {
 
 using Json = nlohmann::json;
 
-// BITNET_ERROR_FORMAT for what is no JSON, or is nested deeper than any file that libbitnet reads.
+// BITNET_ERROR_FORMAT for what is no JSON, has a name twice in an object, or is nested deeper than any file that
+// libbitnet reads. Takes up to some 50 times as much memory as the text.
 Json parse_json(std::string_view text);
 
 // The same of a file of no more than `most` bytes. Errors do not name the path.
@@ -34,6 +35,7 @@ class JsonValue {
   std::string_view text() const;
   bool truth() const;
   int64_t whole(int64_t low, int64_t high) const;
+  double real() const;  // finite
   const Json& array() const;
   const Json& object() const;
 
@@ -41,6 +43,8 @@ class JsonValue {
   bool is_array() const { return json_->is_array(); }
   bool is_object() const { return json_->is_object(); }
   const std::string& place() const { return place_; }
+  // For messages: its beginning.
+  std::string shown() const;
 
   [[noreturn]] void refuse(const std::string& expected) const;
 

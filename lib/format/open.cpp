@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "format/open.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -9,6 +10,8 @@
 #include "base/memory.h"
 #include "format/bitnet_file.h"
 #include "format/converter.h"
+#include "format/gguf_files.h"
+#include "format/hf_source.h"
 #include "format/metadata.h"
 
 namespace bitnet {
@@ -57,37 +60,50 @@ class MemorySink final : public Sink {
   const uint64_t limit_ = memory_limit();
 };
 
-std::shared_ptr<const Container> convert_gguf(std::span<const std::byte> file, MappedFile mapping,
-                                              const OpenOptions& options) {
-  const bool mapped = mapping.is_mapped();
-  const auto source = open_gguf_source(file, {options.layout, mapped, options.activation, options.log});
+// `parts` holds what the source refers to.
+std::shared_ptr<const Container> convert_in_memory(const Source& source, Container::Parts parts,
+                                                   const OpenOptions& options) {
   MemorySink sink;
-  Container::Parts parts;
-  parts.file_bytes = file.size();
-  parts.file = std::move(mapping);
   const ConverterOptions form = {options.packing,  options.dense,       options.head,
                                  options.quantize, options.activations, options.log};
-  parts.metadata = pack_metadata(convert_model(*source, form, sink, options.progress));
+  parts.metadata = pack_metadata(convert_model(source, form, sink, options.progress));
   parts.owned = std::move(sink.owned());
   const auto& entries = *fb::GetModel(parts.metadata.data())->tensors();
   for (uint32_t i = 0; i < entries.size(); ++i) {
     parts.tensors.push_back(read_tensor(*entries[i]));
     parts.tensors.back().data = sink.data()[i];
   }
-  // Reading a page maps its neighbours too, also those that have been dropped; so the end of the work drops them all.
-  if (mapped) drop_pages(file);
   return std::make_shared<const Container>(std::move(parts));
 }
 
-std::shared_ptr<const Container> open_bytes(std::span<const std::byte> file, MappedFile mapping,
-                                            const OpenOptions& options) {
-  if (is_bitnet_file(file)) {
-    return read_bitnet_file(file, std::move(mapping),
-                            {options.activation, options.verify_checksums, options.progress, options.log});
-  }
-  if (Gguf::is_gguf(file)) return convert_gguf(file, std::move(mapping), options);
-  fail(BITNET_ERROR_FORMAT, "is neither a .bitnet nor a GGUF file");
+// `files` are those that `gguf` lies in, if it lies in any.
+std::shared_ptr<const Container> open_gguf(std::span<const std::span<const std::byte>> gguf,
+                                           std::vector<MappedFile> files, const OpenOptions& options) {
+  const bool mapped = !files.empty() && std::ranges::all_of(files, &MappedFile::is_mapped);
+  const auto source = open_gguf_source(gguf, {options.layout, mapped, options.activation, options.log});
+  Container::Parts parts;
+  for (const auto bytes : gguf) parts.file_bytes += bytes.size();
+  parts.files = std::move(files);
+  auto container = convert_in_memory(*source, std::move(parts), options);
+  // Reading a page maps its neighbours too, also those that have been dropped; so the end of the work drops them all.
+  if (mapped) std::ranges::for_each(gguf, drop_pages);
+  return container;
 }
+
+std::shared_ptr<const Container> open_hf(const std::string& path, const OpenOptions& options) {
+  HfCheckpoint checkpoint = open_hf_checkpoint(path, {options.log});
+  const std::shared_ptr<const Source> source = std::move(checkpoint.source);
+  Container::Parts parts;
+  parts.file_bytes = checkpoint.file_bytes;
+  parts.source = source;
+  return convert_in_memory(*source, std::move(parts), options);
+}
+
+ReadOptions read_options(const OpenOptions& options) {
+  return {options.activation, options.verify_checksums, options.progress, options.log};
+}
+
+[[noreturn]] void fail_kind() { fail(BITNET_ERROR_FORMAT, "is neither a .bitnet nor a GGUF file"); }
 
 }  // namespace
 
@@ -99,15 +115,24 @@ void log_unmapped(const std::string& path, uint64_t bytes, const Log& log) {
 
 std::shared_ptr<const Container> open_container(const std::string& path, const OpenOptions& options) {
   return with_path(path, [&] {
+    if (is_hf_folder(path)) return open_hf(path, options);
     MappedFile mapping(path);
     const auto file = mapping.bytes();
     if (!mapping.is_mapped()) log_unmapped(path, file.size(), options.log);
-    return open_bytes(file, std::move(mapping), options);
+    if (is_bitnet_file(file)) return read_bitnet_file(file, std::move(mapping), read_options(options));
+    if (!Gguf::is_gguf(file)) fail_kind();
+    GgufFiles files(path, std::move(mapping));
+    const auto parts = files.parts();
+    return open_gguf(parts, std::move(files).take(), options);
   });
 }
 
 std::shared_ptr<const Container> open_container(std::span<const std::byte> file, const OpenOptions& options) {
-  return with_path("data", [&] { return open_bytes(file, {}, options); });
+  return with_path("data", [&] {
+    if (is_bitnet_file(file)) return read_bitnet_file(file, {}, read_options(options));
+    if (!Gguf::is_gguf(file)) fail_kind();
+    return open_gguf({&file, 1}, {}, options);
+  });
 }
 
 }  // namespace bitnet

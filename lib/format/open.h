@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Opens model files of any kind: .bitnet files as they are, GGUF files converted in memory.
+// Opens models of any kind: .bitnet files as they are, GGUF files and Hugging Face folders converted in memory.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +34,8 @@ struct OpenOptions {
 // Says that a file had to be read because its file system cannot map it.
 void log_unmapped(const std::string& path, uint64_t bytes, const Log& log);
 
-// Opens a .bitnet or GGUF file; which of the two, its first bytes say. Throws Error, its message begins with the path.
+// Opens a .bitnet or GGUF file; which of the two, its first bytes say; or a Hugging Face folder, or a file of one. Throws
+// Error, its message begins with the path.
 std::shared_ptr<const Container> open_container(const std::string& path, const OpenOptions& options = {});
 // The same of a file in memory, which the caller keeps until the container is gone. Tensors that do not lie on 64 bytes
 // there are copied.

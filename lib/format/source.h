@@ -18,10 +18,11 @@ namespace bitnet {
 
 // What a look through a whole matrix has found.
 struct TernaryScales {
-  std::vector<float> scales = {};  // one; one for each row; or, with `group`, rows x groups of a row, row by row
-  uint32_t group = 0;              // columns that share a scale, 128 or 64; 0: all of a row
-  float inverse_mean = 0;        // nonzero: the weights are to be rounded, w * inverse_mean to the nearest of -1, 0, 1
-  double mean = 0;               // of all |w|, where it had to be looked for
+  // Positive: one; one for each row; or, with `group`, rows x groups of a row, row by row.
+  std::vector<float> scales = {};
+  uint32_t group = 0;      // columns that share a scale, 128 or 64, but for the last ones of a row; 0: all of a row
+  float inverse_mean = 0;  // nonzero: the weights are to be rounded, w * inverse_mean to the nearest of -1, 0, 1
+  double mean = 0;         // of all |w|, where it had to be looked for
   std::string not_ternary = {};  // why the matrix is not ternary, for messages; then there are no scales
   bool is_ternary() const { return not_ternary.empty(); }
 };
@@ -65,11 +66,13 @@ enum class Quantize : uint8_t {
 
 struct GgufSourceOptions {
   I2sLayout layout = I2sLayout::automatic;
-  bool mapped = false;  // the file is a mapping whose pages can be dropped
+  bool mapped = false;  // the parts are mappings whose pages can be dropped
   std::optional<fb::Activation> activation = {};
   Log log = {};
 };
-std::unique_ptr<Source> open_gguf_source(std::span<const std::byte> file, const GgufSourceOptions& options);
+// All parts of a model in turn, which must outlive the source.
+std::unique_ptr<Source> open_gguf_source(std::span<const std::span<const std::byte>> parts,
+                                         const GgufSourceOptions& options);
 std::unique_ptr<Source> open_container_source(std::shared_ptr<const Container> container);
 
 }  // namespace bitnet

@@ -114,7 +114,11 @@ TEST_F(Allocation, OfConverting) {
 
 constexpr uint64_t kMiB = 1 << 20;
 
-fb::ModelT describe(const std::string& gguf) { return open_gguf_source(MappedFile(gguf).bytes(), {})->describe(); }
+fb::ModelT describe(const std::string& gguf) {
+  const MappedFile file(gguf);
+  const auto bytes = file.bytes();
+  return open_gguf_source({&bytes, 1}, {})->describe();
+}
 
 // What the library itself holds at most while it converts.
 uint64_t measure(const std::string& from, const std::string& to) {

@@ -534,11 +534,8 @@ TEST_F(GgufFile, TypesThatAreNotReadAreRefusedByNameWithThoseThatAre) {
   constexpr Type kTypes[] = {{9, "GGUF type 9 (Q8_1)"},
                              {16, "GGUF type 16 (IQ2_XXS)"},
                              {24, "GGUF type 24 (I8)"},
-                             {38, "GGUF type 38 (TL1 of bitnet.cpp)"},
-                             {39, "GGUF type 39 (TL2 of bitnet.cpp, or MXFP4)"},
-                             {135, "GGUF type 135 (IQ2_BN of ik_llama.cpp)"},
-                             {142, "GGUF type 142 (PQ2_0 of PrismML's llama.cpp"},
-                             {335, "GGUF type 335 (IQ2_BN_R4 of ik_llama.cpp)"},
+                             {40, "GGUF type 40 (NVFP4)"},
+                             {137, "GGUF type 137 (IQ2_K of ik_llama.cpp)"},
                              {399, "GGUF type 399 (Q8_K_R8 of ik_llama.cpp)"}};
   for (const Type& type : kTypes) {
     GgufBuilder other = sample.gguf();
@@ -549,6 +546,68 @@ TEST_F(GgufFile, TypesThatAreNotReadAreRefusedByNameWithThoseThatAre) {
     EXPECT_TRUE(refuses(file, BITNET_ERROR_UNSUPPORTED, "F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K"));
     EXPECT_TRUE(refuses(file, BITNET_ERROR_UNSUPPORTED, "I2_S"));
   }
+}
+
+// A number of several types is one of them by the room that its tensors have.
+TEST_F(GgufFile, NumbersOfSeveralTypesAreRefusedUnlessTheSizesTellWhich) {
+  struct Type {
+    uint32_t number;
+    const char* shown;
+  };
+  constexpr Type kTypes[] = {
+      {39, "GGUF type 39, TL2 or MXFP4; the sizes of the tensors are not those of TL2"},
+      {42, "GGUF type 42, Q2_0 or Q2_0 in blocks of 128; the sizes of the tensors are not those of either"},
+      {134, "GGUF type 134, IQ1_BN or IQ1_BN of ik_llama.cpp before rows had scales; the sizes"},
+      {135, "GGUF type 135, IQ2_BN or IQ2_BN of ik_llama.cpp before rows had scales; the sizes"},
+      {142, "GGUF type 142, PQ2_0 or IQ2_TN of ik_llama.cpp; the sizes of the tensors are not those of PQ2_0"},
+      {143, "GGUF type 143, PTQ1_0 or IQ1_TN of ik_llama.cpp; the sizes"},
+  };
+  for (const Type& type : kTypes) {
+    GgufBuilder other = sample.gguf();
+    other.info("blk.0.ffn_up.weight").type = type.number;
+    EXPECT_TRUE(refuses(other.build(), BITNET_ERROR_UNSUPPORTED, type.shown));
+  }
+  // One tensor, of 4 x 128 weights, has the same room in either kind of Q2_0.
+  GgufBuilder other = sample.gguf();
+  other.tensor("x", {128, 4}, 42, std::string(144, '\0'));
+  EXPECT_TRUE(refuses(other.build(), BITNET_ERROR_UNSUPPORTED, "the sizes of the tensors do not show which"));
+  // A gap behind one of two tensors fits neither kind, though each of them would lie there.
+  other.tensor("y", {128, 64}, 42, std::string(128 * 64 / 64 * 18 + 64, '\0'));
+  EXPECT_TRUE(refuses(other.build(), BITNET_ERROR_UNSUPPORTED, "are not those of either of the two"));
+}
+
+TEST_F(GgufFile, MatricesOfTritsAreRefusedInShapesThatTheyDoNotHave) {
+  const auto refuses_type = [&](uint32_t type, size_t size, bitnet_status status, std::string_view word) {
+    GgufBuilder other;
+    const GgufBuilder plain = sample.gguf();
+    other = sample.gguf();
+    other.infos.clear();
+    other.data.clear();
+    for (const auto& info : plain.infos) {
+      const bool changed = info.name == "blk.0.ffn_up.weight";
+      const size_t next = &info == &plain.infos.back() ? plain.data.size() : (&info)[1].offset;
+      other.tensor(info.name, info.shape, changed ? type : info.type,
+                   changed ? std::string(size, '\0') : plain.data.substr(info.offset, next - info.offset));
+    }
+    return refuses(other.build(), status, word);
+  };
+  // 96 x 64.
+  EXPECT_TRUE(refuses_type(38, 96 * 64 / 4, BITNET_ERROR_UNSUPPORTED,
+                           "tensor blk.0.ffn_up.weight is 96 x 64, no whole number of blocks in the TL1 layout"));
+  EXPECT_TRUE(refuses_type(335, 96 * 20 - 32, BITNET_ERROR_FORMAT, "tensor blk.0.ffn_up.weight (1920 bytes at"));
+  GgufBuilder embedding = sample.gguf();
+  embedding.info("token_embd.weight").type = 36;
+  EXPECT_TRUE(refuses(embedding.build(), BITNET_ERROR_UNSUPPORTED, "I2_S, which is only for ternary matrices"));
+}
+
+TEST_F(GgufFile, Tl1WithoutItsScaleIsRefused) {
+  SampleModel model;
+  model.layers = 1;
+  model.weights = Encoding::tl1;
+  model.draw();
+  GgufBuilder other = model.gguf();
+  std::erase_if(other.infos, [](const auto& info) { return info.name == "blk.0.attn_k.weight_scale"; });
+  EXPECT_TRUE(refuses(other.build(), BITNET_ERROR_FORMAT, "tensor blk.0.attn_k.weight_scale is missing"));
 }
 
 TEST_F(GgufFile, TensorsThatAreNotOfTheArchitectureAreRefused) {
@@ -609,7 +668,7 @@ TEST_F(GgufFile, ScalesThatDifferWithinARowAreRefused) {
   large.draw();
   GgufBuilder other = large.gguf();
   other.data[other.info("blk.0.attn_q.weight").offset + 65] ^= 4;  // the first block's F16 scale
-  EXPECT_TRUE(refuses(other.build(), BITNET_ERROR_UNSUPPORTED, "blk.0.attn_q.weight: row 0"));
+  EXPECT_TRUE(refuses(other.build(), BITNET_ERROR_UNSUPPORTED, "scales for groups of columns"));
 }
 
 TEST_F(GgufFile, MetadataThatIsMissingOrWrongIsNamed) {

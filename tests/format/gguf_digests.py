@@ -4,8 +4,8 @@
 
 usage: gguf_digests.py
 
-The test decodes the same bytes with the library. Q8_K and ik_llama.cpp's Q6_0, which the package does not decode, are
-decoded here, from the comments in ggml-common.h.
+The test decodes the same bytes with the library. What the package does not decode is decoded here, from the comments in
+ggml-common.h: Q8_K, ik_llama.cpp's Q6_0, Q1_0, Q2_0 and PrismML's types.
 """
 import numpy as np
 from gguf import GGMLQuantizationType, quants
@@ -28,7 +28,12 @@ TYPES = [
     (23, "IQ4_XS", 256, 136, [0]),
     (34, "TQ1_0", 256, 54, [52]),
     (35, "TQ2_0", 256, 66, [64]),
+    (41, "Q1_0", 128, 18, [0]),
+    (42, "Q2_0", 64, 18, [0]),
+    (42, "Q2_0 in blocks of 128", 128, 34, [0]),
     (133, "Q6_0", 32, 26, [0]),
+    (142, "PQ2_0", 128, 34, [0]),
+    (143, "PTQ1_0", 128, 28, [26]),
 ]
 
 
@@ -54,6 +59,40 @@ def decode_q6_0(blocks):
     return blocks[:, :2].copy().view("<f2").astype(np.float32) * ((low | top << 4).astype(np.float32) - 32)
 
 
+def half(blocks, at):
+    return blocks[:, at : at + 2].copy().view("<f2").astype(np.float32)
+
+
+def decode_q1_0(blocks):
+    bits = np.unpackbits(blocks[:, 2:], axis=1, bitorder="little")
+    return half(blocks, 0) * np.where(bits == 1, np.float32(1), np.float32(-1))
+
+
+def decode_q2_0(blocks):
+    codes = np.stack([blocks[:, 2:] >> shift & 3 for shift in (0, 2, 4, 6)], axis=2)
+    return half(blocks, 0) * (codes.reshape(len(blocks), -1).astype(np.float32) - 1)
+
+
+def decode_ptq1_0(blocks):
+    parts = []
+    for begin, end, digits in ((0, 16, 5), (16, 24, 5), (24, 26, 4)):
+        for digit in range(digits):
+            fraction = blocks[:, begin:end].astype(np.uint16) * 3**digit & 255
+            parts.append((fraction * 3 >> 8).astype(np.float32) - 1)
+    return half(blocks, 26) * np.concatenate(parts, axis=1)
+
+
+HERE = {
+    "Q8_K": decode_q8_k,
+    "Q6_0": decode_q6_0,
+    "Q1_0": decode_q1_0,
+    "Q2_0": decode_q2_0,
+    "Q2_0 in blocks of 128": decode_q2_0,
+    "PQ2_0": decode_q2_0,
+    "PTQ1_0": decode_ptq1_0,
+}
+
+
 def digest(values):
     """FNV-1a of the values' bytes."""
     result = 0xCBF29CE484222325
@@ -65,10 +104,8 @@ def digest(values):
 def main():
     for number, name, values, size, scales in TYPES:
         blocks = random_blocks(BLOCKS, size, scales)
-        if name == "Q8_K":
-            decoded = decode_q8_k(blocks)
-        elif name == "Q6_0":
-            decoded = decode_q6_0(blocks)
+        if name in HERE:
+            decoded = HERE[name](blocks)
         else:
             decoded = quants.dequantize(blocks, GGMLQuantizationType(number))
         assert decoded.size == BLOCKS * values and np.isfinite(decoded).all(), name

@@ -255,22 +255,60 @@ TEST(Numbers, ThatAreMissingHaveTheirDefaultsOrAreNamed) {
   EXPECT_EQ(open(gguf.build()).model.hyper.kv_heads, even.heads);
 }
 
-TEST(RopeScaling, IsRefusedUnlessItScalesByOne) {
-  const auto scaled = [](std::optional<std::string> type, const char* key, float factor) {
-    GgufBuilder gguf = small_model().gguf();
-    if (type) gguf.string(kArchitecture + "rope.scaling.type", *type);
-    gguf.f32(kArchitecture + key, factor);
-    return gguf;
-  };
+// What a model of eight pairs, theta 500000 and 128 tokens comes to, by the definitions.
+struct Scaled {
+  std::vector<float> factors;
+  float magnitude;
+};
+Scaled scaled_rope(std::optional<std::string> type, const std::vector<std::pair<const char*, float>>& numbers) {
+  GgufBuilder gguf = small_model().gguf();
+  if (type) gguf.string(kArchitecture + "rope.scaling.type", *type);
+  for (const auto& [key, value] : numbers) gguf.f32(kArchitecture + key, value);
+  const Opened opened = open(gguf.build());
+  const float* const factors = opened.model.rope_factors;
+  return {factors == nullptr ? std::vector<float>() : std::vector<float>(factors, factors + 8),
+          opened.model.hyper.rope_magnitude};
+}
+
+TEST(RopeScaling, ByOneOrByNothingIsNone) {
   for (const auto& type : {std::optional<std::string>(), std::optional<std::string>("linear"),
                            std::optional<std::string>("yarn"), std::optional<std::string>("")}) {
     for (const char* const key : {"rope.scaling.factor", "rope.scale_linear", "rope.scaling.attn_factor"}) {
-      EXPECT_TRUE(opens(scaled(type, key, 1)));
-      EXPECT_TRUE(opens(scaled(type, key, 0)));  // how some writers say that there is none
-      EXPECT_TRUE(refuses(scaled(type, key, 4).build(), {kArchitecture + key}));
+      for (const float number : {0.0f, 1.0f}) {
+        const Scaled scaled = scaled_rope(type, {{key, number}});
+        EXPECT_TRUE(scaled.factors.empty());
+        EXPECT_EQ(scaled.magnitude, 1);
+      }
     }
   }
-  EXPECT_TRUE(opens(scaled("none", "rope.scaling.factor", 4)));
+  EXPECT_TRUE(scaled_rope("none", {{"rope.scaling.factor", 4}}).factors.empty());
+}
+
+TEST(RopeScaling, DividesFrequenciesByAFactor) {
+  for (const char* const key : {"rope.scaling.factor", "rope.scale_linear"}) {
+    EXPECT_EQ(scaled_rope(std::nullopt, {{key, 4}}).factors, std::vector<float>(8, 4.0f)) << key;
+  }
+  EXPECT_EQ(scaled_rope("linear", {{"rope.scaling.factor", 4}, {"rope.scaling.attn_factor", 0.5f}}).magnitude, 0.5f);
+}
+
+// YaRN (arXiv 2309.00071): pairs that turn more than 32 times over the original context stay, those that turn less than
+// once are divided, and between the two is a ramp.
+TEST(RopeScaling, ByYarnLeavesShortWaves) {
+  const Scaled scaled = scaled_rope("yarn", {{"rope.scaling.factor", 4}, {"rope.scaling.original_context_length", 64}});
+  ASSERT_EQ(scaled.factors.size(), 8u);
+  EXPECT_EQ(scaled.factors.front(), 1);
+  EXPECT_EQ(scaled.factors.back(), 4);
+  EXPECT_TRUE(std::ranges::is_sorted(scaled.factors));
+  EXPECT_NEAR(scaled.magnitude, 1 + 0.1 * std::log(4.0), 1e-6);
+}
+
+TEST(RopeScaling, OfAnotherKindIsRefused) {
+  GgufBuilder gguf = small_model().gguf();
+  gguf.string(kArchitecture + "rope.scaling.type", "longrope");
+  EXPECT_TRUE(refuses(gguf.build(), {kArchitecture + "rope.scaling.type", "longrope"}));
+  gguf = small_model().gguf();
+  gguf.f32(kArchitecture + "rope.scaling.factor", -2);
+  EXPECT_TRUE(refuses(gguf.build(), {kArchitecture + "rope.scaling.factor"}));
 }
 
 // --- booleans and tokens -------------------------------------------------------------------------------------------
@@ -897,7 +935,8 @@ TEST(OtherKeys, MayNestAsDeepAsTheyLike) {
   pthread_t thread;
   const auto read = [](void*) -> void* {
     try {
-      const Gguf gguf(std::as_bytes(std::span(file)));
+      const auto bytes = std::as_bytes(std::span(file));
+      const Gguf gguf({&bytes, 1});
       message = gguf.find("deep")->count == 2 ? "" : "misread";
     } catch (const std::exception& error) {
       message = error.what();
@@ -929,10 +968,35 @@ TEST(Texts, OfAnotherTypeAreRefused) {
   }
 }
 
-TEST(Parts, OfAModelAreRefused) {
+TEST(Parts, OfAModelAreRefusedWithoutTheOthers) {
   GgufBuilder gguf = small_model().gguf();
   gguf.number("split.count", 2, uint16_t{3});
-  EXPECT_TRUE(refuses(gguf.build(), {"3 parts", "split.count", "llama-gguf-split"}));
+  gguf.number("split.no", 2, uint16_t{1});
+  EXPECT_TRUE(refuses(gguf.build(), {"part 2 of 3", "split.count", "the path of its first part"}));
+}
+
+// --- files that are no models --------------------------------------------------------------------------------------
+
+TEST(OtherFiles, AreNamedAsWhatTheyAre) {
+  const auto refuses_value = [](std::string_view key, std::string_view value, std::string_view what) {
+    GgufBuilder gguf = small_model().gguf();
+    gguf.remove(key);
+    gguf.string(key, value);
+    gguf.infos[0].shape = {2, 2, 2};  // what a model does not have is looked at later
+    return refuses(gguf.build(), {std::string(what), std::string(key)});
+  };
+  EXPECT_TRUE(refuses_value("general.type", "adapter", "an adapter"));
+  EXPECT_TRUE(refuses_value("general.type", "mmproj", "a projector"));
+  EXPECT_TRUE(refuses_value("general.architecture", "clip", "a projector"));
+  EXPECT_TRUE(refuses_value("general.type", "imatrix", "an importance matrix"));
+  EXPECT_TRUE(refuses_value("general.architecture", "controlvector", "a control vector"));
+  EXPECT_TRUE(refuses_value("prism.hadamard.version", "1", "weights are rotated"));
+  GgufBuilder vocabulary = small_model().gguf();
+  vocabulary.infos.clear();
+  vocabulary.data.clear();
+  EXPECT_TRUE(refuses(vocabulary.build(), {"a vocabulary without a model"}));
+  vocabulary.remove("tokenizer.ggml.tokens");
+  EXPECT_TRUE(refuses(vocabulary.build(), {"holds no tensors"}));
 }
 
 // --- scalars -------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <utility>
 
 namespace bitnet_test {
 namespace {
@@ -103,6 +104,150 @@ std::string encode_tq1_0(const std::vector<int8_t>& trits, float scale) {
   return out;
 }
 
+// The same for 128 weights.
+std::string encode_ptq1_0(const std::vector<int8_t>& trits, float scale) {
+  std::string out;
+  constexpr struct { size_t bytes, digits; } kRuns[] = {{16, 5}, {8, 5}, {2, 4}};
+  for (auto block = trits.begin(); block != trits.end();) {
+    for (const auto& run : kRuns) {
+      for (size_t i = 0; i < run.bytes; ++i) {
+        unsigned v = 0;
+        for (size_t d = 0; d < 5; ++d) v = v * 3 + (d < run.digits ? block[d * run.bytes + i] + 1 : 0);
+        out += static_cast<char>((v * 256 + 242) / 243);
+      }
+      block += run.bytes * run.digits;
+    }
+    append(out, to_half(scale));
+  }
+  return out;
+}
+
+// A scale, then four two-bit codes a byte, the first in the low bits.
+std::string encode_q2_0(const std::vector<int8_t>& trits, size_t block, float scale) {
+  std::string out;
+  for (size_t i = 0; i < trits.size(); i += 4) {
+    if (i % block == 0) append(out, to_half(scale));
+    unsigned byte = 0;
+    for (size_t k = 0; k < 4; ++k) byte |= static_cast<unsigned>(trits[i + k] + 1) << 2 * k;
+    out += static_cast<char>(byte);
+  }
+  return out;
+}
+
+// Arrays of any number of dimensions, reshaped and transposed as bitnet.cpp's converter does it in NumPy.
+class Array {
+ public:
+  Array(std::vector<unsigned> values, std::vector<size_t> shape)
+      : values_(std::move(values)), shape_(std::move(shape)) {}
+
+  Array reshape(std::vector<size_t> shape) const { return {values_, std::move(shape)}; }
+  // Two neighbouring axes change places.
+  Array swap(size_t axis) const {
+    const auto product = [&](size_t begin, size_t end) {
+      size_t size = 1;
+      for (size_t i = begin; i < end; ++i) size *= shape_[i];
+      return size;
+    };
+    const size_t outer = product(0, axis), a = shape_[axis], b = shape_[axis + 1];
+    const size_t inner = product(axis + 2, shape_.size());
+    Array out = *this;
+    std::swap(out.shape_[axis], out.shape_[axis + 1]);
+    for (size_t o = 0; o < outer; ++o) {
+      for (size_t i = 0; i < a; ++i) {
+        for (size_t j = 0; j < b; ++j) {
+          for (size_t k = 0; k < inner; ++k) {
+            out.values_[((o * b + j) * a + i) * inner + k] = values_[((o * a + i) * b + j) * inner + k];
+          }
+        }
+      }
+    }
+    return out;
+  }
+  const std::vector<unsigned>& values() const { return values_; }
+
+ private:
+  std::vector<unsigned> values_;
+  std::vector<size_t> shape_;
+};
+
+// Codes of `n` weights in a row each, in the order that TL1 and TL2 share: panels, tiles, steps of `by` columns, rows.
+Array tile(const std::vector<unsigned>& codes, size_t rows, size_t cols, size_t n, size_t bm_rows, size_t panel,
+           size_t bm, size_t by) {
+  return Array(codes, {rows / bm_rows, bm_rows, cols / n})
+      .swap(1)
+      .reshape({rows / bm_rows, cols / panel, panel / n, bm_rows})
+      .swap(2)
+      .reshape({rows / bm_rows, cols / panel, bm_rows / bm, bm, panel / n})
+      .swap(3)
+      .reshape({rows / bm_rows, cols / panel, bm_rows / bm, panel / by, by / n, bm})
+      .swap(4);
+}
+
+std::string pair_nibbles(const std::vector<unsigned>& codes) {
+  std::string out;
+  for (size_t i = 0; i < codes.size(); i += 2) out += static_cast<char>(codes[i] << 4 | codes[i + 1]);
+  return out;
+}
+
+// Of bytes of 32 rows each, the second and the third eight change places.
+std::string swap_middle(std::string bytes) {
+  for (size_t begin = 0; begin < bytes.size(); begin += 32) {
+    std::swap_ranges(bytes.begin() + begin + 8, bytes.begin() + begin + 16, bytes.begin() + begin + 16);
+  }
+  return bytes;
+}
+
+std::string encode_iq1_bn(const std::vector<int8_t>& trits, size_t cols, float scale) {
+  constexpr unsigned kPowers[] = {1, 3, 9, 27, 81};
+  const auto byte = [](unsigned number) { return static_cast<char>((256 * number + 242) / 243); };
+  std::string out;
+  for (size_t i = 0; i < trits.size(); i += 64) {
+    if (i % cols == 0) append(out, to_half(scale));
+    unsigned last = 0;
+    for (size_t part = 0; part < 4; ++part) {
+      const int8_t* const w = &trits[i + 16 * part];
+      for (size_t k = 0; k < 3; ++k) {
+        unsigned number = 0;
+        for (size_t j = 0; j < 5; ++j) number += kPowers[j] * static_cast<unsigned>(w[5 * k + j] + 1);
+        out += byte(number);
+      }
+      last += kPowers[part] * static_cast<unsigned>(w[15] + 1);
+    }
+    out += byte(last);
+  }
+  return out;
+}
+
+std::string encode_iq2_bn(const std::vector<int8_t>& trits, size_t cols, float scale) {
+  std::string out;
+  for (size_t i = 0; i < trits.size(); i += 64) {
+    if (i % cols == 0) append(out, scale);
+    for (size_t j = 0; j < 16; ++j) {
+      unsigned byte = 0;
+      for (size_t k = 0; k < 4; ++k) byte |= static_cast<unsigned>(trits[i + 16 * k + j] + 1) << 2 * k;
+      out += static_cast<char>(byte);
+    }
+  }
+  return out;
+}
+
+// Four rows of IQ2_BN, interleaved.
+std::string encode_iq2_bn_r4(const std::vector<int8_t>& trits, size_t cols, float scale) {
+  std::string out;
+  for (size_t begin = 0; begin < trits.size(); begin += 4 * cols) {
+    for (size_t row = 0; row < 4; ++row) append(out, scale);
+    for (size_t block = 0; block < cols; block += 16) {
+      for (size_t row = 0; row < 4; ++row) {
+        for (size_t i = 0; i < 4; ++i) {
+          const int8_t* const w = &trits[begin + row * cols + block + i];
+          out += static_cast<char>((w[0] + 1) | (w[4] + 1) << 2 | (w[8] + 1) << 4 | (w[12] + 1) << 6);
+        }
+      }
+    }
+  }
+  return out;
+}
+
 std::string encode_tq2_0(const std::vector<int8_t>& trits, float scale) {
   std::string out;
   for (size_t begin = 0; begin < trits.size(); begin += 256) {
@@ -134,6 +279,23 @@ uint32_t gguf_number(Encoding encoding) {
       return 34;
     case Encoding::tq2_0:
       return 35;
+    case Encoding::q2_0:
+    case Encoding::q2_0_128:
+      return 42;
+    case Encoding::pq2_0:
+      return 142;
+    case Encoding::ptq1_0:
+      return 143;
+    case Encoding::tl1:
+      return 38;
+    case Encoding::tl2:
+      return 39;
+    case Encoding::iq1_bn:
+      return 134;
+    case Encoding::iq2_bn:
+      return 135;
+    case Encoding::iq2_bn_r4:
+      return 335;
     case Encoding::i2_s:
     case Encoding::i2_s_arm:
     case Encoding::i2_s_rows:
@@ -163,9 +325,59 @@ std::string encode_values(Encoding encoding, const std::vector<float>& values) {
     case Encoding::i2_s_rows:
     case Encoding::tq1_0:
     case Encoding::tq2_0:
+    case Encoding::q2_0:
+    case Encoding::q2_0_128:
+    case Encoding::pq2_0:
+    case Encoding::ptq1_0:
+    case Encoding::tl1:
+    case Encoding::tl2:
+    case Encoding::iq1_bn:
+    case Encoding::iq2_bn:
+    case Encoding::iq2_bn_r4:
       break;
   }
   throw std::string("not a type of numbers");
+}
+
+std::string encode_tl1(const std::vector<int8_t>& trits, size_t cols, size_t band, size_t panel, size_t bm) {
+  const size_t rows = trits.size() / cols, by = 256 / bm, steps = trits.size() / bm / by;
+  std::vector<unsigned> codes;
+  for (size_t i = 0; i < trits.size(); i += 2) codes.push_back(static_cast<unsigned>(3 * trits[i] + trits[i + 1] + 4));
+  const Array tiled = tile(codes, rows, cols, 2, band, panel, bm, by)
+                          .reshape({steps, bm / 16, 16, by / 2})
+                          .swap(2)
+                          .reshape({steps, bm / 16, by / 4, 2, 16})
+                          .swap(3);
+  return pair_nibbles(tiled.values());
+}
+
+std::string encode_tl2(const std::vector<int8_t>& trits, size_t cols, size_t band, size_t panel) {
+  const size_t rows = trits.size() / cols, bm = 32, by = 192 / bm, threes = cols / panel * panel;
+  std::vector<unsigned> triples, signs, pairs;
+  for (size_t row = 0; row < rows; ++row) {
+    const int8_t* const w = &trits[row * cols];
+    for (size_t i = 0; i < threes; i += 3) {
+      const int code = 9 * w[i] + 3 * w[i + 1] + w[i + 2];
+      triples.push_back(static_cast<unsigned>(std::abs(code)));
+      signs.push_back(code < 0);
+    }
+    for (size_t i = threes; i < cols; i += 2) pairs.push_back(static_cast<unsigned>(3 * w[i] + w[i + 1] + 4));
+  }
+  std::string out = swap_middle(pair_nibbles(tile(triples, rows, threes, 3, band, panel, bm, by).values()));
+  const Array words =
+      tile(signs, rows, threes, 3, band, panel, bm, 4 * by).reshape({signs.size() / 256, bm, 4 * by / 3}).swap(1);
+  for (size_t begin = 0; begin < signs.size(); begin += 256) {
+    for (size_t word = 0; word < 16; ++word) {
+      unsigned bits = 0;
+      for (size_t i = 0; i < 16; ++i) bits |= words.values()[begin + 16 * i + word] << (15 - i);
+      append(out, static_cast<uint16_t>(bits));
+    }
+  }
+  if (!pairs.empty()) {
+    out += swap_middle(pair_nibbles(tile(pairs, rows, cols - threes, 2, band, 32, 32, 4).values()));
+  }
+  out.resize((cols - 256) * rows / 3 * 5 / 8 + 256 * rows / 4);
+  return out;
 }
 
 std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, size_t cols, float scale) {
@@ -182,6 +394,23 @@ std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, 
       return encode_tq1_0(trits, scale);
     case Encoding::tq2_0:
       return encode_tq2_0(trits, scale);
+    case Encoding::q2_0:
+      return encode_q2_0(trits, 64, scale);
+    case Encoding::q2_0_128:
+    case Encoding::pq2_0:
+      return encode_q2_0(trits, 128, scale);
+    case Encoding::ptq1_0:
+      return encode_ptq1_0(trits, scale);
+    case Encoding::tl1:
+      return encode_tl1(trits, cols, 128, 128, 32);
+    case Encoding::tl2:
+      return encode_tl2(trits, cols, 128, 96);
+    case Encoding::iq1_bn:
+      return encode_iq1_bn(trits, cols, scale);
+    case Encoding::iq2_bn:
+      return encode_iq2_bn(trits, cols, scale);
+    case Encoding::iq2_bn_r4:
+      return encode_iq2_bn_r4(trits, cols, scale);
     case Encoding::q8_0:
       return encode_q8_0(values, scale / 127);
     case Encoding::q6_k:
@@ -270,6 +499,9 @@ GgufBuilder SampleModel::gguf() const {
   }
   for (const auto& [name, m] : ternary) {
     out.tensor(name, {m.cols, m.rows}, gguf_number(weights), encode_ternary(weights, m.trits, m.cols));
+    if (weights == Encoding::tl1 || weights == Encoding::tl2) {
+      out.tensor(name + "_scale", {}, 0, encode_values(Encoding::f32, {kScale}));
+    }
   }
   return out;
 }

@@ -11,17 +11,43 @@
 
 namespace bitnet_test {
 
-enum class Encoding { f32, f16, bf16, q8_0, q6_k, i2_s, i2_s_arm, i2_s_rows, tq1_0, tq2_0 };
-inline constexpr Encoding kEncodings[] = {Encoding::f32,   Encoding::f16,  Encoding::bf16,     Encoding::q8_0,
-                                          Encoding::q6_k,  Encoding::i2_s, Encoding::i2_s_arm, Encoding::i2_s_rows,
-                                          Encoding::tq1_0, Encoding::tq2_0};
+enum class Encoding {
+  f32,
+  f16,
+  bf16,
+  q8_0,
+  q6_k,
+  i2_s,
+  i2_s_arm,
+  i2_s_rows,
+  tq1_0,
+  tq2_0,
+  q2_0,
+  q2_0_128,
+  pq2_0,
+  ptq1_0,
+  tl1,
+  tl2,
+  iq1_bn,
+  iq2_bn,
+  iq2_bn_r4
+};
+inline constexpr Encoding kEncodings[] = {Encoding::f32,    Encoding::f16,    Encoding::bf16,     Encoding::q8_0,
+                                          Encoding::q6_k,   Encoding::i2_s,   Encoding::i2_s_arm, Encoding::i2_s_rows,
+                                          Encoding::tq1_0,  Encoding::tq2_0,  Encoding::q2_0,     Encoding::q2_0_128,
+                                          Encoding::pq2_0,  Encoding::ptq1_0, Encoding::tl1,      Encoding::tl2,
+                                          Encoding::iq1_bn, Encoding::iq2_bn, Encoding::iq2_bn_r4};
 uint32_t gguf_number(Encoding encoding);
 
 // The scale of every ternary matrix: all encodings above hold it exactly.
 inline constexpr float kScale = 127.0f / 4096;
 
-// A matrix of weights -1, 0, 1 as that type holds it with that scale.
+// A matrix of weights -1, 0, 1 as that type holds it with that scale. TL1 and TL2 have the scale in a tensor of its
+// own, and blocks of 128 rows and 128 (96) columns.
 std::string encode_ternary(Encoding encoding, const std::vector<int8_t>& trits, size_t cols, float scale = kScale);
+// TL1 and TL2 in other blocks: bitnet.cpp's BM, BK and bm.
+std::string encode_tl1(const std::vector<int8_t>& trits, size_t cols, size_t band, size_t panel, size_t bm);
+std::string encode_tl2(const std::vector<int8_t>& trits, size_t cols, size_t band, size_t panel);
 // Numbers as that type holds them: F32, F16, BF16, Q8_0 (multiples of kScale / 127), Q6_K (multiples of 2^-10).
 std::string encode_values(Encoding encoding, const std::vector<float>& values);
 

@@ -10,6 +10,7 @@
 
 #include "format/convert.h"
 #include "format/files.h"
+#include "format/safetensors_builder.h"
 #include "format/sentencepiece_builder.h"
 #include "fuzz/seed_model.h"
 
@@ -55,6 +56,20 @@ std::string odd_gguf() {
   return gguf.build();
 }
 
+// Each type, each number of dimensions.
+std::string safetensors() {
+  SafetensorsBuilder builder;
+  builder.metadata = R"({"format":"pt"})";
+  builder.tensor("a.weight", "F64", {2}, std::string(16, 'a'));
+  builder.tensor("a.weight_scale", "F32", {}, "1234");
+  builder.tensor("b.weight", "F16", {2, 3}, "abcdefghijkl");
+  builder.tensor("b.bias", "BF16", {1}, "ab");
+  builder.tensor("c", "U8", {2, 1, 2}, "abcd");
+  builder.tensor("d", "I8", {1}, "a");
+  builder.tensor("e", "I64", {0}, "");
+  return builder.build();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -64,6 +79,8 @@ int main(int argc, char** argv) {
   std::filesystem::create_directories(gguf);
   std::filesystem::create_directories(container);
   std::filesystem::create_directories(folder / "state");
+  std::filesystem::create_directories(folder / "safetensors");
+  write_file(folder / "safetensors" / "types", safetensors());
   for (const auto kv : {bitnet::KvType::f16, bitnet::KvType::int8, bitnet::KvType::int16}) {
     const auto state = bitnet_test::seed_session(kv)->save();
     const auto kind = static_cast<size_t>(kv);
@@ -81,7 +98,9 @@ int main(int argc, char** argv) {
                model.tokenizer->pre_tokenizer.clear();
              })));
   int number = 0;
-  for (const Encoding weights : {Encoding::i2_s, Encoding::f32, Encoding::tq1_0, Encoding::tq2_0}) {
+  for (const Encoding weights :
+       {Encoding::i2_s, Encoding::f32, Encoding::tq1_0, Encoding::tq2_0, Encoding::q2_0, Encoding::q2_0_128,
+        Encoding::ptq1_0, Encoding::tl1, Encoding::tl2, Encoding::iq1_bn, Encoding::iq2_bn, Encoding::iq2_bn_r4}) {
     const std::string name = std::to_string(number++), in = gguf / (name + ".gguf");
     write_file(in, seed_model(weights, number % 2 == 0).gguf().build() + '\0');
     if (weights != Encoding::i2_s && weights != Encoding::f32) continue;

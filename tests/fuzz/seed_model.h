@@ -11,10 +11,40 @@
 
 namespace bitnet_test {
 
-// TQ blocks are 256 weights; otherwise it is as small as a model can be.
+// Rows or columns that a type needs for a whole block.
+inline uint32_t least_width(Encoding weights) {
+  switch (weights) {
+    case Encoding::tq1_0:
+    case Encoding::tq2_0:
+    case Encoding::tl1:
+    case Encoding::tl2:
+    case Encoding::q6_k:
+      return 256;
+    case Encoding::q2_0_128:
+    case Encoding::pq2_0:
+    case Encoding::ptq1_0:
+      return 128;
+    case Encoding::q2_0:
+    case Encoding::iq1_bn:
+    case Encoding::iq2_bn:
+    case Encoding::iq2_bn_r4:
+      return 64;
+    case Encoding::f32:
+    case Encoding::f16:
+    case Encoding::bf16:
+    case Encoding::q8_0:
+    case Encoding::i2_s:
+    case Encoding::i2_s_arm:
+    case Encoding::i2_s_rows:
+      break;
+  }
+  return 16;
+}
+
+// It is as small as a model can be.
 inline SampleModel seed_model(Encoding weights, bool own_head) {
   SampleModel model = small_model();
-  model.hidden = model.ffn = weights == Encoding::tq1_0 || weights == Encoding::tq2_0 ? 256 : 16;
+  model.hidden = model.ffn = least_width(weights);
   model.heads = 2;
   model.kv_heads = 1;
   model.vocabulary = 6;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Writes the random models that the oracle's tests run, as GGUF: small, but every variant and odd shape is there.
+"""Writes the random models that the oracle's tests run: small, but every variant and odd shape is there. Some as GGUF, some
+as Hugging Face checkpoints (hf_models.py).
 
 usage: make_models.py FOLDER
 
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import gguf_io
+import hf_models
 from gguf_io import Ternary
 
 
@@ -134,6 +136,8 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     for seed, (name, shape) in enumerate(MODELS.items()):
         gguf_io.write(folder / f"{name}.gguf", metadata(name, shape), dict(tensors(shape, Random(seed))))
+    for seed, (name, checkpoint) in enumerate(hf_models.MODELS.items(), len(MODELS)):
+        hf_models.write(folder / name, checkpoint, Random(seed))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The forward pass of BitNet b1.58 in NumPy: what libbitnet's logits are held to. It shares nothing with the library.
+"""The forward pass of BitNet b1.58 and of Llama's relatives in NumPy: what libbitnet's logits are held to. It shares nothing
+with the library.
 
 Written from
   - "The Era of 1-bit LLMs" (arXiv 2402.17764) and the "BitNet b1.58 2B4T Technical Report" (arXiv 2504.12285);
   - Hugging Face's modeling_bitnet.py and integrations/bitnet.py (ActQuant, AutoBitLinear), for squared ReLU;
   - modeling_bitnet.py and utils_quant.py of 1bitLLM's checkpoints (a LLaMA with BitLinear, inner_attn_ln and
-    ffn_layernorm), for SiLU.
+    ffn_layernorm), for SiLU;
+  - Hugging Face's modeling_llama.py, modeling_qwen2.py, modeling_qwen3.py and modeling_rope_utils.py.
 From the library's documentation it takes one thing: keys and values are kept as float16 (kv_type).
 
 dtype is the type of every operation that rounds; the ternary products are exact integers in any case.
@@ -16,22 +18,31 @@ from typing import NamedTuple
 import numpy as np
 
 import gguf_io
+import hf_io
 from gguf_io import Ternary
 
 
 @dataclass(frozen=True)
 class Layer:
+    """A linear layer's matrix is a Ternary, whose inputs are rounded to int8, or an array of floats."""
+
     attn_norm: np.ndarray
     attn_q: Ternary
     attn_k: Ternary
     attn_v: Ternary
-    attn_sub_norm: np.ndarray
     attn_output: Ternary
     ffn_norm: np.ndarray
     ffn_gate: Ternary
     ffn_up: Ternary
-    ffn_sub_norm: np.ndarray
     ffn_down: Ternary
+    # What not every architecture has.
+    attn_sub_norm: np.ndarray = None
+    ffn_sub_norm: np.ndarray = None
+    attn_q_bias: np.ndarray = None
+    attn_k_bias: np.ndarray = None
+    attn_v_bias: np.ndarray = None
+    attn_q_norm: np.ndarray = None
+    attn_k_norm: np.ndarray = None
 
 
 @dataclass(frozen=True)
@@ -45,17 +56,23 @@ class Model:
     layers: list
     output_norm: np.ndarray
     head: np.ndarray
+    frequencies: np.ndarray = None  # of RoPE, where theta alone does not make them
+    magnitude: float = 1.0  # by which its sines and cosines are multiplied
 
 
 def load(path):
-    """The model of a GGUF file of one of the architectures bitnet-b1.58, bitnet-25 and bitnet."""
+    """The model of a GGUF file of one of the architectures bitnet-b1.58, bitnet-25 and bitnet, or of a checkpoint folder."""
+    return load_checkpoint(path) if path.is_dir() else load_gguf(path)
+
+
+def load_gguf(path):
     metadata, tensors = gguf_io.read(path)
     architecture = metadata["general.architecture"]
 
     def layer(i):
         parts = {}
         for name, kind in Layer.__annotations__.items():
-            tensor = tensors[f"blk.{i}.{name}.weight"]
+            tensor = tensors.get(f"blk.{i}.{name}.weight")
             parts[name] = gguf_io.ternary(tensor) if kind is Ternary and not isinstance(tensor, Ternary) else tensor
         return Layer(**parts)
 
@@ -71,6 +88,103 @@ def load(path):
         output_norm=tensors["output_norm.weight"],
         head=tensors.get("output.weight", tensors["token_embd.weight"]),
     )
+
+
+# What a tensor of a layer is called in a checkpoint.
+CHECKPOINT_NAMES = {
+    "attn_norm": ["input_layernorm.weight"],
+    "attn_q": ["self_attn.q_proj.weight"],
+    "attn_k": ["self_attn.k_proj.weight"],
+    "attn_v": ["self_attn.v_proj.weight"],
+    "attn_output": ["self_attn.o_proj.weight"],
+    "ffn_norm": ["post_attention_layernorm.weight"],
+    "ffn_gate": ["mlp.gate_proj.weight"],
+    "ffn_up": ["mlp.up_proj.weight"],
+    "ffn_down": ["mlp.down_proj.weight"],
+    "attn_sub_norm": ["self_attn.attn_sub_norm.weight", "self_attn.inner_attn_ln.weight"],
+    "ffn_sub_norm": ["mlp.ffn_sub_norm.weight", "mlp.ffn_layernorm.weight"],
+    "attn_q_bias": ["self_attn.q_proj.bias"],
+    "attn_k_bias": ["self_attn.k_proj.bias"],
+    "attn_v_bias": ["self_attn.v_proj.bias"],
+    "attn_q_norm": ["self_attn.q_norm.weight"],
+    "attn_k_norm": ["self_attn.k_norm.weight"],
+}
+
+
+def load_checkpoint(folder):
+    config, tensors = hf_io.read(folder)
+
+    def layer(i):
+        parts = {}
+        for part, names in CHECKPOINT_NAMES.items():
+            name = next((f"model.layers.{i}.{name}" for name in names if f"model.layers.{i}.{name}" in tensors), None)
+            if name is None:
+                continue
+            linear = Layer.__annotations__[part] is Ternary
+            parts[part] = checkpoint_matrix(config, tensors, name) if linear else tensors[name]
+        return Layer(**parts)
+
+    heads = config["num_attention_heads"]
+    rope = (config.get("rope_scaling") or {}) | (config.get("rope_parameters") or {})
+    theta = rope.get("rope_theta", config.get("rope_theta", 10000.0))
+    head_dim = config.get("head_dim", config["hidden_size"] // heads)
+    frequencies, magnitude = scaled_rope(rope, theta, head_dim)
+    return Model(
+        heads=heads,
+        kv_heads=config["num_key_value_heads"],
+        epsilon=config["rms_norm_eps"],
+        theta=theta,
+        activation=config["hidden_act"],
+        embedding=tensors["model.embed_tokens.weight"],
+        layers=[layer(i) for i in range(config["num_hidden_layers"])],
+        output_norm=tensors["model.norm.weight"],
+        head=tensors.get("lm_head.weight", tensors["model.embed_tokens.weight"]),
+        frequencies=frequencies,
+        magnitude=magnitude,
+    )
+
+
+def checkpoint_matrix(config, tensors, name):
+    """A linear layer's weights: of packed ones the codes (BitLinear, AutoBitLinear), of BitNet's masters their rounding
+    (WeightQuant, in float32), of other models just what the file has."""
+    weights, quantization = tensors[name], config.get("quantization_config") or {}
+    if weights.dtype == np.uint8:
+        codes = np.concatenate([weights >> 2 * i & 3 for i in range(4)]).astype(np.float32) - 1
+        scale = np.float32(tensors[name + "_scale"].item())
+        multiplied = quantization.get("linear_class") == "autobitlinear"
+        return Ternary(codes, scale if multiplied else np.float32(1) / scale)
+    if quantization.get("quant_method") == "bitnet" or config["architectures"] == ["BitnetForCausalLM"]:
+        weights = weights.astype(np.float32)
+        scale = np.float32(1) / np.float32(np.abs(weights).mean(dtype=np.float64))
+        return Ternary(np.clip(np.rint(weights * scale), -1, 1), np.float32(1) / scale)
+    return weights
+
+
+def scaled_rope(rope, theta, head_dim):
+    """RoPE's frequencies and what its sines and cosines are multiplied by, in float32 as in Hugging Face's code."""
+    kind = rope.get("rope_type", "default")
+    if kind == "default":
+        return None, 1.0
+    f32, factor, context = np.float32, np.float32(rope["factor"]), rope["original_max_position_embeddings"]
+    plain = plain_frequencies(theta, head_dim)
+    if kind == "llama3":
+        low, high = f32(rope["low_freq_factor"]), f32(rope["high_freq_factor"])
+        length = f32(2 * np.pi) / plain
+        smooth = (f32(context) / length - low) / (high - low)
+        middle = (f32(1) - smooth) * plain / factor + smooth * plain
+        return np.where(length > context / low, plain / factor, np.where(length < context / high, plain, middle)), 1.0
+    if kind == "yarn":
+        turns = [rope.get("beta_fast", 32), rope.get("beta_slow", 1)]
+        low, high = (head_dim * np.log(context / (n * 2 * np.pi)) / (2 * np.log(theta)) for n in turns)
+        low, high = max(np.floor(low), 0), min(np.ceil(high), head_dim - 1)
+        ramp = np.clip((np.arange(head_dim // 2, dtype=f32) - f32(low)) / f32(high - low), f32(0), f32(1))
+        return plain / factor * ramp + plain * (f32(1) - ramp), float(0.1 * np.log(rope["factor"]) + 1)
+    raise ValueError(f"RoPE of kind {kind}")
+
+
+def plain_frequencies(theta, head_dim):
+    exponents = np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim)
+    return np.float32(1) / (theta ** exponents.astype(np.float64)).astype(np.float32)
 
 
 class Past(NamedTuple):
@@ -122,19 +236,22 @@ class Oracle:
         model = self.model
         h = self.norm(x, layer.attn_norm)
         q, k, v = self.linear(h, layer.attn_q, layer.attn_k, layer.attn_v)
-        q = self.rotate(self.split(q, model.heads), positions)
-        k = self.store(self.rotate(self.split(k, model.kv_heads), positions))
-        v = self.store(self.split(v, model.kv_heads))
+        q = self.split(self.add(q, layer.attn_q_bias), model.heads)
+        k = self.split(self.add(k, layer.attn_k_bias), model.kv_heads)
+        v = self.split(self.add(v, layer.attn_v_bias), model.kv_heads)
+        q = self.rotate(self.norm_if_there(q, layer.attn_q_norm), positions)
+        k = self.store(self.rotate(self.norm_if_there(k, layer.attn_k_norm), positions))
+        v = self.store(v)
         if cached:
             k, v = np.concatenate([cached[0], k], axis=1), np.concatenate([cached[1], v], axis=1)
         y = self.attend(q, self.share(k), self.share(v), visible)
-        y = self.norm(y.transpose(1, 0, 2).reshape(len(x), -1), layer.attn_sub_norm)
+        y = self.norm_if_there(y.transpose(1, 0, 2).reshape(len(x), -1), layer.attn_sub_norm)
         return self.linear(y, layer.attn_output)[0], (k, v)
 
     def feed_forward(self, layer, x):
         h = self.norm(x, layer.ffn_norm)
         gate, up = self.linear(h, layer.ffn_gate, layer.ffn_up)
-        return self.linear(self.norm(self.activate(gate) * up, layer.ffn_sub_norm), layer.ffn_down)[0]
+        return self.linear(self.norm_if_there(self.activate(gate) * up, layer.ffn_sub_norm), layer.ffn_down)[0]
 
     def head(self, x):
         return self.matmul(x, self.model.head.T.astype(self.dtype))
@@ -144,8 +261,17 @@ class Oracle:
         mean = self.total(x * x) / self.dtype(x.shape[-1])
         return x / np.sqrt(mean + self.dtype(self.model.epsilon)) * weight.astype(self.dtype)
 
+    def norm_if_there(self, x, weight):
+        return x if weight is None else self.norm(x, weight)
+
+    def add(self, x, bias):
+        return x if bias is None else x + bias.astype(self.dtype)
+
     def linear(self, x, *matrices):
-        """BitLinear: the ternary matrices times the int8 activations; the product of the integers is exact."""
+        """Matrices of floats as they are. BitLinear: the ternary matrices times the int8 activations; the product of the
+        integers is exact."""
+        if not isinstance(matrices[0], Ternary):
+            return [self.matmul(x, w.T.astype(self.dtype)) for w in matrices]
         codes, scale = self.quantize(x)
         products = ((codes.astype(np.float32) @ w.codes.T).astype(self.dtype) for w in matrices)
         return [product * (self.dtype(w.scale) / scale) for product, w in zip(products, matrices)]
@@ -171,10 +297,10 @@ class Oracle:
         """
         size = x.shape[-1]
         half = size // 2
-        exponents = np.arange(0, size, 2, dtype=np.float32) / np.float32(size)
-        frequencies = np.float32(1) / (self.model.theta ** exponents.astype(np.float64)).astype(np.float32)
+        scaled = self.model.frequencies
+        frequencies = plain_frequencies(self.model.theta, size) if scaled is None else scaled
         angle = (positions.astype(np.float32)[:, None] * frequencies).astype(np.float64)
-        cos, sin = np.cos(angle).astype(self.dtype), np.sin(angle).astype(self.dtype)
+        cos, sin = (f(angle).astype(self.dtype) * self.dtype(self.model.magnitude) for f in (np.cos, np.sin))
         a, b = x[..., :half], x[..., half:]
         return np.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
 

@@ -93,8 +93,11 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     sequences = json.loads(args.sequences.read_text()) if args.sequences.exists() else {}
-    for name in args.models or sorted(path.stem for path in args.folder.glob("*.gguf")):
-        model = oracle.load(args.folder / f"{name}.gguf")
+    for path in sorted(args.folder.iterdir()):
+        name = path.stem
+        if args.models and name not in args.models:
+            continue
+        model = oracle.load(path)
         sequences[name] = find(ClearanceOracle(model), LENGTH, args.seed)
         print(f"{name}: clearance {clearance(model, sequences[name]):.2f}", flush=True)
         lines = (f'  "{key}": {json.dumps(value, separators=(",", ":"))}' for key, value in sorted(sequences.items()))

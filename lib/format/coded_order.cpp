@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "format/i2s_order.h"
+#include "format/coded_order.h"
 
 #include <algorithm>
 #include <array>
@@ -16,10 +16,9 @@
 namespace bitnet {
 namespace {
 
-constexpr size_t kOrders = std::size(kI2sLayouts);
 // Decoys are orders that nobody writes, to see what chance gives. The first try is no decoy.
 constexpr size_t kTries = 1 + 32, kStreamTries = 1 + 16;
-constexpr size_t kBlock = 128;         // decoys shuffle channels within what one block of x86's order holds
+constexpr size_t kBlock = 128;         // decoys shuffle channels within what one block of I2_S's x86 order holds
 constexpr uint32_t kGroups = 16;       // of four rows, looked at in each matrix
 constexpr uint32_t kStreamGroups = 4;  // of them, multiplied with tokens
 constexpr size_t kMostTokens = 8;
@@ -147,12 +146,11 @@ Tries correlate(std::vector<double> density, const std::vector<double>& gains, c
   return result;
 }
 
-Score score(const I2sSample& sample, I2sLayout layout, const std::vector<double>& gains, const Permutations& places,
-            const Stream& stream) {
-  const I2sMatrix& matrix = sample.matrix;
-  const size_t cols = matrix.cols;
-  const uint32_t all = matrix.rows / 4, groups = std::min(all, kGroups);
-  std::minstd_rand random(matrix.rows);
+Score score(const OrderSample& sample, const CodedMatrix& matrix, const std::vector<double>& gains,
+            const Permutations& places, const Stream& stream) {
+  const size_t cols = sample.cols;
+  const uint32_t all = sample.rows / 4, groups = std::min(all, kGroups);
+  std::minstd_rand random(sample.rows);
   std::vector<int8_t> rows(4 * cols);
   std::vector<double> nonzero(cols), stream_nonzero(cols);
   StreamTries products{};
@@ -161,7 +159,7 @@ Score score(const I2sSample& sample, I2sLayout layout, const std::vector<double>
     const uint32_t begin = static_cast<uint32_t>(uint64_t{all} * g / groups);
     const uint32_t end = static_cast<uint32_t>(uint64_t{all} * (g + 1) / groups);
     const uint32_t group = begin + static_cast<uint32_t>(random() % (end - begin));
-    read_i2s(layout, matrix, 4 * group, 4, rows.data());
+    for (uint32_t r = 0; r < 4; ++r) matrix.read(4 * group + r, &rows[r * cols]);
     for (size_t r = 0; r < 4; ++r) {
       for (size_t i = 0; i < cols; ++i) nonzero[i] += rows[r * cols + i] != 0;
     }
@@ -198,8 +196,8 @@ Standing standing(std::span<const double> tries, double least_deviation) {
 }
 
 // The order that one kind of evidence shows, if it does.
-std::optional<size_t> stands_out(const std::array<Standing, kOrders>& orders) {
-  for (size_t o = 0; o < kOrders; ++o) {
+std::optional<size_t> stands_out(const std::vector<Standing>& orders) {
+  for (size_t o = 0; o < orders.size(); ++o) {
     const bool leads = std::ranges::all_of(
         orders, [&](const Standing& other) { return &other == &orders[o] || orders[o].lead >= kLead * other.lead; });
     if (leads && orders[o].deviations >= kDeviations) return o;
@@ -207,21 +205,22 @@ std::optional<size_t> stands_out(const std::array<Standing, kOrders>& orders) {
   return std::nullopt;
 }
 
-std::string describe(const std::array<Standing, kOrders>& density, const std::array<Standing, kOrders>& energy) {
+std::string describe(std::span<const char* const> names, const std::vector<Standing>& density,
+                     const std::vector<Standing>& energy) {
   std::ostringstream text;
   text.exceptions(std::ios::badbit);  // so that memory that runs out is an error
   text.imbue(std::locale::classic());
   text << std::fixed << std::setprecision(1);
-  for (size_t o = 0; o < kOrders; ++o) {
-    text << (o == 0 ? "" : ", ") << i2s_name(kI2sLayouts[o]) << ' ' << density[o].deviations << " and "
-         << energy[o].deviations;
+  for (size_t o = 0; o < names.size(); ++o) {
+    text << (o == 0 ? "" : ", ") << names[o] << ' ' << density[o].deviations << " and " << energy[o].deviations;
   }
   return std::move(text).str();
 }
 
 }  // namespace
 
-I2sOrder find_i2s_order(const std::vector<I2sSample>& samples, const std::vector<float>& embedding, size_t hidden) {
+FoundOrder find_order(std::span<const char* const> names, const std::vector<OrderSample>& samples,
+                      const std::vector<float>& embedding, size_t hidden) {
   if (samples.empty()) return {std::nullopt, "all matrices are too wide to look at"};
   std::vector<Permutations> channels;
   const auto places = [&](size_t count) { return std::ranges::find(channels, count, &Permutations::channels); };
@@ -229,21 +228,22 @@ I2sOrder find_i2s_order(const std::vector<I2sSample>& samples, const std::vector
     if (places(count) == channels.end()) channels.emplace_back(count);
   };
   add_channels(hidden);
-  for (const I2sSample& sample : samples) add_channels(sample.matrix.cols);
+  for (const OrderSample& sample : samples) add_channels(sample.cols);
   const Stream stream(embedding, hidden, *places(hidden));
 
-  std::vector<std::array<Score, kOrders>> scores(samples.size());
+  const size_t orders = names.size();
+  std::vector<std::vector<Score>> scores(samples.size(), std::vector<Score>(orders));
   parallel_for(samples.size(), [&](size_t s) {
-    const I2sSample& sample = samples[s];
+    const OrderSample& sample = samples[s];
     const std::vector<double> gains = ranks(sample.gains);
-    for (size_t o = 0; o < kOrders; ++o) {
-      if (!i2s_fits(kI2sLayouts[o], sample.matrix.rows, sample.matrix.cols) || sample.matrix.rows < 4) continue;
-      scores[s][o] = score(sample, kI2sLayouts[o], gains, *places(sample.matrix.cols), stream);
+    for (size_t o = 0; o < orders; ++o) {
+      if (sample.orders[o] == nullptr || sample.rows < 4) continue;
+      scores[s][o] = score(sample, *sample.orders[o], gains, *places(sample.cols), stream);
     }
   });
 
-  std::array<Standing, kOrders> density, energy;
-  for (size_t o = 0; o < kOrders; ++o) {
+  std::vector<Standing> density(orders), energy(orders);
+  for (size_t o = 0; o < orders; ++o) {
     // Correlations may have either sign, so their root mean square counts.
     Tries squares{};
     StreamTries logs{};
@@ -257,11 +257,10 @@ I2sOrder find_i2s_order(const std::vector<I2sSample>& samples, const std::vector
     energy[o] = standing(logs, 0.01);
   }
   const auto by_density = stands_out(density), by_energy = stands_out(energy);
-  I2sOrder result{std::nullopt, describe(density, energy)};
+  FoundOrder result{std::nullopt, describe(names, density, energy)};
   // One kind of evidence is enough, if the other does not contradict it.
   if (by_density && by_energy && *by_density != *by_energy) return result;
-  const auto order = by_density ? by_density : by_energy;
-  if (order) result.layout = kI2sLayouts[*order];
+  result.order = by_density ? by_density : by_energy;
   return result;
 }
 

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#include "format/hf_folder.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "format/hf_config.h"
+
+namespace bitnet {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxReadme = size_t{64} << 10;  // of which the front matter is the beginning
+constexpr size_t kMaxNotes = 256, kMaxNoteBytes = 4096;
+
+// The names of the files in a folder; of very many, some.
+std::vector<std::string> file_names(const std::string& folder) {
+  constexpr size_t kMost = 10000;
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end && names.size() < kMost;
+       entry.increment(error)) {
+    names.push_back(entry->path().filename().string());
+  }
+  require(!error, BITNET_ERROR_IO, "cannot list the folder: ", error.message());
+  return names;
+}
+
+bool exists(const std::string& folder, const char* name) {
+  std::error_code error;
+  return fs::exists(fs::path(folder) / name, error);
+}
+
+// "license: mit" or "license: 'mit'"; a list's first item stands on a line of its own.
+std::string unquoted(std::string_view text) {
+  const auto trim = [&](std::string_view away) {
+    const size_t begin = text.find_first_not_of(away), end = text.find_last_not_of(away);
+    text = begin == text.npos ? std::string_view() : text.substr(begin, end - begin + 1);
+  };
+  trim(" \t\r");
+  trim("\"'");
+  return std::string(text.substr(0, kMaxNoteBytes));
+}
+
+std::unique_ptr<fb::KeyValueT> make_note(const std::string& key, const Json& value) {
+  auto note = std::make_unique<fb::KeyValueT>();
+  note->key = key;
+  if (value.is_string()) {
+    note->kind = fb::ValueKind::text;
+    note->text = value.get<std::string>();
+  } else if (value.is_boolean()) {
+    note->kind = fb::ValueKind::boolean;
+    note->integer = value.get<bool>();
+  } else if (value.is_number_float() || (value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX)) {
+    note->kind = fb::ValueKind::real;
+    note->real = value.get<double>();
+  } else {
+    note->kind = fb::ValueKind::integer;
+    note->integer = value.get<int64_t>();
+  }
+  return note;
+}
+
+void add_notes(const std::string& prefix, const Json& json, std::vector<std::unique_ptr<fb::KeyValueT>>& notes) {
+  if (!json.is_object()) return;
+  for (const auto& [key, value] : json.items()) {
+    const size_t bytes = key.size() + (value.is_string() ? value.get_ref<const std::string&>().size() : 0);
+    if (!value.is_primitive() || value.is_null() || bytes > kMaxNoteBytes || notes.size() == kMaxNotes) continue;
+    notes.push_back(make_note(prefix + key, value));
+  }
+}
+
+}  // namespace
+
+void check_hf_folder(const std::string& folder) {
+  const auto names = file_names(folder);
+  const auto first = [&](std::string_view begin, std::string_view end) -> std::string {
+    const auto fits = [&](const std::string& name) { return name.starts_with(begin) && name.ends_with(end); };
+    const auto found = std::ranges::find_if(names, fits);
+    return found == names.end() ? "" : *found;
+  };
+  const bool config = exists(folder, "config.json");
+  const bool weights = exists(folder, "model.safetensors") || exists(folder, "model.safetensors.index.json");
+  if (config && weights) return;
+
+  const auto refuse = [](const auto&... parts) { fail(BITNET_ERROR_UNSUPPORTED, parts...); };
+  if (exists(folder, "adapter_config.json")) {
+    refuse("the folder holds an adapter (adapter_config.json: LoRA or the like), not a model: merge it into its base ",
+           "model first, as peft's merge_and_unload does, and save that");
+  }
+  if (const std::string gguf = first("", ".gguf"); !gguf.empty()) {
+    refuse("the folder holds GGUF files and no checkpoint of safetensors: name the file, such as ", gguf);
+  }
+  if (const std::string bitnet = first("", ".bitnet"); !bitnet.empty()) {
+    refuse("the folder holds .bitnet files and no checkpoint of safetensors: name the file, such as ", bitnet);
+  }
+  const std::string pickled = first("pytorch_model", ".bin");
+  if (!weights && !pickled.empty()) {
+    refuse("the folder holds its weights as ", pickled, ", whose format can run any code when it is read, and no ",
+           "safetensors: save it anew with safetensors, as transformers' save_pretrained does");
+  }
+  if (const std::string shard = first("model-", ".safetensors"); !weights && !shard.empty()) {
+    fail(BITNET_ERROR_FORMAT, "the folder holds shards, such as ", shard,
+         ", but no model.safetensors.index.json, which names them all; fetch that, too");
+  }
+  const std::string vocabulary = first("tokenizer", "");
+  require(config || weights || vocabulary.empty(), BITNET_ERROR_UNSUPPORTED, "the folder holds only a vocabulary (",
+          vocabulary, "), no config.json and no weights");
+  require(config, BITNET_ERROR_NOT_FOUND, "the folder has no config.json",
+          weights ? ", which says what the model is; fetch it, too" : "; is it a model's?");
+  fail(BITNET_ERROR_NOT_FOUND, "the folder has a config.json, but no weights (model.safetensors, or ",
+       "model.safetensors.index.json and the shards that it names)");
+}
+
+std::string hf_name(const std::string& folder) {
+  std::error_code error;
+  fs::path path = fs::weakly_canonical(folder, error);
+  if (error) path = folder;
+  if (!path.has_filename()) path = path.parent_path();
+  // hub/models--microsoft--bitnet-b1.58-2B-4T/snapshots/04c3b9ad9361b824064a1f25ea60a8be9599b127
+  constexpr std::string_view kCached = "models--";
+  std::string cached = path.parent_path().parent_path().filename().string();
+  if (path.parent_path().filename() != "snapshots" || !cached.starts_with(kCached)) return path.filename().string();
+  cached.erase(0, kCached.size());
+  const size_t mark = cached.find("--");
+  return mark == cached.npos ? cached : cached.replace(mark, 2, "/");
+}
+
+std::string hf_license(const std::string& folder) {
+  if (!exists(folder, "README.md")) return "";
+  const std::string text = with_path("README.md", [&] { return read_start(folder + "/README.md", kMaxReadme); });
+  std::string license, name;
+  bool inside = false, list = false;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view line = std::string_view(text).substr(begin, end - begin);
+    begin = end + 1;
+    if (line.starts_with("---")) {
+      if (inside) break;
+      inside = true;
+      continue;
+    }
+    if (!inside) break;
+    if (list && line.find_first_not_of(' ') != line.npos && line[line.find_first_not_of(' ')] == '-') {
+      license = unquoted(line.substr(line.find('-') + 1));
+    }
+    list = false;
+    if (line.starts_with("license:")) {
+      license = unquoted(line.substr(8));
+      list = license.empty();
+    }
+    if (line.starts_with("license_name:")) name = unquoted(line.substr(13));
+  }
+  return license == "other" && !name.empty() ? name : license;
+}
+
+std::vector<std::unique_ptr<fb::KeyValueT>> hf_notes(const std::string& folder) {
+  std::vector<std::unique_ptr<fb::KeyValueT>> notes;
+  for (const std::string name : {"config", "generation_config"}) {
+    const std::string file = name + ".json";
+    if (!exists(folder, file.c_str())) continue;
+    add_notes(name + ".", with_path(file, [&] { return read_json(folder + "/" + file, kMaxConfig); }), notes);
+  }
+  return notes;
+}
+
+}  // namespace bitnet

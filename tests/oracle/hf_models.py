@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""Random models as Hugging Face checkpoints, one for each layout in which ternary models are published, and dense ones.
+
+make_models.py writes them. The scales are chosen as there.
+"""
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import hf_io
+from hf_io import BFloat16
+
+VOCABULARY = 320
+SUB_NORMS = ("self_attn.attn_sub_norm", "mlp.ffn_sub_norm")  # BitNet b1.58 2B-4T
+INNER_NORMS = ("self_attn.inner_attn_ln", "mlp.ffn_layernorm")  # 1bitLLM
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    classes: str
+    model_type: str
+    weights: str  # how linear layers are stored: one of the methods of Writer
+    hidden: int = 256
+    ffn: int = 512
+    layers: int = 2
+    heads: int = 4
+    kv_heads: int = 2
+    head_dim: int = 64
+    tied: bool = True
+    numbers: str = "bfloat16"  # of what is not a linear layer
+    norms: tuple = ()  # the names of the sub-norms
+    biases: bool = False
+    qk_norms: bool = False
+    shards: int = 1
+    config: dict = field(default_factory=dict)
+
+
+BITNET = {"quant_method": "bitnet"}
+MODELS = {
+    # microsoft/bitnet-b1.58-2B-4T, and its master weights
+    "hf_packed": Checkpoint(
+        "BitNetForCausalLM", "bitnet", "multiplied", norms=SUB_NORMS,
+        config={"hidden_act": "relu2", "rope_theta": 500000.0, "rms_norm_eps": 1e-5,
+                "quantization_config": BITNET | {"linear_class": "autobitlinear", "quantization_mode": "offline"}}),
+    "hf_online": Checkpoint(
+        "BitNetForCausalLM", "bitnet", "master", norms=SUB_NORMS, shards=3,
+        config={"hidden_act": "relu2", "rope_theta": 500000.0, "rms_norm_eps": 1e-5,
+                "quantization_config": BITNET | {"linear_class": "autobitlinear", "quantization_mode": "online"}}),
+    # 1bitLLM/bitnet_b1_58-large, heads of 100 as the 3B has
+    "hf_1bitllm": Checkpoint(
+        "BitnetForCausalLM", "llama", "master", hidden=200, ffn=500, heads=2, head_dim=100, norms=INNER_NORMS,
+        numbers="float32", config={"rms_norm_eps": 1e-5, "weight_bits": 1, "input_bits": 8, "rope_scaling": None}),
+    # tiiuae/Falcon3-1.58bit: heads that are not a share of the hidden size
+    "hf_divided": Checkpoint(
+        "LlamaForCausalLM", "llama", "divided", head_dim=96, tied=False,
+        config={"head_dim": 96, "rope_theta": 1000042, "rms_norm_eps": 1e-6, "attention_bias": False, "mlp_bias": False,
+                "quantization_config": BITNET | {"modules_to_not_convert": ["lm_head"]}}),
+    # SpectraSuite/TriLM: a scale for each of two shards
+    "hf_trilm": Checkpoint(
+        "LlamaForCausalLM", "llama", "sharded", kv_heads=4, tied=False, numbers="float16",
+        config={"rms_norm_eps": 1e-5, "rope_theta": 10000.0}),
+    # prism-ml/Ternary-Bonsai: embedding and head are ternary, too
+    "hf_bonsai": Checkpoint(
+        "Qwen3ForCausalLM", "qwen3", "grouped", head_dim=128, qk_norms=True, numbers="float16",
+        config={"head_dim": 128, "rope_theta": 1000000, "rms_norm_eps": 1e-6, "attention_bias": False,
+                "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128},
+                "sliding_window": None, "use_sliding_window": False}),
+    # Qwen/Qwen2.5, in the layout of transformers 5
+    "hf_qwen2": Checkpoint(
+        "Qwen2ForCausalLM", "qwen2", "dense", biases=True,
+        config={"rms_norm_eps": 1e-6, "sliding_window": 256, "use_sliding_window": False,
+                "rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0}}),
+    # meta-llama/Llama-3.2
+    "hf_llama3": Checkpoint(
+        "LlamaForCausalLM", "llama", "dense", tied=False, numbers="float16",
+        config={"head_dim": 64, "rope_theta": 500000.0, "rms_norm_eps": 1e-5, "attention_bias": False,
+                "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                                 "original_max_position_embeddings": 128}}),
+}  # fmt: skip
+
+
+def config(checkpoint):
+    return {
+        "architectures": [checkpoint.classes],
+        "model_type": checkpoint.model_type,
+        "hidden_act": "silu",
+        "hidden_size": checkpoint.hidden,
+        "intermediate_size": checkpoint.ffn,
+        "max_position_embeddings": 512,
+        "num_attention_heads": checkpoint.heads,
+        "num_hidden_layers": checkpoint.layers,
+        "num_key_value_heads": checkpoint.kv_heads,
+        "tie_word_embeddings": checkpoint.tied,
+        "vocab_size": VOCABULARY,
+    } | checkpoint.config
+
+
+def byte_alphabet():
+    """The characters that stand for the 256 bytes in vocabularies of byte-level BPE."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = iter(range(256, 512))
+    return [chr(byte if byte in printable else next(others)) for byte in range(256)]
+
+
+def tokenizer():
+    """A vocabulary of the bytes in Llama 3's form, and tokens that no text gives."""
+    pieces = byte_alphabet() + [f"<|reserved_special_token_{i}|>" for i in range(VOCABULARY - 256)]
+    special = [
+        {"id": i, "content": piece, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+         "special": True}
+        for i, piece in enumerate(pieces) if i >= 256]  # fmt: skip
+    split = {"type": "Split", "behavior": "Isolated", "invert": False, "pattern": {"Regex":
+             r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"}}
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    return {
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": special, "normalizer": None,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, byte_level]},
+        "post_processor": byte_level, "decoder": byte_level,
+        "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
+                  "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": True,
+                  "vocab": {piece: i for i, piece in enumerate(pieces[:256])}, "merges": []}}  # fmt: skip
+
+
+class Writer:
+    """The tensors of a checkpoint, by name."""
+
+    def __init__(self, checkpoint, random):
+        self.checkpoint, self.random, self.tensors = checkpoint, random, {}
+
+    def round(self, values):
+        numbers = self.checkpoint.numbers
+        return BFloat16.rounded(values) if numbers == "bfloat16" else np.asarray(values).astype(numbers)
+
+    def gain(self, gain):
+        """Give or take a fifth."""
+        return gain * (0.8 + 0.4 * 2.0**-32 * int(self.random.uniform(1)[0]))
+
+    def norm(self, name, size):
+        self.tensors[name + ".weight"] = self.round(1 + 0.2 * self.random.normal(size))
+
+    def linear(self, name, rows, cols, gain):
+        """An input of unit size comes out with size gain."""
+        for part, values in getattr(self, self.checkpoint.weights)(name, rows, cols, self.gain(gain)).items():
+            self.tensors[f"{name}.{part}"] = values
+
+    def pack(self, codes):
+        quarters = np.split((codes + 1).astype(np.uint8), 4)
+        return quarters[0] | quarters[1] << 2 | quarters[2] << 4 | quarters[3] << 6
+
+    def multiplied(self, name, rows, cols, gain):
+        scale = BFloat16.rounded(np.array([gain / np.sqrt(0.6 * cols)]))
+        return {"weight": self.pack(self.random.ternary(rows, cols)), "weight_scale": scale}
+
+    def divided(self, name, rows, cols, gain):
+        scale = BFloat16.rounded(np.array([np.sqrt(0.6 * cols) / gain]))
+        return {"weight": self.pack(self.random.ternary(rows, cols)), "weight_scale": scale}
+
+    def dense(self, name, rows, cols, gain):
+        return {"weight": self.round(self.random.normal(rows, cols) * (gain / np.sqrt(cols)))}
+
+    master = dense
+
+    def sharded(self, name, rows, cols, gain):
+        """Two shards of rows; where the inputs come from shards themselves, of columns."""
+        scales = np.ones((rows, cols)) * (gain / np.sqrt(0.6 * cols))
+        if name.endswith(("o_proj", "down_proj")):
+            scales[:, cols // 2 :] *= 1.3
+        else:
+            scales[rows // 2 :] *= 1.3
+        return {"weight": (self.random.ternary(rows, cols) * scales).astype(np.float16)}
+
+    def grouped(self, name, rows, cols, gain):
+        """A scale for each 128 weights of a row."""
+        scales = (1 + 0.3 * self.random.normal(rows, cols // 128)) * (gain / np.sqrt(0.6 * cols))
+        scales = np.repeat(np.abs(scales).astype(np.float16), 128, axis=1)
+        return {"weight": self.random.ternary(rows, cols).astype(np.float16) * scales}
+
+    def bias(self, name, size):
+        self.tensors[name + ".bias"] = self.round(0.3 * self.random.normal(size))
+
+    def write(self):
+        c = self.checkpoint
+        q, kv = c.heads * c.head_dim, c.kv_heads * c.head_dim
+        embedding_gain, block_gain = (1, 0.7) if c.tied else (2, 0.4)
+        embedding = self.random.normal(VOCABULARY, c.hidden) * (3 * embedding_gain / np.sqrt(c.hidden))
+        if c.weights == "grouped":
+            embedding = self.grouped("", VOCABULARY, c.hidden, 3)["weight"]
+        self.tensors["model.embed_tokens.weight"] = self.round(embedding)
+        for i in range(c.layers):
+            layer = f"model.layers.{i}."
+            self.norm(layer + "input_layernorm", c.hidden)
+            self.norm(layer + "post_attention_layernorm", c.hidden)
+            for name, size in zip(c.norms, (q, c.ffn)):
+                self.norm(layer + name, size)
+            for name, rows in {"q": q, "k": kv, "v": kv}.items():
+                self.linear(f"{layer}self_attn.{name}_proj", rows, c.hidden, 1 if name == "v" else 1.5)
+                if c.biases:
+                    self.bias(f"{layer}self_attn.{name}_proj", rows)
+            if c.qk_norms:
+                self.norm(layer + "self_attn.q_norm", c.head_dim)
+                self.norm(layer + "self_attn.k_norm", c.head_dim)
+            # Without a norm before them these take inputs of another size than one.
+            self.linear(layer + "self_attn.o_proj", c.hidden, q, block_gain if c.norms else 2 * block_gain)
+            self.linear(layer + "mlp.gate_proj", c.ffn, c.hidden, 1)
+            self.linear(layer + "mlp.up_proj", c.ffn, c.hidden, 1)
+            self.linear(layer + "mlp.down_proj", c.hidden, c.ffn, block_gain if c.norms else 2 * block_gain)
+        self.norm("model.norm", c.hidden)
+        if not c.tied:
+            successor = np.argsort(self.random.uniform(VOCABULARY), kind="stable")
+            other = self.random.normal(VOCABULARY, c.hidden) * (3 / np.sqrt(c.hidden))
+            self.tensors["lm_head.weight"] = self.round(0.5 * embedding[successor] + 0.5 * other)
+        return self.tensors
+
+
+def write(folder, checkpoint, random):
+    hf_io.write(folder, config(checkpoint), Writer(checkpoint, random).write(), checkpoint.shards)
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer()))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))
