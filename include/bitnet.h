@@ -143,8 +143,8 @@ typedef enum bitnet_log_level BITNET_AS_INT {
  * model may call it, also several at once. The text is valid during the call. */
 typedef void (*bitnet_log_fn)(void* user, bitnet_log_level level, const char* message);
 
-/* How ternary weights with one scale for a matrix or a row are packed. Those with a scale for each group of columns have
- * a packing of their own, of 2 bits a weight. */
+/* How ternary weights with one scale for a matrix or a row are packed. Those with a scale for each group of columns
+ * have a packing of their own, of 2 bits a weight. */
 typedef enum bitnet_packing BITNET_AS_INT {
   BITNET_PACKING_DEFAULT = 0, /* BITNET_PACKING_I2; of a `.bitnet` file that is converted, as it is */
   BITNET_PACKING_I2 = 1,      /* 2 bits a weight */
@@ -163,8 +163,8 @@ typedef enum bitnet_dense BITNET_AS_INT {
 typedef enum bitnet_activation_bits BITNET_AS_INT {
   BITNET_ACTIVATION_BITS_DEFAULT = 0, /* as the model was published */
   BITNET_ACTIVATION_BITS_8 = 1,       /* to 8 bits with a step for a token, as BitNet b1.58 was trained */
-  BITNET_ACTIVATION_BITS_16 = 2,      /* to 16 bits with a step for each group of columns, for models that were published
-                                         with activations in floating point */
+  BITNET_ACTIVATION_BITS_16 = 2, /* to 16 bits with a step for each group of columns, for models that were published
+                                    with activations in floating point */
 } bitnet_activation_bits;
 
 /* How the output head (hidden x vocabulary) is kept. A head of ternary weights stays as it is. */
@@ -603,11 +603,11 @@ typedef struct bitnet_convert_options {
                              for download; such a file is unpacked into memory when it is opened */
   bitnet_progress_fn progress; /* told how far the work has come, on the calling thread; NULL: nobody is */
   void* progress_user;
-  const char* chat_template;    /* to be stored in place of the input's; as in bitnet_open_options */
-  bitnet_activation activation; /* to be stored; as in bitnet_open_options */
-  bitnet_dense dense;           /* how the matrices of a model that is not ternary are kept */
+  const char* chat_template;              /* to be stored in place of the input's; as in bitnet_open_options */
+  bitnet_activation activation;           /* to be stored; as in bitnet_open_options */
+  bitnet_dense dense;                     /* how the matrices of a model that is not ternary are kept */
   bitnet_activation_bits activation_bits; /* for ternary weights of files that do not say it */
-  bitnet_log_fn log;            /* told what the library chooses or notices, during the call; NULL: nobody is */
+  bitnet_log_fn log; /* told what the library chooses or notices, during the call; NULL: nobody is */
   void* log_user;
 } bitnet_convert_options;
 
@@ -619,6 +619,13 @@ BITNET_API bitnet_status bitnet_convert(const char* input, const char* output, c
 
 /* Reads a whole `.bitnet` file and checks every checksum, every packed weight and every scale. */
 BITNET_API bitnet_status bitnet_verify(const char* path, bitnet_progress_fn progress, void* progress_user);
+
+/* Compares a `.bitnet` file with what it was converted from: a GGUF file, a Hugging Face folder or another `.bitnet`
+ * file. Returns BITNET_OK if it is lossless: each weight is the original's to the last bit, and so are the
+ * hyperparameters and the vocabulary. The chat template may differ. Otherwise returns FORMAT, and the message says what
+ * the first difference is. Does not do what bitnet_verify does. */
+BITNET_API bitnet_status bitnet_verify_against(const char* path, const char* original, bitnet_progress_fn progress,
+                                               void* progress_user);
 
 #ifdef __cplusplus
 }

@@ -84,10 +84,10 @@ void list(const Options& options) {
                                 "SIZE", "BY A TOKEN");
   for (const Shape& shape : shapes()) {
     const ShapeSize size = size_of(shape, made);
-    lines += formatted("%-20s %-13s %-8s %16s %10s %12s\n", std::string(shape.name).c_str(),
-                       std::string(shape.architecture).c_str(), name_of(shape.weights),
-                       count_text(size.parameters).c_str(), bytes_text(size.bytes).c_str(),
-                       bytes_text(size.bytes_a_token).c_str());
+    lines +=
+        formatted("%-20s %-13s %-8s %16s %10s %12s\n", std::string(shape.name).c_str(),
+                  std::string(shape.architecture).c_str(), name_of(shape.weights), count_text(size.parameters).c_str(),
+                  bytes_text(size.bytes).c_str(), bytes_text(size.bytes_a_token).c_str());
   }
   write_out(lines);
 }

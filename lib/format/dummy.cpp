@@ -450,7 +450,8 @@ ShapeSize size_of(const Shape& shape, const DummyOptions& options) {
 namespace {
 
 GgufWriterOptions gguf_options(const Shape& shape, const DummyOptions& options) {
-  require(!options.head, BITNET_ERROR_ARGUMENT, "a GGUF file has its head as the model is published; leave out the "
+  require(!options.head, BITNET_ERROR_ARGUMENT,
+          "a GGUF file has its head as the model is published; leave out the "
           "kind of head");
   require(shape.weights != Weights::dense || options.dense != Dense::int8, BITNET_ERROR_ARGUMENT,
           "GGUF has no type for int8 with a scale for each row; choose f16 or f32");

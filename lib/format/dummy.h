@@ -20,7 +20,7 @@ struct DummyOptions {
 
   Packing packing = Packing::i2;  // of ternary weights with a scale for each matrix
   Dense dense = Dense::f16;
-  std::optional<HeadType> head = {};  // not given: F16, for large vocabularies with a screen
+  std::optional<HeadType> head = {};             // not given: F16, for large vocabularies with a screen
   std::optional<GgufWeights> gguf_weights = {};  // not given: what programs take that read such models
   uint64_t seed = 1;
   Progress progress = {};

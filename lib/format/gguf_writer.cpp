@@ -230,7 +230,11 @@ void add_tokenizer(Header& header, const fb::ModelT& model) {
 class Writer {
  public:
   Writer(const std::string& out, const Source& source, const GgufWriterOptions& options)
-      : source_(source), options_(options), file_(out), model_(source.describe()), hyper_(read_hyperparameters(model_)) {
+      : source_(source),
+        options_(options),
+        file_(out),
+        model_(source.describe()),
+        hyper_(read_hyperparameters(model_)) {
     check_hyperparameters(hyper_);
     const bool scaled_by_keys =
         std::ranges::any_of(model_.notes, [&](const auto& note) { return is_rope_note(model_, *note); });
@@ -417,8 +421,8 @@ class Writer {
         write_i2s_block(&trits[i], to);
         continue;
       }
-      const uint16_t scale = float_to_half(scale_at(spec, found, row + static_cast<uint32_t>(i / spec.cols),
-                                                    static_cast<uint32_t>(i % spec.cols)));
+      const uint16_t scale = float_to_half(
+          scale_at(spec, found, row + static_cast<uint32_t>(i / spec.cols), static_cast<uint32_t>(i % spec.cols)));
       encoding.weights == GgufWeights::tq2_0 ? write_tq2_0_block(&trits[i], scale, to)
                                              : write_q2_0_block(&trits[i], scale, to);
     }
@@ -444,7 +448,8 @@ class Writer {
       return values;
     }
     for (uint32_t r = 0; r < count; ++r) {
-      std::copy_n(&ours[size_t{source_row(spec, row + r) - row} * spec.cols], spec.cols, &values[size_t{r} * spec.cols]);
+      std::copy_n(&ours[size_t{source_row(spec, row + r) - row} * spec.cols], spec.cols,
+                  &values[size_t{r} * spec.cols]);
     }
     return values;
   }

@@ -12,8 +12,8 @@ constexpr Llama3Scaling kLlama3 = {
 
 // Families, of which each shape takes what all its members have in common.
 constexpr Shape bitnet_shape(std::string_view name, uint32_t hidden, uint32_t ffn, uint32_t layers, uint32_t heads) {
-  return {name, "bitnet-b1.58", Weights::ternary, true, false,  hidden, ffn,            layers,
-          heads, heads,         hidden / heads,   32002, 2048,  10000,  1e-5f, RopeKind::plain};
+  return {name,  "bitnet-b1.58", Weights::ternary, true,  false, hidden, ffn,   layers,
+          heads, heads,          hidden / heads,   32002, 2048,  10000,  1e-5f, RopeKind::plain};
 }
 constexpr Shape bitnet_silu(std::string_view name, uint32_t hidden, uint32_t ffn, uint32_t layers, uint32_t heads) {
   Shape shape = bitnet_shape(name, hidden, ffn, layers, heads);
@@ -22,12 +22,12 @@ constexpr Shape bitnet_silu(std::string_view name, uint32_t hidden, uint32_t ffn
 }
 constexpr Shape falcon3(std::string_view name, uint32_t hidden, uint32_t ffn, uint32_t layers, uint32_t heads,
                         uint32_t context) {
-  return {name,  "llama", Weights::ternary, false,   false, hidden,  ffn,  layers,
-          heads, 4,       256,              131072,  context, 1000042, 1e-6f, RopeKind::plain};
+  return {name, "llama", Weights::ternary, false,   false, hidden,         ffn, layers, heads, 4,
+          256,  131072,  context,          1000042, 1e-6f, RopeKind::plain};
 }
 constexpr Shape falcon_e(std::string_view name, uint32_t ffn, uint32_t layers) {
-  return {name, "llama", Weights::ternary, false, false,  2048,   ffn,   layers,
-          16,   2,       128,              32768, 32768,  500042, 1e-5f, RopeKind::plain};
+  return {name,  "llama", Weights::ternary, false, false,          2048, ffn, layers, 16, 2, 128,
+          32768, 32768,   500042,           1e-5f, RopeKind::plain};
 }
 constexpr Shape trilm(std::string_view name, uint32_t hidden, uint32_t ffn, uint32_t layers, uint32_t heads,
                       uint32_t vocabulary) {
@@ -36,8 +36,8 @@ constexpr Shape trilm(std::string_view name, uint32_t hidden, uint32_t ffn, uint
 }
 constexpr Shape qwen3(std::string_view name, uint32_t hidden, uint32_t ffn, uint32_t layers, uint32_t heads,
                       bool tied) {
-  return {name,  "qwen3", Weights::dense, tied,   false, hidden,  ffn,   layers,
-          heads, 8,       128,            151936, 40960, 1000000, 1e-6f, RopeKind::plain};
+  return {name, "qwen3", Weights::dense, tied,    false, hidden,         ffn, layers, heads, 8,
+          128,  151936,  40960,          1000000, 1e-6f, RopeKind::plain};
 }
 constexpr Shape bonsai(std::string_view name, uint32_t hidden, uint32_t ffn, uint32_t layers, uint32_t heads, bool tied,
                        uint32_t context) {
@@ -50,8 +50,8 @@ constexpr Shape bonsai(std::string_view name, uint32_t hidden, uint32_t ffn, uin
 }
 constexpr Shape smollm2(std::string_view name, uint32_t hidden, uint32_t ffn, uint32_t layers, uint32_t heads,
                         uint32_t kv_heads, float theta) {
-  return {name,  "llama",  Weights::dense, true,  false, hidden, ffn,   layers,
-          heads, kv_heads, 64,             49152, 8192,  theta,  1e-5f, RopeKind::plain};
+  return {name, "llama", Weights::dense, true,  false, hidden,         ffn, layers, heads, kv_heads,
+          64,   49152,   8192,           theta, 1e-5f, RopeKind::plain};
 }
 
 constexpr Shape with_tokens(Shape shape, uint32_t kv_heads, uint32_t vocabulary, float theta, uint32_t context) {
@@ -84,22 +84,23 @@ constexpr Shape in_blocks(Shape shape) {
   return shape;
 }
 
-constexpr Shape kLlama3Ternary = {"Llama3-8B-1.58", "llama", Weights::ternary, false, false, 4096, 14336, 32, 32, 8,
-                                  128, 128256, 8192, 500000, 1e-5f, RopeKind::plain};
-constexpr Shape kLlama32 = {"Llama-3.2-1B", "llama", Weights::dense, true, false, 2048, 8192, 16, 32, 8,
-                            64, 128256, 131072, 500000, 1e-5f, RopeKind::llama3};
-constexpr Shape kQwen25 = {"Qwen2.5-1.5B", "qwen2", Weights::dense, true, false, 1536, 8960, 28, 12, 2,
-                           128, 151936, 32768, 1000000, 1e-6f, RopeKind::plain};
-constexpr Shape kVibeAsr = {"VibeASR", "qwen2", Weights::ternary, false, false, 1536, 8960, 28, 12, 2,
-                            128, 151936, 32768, 1000000, 1e-6f, RopeKind::plain};
+constexpr Shape kLlama3Ternary = {
+    "Llama3-8B-1.58", "llama", Weights::ternary, false, false,          4096, 14336, 32, 32, 8, 128,
+    128256,           8192,    500000,           1e-5f, RopeKind::plain};
+constexpr Shape kLlama32 = {"Llama-3.2-1B", "llama", Weights::dense, true,  false,           2048, 8192, 16, 32, 8, 64,
+                            128256,         131072,  500000,         1e-5f, RopeKind::llama3};
+constexpr Shape kQwen25 = {"Qwen2.5-1.5B", "qwen2", Weights::dense, true,  false,          1536, 8960, 28, 12, 2, 128,
+                           151936,         32768,   1000000,        1e-6f, RopeKind::plain};
+constexpr Shape kVibeAsr = {"VibeASR", "qwen2", Weights::ternary, false, false,   1536,  8960,           28, 12,
+                            2,         128,     151936,           32768, 1000000, 1e-6f, RopeKind::plain};
 
 // Where the numbers are from:
 //   125M to 100B        utils/generate-dummy-bitnet-model.py of bitnet.cpp; 700M, 3B: the shapes of the next two
 //   bitnet_b1_58, 2B-4T, Llama3-8B-1.58, Falcon3, Llama-3.2, Qwen, SmolLM2: the config.json of these checkpoints
 //   Falcon-E            layers and widths as the sizes of its published files have them
-//   TriLM               the paper of Spectra (arXiv 2407.12327), table of hyperparameters, and the checkpoints' vocabularies
-//   Bonsai              its model cards: Qwen3's shapes, of other contexts
-//   VibeASR             Qwen2.5-1.5B, by the README of VibeASR.cpp, with a head of its own, by the size of its file
+//   TriLM               the paper of Spectra (arXiv 2407.12327), table of hyperparameters, and the checkpoints'
+//   vocabularies Bonsai              its model cards: Qwen3's shapes, of other contexts VibeASR Qwen2.5-1.5B, by the
+//   README of VibeASR.cpp, with a head of its own, by the size of its file
 constexpr auto kShapes = std::to_array<Shape>({
     with_tokens(bitnet_shape("tiny", 320, 864, 3, 4), 2, 1000, 10000, 512),
     bitnet_shape("125M", 768, 3072, 11, 12),
