@@ -18,8 +18,8 @@ struct Dotprod : Neon {
       .converted = {.rows = 4, .vectors = 4},
       .head_f16 = {.rows = 1, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 2},
-      .group_tokens = 8,
-      .dense_tokens = 6,
+      .group_tokens = 4,
+      .dense = {.prepared = 8, .tokens = 6},
   };
   static constexpr Quads kQuads = Quads::of_signed;
 

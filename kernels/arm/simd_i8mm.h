@@ -17,8 +17,8 @@ struct I8mm : Dotprod {
       .converted = {.rows = 4, .vectors = 4},
       .head_f16 = {.rows = 1, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 2},
-      .group_tokens = 8,
-      .dense_tokens = 6,
+      .group_tokens = 4,
+      .dense = {.prepared = 8, .tokens = 6},
   };
 
   // s + the dot products d0 q0, d0 q1, d1 q0, d1 q1 of the halves of d, digits, and those of q, int8 values.

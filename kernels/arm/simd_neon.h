@@ -21,7 +21,7 @@ struct Neon : Vectors<Neon, 16> {
       .head_f16 = {.rows = 1, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 2},
       .group_tokens = 4,
-      .dense_tokens = 6,
+      .dense = {.prepared = 8, .tokens = 6},
   };
   static constexpr Quads kQuads = Quads::of_digits;
 

@@ -2,8 +2,6 @@
 // Products of dense matrices.
 #pragma once
 
-#include <type_traits>
-
 #include "generic/head.h"
 #include "generic/simd.h"
 #include "kernels.h"
@@ -30,81 +28,117 @@ struct Dense : Head<Simd> {
     });
   }
 
-  // Of many tokens: `rows` rows of floats, `stride` apart, of which the first is row `row` of the product. Where
-  // vectors are shorter than the 16 lanes of a float reduction, each part of these takes a turn of its own, so that
-  // more sums stay in registers.
-  template <bool exact, size_t rows, size_t n>
-  static BITNET_INLINE void multiply_floats(const HeadProduct& p, const float* weights, size_t stride, size_t row,
-                                            size_t token) {
-    const float* const x = p.x + token * p.x_stride;
-    Lanes lanes[n][rows];
+  // Where converting weights takes long, many tokens take turns with a block of them that stays in the first-level
+  // cache as floats, while their sums wait in the second.
+  static constexpr size_t kBlockRows = 16, kBlockCols = 256;
+  static constexpr size_t kMostTokens = 128;  // that share a block
+  struct Scratch {
+    float weights[kBlockRows][kBlockCols];
+    Lanes sums[kMostTokens][kBlockRows];
+  };
+  static_assert(sizeof(Scratch) <= kDenseScratchBytes);
+  struct Block {
+    size_t row, rows, col, cols;
+  };
+
+  // What lies beyond the columns is zeros. Meanwhile the block that follows is fetched.
+  template <typename T>
+  static void convert(const HeadProduct& p, const Block& block, Scratch& scratch) {
+    const bool is_last = block.col + block.cols == p.cols;
+    const size_t ahead = is_last ? kBlockRows * p.stride - block.col : block.cols;
+    for (size_t r = 0; r < block.rows; ++r) {
+      const T* const from = static_cast<const T*>(p.weights) + (block.row + r) * p.stride + block.col;
+      for (size_t i = 0; i < block.cols; i += 64 / sizeof(T)) fetch(from + ahead + i);
+      for_vectors(block.cols, [&](size_t i, size_t count)
+                                  BITNET_INLINED { store(scratch.weights[r] + i, load_numbers(from + i, count)); });
+    }
+  }
+
+  // f(t, r) for each sum in registers.
+  template <size_t n, size_t rows, typename F>
+  static BITNET_INLINE void for_sums(F f) {
+#pragma GCC unroll 8
+    for (size_t t = 0; t < n; ++t) {
 #pragma GCC unroll 4
+      for (size_t r = 0; r < rows; ++r) f(t, r);
+    }
+  }
+
+  // Adds the products of `rows` rows of a block, the first of which is row `row` of it, and `n` tokens. Where vectors
+  // are shorter than the 16 lanes of a float reduction, each part of these has a turn of its own, so that more sums
+  // stay in registers.
+  template <bool exact, size_t rows, size_t n>
+  static BITNET_INLINE void multiply_block(const HeadProduct& p, const Block& block, Scratch& scratch, size_t row,
+                                           size_t first, size_t token) {
+    const float* const x = p.x + (first + token) * p.x_stride + block.col;
+    const float* const weights = scratch.weights[row];
+    const auto waiting = [&](size_t t, size_t r) -> Lanes& { return scratch.sums[token + t][row + r]; };
     for (size_t part = 0; part < kParts; ++part) {
       F32 sums[n][rows] = {};
       const auto add = [&](size_t i, size_t count) BITNET_INLINED {
-        F32 w[rows];
-#pragma GCC unroll 4
-        for (size_t r = 0; r < rows; ++r) w[r] = load_numbers(weights + r * stride + i, count);
+        F32 activations[n];
 #pragma GCC unroll 8
-        for (size_t t = 0; t < n; ++t) {
-          const F32 activations = load_numbers(x + t * p.x_stride + i, count);
+        for (size_t t = 0; t < n; ++t) activations[t] = load_floats(x + t * p.x_stride + i, count);
 #pragma GCC unroll 4
-          for (size_t r = 0; r < rows; ++r) {
-            sums[t][r] = Base::template add_product<exact>(sums[t][r], w[r], activations);
-          }
+        for (size_t r = 0; r < rows; ++r) {
+          const F32 w = load<F32>(weights + r * kBlockCols + i);
+#pragma GCC unroll 8
+          for (size_t t = 0; t < n; ++t) sums[t][r] = Base::template add_product<exact>(sums[t][r], w, activations[t]);
         }
       };
-      size_t i = part * kLanes;
-      for (; i + kLanes <= p.cols; i += 16) add(i, kLanes);
-      if (i < p.cols) add(i, p.cols - i);
-#pragma GCC unroll 8
-      for (size_t t = 0; t < n; ++t) {
-#pragma GCC unroll 4
-        for (size_t r = 0; r < rows; ++r) lanes[t][r].part[part] = sums[t][r];
+      if (block.col > 0) {
+        for_sums<n, rows>([&](size_t t, size_t r) BITNET_INLINED { sums[t][r] = waiting(t, r).part[part]; });
       }
+      size_t i = part * kLanes;
+      for (; i + kLanes <= block.cols; i += 16) add(i, kLanes);
+      if (i < block.cols) add(i, block.cols - i);
+      for_sums<n, rows>([&](size_t t, size_t r) BITNET_INLINED { waiting(t, r).part[part] = sums[t][r]; });
     }
-#pragma GCC unroll 8
+    if (block.col + block.cols < p.cols) return;
     for (size_t t = 0; t < n; ++t) {
-      float* const out = p.out + (token + t) * p.out_stride + row;
+      float* const out = p.out + (first + token + t) * p.out_stride + block.row + row;
       if constexpr (rows == 4) {
-        store(out,
-              sums_of_lanes(lanes[t][0].folded(), lanes[t][1].folded(), lanes[t][2].folded(), lanes[t][3].folded()));
+        store(out, sums_of_lanes(waiting(t, 0).folded(), waiting(t, 1).folded(), waiting(t, 2).folded(),
+                                 waiting(t, 3).folded()));
       } else {
-        for (size_t r = 0; r < rows; ++r) out[r] = lanes[t][r].sum();
+        for (size_t r = 0; r < rows; ++r) out[r] = waiting(t, r).sum();
       }
     }
   }
 
-  // Few tokens read the weights once, straight on. Of many, each has its turn with as many rows as stay in the
-  // second-level cache, converted to floats once for all.
+  template <typename T, bool exact>
+  static void multiply_blocks(const HeadProduct& p) {
+    const auto least = [](size_t a, size_t b) { return a < b ? a : b; };
+    auto& scratch = *static_cast<Scratch*>(p.scratch);
+    const size_t blocks = (p.cols + kBlockCols - 1) / kBlockCols;  // of a row: about as long as each other
+    const size_t cols = ((p.cols + blocks - 1) / blocks + 15) / 16 * 16;
+    for (size_t first = 0; first < p.tokens; first += kMostTokens) {
+      Block block;
+      for (block.row = p.row_begin; block.row < p.row_end; block.row += kBlockRows) {
+        block.rows = least(p.row_end - block.row, kBlockRows);
+        for (block.col = 0; block.col < p.cols; block.col += cols) {
+          block.cols = least(p.cols - block.col, cols);
+          convert<T>(p, block, scratch);
+          for_tokens<kTuning.dense.tokens>(0, least(p.tokens - first, kMostTokens),
+                                           [&](size_t token, auto n) BITNET_INLINED {
+                                             size_t r = 0;
+                                             for (; r + 4 <= block.rows; r += 4)
+                                               multiply_block<exact, 4, n>(p, block, scratch, r, first, token);
+                                             for (; r < block.rows; ++r)
+                                               multiply_block<exact, 1, n>(p, block, scratch, r, first, token);
+                                           });
+        }
+      }
+    }
+  }
+
   template <typename T, bool exact>
   static void dense(const HeadProduct& p) {
-    constexpr size_t kRows = 4, kTokens = kTuning.dense_tokens;
-    constexpr bool kConverts = !std::is_same_v<T, float>;
-    const size_t stride = kConverts ? (p.cols + 15) / 16 * 16 : p.stride;
-    const size_t most = kDenseScratchBytes / (stride * sizeof(float)) / kRows * kRows;
-    if (p.tokens < kTokens || most == 0) return Base::template multiply_tiles<T, exact>(p);
-    for (size_t begin = p.row_begin; begin < p.row_end; begin += most) {
-      const size_t rows = p.row_end - begin < most ? p.row_end - begin : most;
-      const T* const from = static_cast<const T*>(p.weights) + begin * p.stride;
-      const float* weights;
-      if constexpr (kConverts) {
-        auto* const converted = static_cast<float*>(p.scratch);
-        for (size_t r = 0; r < rows; ++r) Base::to_f32(from + r * p.stride, p.cols, converted + r * stride);
-        weights = converted;
-      } else {
-        weights = from;
-      }
-      for_tokens<kTokens>(0, p.tokens, [&](size_t token, auto n) BITNET_INLINED {
-        size_t r = 0;
-        for (; r + kRows <= rows; r += kRows) {
-          multiply_floats<exact, kRows, n>(p, weights + r * stride, stride, begin + r, token);
-        }
-        for (; r < rows; ++r) multiply_floats<exact, 1, n>(p, weights + r * stride, stride, begin + r, token);
-      });
+    if constexpr (kTuning.dense.prepared < SIZE_MAX) {
+      if (p.tokens >= kTuning.dense.prepared) return multiply_blocks<T, exact>(p);
     }
+    Base::template multiply_tiles<T, exact>(p);
   }
-
   static void dense_f16(const HeadProduct& p) { dense<f16, true>(p); }
   static void dense_f32(const HeadProduct& p) { dense<float, false>(p); }
 };

@@ -17,7 +17,8 @@ struct Groups : Floats<Simd> {
   using Base = Floats<Simd>;
   using Base::at_least, Base::broadcast_quad, Base::dot_add, Base::dot_quads, Base::half_to_float,
       Base::kAddsNeighbours, Base::kLanes, Base::kParts, Base::kQuads, Base::kTuning, Base::largest_magnitude,
-      Base::load_floats, Base::load_halves, Base::round_to_int, Base::split, Base::store_floats, Base::total;
+      Base::load_floats, Base::load_halves, Base::round_to_int, Base::settle, Base::split, Base::store_floats,
+      Base::total;
   using typename Base::F32, typename Base::Partial, typename Base::S32, typename Base::U16, typename Base::U32,
       typename Base::U8;
 
@@ -84,6 +85,9 @@ struct Groups : Floats<Simd> {
     BITNET_INLINE void add(U8 digits, const GroupActivations& a, size_t at) {
       upper[k % kSums] = add_products(upper[k % kSums], digits, a.upper + at);
       lower[k % kSums] = add_products(lower[k % kSums], digits, a.lower + at);
+      // Or compilers multiply first and add later, for which there are not enough registers.
+      settle(upper[k % kSums]);
+      settle(lower[k % kSums]);
     }
     BITNET_INLINE S32 sum() const { return (whole(upper) << 8) + whole(lower); }
 
@@ -97,17 +101,23 @@ struct Groups : Floats<Simd> {
     }
   };
 
+  // What is broadcast serves so many vectors of rows.
+  static constexpr size_t kVectors = kParts > 1 ? 2 : 1;
+
   // Adds the products of digit k of each byte and of all that follow; `at`: of the first digit's columns in a tile.
   template <size_t n, size_t k = 0>
-  static BITNET_INLINE void add_digits(U8 packed, const GroupActivations* const (&a)[n], size_t at,
-                                       TokenSums<n> (&sums)[n]) {
-    const U8 of_all = digits<n, k>(packed);
+  static BITNET_INLINE void add_digits(const U8 (&packed)[kVectors], const GroupActivations* const (&a)[n], size_t at,
+                                       TokenSums<n> (&sums)[kVectors][n]) {
+#pragma GCC unroll 4
+    for (size_t v = 0; v < kVectors; ++v) {
+      const U8 of_all = digits<n, k>(packed[v]);
 #pragma GCC unroll 8
-    for (size_t t = 0; t < n; ++t) sums[t].template add<k>(of_all, *a[t], at + 4 * k);
+      for (size_t t = 0; t < n; ++t) sums[v][t].template add<k>(of_all, *a[t], at + 4 * k);
+    }
     if constexpr (k < 3) add_digits<n, k + 1>(packed, a, at, sums);
   }
 
-  // The rows of a row of tiles from lane `first` on, as many as a vector has lanes, times `n` tokens.
+  // The rows of a row of tiles from lane `first` on, as many as kVectors have lanes, times `n` tokens.
   template <size_t group, size_t n>
   static BITNET_INLINE void multiply_lanes(const GroupProduct& p, const uint8_t* tile, size_t row, size_t first,
                                            size_t token) {
@@ -116,27 +126,38 @@ struct Groups : Floats<Simd> {
       a[t] = reinterpret_cast<const GroupActivations*>(static_cast<const uint8_t*>(p.activations) +
                                                        (token + t) * p.activation_stride);
     }
-    F32 sums[n] = {};
+    F32 sums[kVectors][n] = {};
     for (size_t begin = 0; begin < p.cols; begin += kGroupTileCols, tile += group_tile_bytes(group)) {
       for (size_t i = 0; first == 0 && i < group_tile_bytes(group); i += 64) fetch(tile + kAhead + i);
       const uint8_t* codes = tile + group_scale_bytes(group) + 4 * first;
       for (size_t at = 0, g = 0; at < kGroupTileCols && begin + at < p.cols; ++g) {
-        TokenSums<n> products[n];
-        for (const size_t end = at + group; at < end; at += 16, codes += 64)
-          add_digits(load<U8>(codes), a, at, products);
-        const F32 scale = half_to_float(reinterpret_cast<const f16*>(tile) + g * kGroupTileRows + first);
+        TokenSums<n> products[kVectors][n];
+        for (const size_t end = at + group; at < end; at += 16, codes += 64) {
+          U8 packed[kVectors];
+          for (size_t v = 0; v < kVectors; ++v) packed[v] = load<U8>(codes + v * sizeof(U8));
+          add_digits(packed, a, at, products);
+        }
+        const auto* const scales = reinterpret_cast<const f16*>(tile) + g * kGroupTileRows + first;
+#pragma GCC unroll 4
+        for (size_t v = 0; v < kVectors; ++v) {
+          const F32 scale = half_to_float(scales + v * kLanes);
 #pragma GCC unroll 8
-        for (size_t t = 0; t < n; ++t) {
-          // The digits are the trits + 1.
-          sums[t] += __builtin_convertvector(products[t].sum() - a[t]->sums[g], F32) * (scale * a[t]->steps[g]);
+          for (size_t t = 0; t < n; ++t) {
+            // The digits are the trits + 1.
+            const F32 sum = __builtin_convertvector(products[v][t].sum() - a[t]->sums[g], F32);
+            sums[v][t] += sum * (scale * a[t]->steps[g]);
+          }
         }
       }
 #pragma GCC unroll 8
       for (size_t t = 0; t < n; ++t) ++a[t];
     }
-    const size_t count = p.row_end - row < kLanes ? p.row_end - row : kLanes;
-    const F32 scales = p.row_scales ? load_floats(p.scales + row, count) : F32{} + *p.scales;
-    for (size_t t = 0; t < n; ++t) store_floats(p.out + (token + t) * p.out_stride + row, sums[t] * scales, count);
+    for (size_t v = 0; v < kVectors && row + v * kLanes < p.row_end; ++v) {
+      const size_t from = row + v * kLanes, count = p.row_end - from < kLanes ? p.row_end - from : kLanes;
+      const F32 scales = p.row_scales ? load_floats(p.scales + from, count) : F32{} + *p.scales;
+      for (size_t t = 0; t < n; ++t)
+        store_floats(p.out + (token + t) * p.out_stride + from, sums[v][t] * scales, count);
+    }
   }
 
   // A row of tiles stays in the first-level cache while all tokens of a pass are multiplied by it; their activations
@@ -149,7 +170,7 @@ struct Groups : Floats<Simd> {
       for (size_t row = p.row_begin; row < p.row_end; row += kGroupTileRows) {
         const uint8_t* const tile = p.weights + group_bytes(row, p.cols, group);
         for_tokens<kTuning.group_tokens>(begin, end, [&](size_t token, auto n) BITNET_INLINED {
-          for (size_t first = 0; first < kGroupTileRows && row + first < p.row_end; first += kLanes) {
+          for (size_t first = 0; first < kGroupTileRows && row + first < p.row_end; first += kVectors * kLanes) {
             multiply_lanes<group, n>(p, tile, row + first, first, token);
           }
         });

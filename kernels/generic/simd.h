@@ -125,7 +125,7 @@ struct Constant {
 template <size_t tokens, typename F>
 BITNET_INLINE void for_tokens(size_t token, size_t end, F f) {
   for (; token + tokens <= end; token += tokens) f(token, Constant<tokens>());
-  if constexpr (tokens > 1) for_tokens<tokens / 2>(token, end, f);
+  if constexpr (tokens > 1) for_tokens<(tokens + 1) / 2>(token, end, f);
 }
 
 // Weights are fetched this many bytes ahead into the second-level cache, which can wait for more lines than the first.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace bitnet {
 
@@ -15,6 +16,12 @@ struct TernaryTuning {
   size_t tiles_of_16 = 0, tiles_of_32 = 0;
 };
 
+// Dense products.
+struct DenseTuning {
+  size_t prepared = SIZE_MAX;  // at or above this many tokens, weights are converted first; never if these are cheap
+  size_t tokens = 1;           // then, in registers with four rows
+};
+
 struct Tuning {
   // Sums that stay in registers.
   struct AttentionTile {
@@ -25,11 +32,12 @@ struct Tuning {
   };
 
   TernaryTuning i2, t5;
-  size_t dot_tokens;                          // that a dot product takes at a time, with four rows
-  AttentionTile attention;                    // of keys and values as they lie
-  AttentionTile converted;                    // of those that were converted to floats first
-  HeadTile head_f16, head_int8;               // rows read and converted once for several tokens
-  size_t group_tokens, dense_tokens;          // in registers, of g128 and g64 and of dense products of many tokens
+  size_t dot_tokens;             // that a dot product takes at a time, with four rows
+  AttentionTile attention;       // of keys and values as they lie
+  AttentionTile converted;       // of those that were converted to floats first
+  HeadTile head_f16, head_int8;  // rows read and converted once for several tokens
+  size_t group_tokens;           // of g128 and g64, in registers with the rows of one or two vectors
+  DenseTuning dense = {};
   size_t tile_tokens = 32;                    // many tokens come in whole tiles of so many,
   size_t tokens_at_a_time = 4 * tile_tokens;  // and at most so many share what is prepared
 };

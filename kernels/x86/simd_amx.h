@@ -20,7 +20,6 @@ struct Amx : Avx512Vbmi {
       .head_f16 = {.rows = 4, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 4},
       .group_tokens = 8,
-      .dense_tokens = 6,
   };
   using Tiles = AmxTiles;
 };

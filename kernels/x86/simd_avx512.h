@@ -19,8 +19,7 @@ struct Avx512 : Vectors<Avx512, 64> {
       .converted = {.rows = 8, .vectors = 2},
       .head_f16 = {.rows = 4, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 4},
-      .group_tokens = 8,
-      .dense_tokens = 6,
+      .group_tokens = 4,
   };
   static constexpr Quads kQuads = Quads::of_digits;
 

@@ -29,7 +29,6 @@ struct Avx512Vbmi : Avx512Vnni {
       .head_f16 = {.rows = 4, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 4},
       .group_tokens = 8,
-      .dense_tokens = 6,
   };
 
   static constexpr bool kHasLastFour = true;

@@ -17,7 +17,6 @@ struct Avx512Vnni : Avx512 {
       .head_f16 = {.rows = 4, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 4},
       .group_tokens = 8,
-      .dense_tokens = 6,
   };
   static constexpr Quads kQuads = Quads::of_unsigned;
 

@@ -17,8 +17,8 @@ struct AvxVnni : Avx2 {
       .converted = {.rows = 4, .vectors = 2},
       .head_f16 = {.rows = 2, .tokens = 2},
       .head_int8 = {.rows = 4, .tokens = 2},
-      .group_tokens = 4,
-      .dense_tokens = 2,
+      .group_tokens = 2,
+      .dense = {.prepared = 8, .tokens = 2},
   };
   static constexpr Quads kQuads = Quads::of_unsigned;
 

@@ -19,8 +19,8 @@ struct Sse2 : Vectors<Sse2, 16> {
       .converted = {.rows = 4, .vectors = 2},
       .head_f16 = {.rows = 1, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 2},
-      .group_tokens = 4,
-      .dense_tokens = 2,
+      .group_tokens = 2,
+      .dense = {.prepared = 6, .tokens = 2},
   };
   static constexpr Quads kQuads = Quads::of_digits;
 

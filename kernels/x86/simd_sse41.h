@@ -18,8 +18,8 @@ struct Sse41 : Sse2 {
       .converted = {.rows = 4, .vectors = 2},
       .head_f16 = {.rows = 1, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 2},
-      .group_tokens = 4,
-      .dense_tokens = 2,
+      .group_tokens = 2,
+      .dense = {.prepared = 6, .tokens = 2},
   };
 
   static BITNET_INLINE S16 widen(const int8_t* p) { return (S16)_mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i*)p)); }

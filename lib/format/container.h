@@ -43,7 +43,7 @@ class Container {
     Buffer metadata;  // a verified fb::Model
     std::vector<Buffer> owned;
     std::shared_ptr<const void> source;  // what else the bytes of the tensors may lie in
-    std::vector<Tensor> tensors;  // names and scales are views into `metadata`
+    std::vector<Tensor> tensors;         // names and scales are views into `metadata`
   };
   explicit Container(Parts parts);
   Container(const Container&) = delete;

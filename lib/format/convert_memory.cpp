@@ -20,6 +20,12 @@ uint64_t pieces_at_work(uint64_t values, uint32_t cols, unsigned cpus) {
   return waiting * kWaiting + working * kWorking;
 }
 
+// Scales are looked for in groups of 64 columns, and kept until the tensor is written.
+uint64_t scales_at_work(uint64_t values, uint32_t rows) {
+  constexpr uint64_t kFoundOfRow = 32;
+  return rows * kFoundOfRow + 2 * sizeof(float) * (values / 64 + rows);
+}
+
 // The window that Zstandard looks back in at a level, from its table of levels; no larger than what is compressed.
 uint64_t zstd_window(int level, uint64_t bytes) {
   constexpr int kLog[] = {21, 19, 20, 21, 21, 21, 21, 21, 21, 22, 22, 22, 22, 22, 22, 22, 22, 23, 23, 23, 25, 26, 27};
@@ -58,7 +64,7 @@ uint64_t convert_memory(const fb::ModelT& model, std::optional<int> zstd_level, 
   for (const TensorSpec& spec : tensor_specs(read_hyperparameters(model), has)) {
     const uint64_t values = uint64_t{spec.rows} * spec.cols;
     const uint64_t packing = zstd_level ? compressor(*zstd_level, 2 * values, cpus) : 0;
-    tensors = std::max(tensors, pieces_at_work(values, spec.cols, cpus) + packing);
+    tensors = std::max(tensors, pieces_at_work(values, spec.cols, cpus) + scales_at_work(values, spec.rows) + packing);
   }
   const uint64_t metadata = metadata_bytes(model);
   return kProgram + kCopies * metadata + std::max(tensors, metadata_compressor(metadata));

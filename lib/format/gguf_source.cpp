@@ -222,11 +222,12 @@ class GgufSource final : public Source {
     const size_t order = order_of(coded.coding);
     auto matrix = open_coded(coded, order);
     if (matrix != nullptr) return matrix;
-    const std::string name = coded_orders(coded.coding)[order];
+    const bool i2s = coded.coding == Coding::i2_s;
     fail(BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, " is ", spec.rows, " x ", spec.cols,
-         ", no whole number of blocks in the ", tensor.type->name, " layout ", name,
-         coded.coding == Coding::i2_s ? "; choose another one (--i2s, gguf_i2s)"
-                                      : "; convert the model from its original, or from its F16 or I2_S file");
+         ", no whole number of blocks in the ", tensor.type->name, " layout",
+         i2s ? std::string(" ") + coded_orders(coded.coding)[order] : "",
+         i2s ? "; choose another one (--i2s, gguf_i2s)"
+             : " that is taken for this shape; convert the model from its original, or from its F16 or I2_S file");
   }
 
   TernaryScales coded_scales(const TensorSpec& spec, const GgufTensor& tensor) const {
@@ -281,7 +282,7 @@ class GgufSource final : public Source {
         case OrderKnowledge::certain:
           break;
         case OrderKnowledge::assumed:
-          assumed = &spec;
+          if (assumed == nullptr) assumed = &spec;
           break;
         case OrderKnowledge::open:
           open.push_back(&spec);
@@ -290,8 +291,8 @@ class GgufSource final : public Source {
     }
     if (assumed != nullptr) {
       say(options_.log, BITNET_LOG_WARNING, "bitnet.cpp generates no ", find(*assumed).type->name,
-          " kernels for matrices of ", assumed->rows, " x ", assumed->cols, ", as ", assumed->name,
-          " is one; the blocks that it takes for others are assumed. If the model writes nonsense, convert it from its "
+          " kernels for matrices of ", assumed->rows, " x ", assumed->cols, " (", assumed->name,
+          "), so that the order of their weights is assumed. If the model writes nonsense, convert it from its "
           "original");
     }
     if (open.empty()) return;

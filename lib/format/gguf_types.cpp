@@ -380,13 +380,14 @@ std::string readable_names() {
 }  // namespace
 
 std::span<const GgufType> gguf_types(std::string_view tensor, uint32_t number) {
-  const auto types = std::ranges::equal_range(kTypes, number, {}, &GgufType::number);
-  require(!types.empty() && types.begin()->readable(), BITNET_ERROR_UNSUPPORTED, "tensor ", tensor, " has GGUF type ",
-          number, " (", types.empty() ? "unknown" : types.begin()->name,
+  const auto* const begin = std::ranges::lower_bound(kTypes, number, {}, &GgufType::number);
+  const std::span<const GgufType> types = {begin, std::ranges::upper_bound(kTypes, number, {}, &GgufType::number)};
+  require(!types.empty() && types[0].readable(), BITNET_ERROR_UNSUPPORTED, "tensor ", tensor, " has GGUF type ", number,
+          " (", types.empty() ? "unknown" : types[0].name,
           "), which libbitnet does not read; convert the model from its F16 or BF16 file to one of the types that it "
           "reads: ",
           readable_names());
-  return {types.begin(), types.end()};
+  return types;
 }
 
 void gguf_decode(const GgufType& type, const std::byte* data, size_t count, float* out) {

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "format/hf_config.h"
+#include "text/utf8.h"
 
 namespace bitnet {
 namespace {
@@ -35,6 +36,12 @@ bool exists(const std::string& folder, const char* name) {
   return fs::exists(fs::path(folder) / name, error);
 }
 
+// What is for people, as text that all readers take.
+std::string sound(std::string text) {
+  text.resize(valid_utf8_prefix(std::string_view(text).substr(0, kMaxNoteBytes)));
+  return text;
+}
+
 // "license: mit" or "license: 'mit'"; a list's first item stands on a line of its own.
 std::string unquoted(std::string_view text) {
   const auto trim = [&](std::string_view away) {
@@ -43,7 +50,7 @@ std::string unquoted(std::string_view text) {
   };
   trim(" \t\r");
   trim("\"'");
-  return std::string(text.substr(0, kMaxNoteBytes));
+  return sound(std::string(text));
 }
 
 std::unique_ptr<fb::KeyValueT> make_note(const std::string& key, const Json& value) {
@@ -124,10 +131,11 @@ std::string hf_name(const std::string& folder) {
   // hub/models--microsoft--bitnet-b1.58-2B-4T/snapshots/04c3b9ad9361b824064a1f25ea60a8be9599b127
   constexpr std::string_view kCached = "models--";
   std::string cached = path.parent_path().parent_path().filename().string();
-  if (path.parent_path().filename() != "snapshots" || !cached.starts_with(kCached)) return path.filename().string();
+  if (path.parent_path().filename() != "snapshots" || !cached.starts_with(kCached))
+    return sound(path.filename().string());
   cached.erase(0, kCached.size());
   const size_t mark = cached.find("--");
-  return mark == cached.npos ? cached : cached.replace(mark, 2, "/");
+  return sound(mark == cached.npos ? cached : cached.replace(mark, 2, "/"));
 }
 
 std::string hf_license(const std::string& folder) {

@@ -19,6 +19,7 @@
 #include "format/hf_folder.h"
 #include "format/hf_tokenizer.h"
 #include "format/metadata.h"
+#include "format/open.h"
 #include "format/safetensors.h"
 #include "format/scale_finder.h"
 
@@ -55,6 +56,7 @@ class HfSource final : public Source {
     model_.hyper = std::make_unique<fb::HyperParametersT>(config_.hyper);
     const HyperParameters hyper = read_hyperparameters(model_);
     with_path("config.json", [&] { check_hyperparameters(hyper); });
+    if (!files_.is_mapped()) log_unmapped(folder, files_.owned_bytes(), options.log);
     find_tensors(hyper);
     // Where nothing is said, the classes do not tie; but then there has to be a head.
     model_.tied = config_.tied.value_or(!by_name_.contains(std::string(kHeadName)));
@@ -87,7 +89,8 @@ class HfSource final : public Source {
   }
 
   std::optional<Tensor> stored(const TensorSpec& spec, fb::Type type) const override {
-    if (is_computed(spec) || spec.role == Role::linear) return std::nullopt;
+    const bool meant = spec.role != Role::linear || config_.weights == HfWeights::plain;
+    if (is_computed(spec) || !meant) return std::nullopt;
     const Safetensor& tensor = find(spec);
     const bool same = type == fb::Type::f16 && tensor.type == Safetype::f16;
     if (!same || row_stride(type, spec.cols) != spec.cols) return std::nullopt;

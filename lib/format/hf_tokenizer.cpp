@@ -275,8 +275,14 @@ std::string find_chat_template(const Folder& folder, const Log& log) {
   return out;
 }
 
+// A model without its template can still continue texts, so that an odd one does not refuse the folder.
 std::string read_chat_template(const Folder& folder, const Log& log) {
-  std::string out = find_chat_template(folder, log);
+  std::string out;
+  try {
+    out = find_chat_template(folder, log);
+  } catch (const Error& error) {
+    say(log, BITNET_LOG_WARNING, error.what(), "; the model is taken to have no chat template");
+  }
   if (out.size() <= kMaxTemplateBytes) return out;
   say(log, BITNET_LOG_WARNING, folder.path.string(), ": the chat template has more than ", kMaxTemplateBytes,
       " bytes; the model is taken to have none");

@@ -28,9 +28,11 @@ class Watch {
         ++names_.back();
         break;
       case Json::parse_event_t::object_end:
-        require(names_.back() == parsed.size(), BITNET_ERROR_FORMAT,
-                "is not JSON that can be read: an object ends that ", "has the same name twice",
-                parsed.empty() ? "" : ", beside " + parsed.begin().key().substr(0, kMostShown));
+        if (names_.back() != parsed.size()) {
+          fail(BITNET_ERROR_FORMAT,
+               "is not JSON that can be read: an object has the same name twice; its first name is ",
+               JsonValue(Json(parsed.begin().key())).shown());
+        }
         names_.pop_back();
         break;
       case Json::parse_event_t::array_start:

@@ -156,9 +156,10 @@ std::vector<Safetensor> read_safetensors(std::span<const std::byte> file) {
   const Json json = parse_json(header);
   const auto data = file.subspan(kLengthBytes + length);
   std::vector<Safetensor> tensors;
-  for (const auto& [name, entry] : json.items()) {
-    if (name == "__metadata__") continue;
-    with_path("tensor " + in_quotes(name), [&] { tensors.push_back(Entry(name, JsonValue(entry)).read(data)); });
+  for (const auto& item : json.items()) {
+    if (item.key() == "__metadata__") continue;
+    with_path("tensor " + in_quotes(item.key()),
+              [&] { tensors.push_back(Entry(item.key(), JsonValue(item.value())).read(data)); });
   }
   std::ranges::stable_sort(tensors, {}, [](const Safetensor& tensor) { return tensor.data.data(); });
   check_overlaps(tensors);

@@ -33,7 +33,7 @@ void TokenList::add_or_mark(int64_t id, std::string_view text, TokenType type, c
 }
 
 std::optional<Token> TokenList::find(std::string_view text) const {
-  const auto found = tokens_.find(std::string(text));
+  const auto found = tokens_.find(text);
   if (found == tokens_.end()) return std::nullopt;
   return found->second;
 }

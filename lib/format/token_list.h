@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,9 +35,14 @@ class TokenList {
   void write(size_t vocabulary, fb::TokenizerT& out) const;
 
  private:
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+
   std::vector<std::string> texts_;
   std::vector<uint8_t> types_;  // 0: missing
-  std::unordered_map<std::string, Token> tokens_;
+  std::unordered_map<std::string, Token, Hash, std::equal_to<>> tokens_;
   size_t bytes_ = 0;
 };
 

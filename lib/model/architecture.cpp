@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numeric>
 #include <utility>
 
 #include "base/error.h"
+#include "base/nearest.h"
 #include "kernels.h"
 #include "model/model.h"
 
@@ -198,21 +198,6 @@ void check_range(const char* what, uint64_t value, Bounds bounds) {
           "; it must be between ", bounds.low, " and ", bounds.high);
 }
 
-// Levenshtein's: the fewest characters to put in, take out or replace.
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row.back();
-}
-
 class Specs {
  public:
   Specs(const HyperParameters& hyper, const HasTensor& has) : hyper_(hyper), has_(has) {}
@@ -264,14 +249,14 @@ const Architecture& require_architecture(std::string_view name) {
   if (const Architecture* const found = find_architecture(name)) return *found;
   const std::string_view shown = name.substr(0, 100);
   std::string known;
+  std::vector<std::string_view> names;
   for (const Architecture& architecture : kArchitectures) {
+    names.push_back(architecture.name);
     known.append(known.empty() ? "" : ", ").append(architecture.name);
   }
-  const auto far = [&](const Architecture& a) { return distance(a.name, shown); };
-  const auto* const nearest = std::ranges::min_element(kArchitectures, {}, far);
-  const bool near = far(*nearest) <= nearest->name.size() / 2;
+  const std::string_view nearest = nearest_name(shown, names);
   fail(BITNET_ERROR_UNSUPPORTED, "the architecture is ", shown, "; supported are ", known,
-       near ? "; the nearest is " : "", near ? nearest->name : "");
+       nearest.empty() ? "" : "; the nearest is ", nearest);
 }
 
 void check_hyperparameters(const HyperParameters& hyper) {

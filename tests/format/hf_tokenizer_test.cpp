@@ -241,6 +241,9 @@ TEST_F(HfTokenizerTest, FindsTheChatTemplate) {
   put("tokenizer_config.json", {{"chat_template", {tools}}});
   EXPECT_EQ(read().chat_template, "{{ 2 }}");
   EXPECT_NE(log, "");
+  put("tokenizer_config.json", {{"chat_template", 3}});
+  EXPECT_EQ(read().chat_template, "");
+  EXPECT_NE(log.find("chat_template is 3"), log.npos);
   put("chat_template.json", {{"chat_template", "{{ 4 }}"}});
   EXPECT_EQ(read().chat_template, "{{ 4 }}");
   put_text("chat_template.jinja", "{{ 5 }}");

@@ -25,19 +25,16 @@ template <typename T>
 class HeadCase {
  public:
   HeadCase(Inputs& in, const Guarded<T>& weights, const Shape& s, Values kind)
-      : HeadCase(in, weights, s, in.floats((s.tokens - 1) * (s.cols + 1) + s.cols, kind), s.tokens * s.stride) {}
-  HeadCase(Inputs& in, const Guarded<T>& weights, const Shape& s, Guarded<float> x, size_t scratch)
       : weights_(weights.copy()),
         scales_(in.floats(s.rows)),
-        x_(std::move(x)),
-        scratch_(scratch),
+        x_(in.floats((s.tokens - 1) * (s.cols + 1) + s.cols, kind)),
+        scratch_(s.tokens * s.stride),
         product{weights_.data(), scales_.data(), s.cols,   s.stride, 0,          s.rows,
                 x_.data(),       s.cols + 1,     s.tokens, nullptr,  s.rows + 2, scratch_.data()} {
     for (size_t i = 0; i < weights_.size(); ++i) {
       if (i % s.stride >= s.cols) weights_[i] = 0;
     }
     weights_.seal();
-    x_.seal();
   }
 
   Guarded<float> run(void (*kernel)(const HeadProduct&)) {
@@ -71,8 +68,11 @@ Guarded<float> rounded(Check& c, const Guarded<float>& x) {
 
 template <auto dense, typename T>
 void check_dense_case(Check& c, const Guarded<T>& weights, const Shape& s, const Guarded<float>& x, size_t row_begin) {
-  constexpr bool kExact = dense == &Kernels::dense_f16;
-  HeadCase<T> h(c.in, weights, s, kExact ? rounded(c, x) : x.copy(), kDenseScratchBytes / sizeof(int16_t));
+  HeadCase<T> h(c.in, weights, s, Values::ordinary);
+  const Guarded<float> exact = rounded(c, x);
+  Guarded<std::byte> scratch(kDenseScratchBytes);
+  h.product.x = dense == &Kernels::dense_f16 ? exact.data() : x.data();
+  h.product.scratch = scratch.data();
   h.product.row_begin = row_begin;
   check_case<dense>(c, h);
 }

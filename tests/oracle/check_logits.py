@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""The library's logits agree with the oracle's to float rounding: from the GGUF file, and converted to each packing.
+"""The library's logits agree with the oracle's: from the GGUF file or checkpoint folder, and converted.
 
-usage: check_logits.py PROGRAM MODEL.gguf
+usage: check_logits.py PROGRAM MODEL
 
-The tokens are the model's sequence of sequences.json; comparison.py states the bound. It is for keys and values in float16,
-as the oracle has them. With an int8 head the logits differ by the rounding of the head, whose size is known
-(int8_head_error).
+MODEL is a GGUF file or a folder. Models with int8 activations agree to float rounding, in each packing. The tokens are the
+model's sequence of sequences.json; comparison.py states the bound. It is for keys and values in float16, as the oracle has
+them. With an int8 head the logits differ by the rounding of the head, whose size is known (int8_head_error).
+
+Models with float activations are held to an oracle that rounds nothing, over a KV cache of int16: what the library rounds
+itself is to be seen; comparison.py says how much that may be (ROUNDED_BOUND).
 """
 import argparse
 import tempfile
@@ -14,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import oracle
-from comparison import BOUND, clear_sequence, deviation, program_logits, run
+from comparison import BOUND, ROUNDED_BOUND, any_sequence, clear_sequence, deviation, is_ternary, program_logits, run
 
 
 class HeadOracle(oracle.Oracle):
@@ -34,11 +37,11 @@ def int8_head_error(head, x):
     return np.sqrt(np.square(x).sum(axis=1)[:, None] / 12) * unit
 
 
-def check_exact(what, logits, reference):
+def check_exact(what, logits, reference, bound=BOUND):
     error = deviation(logits, reference)
     worst = error.argmax()
-    print(f"{what}: error {error.max():.1e} of the logits' size (bound {BOUND:.0e}), at position {worst}")
-    return error.max() <= BOUND
+    print(f"{what}: error {error.max():.1e} of the logits' size (bound {bound:.0e}), at position {worst}")
+    return error.max() <= bound
 
 
 def check_int8_head(what, logits, reference, expected):
@@ -49,6 +52,37 @@ def check_int8_head(what, logits, reference, expected):
     return 0.9 <= typical <= 1.1 and worst <= 6.5
 
 
+def check_int8(program, path, model, converted):
+    tokens = clear_sequence(model, path.stem)
+    instance = HeadOracle(model)
+    reference = instance.logits(tokens)
+    passed = [check_exact("as it is", program_logits(program, path, tokens, "f16"), reference)]
+    for packing in ("i2", "t5"):
+        packed = converted("--packing", packing, "--head", "f16")
+        passed.append(check_exact(packing, program_logits(program, packed, tokens, "f16"), reference))
+    expected = int8_head_error(model.head, instance.head_input)
+    logits = program_logits(program, converted("--head", "int8"), tokens, "f16")
+    passed.append(check_int8_head("int8 head", logits, reference, expected))
+    return passed
+
+
+def check_rounded(program, path, model, converted):
+    tokens = any_sequence(model)
+    reference = oracle.Oracle(model, kv_type=np.float64).logits(tokens)
+    models = {"as it is": path, "converted": converted("--head", "f16")}
+    if not is_grouped(model):
+        models["f32"] = converted("--dense", "f32")
+    return [
+        check_exact(name, program_logits(program, file, tokens, "int16"), reference, ROUNDED_BOUND)
+        for name, file in models.items()
+    ]
+
+
+def is_grouped(model):
+    """Whether the weights of the first matrix have few magnitudes."""
+    return len(np.unique(np.abs(model.layers[0].attn_q[0]))) < 20
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
@@ -56,21 +90,15 @@ def main():
     args = parser.parse_args()
 
     model = oracle.load(args.model)
-    tokens = clear_sequence(model, args.model.stem)
-    instance = HeadOracle(model)
-    reference = instance.logits(tokens)
     with tempfile.TemporaryDirectory() as folder:
 
         def converted(*options):
             path = Path(folder) / ("-".join(options).strip("-") + ".bitnet")
             run(args.program, "convert", "--quiet", args.model, path, *options)
-            return program_logits(args.program, path, tokens, "f16")
+            return path
 
-        passed = [check_exact("GGUF", program_logits(args.program, args.model, tokens, "f16"), reference)]
-        for packing in ("i2", "t5"):
-            passed.append(check_exact(packing, converted("--packing", packing, "--head", "f16"), reference))
-        expected = int8_head_error(model.head, instance.head_input)
-        passed.append(check_int8_head("int8 head", converted("--head", "int8"), reference, expected))
+        check = check_int8 if is_ternary(model) else check_rounded
+        passed = check(args.program, args.model, model, converted)
     raise SystemExit(not all(passed))
 
 

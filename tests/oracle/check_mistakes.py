@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The comparison of check_logits.py accepts correct arithmetic and rejects each of many deliberate mistakes.
 
-usage: check_mistakes.py MODEL.gguf
+usage: check_mistakes.py MODEL
 
 Correct is the oracle in float32, in two orders of summation. A mistake is a subclass of the oracle that differs in one
 step. Rejected means: above BOUND. Mistakes that a model cannot show are left out for it (where_visible).
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import oracle
-from comparison import BOUND, clear_sequence, deviation
+from comparison import BOUND, ROUNDED_BOUND, any_sequence, clear_sequence, deviation, is_ternary
 from oracle import Oracle, SequentialOracle
 
 LENGTH = 32  # enough for every mistake to show
@@ -123,21 +123,63 @@ class ScaleOfAnotherMatrix(Oracle):
         return super().attention(replace(layer, attn_output=wrong), x, positions, visible, cached)
 
 
-def mistakes(model):
+class NoQueryNorm(Oracle):
+    def norm_if_there(self, x, weight):
+        return x if any(weight is layer.attn_q_norm for layer in self.model.layers) else super().norm_if_there(x, weight)
+
+
+class NormBehindRope(Oracle):
+    """The norms of queries and keys after they are turned."""
+
+    def norm_if_there(self, x, weight):
+        norms = [norm for layer in self.model.layers for norm in (layer.attn_q_norm, layer.attn_k_norm)]
+        if not any(weight is norm for norm in norms):
+            return super().norm_if_there(x, weight)
+        self.late = weight
+        return x
+
+    def rotate(self, x, positions):
+        return self.norm(super().rotate(x, positions), self.late)
+
+
+def without(model, part):
+    return replace(model, layers=[replace(layer, **{part: None}) for layer in model.layers])
+
+
+def mistakes(model, kv_type):
     """Name and oracle of each mistake that this model can show."""
+
+    def made(mistaken, kind=Oracle):
+        return kind(mistaken, kv_type=kv_type)
+
+    ternary, layer = is_ternary(model), model.layers[0]
     classes = [
-        NoAttentionSubNorm, NoFeedForwardSubNorm, NormWithMean, QueryOneLate, AdjacentPairs, ScaledByHidden, SeesTheFuture,
-        NotItself, Scale128, OneScaleForAllTokens, Truncated, OtherActivation, ReluUnsquared, GateAndUpExchanged,
-        ScaleOfAnotherMatrix]  # fmt: skip
+        NormWithMean, QueryOneLate, AdjacentPairs, ScaledByHidden, SeesTheFuture, NotItself, OtherActivation, ReluUnsquared,
+        GateAndUpExchanged]  # fmt: skip
+    if ternary:
+        classes += [Scale128, OneScaleForAllTokens, Truncated, ScaleOfAnotherMatrix]
+    if layer.attn_sub_norm is not None:
+        classes += [NoAttentionSubNorm, NoFeedForwardSubNorm]
+    if layer.attn_q_norm is not None:
+        classes += [NoQueryNorm, NormBehindRope]
     if 1 < model.kv_heads < model.heads:
         classes.append(HeadsInterleaved)
     for mistake in classes:
-        yield mistake.__name__, mistake(model)
-    yield "epsilon 1e-6 for 1e-5 or the reverse", Oracle(replace(model, epsilon=1e-11 / model.epsilon))
-    yield "another theta", Oracle(replace(model, theta=10000.0 if model.theta != 10000.0 else 500000.0))
-    yield "keys and values not rounded", Oracle(model, kv_type=np.float64)
+        yield mistake.__name__, made(model, mistake)
+    for part in ("attn_q_bias", "attn_k_bias", "attn_v_bias"):
+        if getattr(layer, part) is not None:
+            yield f"no {part}", made(without(model, part))
+    if model.frequencies is None:
+        yield "another theta", made(replace(model, theta=10000.0 if model.theta != 10000.0 else 500000.0))
+    else:
+        yield "rotary embedding not scaled", made(replace(model, frequencies=None))
+    if model.magnitude != 1:
+        yield "rotary embedding without its magnitude", made(replace(model, magnitude=1.0))
+    if ternary:
+        yield "epsilon 1e-6 for 1e-5 or the reverse", made(replace(model, epsilon=1e-11 / model.epsilon))
+        yield "keys and values not rounded", Oracle(model, kv_type=np.float64)
     if model.head is not model.embedding:
-        yield "embedding used as head", Oracle(replace(model, head=model.embedding))
+        yield "embedding used as head", made(replace(model, head=model.embedding))
 
 
 def main():
@@ -146,17 +188,20 @@ def main():
     path = parser.parse_args().model
 
     model = oracle.load(path)
-    tokens = clear_sequence(model, path.stem)
-    reference = Oracle(model).logits(tokens)
+    ternary = is_ternary(model)
+    tokens = clear_sequence(model, path.stem) if ternary else any_sequence(model)
+    bound, kv_type = (BOUND, np.float16) if ternary else (ROUNDED_BOUND, np.float64)
+    reference = Oracle(model, kv_type=kv_type).logits(tokens)
     passed = []
     for correct in (Oracle, SequentialOracle):
-        error = deviation(correct(model, np.float32).logits(tokens), reference).max()
+        logits = correct(model, np.float32, kv_type if ternary else np.float32).logits(tokens)
+        error = deviation(logits, reference).max()
         print(f"{correct.__name__} in float32: {error:.1e}, to be accepted")
-        passed.append(error <= BOUND / 2)
-    for name, mistaken in mistakes(model):
+        passed.append(error <= bound / 2)
+    for name, mistaken in mistakes(model, kv_type):
         error = deviation(mistaken.logits(tokens[:LENGTH]), reference[:LENGTH]).max()
         print(f"{name}: {error:.1e}, to be rejected")
-        passed.append(error > BOUND)
+        passed.append(error > bound)
     raise SystemExit(not all(passed))
 
 

@@ -186,6 +186,8 @@ class Writer:
         embedding = self.random.normal(VOCABULARY, c.hidden) * (3 * embedding_gain / np.sqrt(c.hidden))
         if c.weights == "grouped":
             embedding = self.grouped("", VOCABULARY, c.hidden, 3)["weight"]
+        if c.numbers == "float32":
+            embedding = embedding.astype(np.float16)  # which .bitnet files hold exactly
         self.tensors["model.embed_tokens.weight"] = self.round(embedding)
         for i in range(c.layers):
             layer = f"model.layers.{i}."
