@@ -119,9 +119,10 @@ void add_dummy(CLI::App& program) {
   CLI::App* command =
       program.add_subcommand("dummy", "Write a model of random weights and real shape, to measure with");
   command->add_option("OUTPUT", options->output, "File to write")->check(not_empty())->option_text(" ");
-  command->add_option("--size", options->size, "Its shape: " + dummy_shapes())->option_text("NAME");
+  command->add_option("--size", options->size, "Its shape: 2B-4T, Falcon3-7B-1.58, Bonsai-8B, ...; --list shows all")
+      ->option_text("NAME");
   command->add_flag("--list", options->list, "Only list the shapes, and what they come to with the other options");
-  command->add_flag("--json", options->json, "The list as JSON")->needs("--list");
+  command->add_flag("--json", options->json, "The list as JSON")->needs("--list")->option_text(" ");
   add_dummy_format_option(*command, options->gguf);
   add_gguf_weights_option(*command, options->gguf_weights)->needs("--format");
   add_packing_option(*command, options->packing);

@@ -132,7 +132,7 @@ void add_verify(CLI::App& program) {
           ->option_text("ORIGINAL");
   add_i2s_option(*command, options->i2s)->needs(against);
   add_activation_option(*command, options->activation)->needs(against);
-  command->add_flag("--json", options->json, "The comparison as JSON")->needs(against);
+  command->add_flag("--json", options->json, "The comparison as JSON")->needs(against)->option_text(" ");
   command->add_flag("-q,--quiet", options->quiet, "Nothing but errors");
   command->add_flag("-v,--verbose", options->verbose, "List every tensor");
   command->footer(
