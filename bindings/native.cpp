@@ -543,6 +543,11 @@ void verify(std::string_view path, Listener* listener) {
   check(bitnet_verify(c_string(path, "the path").c_str(), listener != nullptr ? forward_progress : nullptr, listener));
 }
 
+void verify_against(std::string_view path, std::string_view original, Listener* listener) {
+  check(bitnet_verify_against(c_string(path, "the path").c_str(), c_string(original, "the original's path").c_str(),
+                              listener != nullptr ? forward_progress : nullptr, listener));
+}
+
 std::string version() { return bitnet_version_string(); }
 std::string cpu_features() { return bitnet_cpu_features(); }
 

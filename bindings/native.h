@@ -316,6 +316,7 @@ class Batch {
 
 void convert(std::string_view input, std::string_view output, const ConvertOptions& options, Listener* listener);
 void verify(std::string_view path, Listener* listener);
+void verify_against(std::string_view path, std::string_view original, Listener* listener);
 std::string version();
 std::string cpu_features();
 std::vector<std::string> isa_names();

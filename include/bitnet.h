@@ -620,6 +620,13 @@ BITNET_API bitnet_status bitnet_convert(const char* input, const char* output, c
 /* Reads a whole `.bitnet` file and checks every checksum, every packed weight and every scale. */
 BITNET_API bitnet_status bitnet_verify(const char* path, bitnet_progress_fn progress, void* progress_user);
 
+/* Compares a `.bitnet` file with what it was converted from: a GGUF file, a Hugging Face folder or another `.bitnet`
+ * file. Returns BITNET_OK if it is lossless: each weight is the original's to the last bit, and so are the
+ * hyperparameters and the vocabulary. The chat template may differ. Otherwise returns FORMAT, and the message says what
+ * the first difference is. Does not do what bitnet_verify does. */
+BITNET_API bitnet_status bitnet_verify_against(const char* path, const char* original, bitnet_progress_fn progress,
+                                               void* progress_user);
+
 #ifdef __cplusplus
 }
 #endif

@@ -116,6 +116,21 @@ CLI::Option* add_head_option(CLI::App& command, bitnet_head& head) {
                      {"screened", BITNET_HEAD_SCREENED}});
 }
 
+CLI::Option* add_dummy_format_option(CLI::App& command, bool& gguf) {
+  return add_choice(command, "--format", gguf, "A .bitnet file (the default), or the same model for other programs",
+                    {{"bitnet", false}, {"gguf", true}});
+}
+
+CLI::Option* add_gguf_weights_option(CLI::App& command, std::optional<GgufWeights>& weights) {
+  using Choice = std::optional<GgufWeights>;
+  return add_choice(command, "--gguf-type", weights, "GGUF's type of the weights, in place of the usual one",
+                    {{gguf_name(GgufWeights::f16), Choice(GgufWeights::f16)},
+                     {gguf_name(GgufWeights::f32), Choice(GgufWeights::f32)},
+                     {gguf_name(GgufWeights::i2_s), Choice(GgufWeights::i2_s)},
+                     {gguf_name(GgufWeights::tq2_0), Choice(GgufWeights::tq2_0)},
+                     {gguf_name(GgufWeights::q2_0), Choice(GgufWeights::q2_0)}});
+}
+
 CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout) {
   return add_choice(
       command, "--i2s", layout, "Order of a GGUF file's I2_S weights (auto: found from the weights)",

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "bitnet.h"
+#include "format/gguf_writer.h"
 #include "handles.h"
 
 namespace bitnet::program {
@@ -73,6 +74,9 @@ CLI::Option* add_outtype_option(CLI::App& command, bitnet_packing& packing);
 CLI::Option* add_dense_option(CLI::App& command, bitnet_dense& dense);
 CLI::Option* add_activation_bits_option(CLI::App& command, bitnet_activation_bits& bits);
 CLI::Option* add_head_option(CLI::App& command, bitnet_head& head);
+// The kind of file that `dummy` writes.
+CLI::Option* add_dummy_format_option(CLI::App& command, bool& gguf);
+CLI::Option* add_gguf_weights_option(CLI::App& command, std::optional<GgufWeights>& weights);
 CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout);
 CLI::Option* add_activation_option(CLI::App& command, bitnet_activation& activation);
 CLI::Option* add_kv_option(CLI::App& command, bitnet_kv& kv);

@@ -305,6 +305,25 @@ func Verify(path string, progress Progress) error {
 	return l.call(func() C.bitnet_status { return C.bitnet_go_verify(name, C.uintptr_t(handle)) })
 }
 
+// VerifyAgainst compares a .bitnet file with what it was converted from. The error names the first difference if it is
+// not lossless.
+func VerifyAgainst(path, original string, progress Progress) error {
+	var memory scratch
+	defer memory.free()
+	name, err := memory.text(path, "the path")
+	if err != nil {
+		return err
+	}
+	origin, err := memory.text(original, "the original's path")
+	if err != nil {
+		return err
+	}
+	l := &listener{progress: progress}
+	handle := cgo.NewHandle(l)
+	defer handle.Delete()
+	return l.call(func() C.bitnet_status { return C.bitnet_go_verify_against(name, origin, C.uintptr_t(handle)) })
+}
+
 // toCount is a number given as int in C's type.
 func toCount(name string, value int, most uint32) (C.uint32_t, error) {
 	if value < 0 || uint64(value) > uint64(most) {

@@ -44,6 +44,10 @@ bitnet_status bitnet_go_verify(const char* path, uintptr_t listener) {
   return bitnet_verify(path, progress, (void*)listener);
 }
 
+bitnet_status bitnet_go_verify_against(const char* path, const char* original, uintptr_t listener) {
+  return bitnet_verify_against(path, original, progress, (void*)listener);
+}
+
 // Of the call that runs on this thread. Not of the session: a fork has the callback of its origin.
 static _Thread_local const int32_t* running;
 

@@ -11,6 +11,7 @@ bitnet_status bitnet_go_open_memory(const void* data, size_t length, const bitne
 bitnet_status bitnet_go_convert(const char* input, const char* output, const bitnet_convert_options* options,
                                 uintptr_t listener);
 bitnet_status bitnet_go_verify(const char* path, uintptr_t listener);
+bitnet_status bitnet_go_verify_against(const char* path, const char* original, uintptr_t listener);
 
 /* The calls that evaluate are cancelled as soon as *cancel is not zero. */
 bitnet_status bitnet_go_session_create(bitnet_model* model, const bitnet_session_options* options,

@@ -2,6 +2,7 @@
 #include "api/handles.h"
 #include "api/open_options.h"
 #include "base/memory.h"
+#include "format/compare.h"
 #include "format/convert.h"
 #include "format/load.h"
 #include "format/verify.h"
@@ -47,5 +48,18 @@ bitnet_status bitnet_verify(const char* path, bitnet_progress_fn progress, void*
       require(tensor.problem.empty(), BITNET_ERROR_FORMAT, path, ": tensor ", tensor.name, ": ", tensor.problem);
     }
     check_model(path);
+  });
+}
+
+bitnet_status bitnet_verify_against(const char* path, const char* original, bitnet_progress_fn progress,
+                                    void* progress_user) {
+  return guard([&] {
+    require_pointer(path, "path");
+    require_pointer(original, "original");
+    CompareOptions options;
+    options.progress = make_progress(progress, progress_user);
+    const auto need = [&] { return MemoryNeed{0, "comparing " + file_with_size(path), "raise the limit (ulimit -v)"}; };
+    const Comparison comparison = with_memory(need, [&] { return compare(path, original, options); });
+    require(comparison.lossless(), BITNET_ERROR_FORMAT, path, ": ", comparison.verdict());
   });
 }

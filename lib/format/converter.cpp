@@ -24,17 +24,6 @@ struct Job {
   fb::TensorT* tensor;  // as it will be stored
 };
 
-std::unique_ptr<fb::TensorT> plan_tensor(const TensorSpec& spec, std::string_view name, fb::Type type) {
-  auto tensor = std::make_unique<fb::TensorT>();
-  tensor->name = name;
-  tensor->type = type;
-  tensor->rows = spec.rows;
-  tensor->cols = spec.cols;
-  tensor->stride = row_stride(type, spec.cols);
-  tensor->raw_size = raw_bytes(type, spec.rows, spec.cols);
-  return tensor;
-}
-
 class Converter {
  public:
   Converter(const Source& source, const ConverterOptions& options, Sink& sink, const Progress& progress)
@@ -319,6 +308,17 @@ class Converter {
 };
 
 }  // namespace
+
+std::unique_ptr<fb::TensorT> plan_tensor(const TensorSpec& spec, std::string_view name, fb::Type type) {
+  auto tensor = std::make_unique<fb::TensorT>();
+  tensor->name = name;
+  tensor->type = type;
+  tensor->rows = spec.rows;
+  tensor->cols = spec.cols;
+  tensor->stride = row_stride(type, spec.cols);
+  tensor->raw_size = raw_bytes(type, spec.rows, spec.cols);
+  return tensor;
+}
 
 void Sink::begin(fb::TensorT& tensor) {
   current_ = &tensor;

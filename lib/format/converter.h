@@ -14,6 +14,9 @@
 
 namespace bitnet {
 
+// A tensor of a file to come, without what is only known when it is written.
+std::unique_ptr<fb::TensorT> plan_tensor(const TensorSpec& spec, std::string_view name, fb::Type type);
+
 class Sink {
  public:
   virtual ~Sink() = default;

@@ -36,18 +36,6 @@ Survey survey(const Source& source, const std::vector<TensorSpec>& specs) {
   return result;
 }
 
-fb::Type dense_type(Dense dense) {
-  switch (dense) {
-    case Dense::f16:
-      return fb::Type::f16;
-    case Dense::f32:
-      return fb::Type::f32;
-    case Dense::int8:
-      return fb::Type::int8;
-  }
-  return fb::Type::f16;
-}
-
 fb::Type grouped_type(uint32_t group) { return group == 64 ? fb::Type::g64 : fb::Type::g128; }
 
 // A model whose matrices have one scale each may be BitNet's, with int8 activations, or one of float activations that
@@ -87,6 +75,31 @@ fb::Type plain_type(const Source& source, const TensorSpec& spec, fb::Type linea
 
 }  // namespace
 
+fb::Type dense_type(Dense dense) {
+  switch (dense) {
+    case Dense::f16:
+      return fb::Type::f16;
+    case Dense::f32:
+      return fb::Type::f32;
+    case Dense::int8:
+      return fb::Type::int8;
+  }
+  return fb::Type::f16;
+}
+
+Form with_head(Form form, HeadType head) {
+  const HeadForm asked = form_of(head);
+  if (form.head == fb::Type::f16) {
+    form.head = asked.type;
+    form.head_copied = asked.copied;
+    form.screen = asked.screen;
+  } else if (form.head == fb::Type::f32 && asked.copied) {
+    form.head = asked.type;
+    form.head_copied = true;
+  }
+  return form;
+}
+
 Form choose_form(const Source& source, const std::vector<TensorSpec>& specs, const HyperParameters& hyper, bool tied,
                  const ConverterOptions& options) {
   const Survey found = survey(source, specs);
@@ -104,16 +117,7 @@ Form choose_form(const Source& source, const std::vector<TensorSpec>& specs, con
   const auto head = of_role(Role::head);
   // A tied model's quantized head is made from its embedding, or kept.
   form.head = tied || head == specs.end() ? form.embedding : plain_type(source, *head, form.linear, options);
-  const HeadForm asked = form_of(options.head);
-  if (form.head == fb::Type::f16) {
-    form.head = asked.type;
-    form.head_copied = asked.copied;
-    form.screen = asked.screen;
-  } else if (form.head == fb::Type::f32 && asked.copied) {
-    form.head = asked.type;
-    form.head_copied = true;
-  }
-  return form;
+  return with_head(form, options.head);
 }
 
 TernaryScales scales_for(const Source& source, const TensorSpec& spec, fb::Type type, bool rounded) {

@@ -13,10 +13,14 @@ namespace bitnet {
 
 struct Form {
   fb::Type linear, embedding, head;
-  bool head_copied;  // a tied model has a head beside its embedding
-  bool screen;       // there is a screen beside the head
-  bool rounded;      // linears become ternary by BitNet's rule, if they are not
+  bool head_copied = false;  // a tied model has a head beside its embedding
+  bool screen = false;       // there is a screen beside the head
+  bool rounded = false;      // linears become ternary by BitNet's rule, if they are not
 };
+
+fb::Type dense_type(Dense dense);
+// The form with the head that is asked for, where its type leaves a choice.
+Form with_head(Form form, HeadType head);
 
 // Looks through the first layer, and through embedding and head where these may be ternary. Throws if the model cannot
 // be converted as asked.

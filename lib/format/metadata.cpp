@@ -88,6 +88,23 @@ HyperParameters read_hyperparameters(const fb::Model& model) {
 
 HyperParameters read_hyperparameters(const fb::ModelT& model) { return read_fields(model.architecture, *model.hyper); }
 
+fb::HyperParametersT store_hyperparameters(const HyperParameters& in) {
+  fb::HyperParametersT out;
+  out.layers = in.layers;
+  out.hidden = in.hidden;
+  out.ffn = in.ffn;
+  out.heads = in.heads;
+  out.kv_heads = in.kv_heads;
+  out.head_dim = in.head_dim;
+  out.vocabulary = in.vocabulary;
+  out.context = in.context;
+  out.rms_epsilon = in.rms_epsilon;
+  out.rope_theta = in.rope_theta;
+  out.rope_magnitude = in.rope_magnitude;
+  out.activation = stored_activation(in.activation);
+  return out;
+}
+
 Activation read_activation(fb::Activation activation) {
   switch (activation) {
     case fb::Activation::relu2:

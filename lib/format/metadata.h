@@ -36,6 +36,7 @@ Buffer pack_metadata(const fb::ModelT& model);
 // checked.
 HyperParameters read_hyperparameters(const fb::Model& model);
 HyperParameters read_hyperparameters(const fb::ModelT& model);
+fb::HyperParametersT store_hyperparameters(const HyperParameters& hyper);
 Activation read_activation(fb::Activation activation);
 fb::Activation stored_activation(Activation activation);
 

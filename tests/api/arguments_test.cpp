@@ -88,6 +88,8 @@ TEST_F(Arguments, NullWhereItIsNotAllowedIsRefusedByName) {
   expect_refused(bitnet_convert(nullptr, "x", nullptr), "input");
   expect_refused(bitnet_convert("x", nullptr, nullptr), "output");
   expect_refused(bitnet_verify(nullptr, nullptr, nullptr), "path");
+  expect_refused(bitnet_verify_against(nullptr, "x", nullptr, nullptr), "path");
+  expect_refused(bitnet_verify_against("x", nullptr, nullptr, nullptr), "original");
 }
 
 TEST_F(Arguments, FreesAcceptNull) {

@@ -136,6 +136,38 @@ class Commands(unittest.TestCase):
         self.assertEqual(done.returncode, FAILURE)
         self.assertRegex((done.stdout + done.stderr).decode(), r"[a-z_]+\.weight|blk\.\d")
 
+    def test_verify_against_says_whether_anything_was_lost(self):
+        model, original = FOLDER / "verified.bitnet", gguf()
+        self.succeed("convert", "--force", "-q", "--packing", "t5", original, model)
+        self.assertTrue(self.succeed("verify", "--against", original, model).endswith(b": lossless\n"))
+        found = json.loads(self.succeed("verify", "--against", original, model, "--json"))
+        self.assertTrue(found["lossless"])
+        self.assertEqual({tensor["differing"] for tensor in found["tensors"]}, {0})
+        self.succeed("convert", "--force", "-q", "--head", "int8", original, model)
+        done = bitnet("verify", "--against", original, model)
+        self.assertEqual(done.returncode, FAILURE)
+        self.assertIn(b"not lossless: tensor output.weight, row 0, column", done.stderr)
+        self.assertRegex(done.stdout.decode(), r"output\.weight +int8 +\d+ x \d+ +[\d,]+ differ, by up to [\d.e-]+; row 0")
+        self.assertEqual(bitnet("verify", model, "--json").returncode, USAGE)
+
+    def test_dummy_lists_its_shapes(self):
+        shapes = {shape["name"]: shape for shape in json.loads(self.succeed("dummy", "--list", "--json"))}
+        self.assertEqual(shapes["2B-4T"]["parameters"], 2412820480)
+        self.assertGreater(shapes["Falcon3-7B-1.58"]["bytes"], 2 * shapes["Falcon3-1B-1.58"]["bytes"])
+        self.assertIn(b"Bonsai-8B ", self.succeed("dummy", "--list"))
+        self.assertEqual(bitnet("dummy", FOLDER / "none.bitnet").returncode, USAGE)
+        self.assertEqual(bitnet("dummy", "--size", "tiny").returncode, USAGE)
+
+    def test_dummy_writes_gguf_that_is_the_same_model(self):
+        model, other = FOLDER / "dummy.bitnet", FOLDER / "dummy.gguf"
+        self.succeed("dummy", model, "--size", "tiny-bonsai")
+        self.succeed("dummy", other, "--size", "tiny-bonsai", "--format", "gguf")
+        self.assertEqual(other.read_bytes()[:4], b"GGUF")
+        self.succeed("verify", "-q", "--against", other, model)
+        done = bitnet("dummy", FOLDER / "x.bitnet", "--size", "tiny", "--outtype", "TL2")
+        self.assertEqual(done.returncode, SUCCESS)
+        self.assertIn(b"--packing t5", done.stderr)
+
     def test_tokenize_shows_every_token(self):
         model = gguf()
         listed = json.loads(self.succeed("tokenize", "-m", model, "--json", "--bos", "héllo"))

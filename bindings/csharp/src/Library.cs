@@ -62,6 +62,18 @@ public static class Library {
             listener.Call(l => Native.Functions.verify(file, l), cancellationToken);
         }
     }
+
+    /// <summary>Compares a .bitnet file with what it was converted from. Throws with the first difference if it is not
+    /// lossless.</summary>
+    public static void VerifyAgainst(string path, string original, System.IProgress<WorkProgress> progress = null,
+                                     CancellationToken cancellationToken = default(CancellationToken)) {
+        byte[] file = Arguments.Utf8(path, nameof(path));
+        byte[] origin = Arguments.Utf8(original, nameof(original));
+        NativeLibrary.Load();
+        using (var listener = new Listener(progress)) {
+            listener.Call(l => Native.Functions.verify_against(file, origin, l), cancellationToken);
+        }
+    }
 }
 
 }

@@ -14,7 +14,7 @@ closed stays closed: using it is an ArgumentError. Closing twice, or not at all,
 from ._chat import Message
 from ._errors import (ArgumentError, BitnetError, CancelledError, ContextError, FileError, FormatError, InternalError,
                       MismatchError, NotFoundError, OutOfMemoryError, UnsupportedError)
-from ._files import chat_template_names, convert, cpu_features, isa_names, verify, version
+from ._files import chat_template_names, convert, cpu_features, isa_names, verify, verify_against, version
 from ._model import Decoder, Model
 from ._options import Finish, ModelInfo, Perf, SamplerOptions
 from ._sampler import Sampler
@@ -25,5 +25,5 @@ __all__ = [
     "ArgumentError", "BitnetError", "Cancel", "CancelledError", "ContextError", "Decoder", "FileError", "Finish",
     "FormatError", "Generation", "InternalError", "Message", "MismatchError", "Model", "ModelInfo", "NotFoundError",
     "OutOfMemoryError", "Perf", "Sampler", "SamplerOptions", "Session", "UnsupportedError", "chat_template_names",
-    "convert", "cpu_features", "eval_batch", "isa_names", "verify", "version",
+    "convert", "cpu_features", "eval_batch", "isa_names", "verify", "verify_against", "version",
 ]

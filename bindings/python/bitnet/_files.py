@@ -62,6 +62,11 @@ def verify(path: Path, *, progress: Progress | None = None) -> None:
     Listener(progress).call(_native.verify, _check.path(path, "path"))
 
 
+def verify_against(path: Path, original: Path, *, progress: Progress | None = None) -> None:
+    """Compares a `.bitnet` file with what it was converted from; raises with the first difference if it is not lossless."""
+    Listener(progress).call(_native.verify_against, _check.path(path, "path"), _check.path(original, "original"))
+
+
 def version() -> str:
     """Of the library, "0.1.0"."""
     return _native.version().decode()

@@ -48,6 +48,7 @@ def uses(tmp_path_factory):
         (bitnet.Model, {"path": CHAT_MODEL}), (bitnet.Model.from_bytes, {"data": data}),
         (bitnet.convert, {"source": CHAT_MODEL, "target": folder / "converted"}),
         (bitnet.verify, {"path": os.environ["BITNET_MODEL"]}),
+        (bitnet.verify_against, {"path": os.environ["BITNET_MODEL"], "original": os.environ["BITNET_MODEL"]}),
         (model.tokenize, {"text": "a"}), (model.detokenize, {"tokens": tokens}), (model.detokenize_bytes, {"tokens": tokens}),
         (model.is_control, {"token": 5}), (model.is_end, {"token": 5}),
         (model.chat_prompt, {"messages": [("user", "a")]}), (model.chat_tokenize, {"messages": [("user", "a")]}),

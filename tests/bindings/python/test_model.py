@@ -167,6 +167,9 @@ def test_convert_and_verify(chat_model, tmp_path):
     with bitnet.Model(target) as model:
         assert model.info.packing == "t5"
     assert steps
+    bitnet.verify_against(target, os.environ["BITNET_CHAT_MODEL"])
+    with pytest.raises(bitnet.FormatError, match="not lossless"):
+        bitnet.verify_against(target, os.environ["BITNET_MODEL"])
     target.write_bytes(target.read_bytes()[:-1])
     with pytest.raises(bitnet.FormatError):
         bitnet.verify(target)

@@ -50,4 +50,16 @@ public enum Library {
       try reporting(to: progress) { try check(bitnet_verify(path.baseAddress, $0, $1)) }
     }
   }
+
+  /// Compares a `.bitnet` file with what it was converted from. Throws with the first difference if it is not lossless.
+  public static func verify(path: String, against original: String, progress: Model.Progress? = nil) throws {
+    let path = try cString(path, "the path"), original = try cString(original, "the original's path")
+    try path.withUnsafeBufferPointer { path in
+      try original.withUnsafeBufferPointer { original in
+        try reporting(to: progress) {
+          try check(bitnet_verify_against(path.baseAddress, original.baseAddress, $0, $1))
+        }
+      }
+    }
+  }
 }

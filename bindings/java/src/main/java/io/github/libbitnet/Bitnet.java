@@ -68,4 +68,21 @@ public final class Bitnet {
     Listener listener = new Listener(progress, null);
     listener.during(() -> Native.verify(name, listener));
   }
+
+  /**
+   * Compares a {@code .bitnet} file with what it was converted from. Throws with the first difference if it is not
+   * lossless.
+   */
+  public static void verifyAgainst(Path path, Path original) {
+    verifyAgainst(path, original, null);
+  }
+
+  /** The same with a progress callback, or null. */
+  public static void verifyAgainst(Path path, Path original, Progress progress) {
+    byte[] name = Text.encode(path, "path");
+    byte[] origin = Text.encode(original, "original");
+    NativeLibrary.load();
+    Listener listener = new Listener(progress, null);
+    listener.during(() -> Native.verify_against(name, origin, listener));
+  }
 }

@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: MIT
+#include "format/gguf_writer.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/half.h"
+#include "base/parallel.h"
+#include "format/converter.h"
+#include "format/gguf.h"
+#include "format/group_scales.h"
+#include "format/metadata.h"
+#include "format/open_questions.h"
+
+namespace bitnet {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "GGUF is written as it lies in memory");
+
+constexpr uint64_t kAlignment = 32;
+
+// Blocks of the same number of values, row by row; what follows all blocks of a matrix.
+struct Encoding {
+  GgufWeights weights;
+  const char* name;
+  uint32_t number;     // of the type
+  uint32_t file_type;  // of a file that is mostly in it; 0 with another type than f32: none is known
+  uint32_t block, block_bytes, tail_bytes;
+};
+constexpr auto kEncodings = std::to_array<Encoding>({
+    {GgufWeights::f16, "f16", 1, 1, 1, 2, 0},
+    {GgufWeights::f32, "f32", 0, 0, 1, 4, 0},
+    {GgufWeights::i2_s, "i2_s", 36, 40, 128, 32, 32},
+    {GgufWeights::tq2_0, "tq2_0", 35, 37, 256, 66, 0},
+    {GgufWeights::q2_0, "q2_0", 42, 0, 64, 18, 0},
+});
+const Encoding& encoding_of(GgufWeights weights) { return kEncodings[static_cast<size_t>(weights)]; }
+constexpr bool in_order() {
+  for (size_t i = 0; i < kEncodings.size(); ++i) {
+    if (static_cast<size_t>(kEncodings[i].weights) != i) return false;
+  }
+  return true;
+}
+static_assert(in_order());
+
+// Weight `run` * n + i of a block in field n of byte i, from the lowest bits on.
+void write_fields(const int8_t* trits, size_t run, std::byte* out) {
+  for (size_t i = 0; i < run; ++i) {
+    unsigned byte = 0;
+    for (size_t n = 0; n < 4; ++n) byte |= static_cast<unsigned>(trits[run * n + i] + 1) << 2 * n;
+    out[i] = static_cast<std::byte>(byte);
+  }
+}
+// The same from the highest bits on.
+void write_i2s_block(const int8_t* trits, std::byte* out) {
+  for (size_t i = 0; i < 32; ++i) {
+    unsigned byte = 0;
+    for (size_t n = 0; n < 4; ++n) byte |= static_cast<unsigned>(trits[32 * n + i] + 1) << (6 - 2 * n);
+    out[i] = static_cast<std::byte>(byte);
+  }
+}
+void write_tq2_0_block(const int8_t* trits, uint16_t scale, std::byte* out) {
+  write_fields(trits, 32, out);
+  write_fields(trits + 128, 32, out + 32);
+  std::memcpy(out + 64, &scale, sizeof scale);
+}
+void write_q2_0_block(const int8_t* trits, uint16_t scale, std::byte* out) {
+  std::memcpy(out, &scale, sizeof scale);
+  for (size_t i = 0; i < 64; i += 4) write_fields(trits + i, 1, out + 2 + i / 4);
+}
+
+// The header: everything before the tensors' bytes.
+class Header {
+ public:
+  void number(const std::string& key, uint32_t value) { pair(key, GgufKind::u32, value); }
+  void real(const std::string& key, float value) { pair(key, GgufKind::f32, value); }
+  void boolean(const std::string& key, bool value) { pair(key, GgufKind::boolean, static_cast<uint8_t>(value)); }
+  void text(const std::string& key, std::string_view value) {
+    begin(key, GgufKind::string);
+    add_text(pairs_, value);
+  }
+  // write(i) adds element i.
+  template <typename Write>
+  void array(const std::string& key, GgufKind element, uint64_t size, const Write& write) {
+    begin(key, GgufKind::array);
+    add(pairs_, element);
+    add(pairs_, size);
+    for (uint64_t i = 0; i < size; ++i) write(i, pairs_);
+  }
+  void tensor(const TensorSpec& spec, uint32_t type, uint64_t offset) {
+    add_text(tensors_, spec.name);
+    add(tensors_, uint32_t{spec.rows == 1 ? 1u : 2u});
+    add(tensors_, uint64_t{spec.cols});
+    if (spec.rows != 1) add(tensors_, uint64_t{spec.rows});
+    add(tensors_, type);
+    add(tensors_, offset);
+    ++tensor_count_;
+  }
+
+  std::string bytes() const {
+    std::string out = "GGUF";
+    add(out, uint32_t{3});
+    add(out, tensor_count_);
+    add(out, pair_count_);
+    out += pairs_ + tensors_;
+    out.resize((out.size() + kAlignment - 1) / kAlignment * kAlignment);
+    return out;
+  }
+
+  template <typename Value>
+  static void add(std::string& out, Value value) {
+    const auto bytes = std::bit_cast<std::array<char, sizeof value>>(value);
+    out.append(bytes.data(), bytes.size());
+  }
+  static void add_text(std::string& out, std::string_view text) {
+    add(out, uint64_t{text.size()});
+    out += text;
+  }
+
+ private:
+  void begin(const std::string& key, GgufKind kind) {
+    add_text(pairs_, key);
+    add(pairs_, kind);
+    ++pair_count_;
+  }
+  template <typename Value>
+  void pair(const std::string& key, GgufKind kind, Value value) {
+    begin(key, kind);
+    add(pairs_, value);
+  }
+
+  std::string pairs_, tensors_;
+  uint64_t pair_count_ = 0, tensor_count_ = 0;
+};
+
+const char* activation_text(fb::Activation activation) {
+  switch (activation) {
+    case fb::Activation::relu2:
+      return "relu2";
+    case fb::Activation::silu:
+      return "silu";
+  }
+  fail(BITNET_ERROR_INTERNAL, "activation ", static_cast<int>(activation), " has no name in GGUF");
+}
+
+void add_hyperparameters(Header& header, const fb::ModelT& model) {
+  const std::string prefix = model.architecture + ".";
+  const fb::HyperParametersT& hyper = *model.hyper;
+  header.number(prefix + "vocab_size", hyper.vocabulary);
+  header.number(prefix + "context_length", hyper.context);
+  header.number(prefix + "embedding_length", hyper.hidden);
+  header.number(prefix + "block_count", hyper.layers);
+  header.number(prefix + "feed_forward_length", hyper.ffn);
+  header.number(prefix + "attention.head_count", hyper.heads);
+  header.number(prefix + "attention.head_count_kv", hyper.kv_heads);
+  header.number(prefix + "attention.key_length", hyper.head_dim);
+  header.number(prefix + "attention.value_length", hyper.head_dim);
+  header.number(prefix + "rope.dimension_count", hyper.head_dim);
+  header.real(prefix + "attention.layer_norm_rms_epsilon", hyper.rms_epsilon);
+  header.real(prefix + "rope.freq_base", hyper.rope_theta);
+  header.text(prefix + "hidden_activation", activation_text(hyper.activation));
+}
+
+bool is_rope_note(const fb::ModelT& model, const fb::KeyValueT& note) {
+  return note.key.starts_with(model.architecture + ".rope.scaling.");
+}
+
+// What the model's own source said of it: GGUF has the parameters, not what they come to.
+void add_rope_notes(Header& header, const fb::ModelT& model) {
+  for (const auto& note : model.notes) {
+    if (!is_rope_note(model, *note)) continue;
+    switch (note->kind) {
+      case fb::ValueKind::text:
+        header.text(note->key, note->text);
+        break;
+      case fb::ValueKind::integer:
+        header.number(note->key, static_cast<uint32_t>(note->integer));
+        break;
+      case fb::ValueKind::real:
+        header.real(note->key, static_cast<float>(note->real));
+        break;
+      case fb::ValueKind::boolean:
+        header.boolean(note->key, note->integer != 0);
+        break;
+    }
+  }
+}
+
+void add_tokenizer(Header& header, const fb::ModelT& model) {
+  const fb::TokenizerT& tokenizer = *model.tokenizer;
+  const std::string prefix = "tokenizer.ggml.";
+  const Pieces pieces(tokenizer.pieces, tokenizer.ends);
+  const bool bytes = tokenizer.kind == fb::TokenizerKind::byte_bpe;
+  header.text(prefix + "model", bytes ? "gpt2" : "llama");
+  if (bytes) header.text(prefix + "pre", tokenizer.pre_tokenizer);
+  header.array(prefix + "tokens", GgufKind::string, pieces.size(),
+               [&](uint64_t i, std::string& out) { Header::add_text(out, pieces[i]); });
+  header.array(prefix + "token_type", GgufKind::i32, tokenizer.types.size(),
+               [&](uint64_t i, std::string& out) { Header::add(out, int32_t{tokenizer.types[i]}); });
+  if (bytes) {
+    header.array(prefix + "merges", GgufKind::string, tokenizer.merges.size(), [&](uint64_t i, std::string& out) {
+      const auto piece = [&](int32_t token) { return std::string(pieces[static_cast<size_t>(token)]); };
+      Header::add_text(out, piece(tokenizer.merges[i].left()) + " " + piece(tokenizer.merges[i].right()));
+    });
+  } else {
+    header.array(prefix + "scores", GgufKind::f32, tokenizer.scores.size(),
+                 [&](uint64_t i, std::string& out) { Header::add(out, tokenizer.scores[i]); });
+    header.boolean(prefix + "add_space_prefix", tokenizer.add_space_prefix);
+  }
+  const auto token = [&](const char* key, int32_t value) {
+    if (value >= 0) header.number(prefix + key, static_cast<uint32_t>(value));
+  };
+  token("bos_token_id", tokenizer.bos);
+  token("eos_token_id", tokenizer.eos);
+  token("unknown_token_id", tokenizer.unknown);
+  token("padding_token_id", tokenizer.padding);
+  if (!tokenizer.end_tokens.empty()) token("eot_token_id", tokenizer.end_tokens.front());
+  header.boolean(prefix + "add_bos_token", tokenizer.add_bos);
+  header.boolean(prefix + "add_eos_token", tokenizer.add_eos);
+  if (!model.chat_template.empty()) header.text("tokenizer.chat_template", model.chat_template);
+}
+
+class Writer {
+ public:
+  Writer(const std::string& out, const Source& source, const GgufWriterOptions& options)
+      : source_(source),
+        options_(options),
+        file_(out),
+        model_(source.describe()),
+        hyper_(read_hyperparameters(model_)) {
+    check_hyperparameters(hyper_);
+    const bool scaled_by_keys =
+        std::ranges::any_of(model_.notes, [&](const auto& note) { return is_rope_note(model_, *note); });
+    specs_ = tensor_specs(hyper_, [&](std::string_view name) {
+      if (name == kScreenName || (name == kHeadName && model_.tied)) return false;
+      return source.has(name) && !(name == kRopeFactorsName && scaled_by_keys);
+    });
+    const auto first = std::ranges::find(specs_, Role::linear, &TensorSpec::role);
+    linear_ = &encoding_of(options.weights.value_or(usual_weights(*first)));
+  }
+
+  uint64_t run() {
+    Header header;
+    header.text("general.architecture", model_.architecture);
+    if (!model_.name.empty()) header.text("general.name", model_.name);
+    if (!model_.license.empty()) header.text("general.license", model_.license);
+    if (linear_->file_type != 0 || linear_->weights == GgufWeights::f32) {
+      header.number("general.file_type", linear_->file_type);
+    }
+    add_hyperparameters(header, model_);
+    add_rope_notes(header, model_);
+    add_tokenizer(header, model_);
+    uint64_t total = 0;
+    for (const TensorSpec& spec : specs_) {
+      const Encoding& encoding = encoding_for(spec);
+      header.tensor(spec, encoding.number, total);
+      total += (stored_bytes(spec, encoding) + kAlignment - 1) / kAlignment * kAlignment;
+    }
+    const std::string bytes = header.bytes();
+    file_.reserve(bytes.size() + total);
+    file_.write_at(0, std::as_bytes(std::span(bytes)));
+    position_ = bytes.size();
+    ProgressMeter meter(options_.progress, total);
+    for (const TensorSpec& spec : specs_) write(spec, encoding_for(spec), meter);
+    rounding_.report(options_.log);
+    file_.truncate(position_);
+    file_.commit();
+    return position_;
+  }
+
+ private:
+  GgufWeights usual_weights(const TensorSpec& linear) const {
+    const TernaryScales found = source_.ternary_scales(linear);
+    if (!found.is_ternary()) return GgufWeights::f16;
+    if (found.group != 0) return GgufWeights::q2_0;
+    if (hyper_.architecture->ternary) return GgufWeights::i2_s;
+    const auto fits = [](const TensorSpec& spec) {
+      return spec.role != Role::linear || spec.cols % encoding_of(GgufWeights::tq2_0).block == 0;
+    };
+    return found.scales.size() == 1 && std::ranges::all_of(specs_, fits) ? GgufWeights::tq2_0 : GgufWeights::f16;
+  }
+
+  const Encoding& encoding_for(const TensorSpec& spec) const {
+    switch (spec.role) {
+      case Role::vector:
+      case Role::bias:
+        return encoding_of(GgufWeights::f32);
+      case Role::linear:
+        return *linear_;
+      case Role::embedding:
+      case Role::head:
+      case Role::screen:
+        break;
+    }
+    if (linear_->weights == GgufWeights::f32) return *linear_;
+    const bool groups = linear_->weights == GgufWeights::q2_0 && source_.ternary_scales(spec).group != 0;
+    return groups ? *linear_ : encoding_of(GgufWeights::f16);
+  }
+
+  static uint64_t stored_bytes(const TensorSpec& spec, const Encoding& encoding) {
+    return uint64_t{spec.rows} * spec.cols / encoding.block * encoding.block_bytes + encoding.tail_bytes;
+  }
+
+  // Rows that lie together: whole heads, and what sources read at once.
+  uint32_t rows_at_once() const { return std::lcm(hyper_.head_dim, uint32_t{16}); }
+
+  void write(const TensorSpec& spec, const Encoding& encoding, ProgressMeter& meter) {
+    const TernaryScales found = source_.ternary_scales(spec);
+    check_encoding(spec, encoding, found);
+    const uint32_t step = rows_at_once();
+    for (uint64_t begin = 0; begin < spec.rows; begin += uint64_t{step} * kPiecesAtOnce) {
+      std::vector<std::byte> pieces[kPiecesAtOnce];
+      const size_t parts = std::min<size_t>(kPiecesAtOnce, (spec.rows - begin + step - 1) / step);
+      parallel_for(parts, [&](size_t i) {
+        const auto row = static_cast<uint32_t>(begin + i * step);
+        const uint32_t count = std::min(step, spec.rows - row);
+        pieces[i] = encode(spec, encoding, found, row, count);
+        source_.release(spec, row, count);
+      });
+      for (size_t i = 0; i < parts; ++i) append(pieces[i], meter);
+    }
+    if (encoding.tail_bytes != 0) {
+      std::vector<std::byte> tail(encoding.tail_bytes);
+      std::memcpy(tail.data(), found.scales.data(), sizeof(float));
+      append(tail, meter);
+    }
+    append(std::vector<std::byte>((kAlignment - position_ % kAlignment) % kAlignment), meter);
+  }
+
+  void append(std::span<const std::byte> bytes, ProgressMeter& meter) {
+    file_.write_at(position_, bytes);
+    position_ += bytes.size();
+    meter.advance(bytes.size());
+  }
+
+  // A type that does not hold the weights as they are is refused; what F16 rounds is reported.
+  static void check_encoding(const TensorSpec& spec, const Encoding& encoding, const TernaryScales& found) {
+    const auto refuse_unless = [&](bool fits, const char* why) {
+      require(fits, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, " of ", spec.rows, " x ", spec.cols,
+              " cannot be written as ", encoding.name, ": ", why);
+    };
+    const auto halves = [&] {
+      return std::ranges::all_of(found.scales, [](float s) { return half_to_float(float_to_half(s)) == s; });
+    };
+    switch (encoding.weights) {
+      case GgufWeights::f16:
+      case GgufWeights::f32:
+        return;
+      case GgufWeights::i2_s:
+        refuse_unless(found.is_ternary(), "it is not ternary");
+        refuse_unless(found.scales.size() == 1, "it has more than one scale");
+        return refuse_unless(uint64_t{spec.rows} * spec.cols % encoding.block == 0 && spec.cols % 8 == 0,
+                             "it is no whole number of blocks of 128");
+      case GgufWeights::tq2_0:
+        refuse_unless(found.is_ternary(), "it is not ternary");
+        refuse_unless(found.group == 0, "its groups have scales of their own");
+        refuse_unless(spec.cols % encoding.block == 0, "its rows are no whole blocks of 256");
+        return refuse_unless(halves(), "its scale is not exact in F16");
+      case GgufWeights::q2_0:
+        refuse_unless(found.is_ternary(), "it is not ternary");
+        refuse_unless(spec.cols % encoding.block == 0, "its rows are no whole blocks of 64");
+        return refuse_unless(halves(), "its scales are not exact in F16");
+    }
+  }
+
+  // Our row that stands at a row of the file: there, rotary pairs may be neighbours.
+  uint32_t source_row(const TensorSpec& spec, uint32_t row) const {
+    if (!spec.turned || !hyper_.architecture->neighbour_pairs) return row;
+    const uint32_t in_head = row % hyper_.head_dim;
+    return row - in_head + in_head % 2 * (hyper_.head_dim / 2) + in_head / 2;
+  }
+
+  std::vector<std::byte> encode(const TensorSpec& spec, const Encoding& encoding, const TernaryScales& found,
+                                uint32_t row, uint32_t count) {
+    switch (encoding.weights) {
+      case GgufWeights::f16:
+        return encode_values<uint16_t>(spec, found, row, count);
+      case GgufWeights::f32:
+        return encode_values<float>(spec, found, row, count);
+      case GgufWeights::i2_s:
+      case GgufWeights::tq2_0:
+      case GgufWeights::q2_0:
+        return encode_trits(spec, encoding, found, row, count);
+    }
+    return {};
+  }
+
+  // The trits of rows of the file.
+  std::vector<int8_t> read_trits(const TensorSpec& spec, const TernaryScales& found, uint32_t row,
+                                 uint32_t count) const {
+    const size_t cols = spec.cols;
+    std::vector<int8_t> ours(count * cols), trits(count * cols);
+    source_.read_trits(spec, found, row, count, ours.data());
+    for (uint32_t r = 0; r < count; ++r) {
+      std::copy_n(&ours[(source_row(spec, row + r) - row) * cols], cols, &trits[r * cols]);
+    }
+    return trits;
+  }
+
+  // The scale of a weight of the file.
+  float scale_at(const TensorSpec& spec, const TernaryScales& found, uint32_t row, uint32_t col) const {
+    if (found.scales.size() == 1) return found.scales[0];
+    const size_t groups = found.group == 0 ? 1 : (spec.cols + found.group - 1) / found.group;
+    return found.scales[source_row(spec, row) * groups + (found.group == 0 ? 0 : col / found.group)];
+  }
+
+  std::vector<std::byte> encode_trits(const TensorSpec& spec, const Encoding& encoding, const TernaryScales& found,
+                                      uint32_t row, uint32_t count) const {
+    const std::vector<int8_t> trits = read_trits(spec, found, row, count);
+    std::vector<std::byte> out(trits.size() / encoding.block * encoding.block_bytes);
+    std::byte* to = out.data();
+    for (size_t i = 0; i < trits.size(); i += encoding.block, to += encoding.block_bytes) {
+      if (encoding.weights == GgufWeights::i2_s) {
+        write_i2s_block(&trits[i], to);
+        continue;
+      }
+      const uint16_t scale = float_to_half(
+          scale_at(spec, found, row + static_cast<uint32_t>(i / spec.cols), static_cast<uint32_t>(i % spec.cols)));
+      encoding.weights == GgufWeights::tq2_0 ? write_tq2_0_block(&trits[i], scale, to)
+                                             : write_q2_0_block(&trits[i], scale, to);
+    }
+    return out;
+  }
+
+  std::vector<float> read_values(const TensorSpec& spec, const TernaryScales& found, uint32_t row,
+                                 uint32_t count) const {
+    std::vector<float> values(size_t{count} * spec.cols);
+    if (spec.role != Role::vector && spec.role != Role::bias && found.is_ternary()) {
+      const std::vector<int8_t> trits = read_trits(spec, found, row, count);
+      for (uint32_t r = 0, i = 0; r < count; ++r) {
+        for (uint32_t c = 0; c < spec.cols; ++c, ++i) {
+          values[i] = static_cast<float>(trits[i]) * scale_at(spec, found, row + r, c);
+        }
+      }
+      return values;
+    }
+    std::vector<float> ours(values.size());
+    source_.read_values(spec, row, count, ours.data());
+    if (spec.rows == 1) {  // a bias has a value for each row of its matrix
+      for (uint32_t c = 0; c < spec.cols; ++c) values[c] = ours[source_row(spec, c)];
+      return values;
+    }
+    for (uint32_t r = 0; r < count; ++r) {
+      std::copy_n(&ours[size_t{source_row(spec, row + r) - row} * spec.cols], spec.cols,
+                  &values[size_t{r} * spec.cols]);
+    }
+    return values;
+  }
+
+  template <typename Number>
+  std::vector<std::byte> encode_values(const TensorSpec& spec, const TernaryScales& found, uint32_t row,
+                                       uint32_t count) {
+    const std::vector<float> values = read_values(spec, found, row, count);
+    std::vector<std::byte> out(values.size() * sizeof(Number));
+    if constexpr (std::is_same_v<Number, float>) {
+      std::memcpy(out.data(), values.data(), out.size());
+    } else {
+      auto* const halves = reinterpret_cast<uint16_t*>(out.data());
+      Rounding rounding;
+      for (size_t i = 0; i < values.size(); ++i) {
+        halves[i] = float_to_half(values[i]);
+        rounding.note(values[i], half_to_float(halves[i]));
+      }
+      rounding_.add(rounding);
+    }
+    return out;
+  }
+
+  const Source& source_;
+  const GgufWriterOptions& options_;
+  OutputFile file_;
+  const fb::ModelT model_;
+  const HyperParameters hyper_;
+  std::vector<TensorSpec> specs_;
+  const Encoding* linear_ = nullptr;
+  uint64_t position_ = 0;
+  RoundingTotal rounding_;
+};
+
+}  // namespace
+
+const char* gguf_name(GgufWeights weights) { return encoding_of(weights).name; }
+
+uint64_t write_gguf(const std::string& out, const Source& source, const GgufWriterOptions& options) {
+  return Writer(out, source, options).run();
+}
+
+}  // namespace bitnet
