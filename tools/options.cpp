@@ -281,11 +281,16 @@ std::vector<bitnet_token> tokenized(const bitnet_model* model, const std::string
   return tokens;
 }
 
+bool texts_begin_with_token(const bitnet_model* model) {
+  const auto added = tokenized(model, "", BITNET_TEXT_BOS_EOS);
+  return !added.empty() && added.front() == model_info(model).bos;
+}
+
 std::vector<bitnet_token> tokenized_whole(const bitnet_model* model, const std::string& text, bool special, Ends ends) {
   const bitnet_model_info info = model_info(model);
   const auto added = tokenized(model, "", BITNET_TEXT_BOS_EOS);
   auto tokens = tokenized(model, text, special ? uint32_t{BITNET_TEXT_SPECIAL} : 0);
-  const bool begins = !added.empty() && added.front() == info.bos, ended = !added.empty() && added.back() == info.eos;
+  const bool begins = texts_begin_with_token(model), ended = !added.empty() && added.back() == info.eos;
   if (begins && (tokens.empty() || tokens.front() != info.bos)) tokens.insert(tokens.begin(), info.bos);
   if (ends == Ends::begin_and_end && ended && (tokens.empty() || tokens.back() != info.eos)) tokens.push_back(info.eos);
   return tokens;

@@ -121,6 +121,9 @@ Session make_session(bitnet_model* model, uint32_t context, const SessionOptions
 
 std::vector<bitnet_token> tokenized(const bitnet_model* model, const std::string& text, uint32_t flags);
 
+// Whether the vocabulary asks for the begin token before each text.
+bool texts_begin_with_token(const bitnet_model* model);
+
 // The tokens with the begin and end tokens that the vocabulary asks for, but for those that the text itself spells.
 enum class Ends { begin, begin_and_end };
 std::vector<bitnet_token> tokenized_whole(const bitnet_model* model, const std::string& text, bool special, Ends ends);

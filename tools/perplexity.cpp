@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numbers>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,7 +25,7 @@ struct Options {
   ModelOptions model;
   SessionOptions session;
   std::string file, tokens_file, separator;
-  uint32_t window = 512;
+  uint32_t window = 512, skip = 0, windows = 0;
   bool end_token = false, special = false, json = false;
 };
 
@@ -60,28 +61,34 @@ std::vector<std::string> split(const std::string& text, const std::string& separ
   return parts;
 }
 
+// The token that the model expects before a text; BITNET_NO_TOKEN where it expects none, though it may have a begin
+// token.
+bitnet_token text_begin(const bitnet_model* model) {
+  return texts_begin_with_token(model) ? model_info(model).bos : bitnet_token{BITNET_NO_TOKEN};
+}
+
 // It is put before each window anyway.
-Tokens without_begin_token(Tokens document, const bitnet_model_info& info) {
-  if (!document.empty() && document.front() == info.bos) document.erase(document.begin());
+Tokens without_begin_token(Tokens document, bitnet_token begin) {
+  if (begin != BITNET_NO_TOKEN && !document.empty() && document.front() == begin) document.erase(document.begin());
   return document;
 }
 
-Corpus split_text(const Options& options, const std::string& text, const bitnet_model* model,
-                  const bitnet_model_info& info) {
+Corpus split_text(const Options& options, const std::string& text, const bitnet_model* model) {
   Corpus corpus;
+  const bitnet_model_info info = model_info(model);
   const uint32_t flags = options.special ? uint32_t{BITNET_TEXT_SPECIAL} : 0;
   for (const std::string& document : split(text, options.separator)) {
     corpus.bytes += document.size();
     Tokens tokens = tokenized(model, document, flags);
     const bool ended = !tokens.empty() && tokens.back() == info.eos;
     if (options.end_token && !ended && info.eos != BITNET_NO_TOKEN) tokens.push_back(info.eos);
-    corpus.documents.push_back(without_begin_token(std::move(tokens), info));
+    corpus.documents.push_back(without_begin_token(std::move(tokens), text_begin(model)));
   }
   return corpus;
 }
 
 // A JSON list of documents, each a list of token numbers, or a single such document.
-Corpus read_tokens(const Options& options, const std::string& text, const bitnet_model_info& info) {
+Corpus read_tokens(const Options& options, const std::string& text, const bitnet_model* model) {
   Corpus corpus;
   try {
     const auto json = Json::parse(text);
@@ -93,8 +100,22 @@ Corpus read_tokens(const Options& options, const std::string& text, const bitnet
   } catch (const Json::exception& error) {
     throw Stop(kFailure, options.tokens_file + " is not a JSON list of lists of token numbers: " + error.what());
   }
-  for (Tokens& document : corpus.documents) document = without_begin_token(std::move(document), info);
+  for (Tokens& document : corpus.documents) document = without_begin_token(std::move(document), text_begin(model));
   return corpus;
+}
+
+using Window = std::span<const bitnet_token>;
+
+// No window spans documents.
+std::vector<Window> cut(const Corpus& corpus, const Options& options) {
+  std::vector<Window> windows;
+  for (const Tokens& document : corpus.documents) {
+    for (size_t at = 0; at < document.size(); at += options.window) {
+      if (options.windows > 0 && windows.size() == options.windows) return windows;
+      windows.push_back(Window(document).subspan(at, std::min<size_t>(options.window, document.size() - at)));
+    }
+  }
+  return windows;
 }
 
 // -log of the softmax of the logits at `token`.
@@ -108,19 +129,26 @@ double loss_of(const float* logits, size_t vocabulary, bitnet_token token) {
 class Evaluation {
  public:
   Evaluation(bitnet_model* model, const Options& options)
-      : info_(model_info(model)), session_(make_session(model, options.window, options.session)) {}
+      : vocabulary_(model_info(model).vocabulary),
+        begin_(text_begin(model)),
+        skip_(options.skip),
+        session_(make_session(model, options.window, options.session)) {}
 
-  // Scores a window by itself: each token is predicted from the begin token and those before it in the window. A model
-  // without a begin token does not predict the first.
-  void add(const bitnet_token* window, size_t count) {
+  // Scores a window by itself: each token but the first `skip` is predicted from the begin token and those before it in
+  // the window. Where texts begin with no token, nothing predicts the first.
+  void add(Window window) {
     Tokens input;
-    if (info_.bos != BITNET_NO_TOKEN) input.push_back(info_.bos);
-    input.insert(input.end(), window, window + count - 1);
-    const bitnet_token* expected = window + (count - input.size());
+    if (begin_ != BITNET_NO_TOKEN) input.push_back(begin_);
+    const size_t predicted = 1 - input.size();  // the token that the first of the input predicts
+    const size_t scored = std::max(skip_, predicted);
+    if (scored >= window.size()) return;
+    input.insert(input.end(), window.begin(), window.end() - 1);
     check(bitnet_session_rewind(session_.get(), 0));
+    size_t at = scored - predicted;
+    if (at > 0) check(bitnet_eval(session_.get(), input.data(), at, BITNET_LOGITS_NONE));
     constexpr size_t step = 64;  // bounds the memory for logits
-    for (size_t at = 0; at < input.size(); at += step) {
-      add_step(input.data() + at, expected + at, std::min(step, input.size() - at));
+    for (; at < input.size(); at += step) {
+      add_step(input.data() + at, window.data() + predicted + at, std::min(step, input.size() - at));
     }
     ++score_.windows;
   }
@@ -131,27 +159,30 @@ class Evaluation {
   void add_step(const bitnet_token* input, const bitnet_token* expected, size_t count) {
     check(bitnet_eval(session_.get(), input, count, BITNET_LOGITS_ALL));
     for (size_t i = 0; i < count; ++i) {
-      if (expected[i] < 0 || static_cast<uint32_t>(expected[i]) >= info_.vocabulary) {
-        throw Stop(kFailure, formatted("token %d is not among the model's %u", expected[i], info_.vocabulary));
+      if (expected[i] < 0 || static_cast<uint32_t>(expected[i]) >= vocabulary_) {
+        throw Stop(kFailure, formatted("token %d is not among the model's %u", expected[i], vocabulary_));
       }
       const float* logits = nullptr;
       check(bitnet_session_logits(session_.get(), i, &logits));
-      const double loss = loss_of(logits, info_.vocabulary, expected[i]);
+      const double loss = loss_of(logits, vocabulary_, expected[i]);
       score_.loss += loss;
       score_.squares += loss * loss;
       ++score_.tokens;
     }
   }
 
-  bitnet_model_info info_;
+  uint32_t vocabulary_;
+  bitnet_token begin_;
+  size_t skip_;
   Session session_;
   Score score_;
 };
 
 void report(const Options& options, const Score& score, const Corpus& corpus, double seconds) {
   const double rate = static_cast<double>(score.tokens) / seconds;
-  const double bits_per_byte =
-      corpus.bytes > 0 ? score.loss / std::numbers::ln2 / static_cast<double>(corpus.bytes) : 0;
+  // Of a whole text only.
+  const bool all = corpus.bytes > 0 && options.skip == 0 && options.windows == 0;
+  const double bits_per_byte = all ? score.loss / std::numbers::ln2 / static_cast<double>(corpus.bytes) : 0;
   if (options.json) {
     Json json = {{"perplexity", score.perplexity()},
                  {"standard_error", score.error()},
@@ -159,15 +190,16 @@ void report(const Options& options, const Score& score, const Corpus& corpus, do
                  {"tokens", score.tokens},
                  {"windows", score.windows},
                  {"window", options.window},
+                 {"skipped", options.skip},
                  {"documents", corpus.documents.size()}};
-    if (corpus.bytes > 0) json["bits_per_byte"] = bits_per_byte;
+    if (all) json["bits_per_byte"] = bits_per_byte;
     json["seconds"] = seconds;
     json["tokens_per_second"] = rate;
     return write_out(json.dump(1) + "\n");
   }
   std::string text =
       formatted("perplexity %.4f +- %.4f  (loss %.5f per token", score.perplexity(), score.error(), score.mean());
-  if (corpus.bytes > 0) text += formatted(", %.4f bits per byte", bits_per_byte);
+  if (all) text += formatted(", %.4f bits per byte", bits_per_byte);
   text += formatted(")\n%s tokens in %s windows of %u, %s, %.1f tokens/s\n", count_text(score.tokens).c_str(),
                     count_text(score.windows).c_str(), options.window, duration_text(seconds).c_str(), rate);
   write_out(text);
@@ -175,23 +207,24 @@ void report(const Options& options, const Score& score, const Corpus& corpus, do
 
 void perplexity(const Options& options) {
   if (options.file.empty() && options.tokens_file.empty()) throw Stop(kUsage, "give a text with -f or --tokens-file");
+  if (options.skip >= options.window) {
+    throw Stop(kUsage,
+               formatted("--skip %u leaves nothing of a window of %u tokens (--window)", options.skip, options.window));
+  }
   const bool has_tokens = options.file.empty();
   const std::string text = read_text_file(has_tokens ? options.tokens_file : options.file, options.model.quiet);
   const Model model = open_model(options.model);
-  const bitnet_model_info info = model_info(model.get());
-  const Corpus corpus = has_tokens ? read_tokens(options, text, info) : split_text(options, text, model.get(), info);
+  const Corpus corpus = has_tokens ? read_tokens(options, text, model.get()) : split_text(options, text, model.get());
+  const std::vector<Window> windows = cut(corpus, options);
   size_t total = 0, done = 0;
-  for (const Tokens& document : corpus.documents) total += document.size();
+  for (const Window& window : windows) total += window.size();
 
   const Stopwatch time;
   ProgressBar bar("scoring", ProgressBar::Unit::tokens);
   Evaluation evaluation(model.get(), options);
-  for (const Tokens& document : corpus.documents) {
-    for (size_t at = 0; at < document.size(); at += options.window) {
-      const size_t count = std::min<size_t>(options.window, document.size() - at);
-      evaluation.add(document.data() + at, count);
-      bar.update(done += count, total);
-    }
+  for (const Window& window : windows) {
+    evaluation.add(window);
+    bar.update(done += window.size(), total);
   }
   bar.clear();
   if (evaluation.score().tokens == 0) throw Stop(kFailure, "there is nothing to score: the text has no tokens");
@@ -219,12 +252,15 @@ void add_perplexity(CLI::App& program) {
   command->add_flag("--end-token", options->end_token, "Each document of FILE ends with the model's end token");
   command->add_flag("--special", options->special, "FILE may name control tokens");
   add_number<uint32_t>(*command, "--window", options->window, "Tokens scored together (512)", 2, 1 << 20);
+  add_number<uint32_t>(*command, "--skip", options->skip, "Tokens at the start of each window that are not scored (0)",
+                       0, 1 << 20);
+  add_number<uint32_t>(*command, "--windows", options->windows, "Only the first N windows (0: all)", 0, 1 << 30);
   add_session_options(*command, options->session);
   command->add_flag("--json", options->json, "As JSON");
   command->footer(
-      "Each document is cut into windows. Each window is scored by itself: the begin token is put before it, and "
-      "every\n"
-      "token is predicted from those before it. The perplexity is exp(mean negative log likelihood).\n\n"
+      "Each document is cut into windows. Each window is scored by itself: the begin token is put before it if texts\n"
+      "of the model begin so, and every token is predicted from those before it. The perplexity is exp(mean negative\n"
+      "log likelihood).\n\n"
       "Examples:\n"
       "  bitnet perplexity -f chapter.txt\n"
       "  bitnet perplexity -m model.bitnet --tokens-file heldout.json --json");

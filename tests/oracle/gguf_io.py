@@ -6,6 +6,9 @@ rank, u64 dimensions (fastest first), u32 type, u64 offset; then the tensors on 
 
 I2_S is bitnet.cpp's ternary type as it writes it on x86: blocks of 128 weights in 32 bytes, weight j of a block as w + 1
 in byte j % 32 at bit 6 - 2 (j / 32); after the last block one float32 scale and 28 bytes of filling.
+
+Q4_1 and Q8_0 are read, not written: blocks of 32 weights after one or two float16 numbers. Q4_1: d, m, then weight j and
+weight j + 16 as the lower and the upper half of byte j, d q + m. Q8_0: d, then a signed byte a weight, d q.
 """
 import struct
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 ALIGNMENT = 32
-F32, F16, I2_S = 0, 1, 36
+F32, F16, Q4_1, Q8_0, I2_S = 0, 1, 3, 8, 36
 STRING, ARRAY = 8, 9
 SCALARS = {0: "<u1", 1: "<i1", 2: "<u2", 3: "<i2", 4: "<u4", 5: "<i4", 6: "<f4", 7: "<?", 10: "<u8", 11: "<i8", 12: "<f8"}
 
@@ -45,6 +48,21 @@ def unpack_i2_s(data, shape):
     packed = np.frombuffer(data, np.uint8, count=np.prod(shape) // 4).reshape(-1, 1, 32)
     codes = (packed >> np.array([6, 4, 2, 0], np.uint8)[:, None] & 3).astype(np.float32) - 1
     return Ternary(codes.reshape(shape), np.frombuffer(data, "<f4", count=1, offset=packed.size)[0])
+
+
+def unpack_q4_1(data, shape):
+    blocks = np.frombuffer(data, np.uint8, count=np.prod(shape) // 32 * 20).reshape(-1, 20)
+    d, m = (blocks[:, at : at + 2].copy().view("<f2").astype(np.float32) for at in (0, 2))
+    codes = np.concatenate([blocks[:, 4:] & 15, blocks[:, 4:] >> 4], axis=1)
+    return (d * codes + m).reshape(shape)
+
+
+def unpack_q8_0(data, shape):
+    blocks = np.frombuffer(data, np.uint8, count=np.prod(shape) // 32 * 34).reshape(-1, 34)
+    return (blocks[:, :2].copy().view("<f2").astype(np.float32) * blocks[:, 2:].view(np.int8)).reshape(shape)
+
+
+UNPACK = {Q4_1: unpack_q4_1, Q8_0: unpack_q8_0, I2_S: unpack_i2_s}
 
 
 class Cursor:
@@ -101,8 +119,8 @@ def read(path):
     tensors = {}
     for name, shape, kind, offset in infos:
         data = cursor.data[base + offset :]
-        if kind == I2_S:
-            tensors[name] = unpack_i2_s(data, shape)
+        if kind in UNPACK:
+            tensors[name] = UNPACK[kind](data, shape)
         else:
             tensors[name] = np.frombuffer(data, {F32: "<f4", F16: "<f2"}[kind], count=np.prod(shape)).reshape(shape)
     return metadata, tensors

@@ -61,33 +61,50 @@ class Model:
 
 
 def load(path):
-    """The model of a GGUF file of one of the architectures bitnet-b1.58, bitnet-25 and bitnet, or of a checkpoint folder."""
+    """The model of a GGUF file of one of BitNet's architectures or of Llama's, or of a checkpoint folder."""
     return load_checkpoint(path) if path.is_dir() else load_gguf(path)
+
+
+BITNET_ARCHITECTURES = ("bitnet-b1.58", "bitnet-25", "bitnet")
 
 
 def load_gguf(path):
     metadata, tensors = gguf_io.read(path)
     architecture = metadata["general.architecture"]
 
+    heads = metadata[f"{architecture}.attention.head_count"]
+    kv_heads = metadata.get(f"{architecture}.attention.head_count_kv", heads)
+
+    def matrix(part, tensor):
+        if architecture in BITNET_ARCHITECTURES and not isinstance(tensor, Ternary):
+            return gguf_io.ternary(tensor)
+        rotated = {"attn_q": heads, "attn_k": kv_heads}.get(part)
+        return in_halves(tensor, rotated) if rotated and architecture == "llama" else tensor
+
     def layer(i):
         parts = {}
-        for name, kind in Layer.__annotations__.items():
-            tensor = tensors.get(f"blk.{i}.{name}.weight")
-            parts[name] = gguf_io.ternary(tensor) if kind is Ternary and not isinstance(tensor, Ternary) else tensor
+        for part, kind in Layer.__annotations__.items():
+            tensor = tensors.get(f"blk.{i}.{part.removesuffix('_bias')}.{'bias' if part.endswith('_bias') else 'weight'}")
+            parts[part] = matrix(part, tensor) if kind is Ternary else tensor
         return Layer(**parts)
 
-    heads = metadata[f"{architecture}.attention.head_count"]
     return Model(
         heads=heads,
-        kv_heads=metadata.get(f"{architecture}.attention.head_count_kv", heads),
+        kv_heads=kv_heads,
         epsilon=metadata[f"{architecture}.attention.layer_norm_rms_epsilon"],
         theta=metadata.get(f"{architecture}.rope.freq_base", 10000.0),
-        activation=metadata.get(f"{architecture}.hidden_act", {"bitnet-25": "relu2", "bitnet": "silu"}.get(architecture)),
+        activation=metadata.get(f"{architecture}.hidden_act", "relu2" if architecture == "bitnet-25" else "silu"),
         embedding=tensors["token_embd.weight"],
         layers=[layer(i) for i in range(metadata[f"{architecture}.block_count"])],
         output_norm=tensors["output_norm.weight"],
         head=tensors.get("output.weight", tensors["token_embd.weight"]),
     )
+
+
+def in_halves(matrix, heads):
+    """The rows of queries or keys as Hugging Face has them, whose pairs are (i, i + half): in GGUF, Llama's are (2 i, 2 i + 1)."""
+    rows, cols = matrix.shape
+    return matrix.reshape(heads, rows // heads // 2, 2, cols).transpose(0, 2, 1, 3).reshape(rows, cols)
 
 
 # What a tensor of a layer is called in a checkpoint.
@@ -254,7 +271,7 @@ class Oracle:
         return self.linear(self.norm_if_there(self.activate(gate) * up, layer.ffn_sub_norm), layer.ffn_down)[0]
 
     def head(self, x):
-        return self.matmul(x, self.model.head.T.astype(self.dtype))
+        return self.matmul(x, self.model.head.T.astype(self.dtype, copy=False))
 
     def norm(self, x, weight):
         """RMSNorm."""
@@ -271,7 +288,7 @@ class Oracle:
         """Matrices of floats as they are. BitLinear: the ternary matrices times the int8 activations; the product of the
         integers is exact."""
         if not isinstance(matrices[0], Ternary):
-            return [self.matmul(x, w.T.astype(self.dtype)) for w in matrices]
+            return [self.matmul(x, w.T.astype(self.dtype, copy=False)) for w in matrices]
         codes, scale = self.quantize(x)
         products = ((codes.astype(np.float32) @ w.codes.T).astype(self.dtype) for w in matrices)
         return [product * (self.dtype(w.scale) / scale) for product, w in zip(products, matrices)]

@@ -46,9 +46,10 @@ TEMPLATE = ("{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] + 
 
 
 @functools.lru_cache(maxsize=None)
-def gguf(template=None, context=512):
-    """A GGUF file of a random model whose vocabulary is the bytes, with a chat template or without."""
-    path = FOLDER / f"model{zlib.crc32((template or '').encode())}-{context}.gguf"
+def gguf(template=None, context=512, begin=True):
+    """A GGUF file of a random model whose vocabulary is the bytes, with a chat template or without, whose texts begin with
+    the begin token or not."""
+    path = FOLDER / f"model{zlib.crc32((template or '').encode())}-{context}-{begin}.gguf"
     hidden, ffn, heads = 256, 512, 4
     alphabet = byte_alphabet()
     tokens = ["<|begin|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"] + alphabet
@@ -65,7 +66,7 @@ def gguf(template=None, context=512):
         array("tokenizer.ggml.tokens", 8, tokens), array("tokenizer.ggml.token_type", 5, types),
         array("tokenizer.ggml.merges", 8, []),
         number("tokenizer.ggml.bos_token_id", 0), number("tokenizer.ggml.eos_token_id", 1),
-        flag("tokenizer.ggml.add_bos_token", True),
+        flag("tokenizer.ggml.add_bos_token", begin),
     ]
     if template:
         pairs.append(text("tokenizer.chat_template", template))

@@ -227,6 +227,38 @@ class Commands(unittest.TestCase):
         self.assertAlmostEqual(scored["loss"], loss / 7, places=6)
         self.assertAlmostEqual(scored["perplexity"], math.exp(loss / 7), delta=1e-4 * scored["perplexity"])
 
+    def losses(self, model, tokens):
+        """The loss of each token but the first, predicted from those before it."""
+        out = FOLDER / "window.npy"
+        self.succeed("logits", "-m", model, "--tokens", " ".join(map(str, tokens[:-1])), "-o", out)
+        return [math.log(sum(math.exp(value - row[token]) for value in row)) for row, token in zip(npy(out)[1], tokens[1:])]
+
+    def test_perplexity_puts_no_token_before_texts_that_begin_with_none(self):
+        model, windows = gguf(begin=False), ([0, 41, 90], [100, 7, 8])
+        path = FOLDER / "ids.json"
+        path.write_text(json.dumps(sum(windows, [])))
+        scored = json.loads(self.succeed("perplexity", "-m", model, "--tokens-file", path, "--window", 3, "--json"))
+        losses = [loss for window in windows for loss in self.losses(model, window)]
+        self.assertEqual((scored["tokens"], scored["windows"]), (4, 2))
+        self.assertAlmostEqual(scored["loss"], sum(losses) / 4, places=6)
+
+    def test_perplexity_of_the_ends_of_the_first_windows(self):
+        path = FOLDER / "ids.json"
+        for begin in (True, False):
+            windows = ([40, 41, 90, 100, 7], [8, 30, 31, 32, 9], [12, 13, 14])
+            path.write_text(json.dumps(sum(windows, [])))
+            common = ["perplexity", "-m", gguf(begin=begin), "--tokens-file", path, "--window", 5, "--json"]
+            losses = [self.losses(gguf(begin=begin), [0] * begin + window)[-2:] for window in windows[:2]]
+            scored = json.loads(self.succeed(*common, "--skip", 3, "--windows", 2))
+            self.assertEqual((scored["tokens"], scored["windows"], scored["skipped"]), (4, 2, 3))
+            self.assertAlmostEqual(scored["loss"], sum(map(sum, losses)) / 4, places=6)
+            # The third window is not longer than what is skipped.
+            self.assertEqual(json.loads(self.succeed(*common, "--skip", 3))["tokens"], 4)
+            self.assertEqual(json.loads(self.succeed(*common, "--skip", 2))["tokens"], 7)
+        done = bitnet("perplexity", "-m", gguf(), "--tokens-file", path, "--window", 5, "--skip", 5)
+        self.assertEqual(done.returncode, USAGE)
+        self.assertIn(b"--skip 5", done.stderr)
+
     def test_perplexity_of_a_text_divides_documents(self):
         path = FOLDER / "documents.txt"
         path.write_text("abc---def")
