@@ -60,6 +60,6 @@ bitnet_status bitnet_verify_against(const char* path, const char* original, bitn
     options.progress = make_progress(progress, progress_user);
     const auto need = [&] { return MemoryNeed{0, "comparing " + file_with_size(path), "raise the limit (ulimit -v)"}; };
     const Comparison comparison = with_memory(need, [&] { return compare(path, original, options); });
-    require(comparison.lossless(), BITNET_ERROR_FORMAT, path, ": ", comparison.verdict());
+    require(comparison.lossless(), BITNET_ERROR_FORMAT, path, ": the file is ", comparison.verdict());
   });
 }

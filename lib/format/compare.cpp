@@ -308,8 +308,8 @@ Comparison compare(const std::string& path, const std::string& original, const C
     const Original opened = open_original(original, options);
     return Comparer(std::move(file), *opened.source, options).run();
   } catch (const Error& error) {
-    const bool named = std::string_view(error.what()).starts_with(original);
-    fail(error.status(), named ? "" : original + ": ", error.what());
+    const bool said = !original.empty() && std::string_view(error.what()).starts_with(original);
+    fail(error.status(), said ? "" : named(original) + ": ", error.what());
   }
 }
 

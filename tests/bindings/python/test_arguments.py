@@ -64,8 +64,8 @@ def uses(tmp_path_factory):
 
 
 # What the library itself refuses it names in its own words.
-SAYS = {"path": "file|directory", "source": "file|directory", "target": "file|directory", "data": "file|session",
-        "isa": "kernel set", "text": "text", "tokens": "token", "prompt": "token|prompt", "recent": "token",
+SAYS = {"original": "file|directory", "path": "file|directory", "source": "file|directory", "target": "file|directory",
+        "data": "file|session", "isa": "kernel set", "text": "text", "tokens": "token", "prompt": "token|prompt", "recent": "token",
         "items": "token|batch|session",
         "logits": "logits", "chat_template": "chat template", "stop": "stop"}
 RAW = re.compile(r"in method|argument \d+ of type|Wrong number or type|SWIG|swig|std::|_native|codec")
