@@ -167,7 +167,7 @@ const char* kv_name(bitnet_kv kv) {
 void add_model_options(CLI::App& command, ModelOptions& options, bool computes) {
   command
       .add_option("-m,--model", options.path,
-                  "Model: a .bitnet or GGUF file or a Hugging Face folder; default: $BITNET_MODEL, or the shipped one")
+                  ".bitnet or GGUF file, or Hugging Face folder; default: $BITNET_MODEL, or the shipped one")
       ->check(not_empty())
       ->option_text("FILE");
   if (computes) {
