@@ -102,7 +102,7 @@ def load_gguf(path):
 
 
 def in_halves(matrix, heads):
-    """The rows of queries or keys as Hugging Face has them, whose pairs are (i, i + half): in GGUF, Llama's are (2 i, 2 i + 1)."""
+    """The rows of Llama's queries or keys as Hugging Face has them, in pairs (i, i + half); GGUF's are (2 i, 2 i + 1)."""
     rows, cols = matrix.shape
     return matrix.reshape(heads, rows // heads // 2, 2, cols).transpose(0, 2, 1, 3).reshape(rows, cols)
 
