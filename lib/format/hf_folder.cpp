@@ -117,7 +117,7 @@ void check_hf_folder(const std::string& folder) {
   const std::string vocabulary = first("tokenizer", "");
   require(config || weights || vocabulary.empty(), BITNET_ERROR_UNSUPPORTED, "the folder holds only a vocabulary (",
           vocabulary, "), no config.json and no weights");
-  require(config, BITNET_ERROR_NOT_FOUND, "the folder has no config.json",
+  require(config, BITNET_ERROR_FORMAT, "the folder has no config.json",
           weights ? ", which says what the model is; fetch it, too" : "; is it a model's?");
   fail(BITNET_ERROR_NOT_FOUND, "the folder has a config.json, but no weights (model.safetensors, or ",
        "model.safetensors.index.json and the shards that it names)");

@@ -200,7 +200,7 @@ TEST_F(Arguments, AFileWithoutANameIsStillNamed) {
 
 TEST_F(Arguments, AFolderIsNoModelAndTheAdviceSuitsTheCall) {
   bitnet_model* m = nullptr;
-  EXPECT_EQ(bitnet_open("/", nullptr, &m), BITNET_ERROR_NOT_FOUND);
+  EXPECT_EQ(bitnet_open("/", nullptr, &m), BITNET_ERROR_FORMAT);
   EXPECT_NE(std::string(bitnet_last_error()).find("config.json"), std::string::npos) << bitnet_last_error();
   EXPECT_EQ(bitnet_session_load(session.get(), "/"), BITNET_ERROR_IO);
   EXPECT_EQ(std::string(bitnet_last_error()).find(".gguf"), std::string::npos) << bitnet_last_error();

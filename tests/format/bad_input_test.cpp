@@ -71,7 +71,7 @@ TEST(Path, ThatNamesNoModelIsRefused) {
   const TemporaryFolder folder;
   EXPECT_TRUE(path_refused(folder / "missing", BITNET_ERROR_NOT_FOUND, "No such file"));
   EXPECT_TRUE(path_refused("", BITNET_ERROR_NOT_FOUND, "No such file"));
-  EXPECT_TRUE(path_refused(folder / "", BITNET_ERROR_NOT_FOUND, "the folder has no config.json"));
+  EXPECT_TRUE(path_refused(folder / "", BITNET_ERROR_FORMAT, "the folder has no config.json"));
   EXPECT_TRUE(path_refused("/dev/null", BITNET_ERROR_IO, "not a regular file"));
   write_file(folder / "empty", "");
   EXPECT_TRUE(path_refused(folder / "empty", BITNET_ERROR_FORMAT, "empty"));

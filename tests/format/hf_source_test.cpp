@@ -378,7 +378,7 @@ testing::AssertionResult folder_refused(const std::vector<std::string>& files, b
 }
 
 TEST(HfFolder, ThatIsNoCheckpointIsNamedAsWhatItIs) {
-  EXPECT_TRUE(folder_refused({}, BITNET_ERROR_NOT_FOUND, "has no config.json; is it a model's?"));
+  EXPECT_TRUE(folder_refused({}, BITNET_ERROR_FORMAT, "has no config.json; is it a model's?"));
   EXPECT_TRUE(folder_refused({"adapter_config.json", "adapter_model.safetensors"}, BITNET_ERROR_UNSUPPORTED,
                              "holds an adapter"));
   EXPECT_TRUE(folder_refused({"config.json", "model-q4.gguf"}, BITNET_ERROR_UNSUPPORTED, "such as model-q4.gguf"));
@@ -388,7 +388,7 @@ TEST(HfFolder, ThatIsNoCheckpointIsNamedAsWhatItIs) {
   EXPECT_TRUE(folder_refused({"config.json", "model-00001-of-00002.safetensors"}, BITNET_ERROR_FORMAT,
                              "no model.safetensors.index.json"));
   EXPECT_TRUE(folder_refused({"config.json"}, BITNET_ERROR_NOT_FOUND, "but no weights"));
-  EXPECT_TRUE(folder_refused({"model.safetensors"}, BITNET_ERROR_NOT_FOUND, "has no config.json, which says"));
+  EXPECT_TRUE(folder_refused({"model.safetensors"}, BITNET_ERROR_FORMAT, "has no config.json, which says"));
   EXPECT_TRUE(folder_refused({"tokenizer.json"}, BITNET_ERROR_UNSUPPORTED, "holds only a vocabulary"));
   EXPECT_TRUE(folder_refused({"config.json", "model.safetensors"}, BITNET_ERROR_FORMAT, "model.safetensors: is too"));
 }

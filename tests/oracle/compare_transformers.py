@@ -135,9 +135,8 @@ def compare_smollm2(path):
                 max_new_tokens=WRITTEN, eos_token_id=metadata["tokenizer.ggml.eos_token_id"],
                 pad_token_id=metadata["tokenizer.ggml.eos_token_id"])[0, len(tokens) :].tolist()  # fmt: skip
         compare(repr(text[-30:]), model, network, tokens + written)
-        spelled = tokenizer.decode(written, skip_special_tokens=True)
-        print(repr(spelled))
-        texts.append({"text": text, "tokens": tokens, "written": written, "spelled": spelled})
+        print(repr(tokenizer.decode(written, skip_special_tokens=False)))
+        texts.append({"text": text, "tokens": tokens, "written": written})
     lines = ",\n".join(json.dumps(text) for text in texts)
     Path(__file__).with_name("smollm2.json").write_text(f"[\n{lines}\n]\n")
     compare_with_their_reader(path, network)

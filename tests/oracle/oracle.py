@@ -65,7 +65,8 @@ def load(path):
     return load_checkpoint(path) if path.is_dir() else load_gguf(path)
 
 
-BITNET_ARCHITECTURES = ("bitnet-b1.58", "bitnet-25", "bitnet")
+SQUARED_RELU = ("bitnet-b1.58", "bitnet-25")
+BITNET_ARCHITECTURES = (*SQUARED_RELU, "bitnet")
 
 
 def load_gguf(path):
@@ -93,7 +94,7 @@ def load_gguf(path):
         kv_heads=kv_heads,
         epsilon=metadata[f"{architecture}.attention.layer_norm_rms_epsilon"],
         theta=metadata.get(f"{architecture}.rope.freq_base", 10000.0),
-        activation=metadata.get(f"{architecture}.hidden_act", "relu2" if architecture == "bitnet-25" else "silu"),
+        activation=metadata.get(f"{architecture}.hidden_act", "relu2" if architecture in SQUARED_RELU else "silu"),
         embedding=tensors["token_embd.weight"],
         layers=[layer(i) for i in range(metadata[f"{architecture}.block_count"])],
         output_norm=tensors["output_norm.weight"],
@@ -102,7 +103,7 @@ def load_gguf(path):
 
 
 def in_halves(matrix, heads):
-    """The rows of queries or keys as Hugging Face has them, whose pairs are (i, i + half): in GGUF, Llama's are (2 i, 2 i + 1)."""
+    """The rows of Llama's queries or keys as Hugging Face has them, in pairs (i, i + half); GGUF's are (2 i, 2 i + 1)."""
     rows, cols = matrix.shape
     return matrix.reshape(heads, rows // heads // 2, 2, cols).transpose(0, 2, 1, 3).reshape(rows, cols)
 

@@ -196,7 +196,8 @@ public class ModelTest : Fixture {
         StringAssert.Contains("nicht da ä", missing.Message);
         Assert.Throws<FileNotFoundException>(() => Library.Verify("nicht da ä"));
         Assert.Throws<FileNotFoundException>(() => Library.Convert("nicht da ä", Path.Combine(Folder, "new")));
-        StringAssert.Contains("is a directory", Fails(Status.IO, () => Model.Open(Folder)).Message);
+        var empty = Directory.CreateDirectory(Path.Combine(Folder, "empty")).FullName;
+        StringAssert.Contains("no config.json", Fails(Status.Format, () => Model.Open(empty)).Message);
         StringAssert.Contains("zero byte", Fails(Status.Argument, () => Model.Open("a\0b")).Message);
     }
 

@@ -173,7 +173,8 @@ class ModelTest {
     assertSays("nicht da ä", assertStatus(Status.NOT_FOUND, () -> Model.open(missing)));
     assertStatus(Status.NOT_FOUND, () -> Bitnet.verify(missing));
     assertStatus(Status.NOT_FOUND, () -> Bitnet.convert(missing, folder.resolve("new")));
-    assertSays("is a directory", assertStatus(Status.IO, () -> Model.open(folder)));
+    Path empty = Files.createDirectory(folder.resolve("empty"));
+    assertSays("no config.json", assertStatus(Status.FORMAT, () -> Model.open(empty)));
     assertSays("zero byte", assertStatus(Status.ARGUMENT, () -> Model.open("a\0b")));
   }
 
