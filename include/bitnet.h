@@ -216,9 +216,10 @@ typedef struct bitnet_open_options {
   bitnet_activation_bits activation_bits; /* of a file that is not `.bitnet` and does not say it */
 } bitnet_open_options;
 
-/* Opens a model file. A `.bitnet` file is mapped and used as it lies. A GGUF file (version 2 or 3) of a BitNet model is
- * repacked in memory. The file must not change while the model lives. Where the file system
- * cannot map files, the file is read into memory, with a warning in the log.
+/* Opens a model. A `.bitnet` file is mapped and used as it lies. Others are repacked in memory: a GGUF file (version 2 or
+ * 3), a split one by its first part; a Hugging Face folder, by its path or that of its config.json or of a .safetensors
+ * file in it. Files must not change while the model lives. Where the file system cannot map files, they are read into
+ * memory, with a warning in the log.
  * Errors: NOT_FOUND; IO; FORMAT and UNSUPPORTED (naming tensor or key); MEMORY; CANCELLED; ARGUMENT. */
 BITNET_API bitnet_status bitnet_open(const char* path, const bitnet_open_options* options, bitnet_model** model);
 
@@ -611,7 +612,7 @@ typedef struct bitnet_convert_options {
   void* log_user;
 } bitnet_convert_options;
 
-/* Writes a GGUF or `.bitnet` file as a `.bitnet` file. Works tensor by tensor and needs less than 200 MiB besides the
+/* Writes whatever bitnet_open takes as a `.bitnet` file. Works tensor by tensor and needs less than 200 MiB besides the
  * largest tensor. The output appears under its name only when it is complete; it replaces a file of that name. Of a
  * symbolic link it replaces what the link points to. It may be the input. The permissions of a replaced file are kept.
  * Errors: as bitnet_open; IO if the disk is full (nothing is left behind). */

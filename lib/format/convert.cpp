@@ -55,6 +55,7 @@ ConverterOptions form_of(const Source& source, const ConvertOptions& options) {
           options.head.value_or(default_head(source.describe().hyper->vocabulary)),
           options.quantize,
           options.activations,
+          BITNET_LOG_WARNING,
           options.log};
 }
 

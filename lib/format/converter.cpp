@@ -43,7 +43,7 @@ class Converter {
     ProgressMeter meter(progress_, total);
     meter_ = &meter;
     for (const Job& job : jobs_) convert(job);
-    rounding_.report(options_.log);
+    rounding_.report(options_.log, options_.rounding_level);
     return model;
   }
 
@@ -229,10 +229,10 @@ class Converter {
     });
   }
 
-  // Rows of `stride` halves.
-  std::vector<std::byte> read_halves(const TensorSpec& spec, uint32_t stride, uint32_t row, uint32_t count) {
+  // Rows of `stride` halves, and what rounding did to them.
+  std::vector<std::byte> read_halves(const TensorSpec& spec, uint32_t stride, uint32_t row, uint32_t count,
+                                     Rounding& rounding) const {
     const auto values = finite_values(spec, row, count);
-    Rounding rounding;
     std::vector<std::byte> padded(size_t{count} * stride * sizeof(uint16_t));
     auto* const out = reinterpret_cast<uint16_t*>(padded.data());
     for (uint32_t r = 0; r < count; ++r) {
@@ -244,12 +244,16 @@ class Converter {
         rounding.note(value, half_to_float(half));
       }
     }
-    rounding_.add(rounding);
     return padded;
   }
 
   void convert_halves(const Job& job) {
-    stream(job, [&](uint32_t row, uint32_t count) { return read_halves(job.spec, job.tensor->stride, row, count); });
+    stream(job, [&](uint32_t row, uint32_t count) {
+      Rounding rounding;
+      auto halves = read_halves(job.spec, job.tensor->stride, row, count, rounding);
+      rounding_.add(rounding);
+      return halves;
+    });
   }
 
   // Each row in steps of its largest magnitude / 127. It is rounded to F16 first, so that the same head comes of a file
@@ -258,7 +262,8 @@ class Converter {
     const uint32_t cols = job.spec.cols, stride = job.tensor->stride;
     std::vector<float> scales(job.spec.rows);
     stream(job, [&](uint32_t row, uint32_t count) {
-      const auto bytes = read_halves(job.spec, cols, row, count);
+      Rounding before;  // the smaller of two roundings
+      const auto bytes = read_halves(job.spec, cols, row, count, before);
       const auto* const halves = reinterpret_cast<const uint16_t*>(bytes.data());
       std::vector<std::byte> padded(size_t{count} * stride);
       for (uint32_t r = 0; r < count; ++r) {
@@ -275,7 +280,8 @@ class Converter {
     const bool screen = job.tensor->name == kScreenName;
     std::vector<float> scales(job.spec.rows), bounds(screen ? job.spec.rows : 0);
     stream(job, [&](uint32_t row, uint32_t count) {
-      const auto halves = read_halves(job.spec, cols, row, count);
+      Rounding before;
+      const auto halves = read_halves(job.spec, cols, row, count, before);
       std::vector<std::byte> packed(planes_bytes(planes, count, cols));
       quantize_planes(planes, reinterpret_cast<const uint16_t*>(halves.data()), count, cols,
                       reinterpret_cast<uint8_t*>(packed.data()), &scales[row], screen ? &bounds[row] : nullptr);

@@ -61,6 +61,7 @@ struct ConverterOptions {
   HeadType head = HeadType::f16;
   Quantize quantize = Quantize::refuse;
   std::optional<ActivationBits> activations = {};  // null: as the source says or its weights show
+  bitnet_log_level rounding_level = BITNET_LOG_INFO;  // at which the log tells what was rounded
   Log log = {};
 };
 

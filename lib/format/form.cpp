@@ -16,6 +16,7 @@ constexpr const char* kRounding =
 struct Survey {
   bool ternary = true;
   uint32_t group = 0;        // the smallest; 0: none has groups
+  std::string grouped;       // the last tensor that has
   std::string not_ternary;   // the first reason, with the tensor's name
   bool scales_alone = true;  // every matrix has one scale
 };
@@ -30,6 +31,7 @@ Survey survey(const Source& source, const std::vector<TensorSpec>& specs) {
       result.not_ternary = "tensor " + spec.name + ": " + found.not_ternary;
       return result;
     }
+    if (found.group != 0) result.grouped = spec.name;
     if (found.group != 0) result.group = result.group == 0 ? found.group : std::min(result.group, found.group);
     result.scales_alone = result.scales_alone && found.scales.size() == 1;
   }

@@ -269,7 +269,7 @@ class Writer {
     position_ = bytes.size();
     ProgressMeter meter(options_.progress, total);
     for (const TensorSpec& spec : specs_) write(spec, encoding_for(spec), meter);
-    rounding_.report(options_.log);
+    rounding_.report(options_.log, BITNET_LOG_INFO);
     file_.truncate(position_);
     file_.commit();
     return position_;

@@ -33,9 +33,9 @@ void RoundingTotal::add(const Rounding& part) {
   total_.relative = std::max(total_.relative, part.relative);
 }
 
-void RoundingTotal::report(const Log& log) const {
+void RoundingTotal::report(const Log& log, bitnet_log_level level) const {
   if (total_.inexact == 0) return;
-  say(log, BITNET_LOG_INFO, total_.inexact, " of ", total_.values,
+  say(log, level, total_.inexact, " of ", total_.values,
       " numbers are not exact in F16; they were rounded by at most ", total_.largest, ", or ", total_.relative,
       " of themselves; the option dense keeps all digits (--dense f32)");
 }

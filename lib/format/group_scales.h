@@ -24,7 +24,7 @@ class RoundingTotal {
  public:
   void add(const Rounding& part);
   // Says what was rounded, if anything was.
-  void report(const Log& log) const;
+  void report(const Log& log, bitnet_log_level level) const;
 
  private:
   std::mutex mutex_;

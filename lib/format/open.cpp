@@ -64,8 +64,8 @@ class MemorySink final : public Sink {
 std::shared_ptr<const Container> convert_in_memory(const Source& source, Container::Parts parts,
                                                    const OpenOptions& options) {
   MemorySink sink;
-  const ConverterOptions form = {options.packing,  options.dense,       options.head,
-                                 options.quantize, options.activations, options.log};
+  const ConverterOptions form = {options.packing,     options.dense,   options.head, options.quantize,
+                                 options.activations, BITNET_LOG_INFO, options.log};
   parts.metadata = pack_metadata(convert_model(source, form, sink, options.progress));
   parts.owned = std::move(sink.owned());
   const auto& entries = *fb::GetModel(parts.metadata.data())->tensors();

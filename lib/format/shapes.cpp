@@ -94,13 +94,13 @@ constexpr Shape kQwen25 = {"Qwen2.5-1.5B", "qwen2", Weights::dense, true,  false
 constexpr Shape kVibeAsr = {"VibeASR", "qwen2", Weights::ternary, false, false,   1536,  8960,           28, 12,
                             2,         128,     151936,           32768, 1000000, 1e-6f, RopeKind::plain};
 
-// Where the numbers are from:
-//   125M to 100B        utils/generate-dummy-bitnet-model.py of bitnet.cpp; 700M, 3B: the shapes of the next two
-//   bitnet_b1_58, 2B-4T, Llama3-8B-1.58, Falcon3, Llama-3.2, Qwen, SmolLM2: the config.json of these checkpoints
-//   Falcon-E            layers and widths as the sizes of its published files have them
-//   TriLM               the paper of Spectra (arXiv 2407.12327), table of hyperparameters, and the checkpoints'
-//   vocabularies Bonsai              its model cards: Qwen3's shapes, of other contexts VibeASR Qwen2.5-1.5B, by the
-//   README of VibeASR.cpp, with a head of its own, by the size of its file
+// Where the numbers are from.
+// 125M to 100B: utils/generate-dummy-bitnet-model.py of bitnet.cpp; 700M and 3B are the shapes of bitnet_b1_58.
+// bitnet_b1_58, 2B-4T, Llama3-8B-1.58, Falcon3, Llama-3.2, Qwen and SmolLM2: their published configurations.
+// Falcon-E: layers and widths that fit the sizes of its published files; heads and theta are a guess.
+// TriLM: Spectra (arXiv 2407.12327), table of hyperparameters.
+// Bonsai: its model cards, which name Qwen3's shapes with other contexts.
+// VibeASR: Qwen2.5-1.5B, by the README of VibeASR.cpp, with a head of its own, by the size of its file.
 constexpr auto kShapes = std::to_array<Shape>({
     with_tokens(bitnet_shape("tiny", 320, 864, 3, 4), 2, 1000, 10000, 512),
     bitnet_shape("125M", 768, 3072, 11, 12),

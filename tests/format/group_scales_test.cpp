@@ -64,11 +64,11 @@ TEST(Rounding, IsToldWithItsSize) {
   Rounding part;
   part.note(1, 1);
   total.add(part);
-  total.report(log);
+  total.report(log, BITNET_LOG_INFO);
   EXPECT_EQ(said, "");
   part.note(0.1f, half_to_float(float_to_half(0.1f)));
   total.add(part);
-  total.report(log);
+  total.report(log, BITNET_LOG_INFO);
   EXPECT_NE(said.find("1 of 3 numbers"), std::string::npos) << said;
 }
 
