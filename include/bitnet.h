@@ -162,9 +162,9 @@ typedef enum bitnet_dense BITNET_AS_INT {
 /* How activations that meet ternary weights are rounded. */
 typedef enum bitnet_activation_bits BITNET_AS_INT {
   BITNET_ACTIVATION_BITS_DEFAULT = 0, /* as the model was published */
-  BITNET_ACTIVATION_BITS_8 = 1,       /* to 8 bits with a step for a token, as BitNet b1.58 was trained */
-  BITNET_ACTIVATION_BITS_16 = 2, /* to 16 bits with a step for each group of columns, for models that were published
-                                    with activations in floating point */
+  BITNET_ACTIVATION_BITS_INT8 = 1,    /* to 8 bits with a step for a token, as BitNet b1.58 was trained */
+  BITNET_ACTIVATION_BITS_INT16 = 2,   /* to 16 bits with a step for each group of columns, for models that were
+                                         published with activations in floating point */
 } bitnet_activation_bits;
 
 /* How the output head (hidden x vocabulary) is kept. A head of ternary weights stays as it is. */
@@ -216,11 +216,11 @@ typedef struct bitnet_open_options {
   bitnet_activation_bits activation_bits; /* of a file that is not `.bitnet` and does not say it */
 } bitnet_open_options;
 
-/* Opens a model. A `.bitnet` file is mapped and used as it lies. Others are repacked in memory: a GGUF file (version 2 or
- * 3), a split one by its first part; a Hugging Face folder, by its path or that of its config.json or of a .safetensors
- * file in it. Files must not change while the model lives. Where the file system cannot map files, they are read into
- * memory, with a warning in the log.
- * Errors: NOT_FOUND; IO; FORMAT and UNSUPPORTED (naming tensor or key); MEMORY; CANCELLED; ARGUMENT. */
+/* Opens a model. A `.bitnet` file is mapped and used as it lies. Others are repacked in memory: a GGUF file (version 2
+ * or 3), a split one by its first part; a Hugging Face folder, by its path or that of its config.json or of a
+ * .safetensors file in it. Files must not change while the model lives. Where the file system cannot map files, they
+ * are read into memory, with a warning in the log. Errors: NOT_FOUND; IO; FORMAT and UNSUPPORTED (naming tensor or
+ * key); MEMORY; CANCELLED; ARGUMENT. */
 BITNET_API bitnet_status bitnet_open(const char* path, const bitnet_open_options* options, bitnet_model** model);
 
 /* The same for a file that is in memory. `data` is used as it lies: it must start on a multiple of 64 bytes, and must

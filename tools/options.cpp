@@ -104,7 +104,7 @@ CLI::Option* add_dense_option(CLI::App& command, bitnet_dense& dense) {
 CLI::Option* add_activation_bits_option(CLI::App& command, bitnet_activation_bits& bits) {
   return add_choice(command, "--activation-bits", bits,
                     "Activations that meet ternary weights, for a model file that does not say it",
-                    {{"8", BITNET_ACTIVATION_BITS_8}, {"16", BITNET_ACTIVATION_BITS_16}});
+                    {{"8", BITNET_ACTIVATION_BITS_INT8}, {"16", BITNET_ACTIVATION_BITS_INT16}});
 }
 
 CLI::Option* add_head_option(CLI::App& command, bitnet_head& head) {

@@ -93,10 +93,10 @@ const (
 	// As the model was published.
 	ActivationBitsDefault ActivationBits = C.BITNET_ACTIVATION_BITS_DEFAULT
 	// To 8 bits with a step for a token, as BitNet b1.58 was trained.
-	ActivationBits8 ActivationBits = C.BITNET_ACTIVATION_BITS_8
+	ActivationBitsInt8 ActivationBits = C.BITNET_ACTIVATION_BITS_INT8
 	// To 16 bits with a step for each group of columns, for models that were published with activations in floating
 	// point.
-	ActivationBits16 ActivationBits = C.BITNET_ACTIVATION_BITS_16
+	ActivationBitsInt16 ActivationBits = C.BITNET_ACTIVATION_BITS_INT16
 )
 
 // Head is how the output head (hidden x vocabulary) is kept. A head of ternary weights stays as it is.

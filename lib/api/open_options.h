@@ -38,9 +38,9 @@ inline std::optional<ActivationBits> make_activation_bits(bitnet_activation_bits
   switch (bits) {
     case BITNET_ACTIVATION_BITS_DEFAULT:
       return std::nullopt;
-    case BITNET_ACTIVATION_BITS_8:
+    case BITNET_ACTIVATION_BITS_INT8:
       return ActivationBits::int8;
-    case BITNET_ACTIVATION_BITS_16:
+    case BITNET_ACTIVATION_BITS_INT16:
       return ActivationBits::int16;
   }
   fail(BITNET_ERROR_ARGUMENT, "activation_bits ", static_cast<int>(bits), " does not exist");

@@ -98,7 +98,7 @@ INSTANTIATE_TEST_SUITE_P(Heads, Determinism,
 // The same weights as those of int8 activations, but with 16-bit ones.
 TEST(Determinism, EveryIsaThreadCountAndSplitAgreesOn16BitActivations) {
   const std::string path = temporary_folder() + "/groups.bitnet";
-  const bitnet_convert_options options = {.size = sizeof options, .activation_bits = BITNET_ACTIVATION_BITS_16};
+  const bitnet_convert_options options = {.size = sizeof options, .activation_bits = BITNET_ACTIVATION_BITS_INT16};
   ASSERT_OK(bitnet_convert(model_path().c_str(), path.c_str(), &options));
   const auto reference = run(open(path, "scalar"), 1, {kTokens});
   EXPECT_FALSE(same_bits(reference, run(open(model_path()), 1, {kTokens})));

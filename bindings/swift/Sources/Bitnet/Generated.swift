@@ -90,16 +90,16 @@ public enum ActivationBits: Sendable {
   /// As the model was published.
   case standard
   /// To 8 bits with a step for a token, as BitNet b1.58 was trained.
-  case 8
+  case int8
   /// To 16 bits with a step for each group of columns, for models that were published with activations in floating
   /// point.
-  case 16
+  case int16
 
   var toC: bitnet_activation_bits {
     switch self {
     case .standard: return BITNET_ACTIVATION_BITS_DEFAULT
-    case .8: return BITNET_ACTIVATION_BITS_8
-    case .16: return BITNET_ACTIVATION_BITS_16
+    case .int8: return BITNET_ACTIVATION_BITS_INT8
+    case .int16: return BITNET_ACTIVATION_BITS_INT16
     }
   }
 }
