@@ -168,7 +168,7 @@ class ModelTest {
   }
 
   @Test
-  void missingFilesAreErrors(@TempDir Path folder) {
+  void missingFilesAreErrors(@TempDir Path folder) throws IOException {
     Path missing = folder.resolve("nicht da ä");
     assertSays("nicht da ä", assertStatus(Status.NOT_FOUND, () -> Model.open(missing)));
     assertStatus(Status.NOT_FOUND, () -> Bitnet.verify(missing));
