@@ -140,7 +140,7 @@ func TestErrors(t *testing.T) {
 	}{
 		{"/missing ä", nil, bitnet.ErrNotFound},
 		{"", nil, bitnet.ErrNotFound},
-		{t.TempDir(), nil, bitnet.ErrIO},
+		{t.TempDir(), nil, bitnet.ErrFormat},
 		{bad, nil, bitnet.ErrFormat},
 		{modelPath, &bitnet.OpenOptions{ISA: "nonsense"}, bitnet.ErrUnsupported},
 		{modelPath, &bitnet.OpenOptions{Packing: 77}, bitnet.ErrArgument},

@@ -18,7 +18,7 @@ namespace bitnet {
 struct Layer;
 struct Linear;
 struct Matrix;
-struct Model;
+struct Model;  // NOLINT(bugprone-forward-declaration-namespace): the schema has another one
 
 // What the feed-forward network does with its gate.
 enum class Activation : uint8_t {

@@ -71,23 +71,22 @@ public class ModelTest : Fixture {
             ModelPath, new OpenOptions { Isa = "nonsense" })).Message);
     }
 
+    private static void RefusesValue(string name, TestDelegate use) {
+        Assert.AreEqual(name, Assert.Throws<ArgumentOutOfRangeException>(use).ParamName);
+    }
+
     [Test]
     public void WrongValuesOfEnumsAreErrors() {
         string path = Path.Combine(Folder, "never");
-        var uses = new Dictionary<string, TestDelegate> {
-            { "Packing", () => Model.Open(ChatModelPath, new OpenOptions { Packing = (Packing)77 }) },
-            { "Head", () => Model.Open(ChatModelPath, new OpenOptions { Head = (Head)(-1) }) },
-            { "I2s", () => Model.Open(ChatModelPath, new OpenOptions { I2s = (I2sLayout)4 }) },
-            { "Activation", () => Model.Open(ChatModelPath, new OpenOptions { Activation = (Activation)3 }) },
-            { "Packing", () => Library.Convert(ModelPath, path, new ConvertOptions { Packing = (Packing)77 }) },
-            { "Head", () => Library.Convert(ModelPath, path, new ConvertOptions { Head = (Head)77 }) },
-            { "I2s", () => Library.Convert(ModelPath, path, new ConvertOptions { I2s = (I2sLayout)77 }) },
-            { "Kv", () => Austen.CreateSession(new SessionOptions { Kv = (Kv)77 }) },
-            { "logits", () => NewSession().Eval(new[] { 1 }, (LogitsOf)77) }
-        };
-        foreach (KeyValuePair<string, TestDelegate> use in uses) {
-            Assert.AreEqual(use.Key, Assert.Throws<ArgumentOutOfRangeException>(use.Value).ParamName);
-        }
+        RefusesValue("Packing", () => Model.Open(ChatModelPath, new OpenOptions { Packing = (Packing)77 }));
+        RefusesValue("Head", () => Model.Open(ChatModelPath, new OpenOptions { Head = (Head)(-1) }));
+        RefusesValue("I2s", () => Model.Open(ChatModelPath, new OpenOptions { I2s = (I2sLayout)4 }));
+        RefusesValue("Activation", () => Model.Open(ChatModelPath, new OpenOptions { Activation = (Activation)3 }));
+        RefusesValue("Packing", () => Library.Convert(ModelPath, path, new ConvertOptions { Packing = (Packing)77 }));
+        RefusesValue("Head", () => Library.Convert(ModelPath, path, new ConvertOptions { Head = (Head)77 }));
+        RefusesValue("I2s", () => Library.Convert(ModelPath, path, new ConvertOptions { I2s = (I2sLayout)77 }));
+        RefusesValue("Kv", () => Austen.CreateSession(new SessionOptions { Kv = (Kv)77 }));
+        RefusesValue("logits", () => NewSession().Eval(new[] { 1 }, (LogitsOf)77));
     }
 
     [Test]
