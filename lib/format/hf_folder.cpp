@@ -171,7 +171,9 @@ std::vector<std::unique_ptr<fb::KeyValueT>> hf_notes(const std::string& folder) 
   for (const std::string name : {"config", "generation_config"}) {
     const std::string file = name + ".json";
     if (!exists(folder, file.c_str())) continue;
-    add_notes(name + ".", with_path(file, [&] { return read_json(folder + "/" + file, kMaxConfig); }), notes);
+    std::string path = folder;
+    path.append("/").append(file);
+    add_notes(name + ".", with_path(file, [&] { return read_json(path, kMaxConfig); }), notes);
   }
   return notes;
 }

@@ -137,7 +137,10 @@ TEST_F(LlamaSource, DoesNotLendRowsThatAreElsewhere) {
 }
 
 TEST_F(LlamaSource, FindsScalesOfGroups) {
-  const auto scale = [](size_t row, size_t col) { return 1.0f + static_cast<float>(row * 2 + col / 64); };
+  const auto scale = [](size_t row, size_t col) {
+    const size_t group = col / 64;
+    return 1.0f + static_cast<float>(row * 2 + group);
+  };
   const SampleMatrix& down = sample_.ternary.at("blk.0.ffn_down.weight");
   replace("blk.0.ffn_down.weight", encode_values(Encoding::f32, scaled(down, scale)));
   open();

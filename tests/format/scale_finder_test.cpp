@@ -40,7 +40,10 @@ TEST(ScaleFinder, FindsAScaleForEachRow) {
 
 TEST(ScaleFinder, FindsGroupsOf128AndOf64Columns) {
   for (const uint32_t group : {128u, 64u}) {
-    const auto scale = [&](uint32_t r, uint32_t c) { return 1.0f + static_cast<float>(8 * r + c / group); };
+    const auto scale = [&](uint32_t r, uint32_t c) {
+      const uint32_t number = c / group;
+      return 1.0f + static_cast<float>(8 * r + number);
+    };
     const auto result = find(3, 320, [&](uint32_t r, uint32_t c) { return scale(r, c) * trit(r, c); });
     EXPECT_TRUE(result.is_ternary()) << result.not_ternary;
     EXPECT_EQ(result.group, group);
