@@ -102,7 +102,7 @@ ForwardPass::Layout::Layout(const Model& model, uint32_t threads, uint32_t batch
 }
 
 uint64_t ForwardPass::bytes(const Model& model, uint32_t threads, uint32_t batch, uint32_t context) {
-  return Layout(model, threads, batch, context).total + Head::bytes(model.hyper, threads);
+  return Layout(model, threads, batch, context).total + Head::bytes(model, threads);
 }
 
 ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool& threads, uint32_t batch,

@@ -9,8 +9,6 @@
 #include <limits>
 #include <span>
 
-#include "base/error.h"
-
 namespace bitnet {
 namespace {
 
@@ -25,27 +23,6 @@ constexpr double kTrace = 1e-30;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-
-auto head_kernel(const Kernels& kernels, Numbers numbers) {
-  switch (numbers) {
-    case Numbers::f32:
-      return kernels.dense_f32;
-    case Numbers::f16:
-      return kernels.head_f16;
-    case Numbers::int8:
-      return kernels.head_int8;
-    case Numbers::q5:
-      return kernels.head_q5;
-    case Numbers::q6:
-      return kernels.head_q6;
-    case Numbers::i2:
-    case Numbers::t5:
-    case Numbers::g128:
-    case Numbers::g64:
-      break;
-  }
-  fail(BITNET_ERROR_INTERNAL, "numbers ", static_cast<int>(numbers), " are none of a head of plain rows");
-}
 
 double norm_of(const float* x, size_t n) {
   double squares = 0;
@@ -62,22 +39,24 @@ void fetch_row(const Matrix& matrix, size_t row) {
 
 }  // namespace
 
-Head::Layout::Layout(const HyperParameters& hyper, uint32_t threads)
-    : activations(0),
-      scratch(kRows * round_up(group_activation_bytes(hyper.hidden), 64)),
-      scratch_bytes(round_up(kPlanesScratch * kRows * round_up(hyper.hidden, kTileCols), 64)) {
+Head::Layout::Layout(const Model& model, uint32_t threads) : activations(0) {
+  const HyperParameters& hyper = model.hyper;
+  const size_t hidden = hyper.hidden, planes = kPlanesScratch * kRows * round_up(hidden, kTileCols);
+  const size_t dense = model.head.numbers == Numbers::f32 ? kDenseScratchBytes : 0;
+  scratch = group_of(model.head.numbers) ? kRows * round_up(group_activation_bytes(hidden), 64) : 0;
+  scratch_bytes = round_up(std::max(planes, dense), 64);
   values = scratch + threads * scratch_bytes;
   maxima = values + round_up(kRows * size_t{hyper.vocabulary} * sizeof(float), 64);
   total = maxima + round_up(hyper.vocabulary / kChunk + 1, 16) * sizeof(float);
 }
 
-uint64_t Head::bytes(const HyperParameters& hyper, uint32_t threads) { return Layout(hyper, threads).total; }
+uint64_t Head::bytes(const Model& model, uint32_t threads) { return Layout(model, threads).total; }
 
 Head::Head(const Model& model, const Kernels& kernels, ThreadPool& threads)
     : model_(model),
       kernels_(kernels),
       threads_(threads),
-      layout_(model.hyper, threads.width()),
+      layout_(model, threads.width()),
       memory_(layout_.total),
       values_(reinterpret_cast<float*>(memory_.data() + layout_.values)),
       maxima_(reinterpret_cast<float*>(memory_.data() + layout_.maxima)) {}
@@ -98,7 +77,7 @@ void Head::multiply(const Matrix& matrix, const float* x, uint32_t tokens, size_
     const Piece piece = {matrix, static_cast<uint32_t>(row_begin), static_cast<uint32_t>(row_end), 0, tokens, values_};
     return multiply_piece(kernels_, activations(), piece, nullptr);
   }
-  head_kernel(kernels_, matrix.numbers)({
+  row_kernel(kernels_, matrix.numbers, false)({
       .weights = matrix.data,
       .scales = matrix.scales,
       .cols = matrix.cols,

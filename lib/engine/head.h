@@ -29,7 +29,7 @@ class Head {
   // Takes all the memory it will ever use, but for the answers of find_largest().
   Head(const Model& model, const Kernels& kernels, ThreadPool& threads);
 
-  static uint64_t bytes(const HyperParameters& hyper, uint32_t threads);
+  static uint64_t bytes(const Model& model, uint32_t threads);
 
   // out[i] = the logits of hidden state i, for at most kRows of them, end to end in x.
   void logits(const float* x, std::span<float* const> out);
@@ -43,7 +43,7 @@ class Head {
 
  private:
   struct Layout {
-    Layout(const HyperParameters& hyper, uint32_t threads);
+    Layout(const Model& model, uint32_t threads);
     size_t activations;             // of a head of groups: kRows of them
     size_t scratch, scratch_bytes;  // of the kernels, for each thread
     size_t values;                  // kRows rows of logits, padded to chunks

@@ -18,12 +18,14 @@ constexpr uint32_t kInt8Tokens = 16;  // for which the kernel of int8 rows round
 
 constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-auto dense_kernel(const Kernels& kernels, Numbers numbers) {
+}  // namespace
+
+RowKernel row_kernel(const Kernels& kernels, Numbers numbers, bool rounded) {
   switch (numbers) {
     case Numbers::f32:
       return kernels.dense_f32;
     case Numbers::f16:
-      return kernels.dense_f16;
+      return rounded ? kernels.dense_f16 : kernels.head_f16;
     case Numbers::int8:
       return kernels.head_int8;
     case Numbers::q5:
@@ -36,10 +38,8 @@ auto dense_kernel(const Kernels& kernels, Numbers numbers) {
     case Numbers::g64:
       break;
   }
-  fail(BITNET_ERROR_INTERNAL, "numbers ", static_cast<int>(numbers), " have no kernel of plain rows");
+  fail(BITNET_ERROR_INTERNAL, "numbers ", static_cast<int>(numbers), " are no rows of plain numbers");
 }
-
-}  // namespace
 
 size_t Activations::bytes(Numbers numbers, size_t cols) {
   if (const auto packing = packing_of(numbers)) return padded_cols(*packing, cols);
@@ -136,7 +136,7 @@ void multiply_piece(const Kernels& kernels, const Activations& a, const Piece& p
         .out_stride = m.rows,
     });
   } else {
-    dense_kernel(kernels, m.numbers)({
+    row_kernel(kernels, m.numbers, true)({
         .weights = m.data,
         .scales = m.scales,
         .cols = m.cols,

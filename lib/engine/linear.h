@@ -37,6 +37,10 @@ struct Product {
 // What the kernels need of memory while they multiply by a matrix, for each thread; aligned to 64.
 size_t product_scratch_bytes(Numbers numbers, size_t cols);
 
+// The kernel of rows of plain numbers. `rounded`: the activations are those of round_activations.
+using RowKernel = void (*)(const HeadProduct&);
+RowKernel row_kernel(const Kernels& kernels, Numbers numbers, bool rounded);
+
 // Rows of a matrix times tokens of the activations, without a bias.
 struct Piece {
   const Matrix& matrix;
