@@ -60,7 +60,7 @@ struct ConverterOptions {
   Dense dense = Dense::f16;
   HeadType head = HeadType::f16;
   Quantize quantize = Quantize::refuse;
-  std::optional<ActivationBits> activations = {};  // null: as the source says or its weights show
+  std::optional<ActivationBits> activations = {};     // null: as the source says or its weights show
   bitnet_log_level rounding_level = BITNET_LOG_INFO;  // at which the log tells what was rounded
   Log log = {};
 };

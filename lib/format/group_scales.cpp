@@ -35,9 +35,8 @@ void RoundingTotal::add(const Rounding& part) {
 
 void RoundingTotal::report(const Log& log, bitnet_log_level level) const {
   if (total_.inexact == 0) return;
-  say(log, level, total_.inexact, " of ", total_.values,
-      " numbers are not exact in F16; they were rounded by at most ", total_.largest, ", or ", total_.relative,
-      " of themselves; the option dense keeps all digits (--dense f32)");
+  say(log, level, total_.inexact, " of ", total_.values, " numbers are not exact in F16; they were rounded by at most ",
+      total_.largest, ", or ", total_.relative, " of themselves; the option dense keeps all digits (--dense f32)");
 }
 
 GroupScales::GroupScales(const TernaryScales& found, uint32_t rows, uint32_t cols, uint32_t group)
