@@ -238,6 +238,7 @@ class Comparer {
     expect("add_bos", ours.add_bos, theirs.add_bos);
     expect("add_eos", ours.add_eos, theirs.add_eos);
     expect("add_space_prefix", ours.add_space_prefix, theirs.add_space_prefix);
+    expect("space_prefix", static_cast<int>(ours.space_prefix), static_cast<int>(theirs.space_prefix));
   }
 
   // The quantized head of a tied model may be left out.

@@ -58,10 +58,10 @@ fb::Type ternary_type(const Source& source, const Survey& found, const Converter
     case ActivationBits::int16:
       return grouped_type(found.group);
     case ActivationBits::int8:
-      require(
-          found.group == 0, BITNET_ERROR_UNSUPPORTED,
-          "the model has scales for groups of columns, which are computed with activations in int16 only; leave out "
-          "the option activation_bits");
+      require(found.group == 0, BITNET_ERROR_UNSUPPORTED, "tensor ", found.grouped, " has a scale for each ",
+              found.group, " columns, which is computed with activations of 16 bits only; ",
+              options.activations ? "leave out the option activation_bits"
+                                  : "its architecture asks for 8, with one scale for a matrix or a row");
       return type_of(options.packing);
   }
   return type_of(options.packing);

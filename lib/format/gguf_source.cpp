@@ -101,15 +101,10 @@ class GgufSource final : public Source {
                   int8_t* out) const override {
     const GgufTensor& tensor = find(spec);
     if (is_coded(tensor)) return read_codes(spec, *open(spec, tensor), row, count, out);
-    const float inverse = scales.inverse_mean;
     std::vector<float> values(spec.cols);
     for (uint32_t r = row; r < row + count; ++r, out += spec.cols) {
       read_row(tensor, stored_row(spec, r), values);
-      for (uint32_t c = 0; c < spec.cols; ++c) {
-        const float value = values[c];
-        out[c] = static_cast<int8_t>(inverse == 0 ? static_cast<float>((value > 0) - (value < 0))
-                                                  : std::clamp(std::nearbyint(value * inverse), -1.0f, 1.0f));
-      }
+      round_to_trits(values, scales.inverse_mean, out);
     }
   }
 

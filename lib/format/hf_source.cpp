@@ -129,13 +129,7 @@ class HfSource final : public Source {
         continue;
       }
       safetensor_values(tensor, uint64_t{row + r} * spec.cols, values);
-      if (scales.inverse_mean == 0) {
-        for (uint32_t c = 0; c < spec.cols; ++c) out[c] = static_cast<int8_t>((values[c] > 0) - (values[c] < 0));
-      } else {
-        for (uint32_t c = 0; c < spec.cols; ++c) {
-          out[c] = static_cast<int8_t>(std::clamp(std::nearbyint(values[c] * scales.inverse_mean), -1.0f, 1.0f));
-        }
-      }
+      round_to_trits(values, scales.inverse_mean, out);
     }
   }
 

@@ -112,4 +112,12 @@ void ScaleFinder::describe(TernaryScales& result, uint64_t mixed) const {
   result.not_ternary = std::move(text).str();
 }
 
+void round_to_trits(std::span<const float> values, float inverse_mean, int8_t* out) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    const float value = values[i];
+    out[i] = static_cast<int8_t>(inverse_mean == 0 ? static_cast<float>((value > 0) - (value < 0))
+                                                   : std::clamp(std::nearbyint(value * inverse_mean), -1.0f, 1.0f));
+  }
+}
+
 }  // namespace bitnet

@@ -38,4 +38,7 @@ class ScaleFinder {
   std::vector<float> scales_;  // rows x groups of 64 columns; 0: zeros
 };
 
+// A row's weights: their signs, or with inverse_mean the nearest of -1, 0, 1 to w * inverse_mean.
+void round_to_trits(std::span<const float> values, float inverse_mean, int8_t* out);
+
 }  // namespace bitnet

@@ -668,7 +668,7 @@ TEST_F(GgufFile, ScalesThatDifferWithinARowAreRefused) {
   large.draw();
   GgufBuilder other = large.gguf();
   other.data[other.info("blk.0.attn_q.weight").offset + 65] ^= 4;  // the first block's F16 scale
-  EXPECT_TRUE(refuses(other.build(), BITNET_ERROR_UNSUPPORTED, "scales for groups of columns"));
+  EXPECT_TRUE(refuses(other.build(), BITNET_ERROR_UNSUPPORTED, "blk.0.attn_q.weight has a scale for each"));
 }
 
 TEST_F(GgufFile, MetadataThatIsMissingOrWrongIsNamed) {
