@@ -40,8 +40,8 @@ std::vector<float> logits_of(const std::string& path) {
 
 uint64_t hash_of_tensors(const std::string& path) {
   Hasher hasher;
-  for (const Tensor& tensor : open_container(path)->tensors())
-    hasher.add(std::as_bytes(std::span(&tensor.checksum, 1)));
+  const auto container = open_container(path);
+  for (const Tensor& tensor : container->tensors()) hasher.add(std::as_bytes(std::span(&tensor.checksum, 1)));
   return hasher.digest();
 }
 
