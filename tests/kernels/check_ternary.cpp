@@ -116,6 +116,8 @@ void check_ternary(Check& c) {
   check_shape<p>(c, {1501, 700, 19});
   check_shape<p>(c, {3000, 100, 130});
   check_shape<p>(c, {9001, 300, 35});
+  // Than are unpacked at a time, in columns that are taken in turns.
+  check_shape<p>(c, {230, 6912, 27});
   // The largest sums there are: no partial sum may overflow.
   for (Trits trits : {Trits::all_minus, Trits::all_plus, Trits::all_zero}) {
     for (Activations activations : {Activations::all_plus, Activations::all_minus, Activations::alternating}) {
