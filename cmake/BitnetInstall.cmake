@@ -5,15 +5,12 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/bitnet)
 
 # The shared library and the archive are exported apart, so that a user of the first needs nothing else.
-install(TARGETS bitnet_shared EXPORT bitnet-shared
-  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(TARGETS bitnet_static EXPORT bitnet-static
-  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(FILES ${PROJECT_SOURCE_DIR}/include/bitnet.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-
-foreach(kind shared static)
+foreach(kind ${BITNET_KINDS})
+  install(TARGETS bitnet_${kind} EXPORT bitnet-${kind}
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(EXPORT bitnet-${kind} NAMESPACE bitnet:: FILE bitnet-${kind}.cmake DESTINATION ${package_dir})
 endforeach()
+install(FILES ${PROJECT_SOURCE_DIR}/include/bitnet.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/bitnet-config.cmake.in
   ${PROJECT_BINARY_DIR}/cmake/bitnet-config.cmake INSTALL_DESTINATION ${package_dir}
   NO_SET_AND_CHECK_MACRO)

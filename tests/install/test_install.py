@@ -178,10 +178,10 @@ class CMakePackage(Case):
                 f"-DCMAKE_PREFIX_PATH={PREFIX}", f"-DEXAMPLES={EXAMPLES}", f"-DCMAKE_C_COMPILER={ARGUMENTS.cc}",
                 f"-DCMAKE_CXX_COMPILER={ARGUMENTS.cxx}", "-DCMAKE_BUILD_TYPE=Release", *arguments)
 
-    def check_kind(self, kind, loads_library):
-        run(*self.configure(f"-DKIND={kind}"))
+    def check_kind(self, kind, loads_library, programs=("hello", "story"), languages="C;CXX"):
+        run(*self.configure(f"-DKIND={kind}", f"-DLANGUAGES={languages}"))
         run(ARGUMENTS.cmake, "--build", self.folder)
-        for name in "hello", "story":
+        for name in programs:
             program = self.folder / name
             self.assertEqual(loads_library, "libbitnet.so.0" in run("readelf", "--dynamic", program))
             self.check_writes_text(program)
@@ -192,6 +192,9 @@ class CMakePackage(Case):
     def test_static(self):
         self.check_kind("static", False)
 
+    def test_static_in_a_project_that_has_only_c(self):
+        self.check_kind("static", False, programs=("hello",), languages="C")
+
     def test_refuses_another_version(self):
         project = self.folder / "CMakeLists.txt"
         project.write_text("cmake_minimum_required(VERSION 3.22)\nproject(c LANGUAGES NONE)\n"
@@ -199,6 +202,39 @@ class CMakePackage(Case):
         result = attempt(ARGUMENTS.cmake, "-S", self.folder, "-B", self.folder / "build", f"-DCMAKE_PREFIX_PATH={PREFIX}")
         self.assertNotEqual(0, result.returncode)
         self.assertIn(f"version: {header_version()}", result.stderr)
+
+
+class EmbeddingCase(Case):
+    """The sources as a part of someone's project, by add_subdirectory or FetchContent."""
+
+    def configure(self, *arguments):
+        return run(ARGUMENTS.cmake, "-S", ARGUMENTS.source / "tests/install/embedding", "-B", self.folder,
+                   f"-DBITNET={ARGUMENTS.source}", f"-DCMAKE_C_COMPILER={ARGUMENTS.cc}",
+                   f"-DCMAKE_CXX_COMPILER={ARGUMENTS.cxx}", *arguments)
+
+
+class Embedding(EmbeddingCase):
+    def test_kind_is_what_the_project_says(self):
+        for flags, kind in (((), "SHARED"), (("-DBUILD_SHARED_LIBS=ON",), "SHARED"),
+                            (("-DBUILD_SHARED_LIBS=OFF",), "STATIC")):
+            with self.subTest(flags=flags):
+                self.assertIn(f"bitnet::bitnet is a {kind}_LIBRARY", self.configure(*flags))
+
+    def test_needs_no_library_of_the_program(self):
+        self.configure("-DCMAKE_DISABLE_FIND_PACKAGE_CLI11=ON")
+
+
+class EmbeddingBuild(EmbeddingCase):
+    """Minutes long: for the full tests."""
+
+    def test_program_in_c_runs(self):
+        for shared in "ON", "OFF":
+            with self.subTest(shared=shared):
+                self.configure(f"-DBUILD_SHARED_LIBS={shared}")
+                run(ARGUMENTS.cmake, "--build", self.folder, "--parallel", os.cpu_count())
+                program = self.folder / "hello"
+                self.assertEqual(shared == "ON", "libbitnet.so" in run("readelf", "--dynamic", program))
+                self.check_writes_text(program)
 
 
 class Program(Case):
