@@ -94,17 +94,18 @@ void add_notes(const std::string& prefix, const Json& json, std::vector<std::uni
 }  // namespace
 
 void check_hf_folder(const std::string& folder) {
+  const bool config = exists(folder, "config.json");
+  const bool weights = exists(folder, "model.safetensors") || exists(folder, "model.safetensors.index.json");
+  if (config && weights) return;
+  refuse_dangling_links(folder);
+
+  // Only to say what there is: where memory runs out, libstdc++ ends the program in this.
   const auto names = file_names(folder);
   const auto first = [&](std::string_view begin, std::string_view end) -> std::string {
     const auto fits = [&](const std::string& name) { return name.starts_with(begin) && name.ends_with(end); };
     const auto found = std::ranges::find_if(names, fits);
     return found == names.end() ? "" : *found;
   };
-  const bool config = exists(folder, "config.json");
-  const bool weights = exists(folder, "model.safetensors") || exists(folder, "model.safetensors.index.json");
-  if (config && weights) return;
-  refuse_dangling_links(folder);
-
   const auto refuse = [](const auto&... parts) { fail(BITNET_ERROR_UNSUPPORTED, parts...); };
   if (exists(folder, "adapter_config.json")) {
     refuse("the folder holds an adapter (adapter_config.json: LoRA or the like), not a model: merge it into its base ",
