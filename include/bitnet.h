@@ -599,7 +599,7 @@ typedef struct bitnet_convert_options {
   bitnet_head head;       /* how the head of the output is kept */
   bitnet_i2s_layout i2s;  /* how the I2_S tensors of a GGUF file that is read lie */
   int quantize;           /* nonzero: weights that are not ternary yet become so (scale = mean |w|, as BitNet b1.58
-                             is published). Otherwise such a file is refused */
+                             is published). Otherwise BitNet's architectures refuse them, and others keep numbers */
   int zstd_level;         /* 0: tensors as they are, so that the file is mapped and used at once. 1 .. 19: compressed
                              for download; such a file is unpacked into memory when it is opened */
   bitnet_progress_fn progress; /* told how far the work has come, on the calling thread; NULL: nobody is */

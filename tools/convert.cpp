@@ -4,6 +4,7 @@
 #include <string>
 
 #include "commands.h"
+#include "format/hf_source.h"
 #include "options.h"
 #include "terminal.h"
 
@@ -24,11 +25,39 @@ struct Options {
   std::string chat_template;
 };
 
+namespace fs = std::filesystem;
+
+// Of the files in a folder whose names begin and end so.
+uint64_t bytes_of_all(const fs::path& folder, const std::string& begin, const std::string& end) {
+  uint64_t total = 0;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), none; !error && entry != none; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (!name.starts_with(begin) || !name.ends_with(end)) continue;
+    std::error_code unknown;
+    const uint64_t bytes = fs::file_size(entry->path(), unknown);
+    if (!unknown) total += bytes;
+  }
+  return total;
+}
+
+// Of the files that hold the input's weights. What is wrong with them the conversion tells.
+uint64_t input_bytes(const fs::path& input) {
+  std::error_code unknown;
+  if (is_hf_folder(input.string())) {
+    const fs::path folder = hf_folder_of(input.string()), whole = folder / "model.safetensors";
+    return fs::exists(whole, unknown) ? fs::file_size(whole, unknown) : bytes_of_all(folder, "", ".safetensors");
+  }
+  const std::string name = input.filename().string();
+  const size_t first = name.rfind("-00001-of-");
+  if (first == name.npos || !name.ends_with(".gguf")) return fs::file_size(input, unknown);
+  const fs::path folder = input.has_parent_path() ? input.parent_path() : ".";
+  return bytes_of_all(folder, name.substr(0, first + 1), name.substr(name.find("-of-", first)));
+}
+
 void convert(const Options& options) {
   require_writable(options.output, options.force);
-  // Now, since OUTPUT may be INPUT.
-  std::error_code ignored;
-  const uint64_t before = std::filesystem::file_size(options.input, ignored);
+  const uint64_t before = input_bytes(options.input);  // now, since OUTPUT may be INPUT
   const Stopwatch time;
   ProgressBar bar("converting");
   bitnet_convert_options convert = {};
@@ -84,7 +113,7 @@ void add_convert(CLI::App& program) {
                  "Compress for download, at a level from 1 to 19 (9); such a file opens slowly")
       ->option_text("[=LEVEL]");
   command->add_flag("--quantize", options->quantize,
-                    "Make weights ternary that are not yet (scale: mean |w|); otherwise they are refused");
+                    "Make weights ternary that are not (scale: mean |w|); else a BitNet model is refused");
   add_chat_template_options(*command, options->chat_template);
   command->add_flag("--force", options->force, "Replace OUTPUT if it exists; of a link, what it points to");
   command->add_flag("-q,--quiet", options->quiet, "Say nothing but errors");
@@ -93,6 +122,7 @@ void add_convert(CLI::App& program) {
       "OUTPUT appears under its name only when it is complete.\n\n"
       "Examples:\n"
       "  bitnet convert ggml-model-i2_s.gguf model.bitnet\n"
+      "  bitnet convert Falcon3-1B-1.58 falcon.bitnet\n"
       "  bitnet convert --packing t5 --head int8 --zstd big.gguf small.bitnet\n"
       "  bitnet convert --force small.bitnet fast.bitnet\n"
       "  bitnet convert --chat-template chatml model.gguf model.bitnet");

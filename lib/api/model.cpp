@@ -54,8 +54,10 @@ std::vector<std::pair<std::string, std::string>> read_metadata(const Container& 
   return result;
 }
 
-bitnet_model* make_model(std::shared_ptr<const Container> container, const bitnet_open_options& o) {
-  Model model = load_model(std::move(container));
+// `path` is what messages call the file.
+bitnet_model* make_model(const std::string& path, std::shared_ptr<const Container> container,
+                         const bitnet_open_options& o) {
+  Model model = with_path(path, [&] { return load_model(std::move(container)); });
   auto handle = std::make_unique<bitnet_model>();
   handle->name = model.name;
   handle->license = model.license;
@@ -130,7 +132,7 @@ bitnet_status bitnet_open(const char* path, const bitnet_open_options* options, 
     require_pointer(model, "model");
     const auto o = read_options(options, "bitnet_open_options");
     const auto need = [&] { return MemoryNeed{0, "opening " + file_with_size(path), kOpenAdvice}; };
-    *model = with_memory(need, [&] { return make_model(open_container(path, make_open_options(o)), o); });
+    *model = with_memory(need, [&] { return make_model(path, open_container(path, make_open_options(o)), o); });
   });
 }
 
@@ -143,7 +145,7 @@ bitnet_status bitnet_open_memory(const void* data, size_t length, const bitnet_o
             "data does not start on a multiple of 64 bytes; use aligned_alloc, or map the file");
     const auto o = read_options(options, "bitnet_open_options");
     const auto need = [&] { return MemoryNeed{0, "opening a file of " + size_text(length), kOpenAdvice}; };
-    *model = with_memory(need, [&] { return make_model(open_container(bytes, make_open_options(o)), o); });
+    *model = with_memory(need, [&] { return make_model("data", open_container(bytes, make_open_options(o)), o); });
   });
 }
 

@@ -38,14 +38,23 @@ void check_source(const Source& source, const ConvertOptions& options, uint64_t 
   check_tokenizer(*fb::GetModel(metadata.data()));
 }
 
-uint64_t write(const Source& source, const ConverterOptions& form, const std::string& out,
-               const ConvertOptions& options, uint64_t taken) {
-  check_source(source, options, taken);
-  ContainerWriter writer(out, options.zstd_level);
-  fb::ModelT model = convert_model(source, form, writer, options.progress);
-  if (!options.name.empty()) model.name = options.name;
-  if (!options.chat_template.empty()) model.chat_template = options.chat_template;
-  return writer.finish(model);
+struct Paths {
+  const std::string &in, &out;
+};
+
+uint64_t write(const Source& source, const ConverterOptions& form, const Paths& paths, const ConvertOptions& options,
+               uint64_t taken) {
+  try {
+    check_source(source, options, taken);
+    ContainerWriter writer(paths.out, options.zstd_level);
+    fb::ModelT model = convert_model(source, form, writer, options.progress);
+    if (!options.name.empty()) model.name = options.name;
+    if (!options.chat_template.empty()) model.chat_template = options.chat_template;
+    return writer.finish(model);
+  } catch (const Error& error) {
+    if (error.status() == BITNET_ERROR_IO) throw;  // the writer's errors name the file that it writes
+    fail(error.status(), named(paths.in), ": ", error.what());
+  }
 }
 
 // Of a source that is no .bitnet file.
@@ -59,15 +68,17 @@ ConverterOptions form_of(const Source& source, const ConvertOptions& options) {
           options.log};
 }
 
-uint64_t convert_gguf(const GgufFiles& files, const std::string& out, const ConvertOptions& options) {
-  const auto source =
-      open_gguf_source(files.parts(), {options.layout, files.is_mapped(), options.activation, options.log});
-  return write(*source, form_of(*source, options), out, options, files.owned_bytes());
+uint64_t convert_gguf(MappedFile file, const Paths& paths, const ConvertOptions& options) {
+  const GgufFiles files = with_path(paths.in, [&] { return GgufFiles(paths.in, std::move(file)); });
+  const auto source = with_path(paths.in, [&] {
+    return open_gguf_source(files.parts(), {options.layout, files.is_mapped(), options.activation, options.log});
+  });
+  return write(*source, form_of(*source, options), paths, options, files.owned_bytes());
 }
 
-uint64_t convert_hf(const std::string& path, const std::string& out, const ConvertOptions& options) {
-  const HfCheckpoint checkpoint = open_hf_checkpoint(path, {options.log});
-  return write(*checkpoint.source, form_of(*checkpoint.source, options), out, options, checkpoint.owned_bytes);
+uint64_t convert_hf(const Paths& paths, const ConvertOptions& options) {
+  const HfCheckpoint checkpoint = with_path(paths.in, [&] { return open_hf_checkpoint(paths.in, {options.log}); });
+  return write(*checkpoint.source, form_of(*checkpoint.source, options), paths, options, checkpoint.owned_bytes);
 }
 
 // What a .bitnet file is packed in now.
@@ -86,40 +97,33 @@ ConverterOptions form_of(const Container& container) {
   return form;
 }
 
-uint64_t convert_bitnet(const std::string& in, const std::string& out, const ConvertOptions& options) {
+uint64_t convert_bitnet(const Paths& paths, const ConvertOptions& options) {
   OpenOptions open;
   open.verify_checksums = true;
   open.activation = options.activation;
   open.log = options.log;
-  const auto container = open_container(in, open);
+  const auto container = open_container(paths.in, open);
   ConverterOptions form = form_of(*container);
   form.packing = options.packing.value_or(form.packing);
   form.dense = options.dense.value_or(form.dense);
   form.head = options.head.value_or(form.head);
   form.activations = options.activations;
   form.log = options.log;
-  return write(*open_container_source(container), form, out, options, container->owned_bytes());
+  return write(*open_container_source(container), form, paths, options, container->owned_bytes());
 }
 
 }  // namespace
 
 uint64_t convert(const std::string& in, const std::string& out, const ConvertOptions& options) {
-  MappedFile file;
-  bool gguf = false;
-  const bool folder = is_hf_folder(in);
-  try {
-    if (folder) return convert_hf(in, out, options);
-    file = MappedFile(in);
-    gguf = Gguf::is_gguf(file.bytes());
-    if (gguf && !file.is_mapped()) log_unmapped(in, file.bytes().size(), options.log);
-    if (gguf) return convert_gguf(GgufFiles(in, std::move(file)), out, options);
-  } catch (const Error& error) {
-    // The writer's errors name the file that it writes.
-    if ((gguf || folder) && error.status() == BITNET_ERROR_IO) throw;
-    fail(error.status(), named(in), ": ", error.what());
+  const Paths paths = {in, out};
+  if (is_hf_folder(in)) return convert_hf(paths, options);
+  MappedFile file = with_path(in, [&] { return MappedFile(in); });
+  if (!Gguf::is_gguf(file.bytes())) {
+    file = MappedFile();
+    return convert_bitnet(paths, options);
   }
-  file = MappedFile();
-  return convert_bitnet(in, out, options);
+  if (!file.is_mapped()) log_unmapped(in, file.bytes().size(), options.log);
+  return convert_gguf(std::move(file), paths, options);
 }
 
 }  // namespace bitnet

@@ -106,7 +106,7 @@ class Converter {
   static bool is_same_tensor(const Job& job) { return job.spec.name == job.tensor->name; }
 
   void copy(const Job& job, const Tensor& stored) {
-    check_stored(job.spec, stored);
+    check_stored(job, stored);
     job.tensor->scales.assign(stored.scales.begin(), stored.scales.end());
     job.tensor->bounds.assign(stored.bounds.begin(), stored.bounds.end());
     if (sink_.keep(*job.tensor, stored.data)) return meter_->advance(stored.data.size());
@@ -124,16 +124,22 @@ class Converter {
     sink_.end();
   }
 
-  static void check_stored(const TensorSpec& spec, const Tensor& stored) {
+  void check_stored(const Job& job, const Tensor& stored) const {
     if (stored.type != fb::Type::f16) return;  // the others come from a container, which has checked them
     const std::span values(reinterpret_cast<const uint16_t*>(stored.data.data()), stored.data.size() / 2);
     const size_t bad = find_nonfinite(values);
-    if (bad != values.size()) fail_value(spec, bad / stored.stride, bad % stored.stride, half_to_float(values[bad]));
+    if (bad != values.size()) fail_value(job, bad / stored.stride, bad % stored.stride, half_to_float(values[bad]));
   }
 
-  [[noreturn]] static void fail_value(const TensorSpec& spec, size_t row, size_t col, float value) {
-    fail(BITNET_ERROR_FORMAT, "tensor ", spec.name, ", row ", row, ", column ", col, " is ", value,
-         std::isfinite(value) ? ", beyond the range of F16" : "; the model is damaged");
+  [[noreturn]] void fail_value(const Job& job, size_t row, size_t col, float value) const {
+    const char* problem = "; the model is damaged";
+    if (std::isfinite(value)) {
+      problem = options_.dense == Dense::f32  // then only a quantized head goes through F16
+                    ? ", beyond the range of F16; leave out the option head (--head)"
+                    : ", beyond the range of F16; the option dense keeps all digits (--dense f32)";
+    }
+    fail(BITNET_ERROR_FORMAT, "tensor ", source_.own_name(job.spec), ", row ", row, ", column ", col, " is ", value,
+         problem);
   }
 
   // Rows that fit into a piece, at least one group of those that are packed together.
@@ -208,18 +214,19 @@ class Converter {
     job.tensor->scales = scales.of_tensor();
   }
 
-  std::vector<float> finite_values(const TensorSpec& spec, uint32_t row, uint32_t count) const {
-    std::vector<float> values(size_t{count} * spec.cols);
-    source_.read_values(spec, row, count, values.data());
+  std::vector<float> finite_values(const Job& job, uint32_t row, uint32_t count) const {
+    const uint32_t cols = job.spec.cols;
+    std::vector<float> values(size_t{count} * cols);
+    source_.read_values(job.spec, row, count, values.data());
     const size_t bad = find_nonfinite(std::span<const float>(values));
-    if (bad != values.size()) fail_value(spec, row + bad / spec.cols, bad % spec.cols, values[bad]);
+    if (bad != values.size()) fail_value(job, row + bad / cols, bad % cols, values[bad]);
     return values;
   }
 
   void convert_values(const Job& job) {
     const size_t row_bytes = job.tensor->stride * sizeof(float);
     stream(job, [&](uint32_t row, uint32_t count) {
-      const auto values = finite_values(job.spec, row, count);
+      const auto values = finite_values(job, row, count);
       std::vector<std::byte> padded(count * row_bytes);
       for (uint32_t r = 0; r < count; ++r) {
         std::memcpy(padded.data() + r * row_bytes, values.data() + size_t{r} * job.spec.cols,
@@ -230,16 +237,17 @@ class Converter {
   }
 
   // Rows of `stride` halves, and what rounding did to them.
-  std::vector<std::byte> read_halves(const TensorSpec& spec, uint32_t stride, uint32_t row, uint32_t count,
+  std::vector<std::byte> read_halves(const Job& job, uint32_t stride, uint32_t row, uint32_t count,
                                      Rounding& rounding) const {
-    const auto values = finite_values(spec, row, count);
+    const uint32_t cols = job.spec.cols;
+    const auto values = finite_values(job, row, count);
     std::vector<std::byte> padded(size_t{count} * stride * sizeof(uint16_t));
     auto* const out = reinterpret_cast<uint16_t*>(padded.data());
     for (uint32_t r = 0; r < count; ++r) {
-      for (uint32_t c = 0; c < spec.cols; ++c) {
-        const float value = values[size_t{r} * spec.cols + c];
+      for (uint32_t c = 0; c < cols; ++c) {
+        const float value = values[size_t{r} * cols + c];
         const uint16_t half = float_to_half(value);
-        if (!half_is_finite(half)) fail_value(spec, row + r, c, value);
+        if (!half_is_finite(half)) fail_value(job, row + r, c, value);
         out[size_t{r} * stride + c] = half;
         rounding.note(value, half_to_float(half));
       }
@@ -250,7 +258,7 @@ class Converter {
   void convert_halves(const Job& job) {
     stream(job, [&](uint32_t row, uint32_t count) {
       Rounding rounding;
-      auto halves = read_halves(job.spec, job.tensor->stride, row, count, rounding);
+      auto halves = read_halves(job, job.tensor->stride, row, count, rounding);
       rounding_.add(rounding);
       return halves;
     });
@@ -263,7 +271,7 @@ class Converter {
     std::vector<float> scales(job.spec.rows);
     stream(job, [&](uint32_t row, uint32_t count) {
       Rounding before;  // the smaller of two roundings
-      const auto bytes = read_halves(job.spec, cols, row, count, before);
+      const auto bytes = read_halves(job, cols, row, count, before);
       const auto* const halves = reinterpret_cast<const uint16_t*>(bytes.data());
       std::vector<std::byte> padded(size_t{count} * stride);
       for (uint32_t r = 0; r < count; ++r) {
@@ -281,7 +289,7 @@ class Converter {
     std::vector<float> scales(job.spec.rows), bounds(screen ? job.spec.rows : 0);
     stream(job, [&](uint32_t row, uint32_t count) {
       Rounding before;
-      const auto halves = read_halves(job.spec, cols, row, count, before);
+      const auto halves = read_halves(job, cols, row, count, before);
       std::vector<std::byte> packed(planes_bytes(planes, count, cols));
       quantize_planes(planes, reinterpret_cast<const uint16_t*>(halves.data()), count, cols,
                       reinterpret_cast<uint8_t*>(packed.data()), &scales[row], screen ? &bounds[row] : nullptr);

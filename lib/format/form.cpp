@@ -4,13 +4,14 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "format/scale_finder.h"
 
 namespace bitnet {
 namespace {
 
 constexpr const char* kRounding =
-    "; to round it so by BitNet's rule, which loses what training did not prepare for, convert it with the option "
-    "quantize (bitnet_convert_options; --quantize)";
+    "; to round such matrices by BitNet's rule, which loses what training did not prepare for, convert the model with "
+    "the option quantize (bitnet_convert_options; --quantize)";
 
 // What the linears of the first layer have shown.
 struct Survey {
@@ -28,10 +29,10 @@ Survey survey(const Source& source, const std::vector<TensorSpec>& specs) {
     const TernaryScales found = source.ternary_scales(spec);
     if (!found.is_ternary()) {
       result.ternary = false;
-      result.not_ternary = "tensor " + spec.name + ": " + found.not_ternary;
+      result.not_ternary = "tensor " + source.own_name(spec) + ": " + found.not_ternary;
       return result;
     }
-    if (found.group != 0) result.grouped = spec.name;
+    if (found.group != 0) result.grouped = source.own_name(spec);
     if (found.group != 0) result.group = result.group == 0 ? found.group : std::min(result.group, found.group);
     result.scales_alone = result.scales_alone && found.scales.size() == 1;
   }
@@ -106,13 +107,15 @@ Form choose_form(const Source& source, const std::vector<TensorSpec>& specs, con
                  const ConverterOptions& options) {
   const Survey found = survey(source, specs);
   Form form{};
-  form.rounded = !found.ternary && options.quantize == Quantize::absmean;
+  form.rounded = options.quantize == Quantize::absmean;
   if (found.ternary || form.rounded) {
     form.linear = ternary_type(source, found, options);
   } else {
     require(!hyper.architecture->ternary, BITNET_ERROR_UNSUPPORTED, found.not_ternary,
             ": the model is not ternary, as its architecture asks for", kRounding);
     form.linear = dense_type(options.dense);
+    say(options.log, BITNET_LOG_INFO, found.not_ternary, ": the matrices are kept as numbers, in ",
+        name_of(form.linear), kRounding);
   }
   const auto of_role = [&](Role role) { return std::ranges::find(specs, role, &TensorSpec::role); };
   form.embedding = plain_type(source, *of_role(Role::embedding), form.linear, options);
@@ -125,15 +128,14 @@ Form choose_form(const Source& source, const std::vector<TensorSpec>& specs, con
 TernaryScales scales_for(const Source& source, const TensorSpec& spec, fb::Type type, bool rounded) {
   TernaryScales found = source.ternary_scales(spec);
   if (!found.is_ternary()) {
-    require(rounded, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, ": ", found.not_ternary,
+    require(rounded, BITNET_ERROR_UNSUPPORTED, "tensor ", source.own_name(spec), ": ", found.not_ternary,
             ": the matrix is not ternary, as those of the first layer are", kRounding);
-    // weight_quant of BitNet b1.58: scale = 1 / max(mean |w|, 1e-5), the weights round(w * scale) within -1 .. 1.
-    const float mean = std::max(static_cast<float>(found.mean), 1e-5f);
-    return {.scales = {mean}, .inverse_mean = 1 / mean};
+    return round_by_absmean(found.mean);
   }
   const auto group = group_of(tensor_type(type).numbers);
-  require(found.group == 0 || (group && found.group % *group == 0), BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name,
-          " has a scale for every ", found.group, " columns, which no matrix of the first layer has");
+  require(found.group == 0 || (group && found.group % *group == 0), BITNET_ERROR_UNSUPPORTED, "tensor ",
+          source.own_name(spec), " has a scale for every ", found.group,
+          " columns, which no matrix of the first layer has");
   return found;
 }
 

@@ -35,8 +35,14 @@ void RoundingTotal::add(const Rounding& part) {
 
 void RoundingTotal::report(const Log& log, bitnet_log_level level) const {
   if (total_.inexact == 0) return;
-  say(log, level, total_.inexact, " of ", total_.values, " numbers are not exact in F16; they were rounded by at most ",
-      total_.largest, ", or ", total_.relative, " of themselves; the option dense keeps all digits (--dense f32)");
+  constexpr const char* kRounded = " numbers are not exact in F16; they were rounded by at most ";
+  constexpr const char* kAdvice = "; the option dense keeps all digits (--dense f32)";
+  if (total_.relative == 0) {  // only numbers below binary16's normal range
+    say(log, level, total_.inexact, " of ", total_.values, kRounded, total_.largest, kAdvice);
+  } else {
+    say(log, level, total_.inexact, " of ", total_.values, kRounded, total_.largest, ", or ", total_.relative,
+        " of themselves", kAdvice);
+  }
 }
 
 GroupScales::GroupScales(const TernaryScales& found, uint32_t rows, uint32_t cols, uint32_t group)

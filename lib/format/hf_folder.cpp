@@ -42,6 +42,16 @@ std::string sound(std::string text) {
   return text;
 }
 
+// As in a cache from which files have been removed.
+void refuse_dangling_links(const std::string& folder) {
+  for (const char* const name : {"config.json", "model.safetensors", "model.safetensors.index.json"}) {
+    std::error_code error;
+    const fs::path target = fs::read_symlink(fs::path(folder) / name, error);
+    require(error || exists(folder, name), BITNET_ERROR_NOT_FOUND, name, " is a link to ", sound(target.string()),
+            ", which is not there; fetch the model again");
+  }
+}
+
 // "license: mit" or "license: 'mit'"; a list's first item stands on a line of its own.
 std::string unquoted(std::string_view text) {
   const auto trim = [&](std::string_view away) {
@@ -84,16 +94,18 @@ void add_notes(const std::string& prefix, const Json& json, std::vector<std::uni
 }  // namespace
 
 void check_hf_folder(const std::string& folder) {
+  const bool config = exists(folder, "config.json");
+  const bool weights = exists(folder, "model.safetensors") || exists(folder, "model.safetensors.index.json");
+  if (config && weights) return;
+  refuse_dangling_links(folder);
+
+  // Only to say what there is: where memory runs out, libstdc++ ends the program in this.
   const auto names = file_names(folder);
   const auto first = [&](std::string_view begin, std::string_view end) -> std::string {
     const auto fits = [&](const std::string& name) { return name.starts_with(begin) && name.ends_with(end); };
     const auto found = std::ranges::find_if(names, fits);
     return found == names.end() ? "" : *found;
   };
-  const bool config = exists(folder, "config.json");
-  const bool weights = exists(folder, "model.safetensors") || exists(folder, "model.safetensors.index.json");
-  if (config && weights) return;
-
   const auto refuse = [](const auto&... parts) { fail(BITNET_ERROR_UNSUPPORTED, parts...); };
   if (exists(folder, "adapter_config.json")) {
     refuse("the folder holds an adapter (adapter_config.json: LoRA or the like), not a model: merge it into its base ",
@@ -140,8 +152,12 @@ std::string hf_name(const std::string& folder) {
 
 std::string hf_license(const std::string& folder) {
   if (!exists(folder, "README.md")) return "";
-  const std::string text = with_path("README.md", [&] { return read_start(folder + "/README.md", kMaxReadme); });
-  std::string license, name;
+  std::string text, license, name;
+  try {
+    text = read_start(folder + "/README.md", kMaxReadme);
+  } catch (const Error&) {
+    return "";  // it is for people, and whether it can be read is no matter of the model's
+  }
   bool inside = false, list = false;
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());

@@ -16,7 +16,7 @@ void check_hf_folder(const std::string& folder);
 
 // The last part of the path; of Hugging Face's cache, what was fetched: "microsoft/bitnet-b1.58-2B-4T".
 std::string hf_name(const std::string& folder);
-// By the README's front matter; "" if it does not say.
+// By the README's front matter; "" if it does not say, or cannot be read.
 std::string hf_license(const std::string& folder);
 // The single values of config.json and generation_config.json.
 std::vector<std::unique_ptr<fb::KeyValueT>> hf_notes(const std::string& folder);

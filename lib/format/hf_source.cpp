@@ -79,6 +79,10 @@ class HfSource final : public Source {
     return by_name_.contains(std::string(name));
   }
 
+  std::string own_name(const TensorSpec& spec) const override {
+    return is_computed(spec) ? spec.name : find(spec).name;
+  }
+
   void check(const std::vector<TensorSpec>& specs) const override {
     for (const TensorSpec& spec : specs) {
       if (!is_computed(spec)) check_tensor(spec, find(spec));
@@ -109,8 +113,9 @@ class HfSource final : public Source {
     TernaryScales result = scales_by_values(spec, tensor);
     if (spec.role != Role::linear) return result;
     const bool masters = config_.weights == HfWeights::master && !result.is_ternary();
-    if (masters || config_.weights == HfWeights::rounded) return absmean(result.mean);
+    if (masters || config_.weights == HfWeights::rounded) return round_by_absmean(result.mean);
     const float factor = scale_beside(tensor);
+    result.mean *= factor;
     for (float& scale : result.scales) {
       scale *= factor;
       require(std::isfinite(scale) && scale > 0, BITNET_ERROR_FORMAT, "tensor ", tensor.name, " has the scale ", scale,
@@ -129,6 +134,7 @@ class HfSource final : public Source {
         continue;
       }
       safetensor_values(tensor, uint64_t{row + r} * spec.cols, values);
+      if (spec.role == Role::linear) multiply_by_scale(tensor, values);
       round_to_trits(values, scales.inverse_mean, out);
     }
   }
@@ -149,9 +155,7 @@ class HfSource final : public Source {
     } else {
       safetensor_values(tensor, uint64_t{row} * spec.cols, values);
     }
-    if (spec.role != Role::linear || !has_scales(config_.weights)) return;
-    const float factor = scale_beside(tensor);
-    for (float& value : values) value *= factor;
+    if (spec.role == Role::linear) multiply_by_scale(tensor, values);
   }
 
   void release(const TensorSpec& spec, uint32_t row, uint32_t count) const override {
@@ -308,6 +312,12 @@ class HfSource final : public Source {
     return factor;
   }
 
+  void multiply_by_scale(const Safetensor& tensor, std::span<float> values) const {
+    if (!has_scales(config_.weights)) return;
+    const float factor = scale_beside(tensor);
+    for (float& value : values) value *= factor;
+  }
+
   // A quarter of the rows lies in each two bits of the bytes, from the lowest up.
   static void read_codes(const Safetensor& tensor, uint32_t row, int8_t* out) {
     const auto* const bytes = reinterpret_cast<const uint8_t*>(tensor.data.data()) + row % tensor.rows * tensor.cols;
@@ -340,13 +350,6 @@ class HfSource final : public Source {
       release(spec, begin, count);
     });
     return finder.result();
-  }
-
-  // WeightQuant of transformers, and weight_quant of 1bitLLM's own code, in float32 whatever the tensor's type: with
-  // s = 1 / max(mean |w|, 1e-5) the weights are round(w * s) within -1 .. 1, divided by s.
-  static TernaryScales absmean(double mean) {
-    const float inverse = 1 / std::max(static_cast<float>(mean), 1e-5f);
-    return {.scales = {1 / inverse}, .inverse_mean = inverse};
   }
 
   Safetensors files_;

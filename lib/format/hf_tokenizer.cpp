@@ -25,7 +25,7 @@ constexpr size_t kMaxTokenizerBytes = size_t{64} << 20;
 constexpr size_t kMaxConfigBytes = size_t{16} << 20;  // the largest lists its added tokens
 constexpr float kUnusedScore = -10000;                // as llama.cpp's converter has it
 
-bool exists(const fs::path& path) {
+bool is_there(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
 }
@@ -35,13 +35,14 @@ class ConfigFile {
  public:
   template <typename Body>
   auto read(const Body& body) const {
-    return with_path(path_, body);
+    return with_path(name_, body);
   }
 
-  ConfigFile(const fs::path& folder, const char* name) : name_(name), path_((folder / name).string()) {
-    if (!exists(path_)) return;
+  ConfigFile(const fs::path& folder, const char* name) : name_(name) {
+    const fs::path path = folder / name;
+    if (!is_there(path)) return;
     read([&] {
-      json_ = read_json(path_, kMaxConfigBytes);
+      json_ = read_json(path.string(), kMaxConfigBytes);
       JsonValue(json_).object();
     });
     there_ = true;
@@ -84,7 +85,6 @@ class ConfigFile {
 
  private:
   const char* name_;
-  std::string path_;
   Json json_;
   bool there_ = false;
 };
@@ -104,15 +104,15 @@ struct Folder {
 };
 
 TokenizerFile read_vocabulary_file(const Folder& folder, const Log& log) {
-  const std::string json = (folder.path / "tokenizer.json").string(),
-                    model = (folder.path / "tokenizer.model").string();
-  if (exists(json)) {
-    return with_path(json, [&] { return read_tokenizer_json(read_json(json, kMaxTokenizerBytes), log); });
+  constexpr const char *kJson = "tokenizer.json", *kModel = "tokenizer.model";
+  const fs::path json = folder.path / kJson, model = folder.path / kModel;
+  if (is_there(json)) {
+    return with_path(kJson, [&] { return read_tokenizer_json(read_json(json.string(), kMaxTokenizerBytes), log); });
   }
-  require(exists(model), BITNET_ERROR_NOT_FOUND, folder.path.string(),
-          ": there is neither tokenizer.json nor tokenizer.model; fetch one of them from where the model comes from");
-  return with_path(model, [&] {
-    const std::string bytes = read_start(model, kMaxTokenizerBytes + 1);
+  require(is_there(model), BITNET_ERROR_NOT_FOUND, "there is neither ", kJson, " nor ", kModel,
+          "; fetch one of them from where the model comes from");
+  return with_path(kModel, [&] {
+    const std::string bytes = read_start(model.string(), kMaxTokenizerBytes + 1);
     require(bytes.size() <= kMaxTokenizerBytes, BITNET_ERROR_UNSUPPORTED, "has more than ", kMaxTokenizerBytes,
             " bytes");
     return read_sentencepiece_model(bytes);
@@ -266,8 +266,9 @@ std::string template_at(const JsonValue& value, const Log& log) {
 }
 
 std::string find_chat_template(const Folder& folder, const Log& log) {
-  const std::string file = (folder.path / "chat_template.jinja").string();
-  if (exists(file)) return with_path(file, [&] { return read_start(file, kMaxTemplateBytes + 1); });
+  constexpr const char* kJinja = "chat_template.jinja";
+  const fs::path file = folder.path / kJinja;
+  if (is_there(file)) return with_path(kJinja, [&] { return read_start(file.string(), kMaxTemplateBytes + 1); });
   std::string out;
   for (const ConfigFile* const config : {&folder.chat, &folder.tokenizer}) {
     if (out.empty()) config->visit("chat_template", [&](const JsonValue& value) { out = template_at(value, log); });
@@ -281,7 +282,8 @@ std::string read_chat_template(const Folder& folder, const Log& log) {
   try {
     out = find_chat_template(folder, log);
   } catch (const Error& error) {
-    say(log, BITNET_LOG_WARNING, error.what(), "; the model is taken to have no chat template");
+    say(log, BITNET_LOG_WARNING, folder.path.string(), ": ", error.what(),
+        "; the model is taken to have no chat template");
   }
   if (out.size() <= kMaxTemplateBytes) return out;
   say(log, BITNET_LOG_WARNING, folder.path.string(), ": the chat template has more than ", kMaxTemplateBytes,
@@ -298,7 +300,7 @@ HfTokenizer read_hf_tokenizer(const fs::path& path, uint32_t vocabulary, const L
   const bool has_template = out.scores.empty();  // SentencePiece's own file says nothing of what stands around a text
   add_tokens(folder, log, file);
   read_special_tokens(folder, log, file);
-  with_path(path.string(), [&] { file.tokens.write(vocabulary, out); });
+  file.tokens.write(vocabulary, out);
   if (!out.scores.empty()) out.scores.resize(out.ends.size(), kUnusedScore);
   read_additions(folder, has_template, file);
   read_end_tokens(folder, out.ends.size(), out);

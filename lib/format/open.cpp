@@ -103,7 +103,9 @@ ReadOptions read_options(const OpenOptions& options) {
   return {options.activation, options.verify_checksums, options.progress, options.log};
 }
 
-[[noreturn]] void fail_kind() { fail(BITNET_ERROR_FORMAT, "is neither a .bitnet nor a GGUF file"); }
+[[noreturn]] void fail_kind(const char* advice) {
+  fail(BITNET_ERROR_FORMAT, "is neither a .bitnet nor a GGUF file", advice);
+}
 
 }  // namespace
 
@@ -120,7 +122,7 @@ std::shared_ptr<const Container> open_container(const std::string& path, const O
     const auto file = mapping.bytes();
     if (!mapping.is_mapped()) log_unmapped(path, file.size(), options.log);
     if (is_bitnet_file(file)) return read_bitnet_file(file, std::move(mapping), read_options(options));
-    if (!Gguf::is_gguf(file)) fail_kind();
+    if (!Gguf::is_gguf(file)) fail_kind("; of a Hugging Face checkpoint name the folder");
     GgufFiles files(path, std::move(mapping));
     const auto parts = files.parts();
     return open_gguf(parts, std::move(files).take(), options);
@@ -130,7 +132,7 @@ std::shared_ptr<const Container> open_container(const std::string& path, const O
 std::shared_ptr<const Container> open_container(std::span<const std::byte> file, const OpenOptions& options) {
   return with_path("data", [&] {
     if (is_bitnet_file(file)) return read_bitnet_file(file, {}, read_options(options));
-    if (!Gguf::is_gguf(file)) fail_kind();
+    if (!Gguf::is_gguf(file)) fail_kind("");
     return open_gguf({&file, 1}, {}, options);
   });
 }

@@ -112,6 +112,11 @@ void ScaleFinder::describe(TernaryScales& result, uint64_t mixed) const {
   result.not_ternary = std::move(text).str();
 }
 
+TernaryScales round_by_absmean(double mean) {
+  const float inverse = 1 / std::max(static_cast<float>(mean), 1e-5f);
+  return {.scales = {1 / inverse}, .inverse_mean = inverse};
+}
+
 void round_to_trits(std::span<const float> values, float inverse_mean, int8_t* out) {
   for (size_t i = 0; i < values.size(); ++i) {
     const float value = values[i];

@@ -38,6 +38,15 @@ class ScaleFinder {
   std::vector<float> scales_;  // rows x groups of 64 columns; 0: zeros
 };
 
+// How BitNet b1.58 rounds a matrix that is not ternary, by the mean of its magnitudes.
+//
+// This is WeightQuant of transformers and weight_quant of 1bitLLM and bitnet.cpp, which compute in float32 whatever the
+// type of the weights: with s = 1 / max(mean |w|, 1e-5) a weight is round(w * s) within -1 .. 1, divided by s. In which
+// order they add the magnitudes depends on the machine; here the mean is the nearest float32 to the exact one. A model
+// that they hold in a smaller type gets the quotients in that type, and so a scale that is rounded once more; here, as
+// in float32, it is not.
+TernaryScales round_by_absmean(double mean);
+
 // A row's weights: their signs, or with inverse_mean the nearest of -1, 0, 1 to w * inverse_mean.
 void round_to_trits(std::span<const float> values, float inverse_mean, int8_t* out);
 

@@ -41,6 +41,8 @@ class Source {
   // The metadata without the tensors.
   virtual fb::ModelT describe() const = 0;
   virtual bool has(std::string_view name) const = 0;
+  // What the source itself calls a tensor that it has, for messages.
+  virtual std::string own_name(const TensorSpec& spec) const { return spec.name; }
   // Throws unless the source consists of just these tensors, in these shapes.
   virtual void check(const std::vector<TensorSpec>& specs) const = 0;
 

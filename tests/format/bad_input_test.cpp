@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "format/convert.h"
 #include "format/files.h"
+#include "format/hf_sample.h"
 #include "format/load.h"
 #include "format/sample_model.h"
 #include "format/verify.h"
@@ -720,6 +721,21 @@ class FileSizeLimit {
   void (*old_handler_)(int);
 };
 
+TEST(Writing, OfAFolderToAFullDiskLeavesNothingBehind) {
+  const TemporaryFolder folder, checkpoint;
+  HfSample().write(checkpoint);
+  const FileSizeLimit full(5000);
+  try {
+    convert(checkpoint / "", folder / "out.bitnet");
+    ADD_FAILURE() << "wrote beyond the limit";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.status(), BITNET_ERROR_IO);
+    EXPECT_EQ(std::string(error.what()).find(checkpoint / ""), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find(folder / "out.bitnet"), std::string::npos) << error.what();
+  }
+  EXPECT_EQ(folder.files(), 0u);
+}
+
 TEST(Writing, ToAFullDiskLeavesNothingBehind) {
   const TemporaryFolder folder;
   write_file(folder / "in.gguf", small_model().gguf().build());
@@ -751,6 +767,27 @@ TEST(Writing, WhereNoFileCanBeIsRefused) {
   EXPECT_THROW(convert(folder / "in.gguf", folder / ""), Error);
   EXPECT_THROW(convert(folder / "in.gguf", "/dev/null"), Error);
   EXPECT_EQ(folder.files(), 1u);
+}
+
+// Whatever is wrong with the input, its path comes first, though the writer's errors name the output.
+TEST(Writing, OfWhatCannotBeReadNamesIt) {
+  const TemporaryFolder folder, checkpoint;
+  const auto expect_named = [&](const std::string& in, std::string_view word) {
+    try {
+      convert(in, folder / "out.bitnet");
+      ADD_FAILURE() << in << " was converted";
+    } catch (const Error& error) {
+      const std::string message = error.what();
+      EXPECT_TRUE(message.starts_with(in + ": ")) << message;
+      EXPECT_NE(message.find(word), message.npos) << message;
+    }
+  };
+  expect_named("/dev/null", "not a regular file");
+  HfSample().write(checkpoint);
+  std::filesystem::remove(checkpoint / "config.json");
+  std::filesystem::create_directory(checkpoint / "config.json");
+  expect_named(checkpoint / "", "config.json: is a directory");
+  EXPECT_EQ(folder.files(), 0u);
 }
 
 TEST(Writing, OfARefusedModelLeavesNothingBehind) {

@@ -32,6 +32,7 @@ class FoundSource final : public Source {
   void read_trits(const TensorSpec&, const TernaryScales&, uint32_t, uint32_t, int8_t*) const override {}
   void read_values(const TensorSpec&, uint32_t, uint32_t, float*) const override {}
   void release(const TensorSpec&, uint32_t, uint32_t) const override {}
+  std::string own_name(const TensorSpec& spec) const override { return "our " + spec.name; }
 };
 
 class ChosenForm : public testing::Test {
@@ -110,6 +111,10 @@ TEST_F(ChosenForm, OfGroupsKeepsATernaryEmbeddingAndHead) {
 TEST_F(ChosenForm, OfOtherWeightsIsDense) {
   source.linears = kOther;
   EXPECT_EQ(choose("llama").linear, fb::Type::f16);
+  EXPECT_NE(said.find("tensor our blk.0.attn_q.weight: row 3 holds 0.7: the matrices are kept as numbers, in f16"),
+            said.npos)
+      << said;
+  EXPECT_NE(said.find("--quantize"), said.npos) << said;
   options.dense = Dense::int8;
   Form form = choose("llama");
   EXPECT_EQ(form.linear, fb::Type::int8);
@@ -128,12 +133,20 @@ TEST_F(ChosenForm, OfOtherWeightsIsDense) {
 TEST_F(ChosenForm, OfOtherWeightsInBitNetsArchitecturesIsRefusedOrRounded) {
   source.linears = kOther;
   source.published = ActivationBits::int8;
-  EXPECT_TRUE(refuses("bitnet", "tensor blk.0.attn_q.weight: row 3 holds 0.7"));
+  EXPECT_TRUE(refuses("bitnet", "tensor our blk.0.attn_q.weight: row 3 holds 0.7"));
   EXPECT_TRUE(refuses("bitnet", "--quantize"));
   options.quantize = Quantize::absmean;
   const Form form = choose("bitnet");
   EXPECT_EQ(form.linear, fb::Type::i2);
   EXPECT_TRUE(form.rounded);
+}
+
+// Later layers may be otherwise; the advice that they get must help.
+TEST_F(ChosenForm, OfATernaryFirstLayerRoundsTheOthersIfAsked) {
+  source.linears = kOne;
+  EXPECT_FALSE(choose("llama").rounded);
+  options.quantize = Quantize::absmean;
+  EXPECT_TRUE(choose("llama").rounded);
 }
 
 TEST(ScalesFor, RoundsByTheMeanIfAsked) {

@@ -70,6 +70,19 @@ TEST(Rounding, IsToldWithItsSize) {
   total.add(part);
   total.report(log, BITNET_LOG_INFO);
   EXPECT_NE(said.find("1 of 3 numbers"), std::string::npos) << said;
+  EXPECT_NE(said.find("of themselves"), std::string::npos) << said;
+}
+
+// What is below the normal range has no share of itself that says anything.
+TEST(Rounding, OfTinyNumbersHasNoShare) {
+  RoundingTotal total;
+  std::string said;
+  Rounding part;
+  part.note(1e-8f, half_to_float(float_to_half(1e-8f)));
+  total.add(part);
+  total.report([&](bitnet_log_level, const std::string& text) { said = text; }, BITNET_LOG_INFO);
+  EXPECT_NE(said.find("1 of 1 numbers"), std::string::npos) << said;
+  EXPECT_EQ(said.find("of themselves"), std::string::npos) << said;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 
 using namespace bitnet;
@@ -24,6 +25,28 @@ TernaryScales find(uint32_t rows, uint32_t cols, const Scale& value) {
 
 // Weights -s, 0, s with 0 only where it leaves another in each group of 64.
 float trit(uint32_t row, uint32_t col) { return static_cast<float>((row + col) % 3) - 1; }
+
+// 1 / (1 / x) is not x for every float, and the model's own code divides twice.
+TEST(RoundByAbsmean, IsTheArithmeticOfTheModelsOwnCode) {
+  uint32_t unlike = 0;
+  for (float mean = 0.01f; mean < 0.02f; mean = std::nextafter(mean * 1.0001f, 1.0f)) {
+    const float inverse = 1 / mean;
+    const TernaryScales rounded = round_by_absmean(mean);
+    EXPECT_EQ(rounded.inverse_mean, inverse);
+    EXPECT_EQ(rounded.scales, std::vector<float>{1 / inverse});
+    unlike += 1 / inverse != mean;
+  }
+  EXPECT_GT(unlike, 0u);
+  EXPECT_EQ(round_by_absmean(0).inverse_mean, 1 / 1e-5f);
+  EXPECT_EQ(round_by_absmean(0.1 + 1e-12).inverse_mean, 1 / 0.1f) << "the mean is a float32";
+}
+
+TEST(RoundByAbsmean, RoundsHalvesToEvenAndNoFartherThanOne) {
+  const std::vector<float> values = {0.5f, -0.5f, 0.50000006f, -1.5f, 9, -9, 0, -0.0f};
+  std::vector<int8_t> trits(values.size());
+  round_to_trits(values, 1, trits.data());
+  EXPECT_EQ(trits, (std::vector<int8_t>{0, 0, 1, -1, 1, -1, 0, 0}));
+}
 
 TEST(ScaleFinder, FindsOneScale) {
   const auto result = find(5, 200, [](uint32_t r, uint32_t c) { return 0.25f * trit(r, c); });

@@ -4,7 +4,7 @@
 make_models.py writes them. The scales are chosen as there.
 """
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -33,6 +33,7 @@ class Checkpoint:
     biases: bool = False
     qk_norms: bool = False
     shards: int = 1
+    outlier: bool = False  # one channel of the residual stream is 1000 times the rest
     config: dict = field(default_factory=dict)
 
 
@@ -78,6 +79,9 @@ MODELS = {
                 "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
                                  "original_max_position_embeddings": 128}}),
 }  # fmt: skip
+# What training does to a few channels, and random weights do not.
+MODELS |= {name + "_outlier": replace(MODELS[name], outlier=True) for name in ("hf_trilm", "hf_bonsai", "hf_qwen2")}
+OUTLIER, OUTLIER_SIZE = 37, 1000
 
 
 def config(checkpoint):
@@ -136,8 +140,10 @@ class Writer:
         """Give or take a fifth."""
         return gain * (0.8 + 0.4 * 2.0**-32 * int(self.random.uniform(1)[0]))
 
-    def norm(self, name, size):
-        self.tensors[name + ".weight"] = self.round(1 + 0.2 * self.random.normal(size))
+    def norm(self, name, size, outlier=1.0):
+        weights = 1 + 0.2 * self.random.normal(size)
+        weights[OUTLIER] *= outlier
+        self.tensors[name + ".weight"] = self.round(weights)
 
     def linear(self, name, rows, cols, gain):
         """An input of unit size comes out with size gain."""
@@ -184,11 +190,14 @@ class Writer:
         q, kv = c.heads * c.head_dim, c.kv_heads * c.head_dim
         embedding_gain, block_gain = (1, 0.7) if c.tied else (2, 0.4)
         embedding = self.random.normal(VOCABULARY, c.hidden) * (3 * embedding_gain / np.sqrt(c.hidden))
-        if c.weights == "grouped":
+        if c.weights == "grouped" and not c.outlier:  # no column of a ternary embedding is larger than the others
             embedding = self.grouped("", VOCABULARY, c.hidden, 3)["weight"]
         if c.numbers == "float32":
             embedding = embedding.astype(np.float16)  # which .bitnet files hold exactly
-        self.tensors["model.embed_tokens.weight"] = self.round(embedding)
+        states = embedding.copy()
+        if c.outlier:
+            states[:, OUTLIER] *= OUTLIER_SIZE
+        self.tensors["model.embed_tokens.weight"] = self.round(states)
         for i in range(c.layers):
             layer = f"model.layers.{i}."
             self.norm(layer + "input_layernorm", c.hidden)
@@ -207,7 +216,8 @@ class Writer:
             self.linear(layer + "mlp.gate_proj", c.ffn, c.hidden, 1)
             self.linear(layer + "mlp.up_proj", c.ffn, c.hidden, 1)
             self.linear(layer + "mlp.down_proj", c.hidden, c.ffn, block_gain if c.norms else 2 * block_gain)
-        self.norm("model.norm", c.hidden)
+        # A head that is the embedding has the large column, too.
+        self.norm("model.norm", c.hidden, 1 / OUTLIER_SIZE if c.outlier and c.tied else 1.0)
         if not c.tied:
             successor = np.argsort(self.random.uniform(VOCABULARY), kind="stable")
             other = self.random.normal(VOCABULARY, c.hidden) * (3 / np.sqrt(c.hidden))

@@ -2,6 +2,7 @@
 """What the tests of the program share: running it, and small models for it."""
 import atexit
 import functools
+import json
 import os
 import pathlib
 import random
@@ -97,6 +98,65 @@ def gguf(template=None, context=512, begin=True):
     header = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(pairs)) + b"".join(pairs) + b"".join(infos)
     path.write_bytes(header + bytes(-len(header) % 32) + b"".join(data))
     return path
+
+
+HF_LAYER = {"self_attn.q_proj": (256, 256), "self_attn.k_proj": (128, 256), "self_attn.v_proj": (128, 256),
+            "self_attn.o_proj": (256, 256), "mlp.gate_proj": (512, 256), "mlp.up_proj": (512, 256),
+            "mlp.down_proj": (256, 512)}
+
+
+def hf_folder(name, shards=1, seed=1):
+    """A Hugging Face folder of a random model in BitNet b1.58 2B-4T's layout, packed, whose vocabulary is the bytes. The
+    same seed is the same model."""
+    folder = FOLDER / name
+    folder.mkdir()
+    alphabet, hidden, ffn, layers = byte_alphabet(), 256, 512, 2
+    draw = random.Random(seed)
+    no_code = {byte for byte in range(256) if any(byte >> shift & 3 == 3 for shift in (0, 2, 4, 6))}
+    bytes_of_weights = bytes(sorted(set(range(256)) - no_code))
+    norm = ("F32", (hidden,), struct.pack("<f", 1) * hidden)
+    tensors = {"model.embed_tokens.weight": ("F16", (256, hidden), random_halves(256 * hidden, range(-64, 65), seed)),
+               "model.norm.weight": norm}
+    for i in range(layers):
+        layer = f"model.layers.{i}."
+        for part in ("input_layernorm", "post_attention_layernorm", "self_attn.attn_sub_norm"):
+            tensors[f"{layer}{part}.weight"] = norm
+        tensors[layer + "mlp.ffn_sub_norm.weight"] = ("F32", (ffn,), struct.pack("<f", 1) * ffn)
+        for part, (rows, columns) in HF_LAYER.items():
+            packed = bytes(draw.choices(bytes_of_weights, k=rows // 4 * columns))
+            tensors[f"{layer}{part}.weight"] = ("U8", (rows // 4, columns), packed)
+            tensors[f"{layer}{part}.weight_scale"] = ("F32", (1,), struct.pack("<f", 0.0625))
+    config = {"architectures": ["BitNetForCausalLM"], "model_type": "bitnet", "hidden_act": "relu2", "hidden_size": hidden,
+              "intermediate_size": ffn, "num_hidden_layers": layers, "num_attention_heads": 4, "num_key_value_heads": 2,
+              "vocab_size": 256, "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "tie_word_embeddings": True,
+              "quantization_config": {"quant_method": "bitnet", "linear_class": "autobitlinear",
+                                      "quantization_mode": "offline"}}
+    tokenizer = {"added_tokens": [], "normalizer": None,
+                 "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True},
+                 "model": {"type": "BPE", "vocab": {piece: i for i, piece in enumerate(alphabet)}, "merges": []}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    if shards == 1:
+        write_safetensors(folder / "model.safetensors", tensors)
+        return folder
+    names, places = list(tensors), {}
+    for i in range(shards):
+        file = f"model-{i + 1:05}-of-{shards:05}.safetensors"
+        part = {name: tensors[name] for name in names[i::shards]}
+        write_safetensors(folder / file, part)
+        places |= dict.fromkeys(part, file)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    return folder
+
+
+def write_safetensors(path, tensors):
+    """Tensors as (type, shape, bytes), by name."""
+    entries, data = {}, b""
+    for name, (kind, shape, values) in tensors.items():
+        entries[name] = {"dtype": kind, "shape": shape, "data_offsets": [len(data), len(data) + len(values)]}
+        data += values
+    header = json.dumps(entries).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + data)
 
 
 def random_halves(count, spread, seed):

@@ -9,7 +9,7 @@ import mmap
 import struct
 import unittest
 
-from program import FAILURE, FOLDER, SUCCESS, USAGE, bitnet, gguf, tiny
+from program import FAILURE, FOLDER, SUCCESS, USAGE, bitnet, gguf, hf_folder, tiny
 
 
 def npy(path):
@@ -149,6 +149,43 @@ class Commands(unittest.TestCase):
         self.assertIn(b"not lossless: tensor output.weight, row 0, column", done.stderr)
         self.assertRegex(done.stdout.decode(), r"output\.weight +int8 +\d+ x \d+ +[\d,]+ differ, by up to [\d.e-]+; row 0")
         self.assertEqual(bitnet("verify", model, "--json").returncode, USAGE)
+
+    def test_a_hugging_face_folder_is_a_model(self):
+        folder, model, out = hf_folder("hf"), FOLDER / "hf.bitnet", FOLDER / "hf.npy"
+        self.assertIn(b"architecture   bitnet-b1.58\n", self.succeed("info", folder))
+        said = self.succeed("convert", folder, model).decode()
+        before, after = (folder / "model.safetensors").stat().st_size, model.stat().st_size
+        self.assertIn(f" KiB from {before / 1024:.0f} KiB ({100 * after / before:.0f}%) in ", said)
+        self.succeed("logits", "-m", folder, "--tokens", "1 2 3", "-o", out)
+        logits = out.read_bytes()
+        for other in (model, folder / "config.json", hf_folder("hf-shards", shards=3)):
+            with self.subTest(other):
+                self.succeed("logits", "-m", other, "--tokens", "1 2 3", "-o", out)
+                self.assertEqual(out.read_bytes(), logits)
+        self.assertEqual(self.succeed("run", "-q", "-m", folder, "-p", "x", "-n", "5", "--temp", "0"),
+                         self.succeed("run", "-q", "-m", model, "-p", "x", "-n", "5", "--temp", "0"))
+
+    def test_convert_tells_the_size_of_all_parts(self):
+        folder = hf_folder("hf-parts", shards=2)
+        before = sum(part.stat().st_size for part in folder.glob("*.safetensors"))
+        said = self.succeed("convert", folder, FOLDER / "parts.bitnet").decode()
+        self.assertIn(f" from {before / 1024:.0f} KiB (", said)
+
+    def test_verify_against_a_hugging_face_folder(self):
+        folder, model = hf_folder("hf-original"), FOLDER / "hf-original.bitnet"
+        self.succeed("convert", "-q", "--packing", "t5", folder, model)
+        self.assertTrue(self.succeed("verify", "--against", folder, model).endswith(b": lossless\n"))
+        found = json.loads(self.succeed("verify", "--against", folder / "model.safetensors", model, "--json"))
+        self.assertTrue(found["lossless"])
+        self.assertEqual(len(found["tensors"]), 24)
+        done = bitnet("verify", "--against", hf_folder("hf-other", seed=2), model)
+        self.assertEqual(done.returncode, FAILURE)
+        self.assertRegex(done.stderr.decode(), r": not lossless: tensor token_embd\.weight, row 0, column \d+: .*; and 14 more")
+        (folder / "model.safetensors").unlink()
+        done = bitnet("verify", "--against", folder, model)
+        self.assertEqual(done.returncode, FAILURE)
+        self.assertIn(str(folder), done.stderr.decode())
+        self.assertIn("no weights", done.stderr.decode())
 
     def test_dummy_lists_its_shapes(self):
         shapes = {shape["name"]: shape for shape in json.loads(self.succeed("dummy", "--list", "--json"))}

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Whatever goes wrong ends with the documented exit code and one line that a person can act on."""
+import math
 import os
 import resource
 import signal
+import struct
 import subprocess
 import unittest
 
-from program import FAILURE, FOLDER, INTERRUPTED, PROGRAM, SUCCESS, USAGE, bitnet, environment, gguf, tiny
+from program import FAILURE, FOLDER, INTERRUPTED, PROGRAM, SUCCESS, USAGE, bitnet, environment, gguf, hf_folder, tiny
 
 COMMANDS_WITH_A_MODEL = {
     "run": ["-p", "x", "-n", "1"],
@@ -42,6 +44,14 @@ class Failures(unittest.TestCase):
         for command, rest in COMMANDS_WITH_A_MODEL.items():
             with self.subTest(command):
                 self.fail(FAILURE, command, "-m", path, *rest, words=[path])
+
+    def test_damage_that_opening_finds_is_told_with_the_file(self):
+        path = FOLDER / "no-number.bitnet"
+        bitnet("convert", gguf(), path)
+        data = path.read_bytes()
+        norm = data.index(struct.pack("<f", 1) * 256)
+        path.write_bytes(data[:norm] + struct.pack("<f", math.nan) + data[norm + 4:])
+        self.fail(FAILURE, "info", path, words=[f"{path}: tensor ", "column 0 is no finite number"])
 
     def test_an_unknown_kernel_set_is_refused_by_name_with_those_there_are(self):
         for command, rest in COMMANDS_WITH_A_MODEL.items():
@@ -102,7 +112,8 @@ class Failures(unittest.TestCase):
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
 
-        for command in (["convert", gguf(), folder / "a.bitnet"], ["dummy", folder / "b.bitnet", "--size", "tiny"],
+        for command in (["convert", gguf(), folder / "a.bitnet"], ["convert", hf_folder("hf-full"), folder / "d.bitnet"],
+                        ["dummy", folder / "b.bitnet", "--size", "tiny"],
                         ["logits", "-m", gguf(), "--tokens", "1 " * 200, "-o", folder / "c.npy"]):
             with self.subTest(command[0]):
                 self.fail(FAILURE, *command, words=[folder], preexec_fn=limit)
