@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include <filesystem>
 #include <memory>
 #include <string>
 
+#include "base/path.h"
 #include "commands.h"
 #include "options.h"
 #include "terminal.h"
@@ -27,8 +27,7 @@ struct Options {
 void convert(const Options& options) {
   require_writable(options.output, options.force);
   // Now, since OUTPUT may be INPUT.
-  std::error_code ignored;
-  const uint64_t before = std::filesystem::file_size(options.input, ignored);
+  const uint64_t before = file_size(options.input).value_or(0);
   const Stopwatch time;
   ProgressBar bar("converting");
   bitnet_convert_options convert = {};
@@ -51,7 +50,7 @@ void convert(const Options& options) {
   if (options.quiet) return;
 
   const double seconds = time.seconds();
-  const uint64_t after = std::filesystem::file_size(options.output);
+  const uint64_t after = file_size(options.output).value_or(0);
   write_out(formatted("%s: %s from %s (%.0f%%) in %s, %s/s\n", options.output.c_str(), bytes_text(after).c_str(),
                       bytes_text(before).c_str(), 100.0 * static_cast<double>(after) / static_cast<double>(before),
                       duration_text(seconds).c_str(),

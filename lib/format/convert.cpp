@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "format/convert.h"
 
+#include <memory>
 #include <utility>
 
 #include "base/cores.h"
@@ -38,14 +39,17 @@ void check_source(const Source& source, const ConvertOptions& options, uint64_t 
   check_tokenizer(*fb::GetModel(metadata.data()));
 }
 
-uint64_t write(const Source& source, const ConverterOptions& form, const std::string& out,
-               const ConvertOptions& options, uint64_t taken) {
+using Writer = std::unique_ptr<ContainerWriter>;  // of a finished file
+
+Writer write(const Source& source, const ConverterOptions& form, const std::string& out, const ConvertOptions& options,
+             uint64_t taken) {
   check_source(source, options, taken);
-  ContainerWriter writer(out, options.zstd_level);
-  fb::ModelT model = convert_model(source, form, writer, options.progress);
+  auto writer = std::make_unique<ContainerWriter>(out, options.zstd_level);
+  fb::ModelT model = convert_model(source, form, *writer, options.progress);
   if (!options.name.empty()) model.name = options.name;
   if (!options.chat_template.empty()) model.chat_template = options.chat_template;
-  return writer.finish(model);
+  writer->finish(model);
+  return writer;
 }
 
 // Of a source that is no .bitnet file.
@@ -59,13 +63,13 @@ ConverterOptions form_of(const Source& source, const ConvertOptions& options) {
           options.log};
 }
 
-uint64_t convert_gguf(const GgufFiles& files, const std::string& out, const ConvertOptions& options) {
+Writer convert_gguf(const GgufFiles& files, const std::string& out, const ConvertOptions& options) {
   const auto source =
       open_gguf_source(files.parts(), {options.layout, files.is_mapped(), options.activation, options.log});
   return write(*source, form_of(*source, options), out, options, files.owned_bytes());
 }
 
-uint64_t convert_hf(const std::string& path, const std::string& out, const ConvertOptions& options) {
+Writer convert_hf(const std::string& path, const std::string& out, const ConvertOptions& options) {
   const HfCheckpoint checkpoint = open_hf_checkpoint(path, {options.log});
   return write(*checkpoint.source, form_of(*checkpoint.source, options), out, options, checkpoint.owned_bytes);
 }
@@ -86,7 +90,7 @@ ConverterOptions form_of(const Container& container) {
   return form;
 }
 
-uint64_t convert_bitnet(const std::string& in, const std::string& out, const ConvertOptions& options) {
+Writer convert_bitnet(const std::string& in, const std::string& out, const ConvertOptions& options) {
   OpenOptions open;
   open.verify_checksums = true;
   open.activation = options.activation;
@@ -101,9 +105,7 @@ uint64_t convert_bitnet(const std::string& in, const std::string& out, const Con
   return write(*open_container_source(container), form, out, options, container->owned_bytes());
 }
 
-}  // namespace
-
-uint64_t convert(const std::string& in, const std::string& out, const ConvertOptions& options) {
+Writer convert_any(const std::string& in, const std::string& out, const ConvertOptions& options) {
   MappedFile file;
   bool gguf = false;
   const bool folder = is_hf_folder(in);
@@ -120,6 +122,14 @@ uint64_t convert(const std::string& in, const std::string& out, const ConvertOpt
   }
   file = MappedFile();
   return convert_bitnet(in, out, options);
+}
+
+}  // namespace
+
+// The input is closed before the output takes its name, which may be that of the input: Windows replaces no mapped
+// file.
+uint64_t convert(const std::string& in, const std::string& out, const ConvertOptions& options) {
+  return convert_any(in, out, options)->commit();
 }
 
 }  // namespace bitnet

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/path.h"
 #include "format/json.h"
 #include "format/sentencepiece_model.h"
 #include "format/tokenizer_json.h"
@@ -19,16 +20,9 @@
 namespace bitnet {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr size_t kMaxTokenizerBytes = size_t{64} << 20;
 constexpr size_t kMaxConfigBytes = size_t{16} << 20;  // the largest lists its added tokens
 constexpr float kUnusedScore = -10000;                // as llama.cpp's converter has it
-
-bool exists(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
 
 // One of the small files, which may be missing. Whatever is wrong in it names it.
 class ConfigFile {
@@ -38,7 +32,7 @@ class ConfigFile {
     return with_path(path_, body);
   }
 
-  ConfigFile(const fs::path& folder, const char* name) : name_(name), path_((folder / name).string()) {
+  ConfigFile(const std::string& folder, const char* name) : name_(name), path_(joined(folder, name)) {
     if (!exists(path_)) return;
     read([&] {
       json_ = read_json(path_, kMaxConfigBytes);
@@ -90,7 +84,7 @@ class ConfigFile {
 };
 
 struct Folder {
-  explicit Folder(const fs::path& folder)
+  explicit Folder(const std::string& folder)
       : path(folder),
         tokenizer(folder, "tokenizer_config.json"),
         special(folder, "special_tokens_map.json"),
@@ -99,17 +93,16 @@ struct Folder {
         model(folder, "config.json"),
         chat(folder, "chat_template.json") {}
 
-  fs::path path;
+  std::string path;
   ConfigFile tokenizer, special, added, generation, model, chat;
 };
 
 TokenizerFile read_vocabulary_file(const Folder& folder, const Log& log) {
-  const std::string json = (folder.path / "tokenizer.json").string(),
-                    model = (folder.path / "tokenizer.model").string();
+  const std::string json = joined(folder.path, "tokenizer.json"), model = joined(folder.path, "tokenizer.model");
   if (exists(json)) {
     return with_path(json, [&] { return read_tokenizer_json(read_json(json, kMaxTokenizerBytes), log); });
   }
-  require(exists(model), BITNET_ERROR_NOT_FOUND, folder.path.string(),
+  require(exists(model), BITNET_ERROR_NOT_FOUND, folder.path,
           ": there is neither tokenizer.json nor tokenizer.model; fetch one of them from where the model comes from");
   return with_path(model, [&] {
     const std::string bytes = read_start(model, kMaxTokenizerBytes + 1);
@@ -175,7 +168,7 @@ Token find_special(const Folder& folder, const std::string& name, const Log& log
   if (text.empty()) return kNoToken;
   const auto token = out.tokens.find(text);
   if (!token) {
-    say(log, BITNET_LOG_WARNING, (folder.path / folder.tokenizer.name()).string(), ": ", name, " is \"",
+    say(log, BITNET_LOG_WARNING, joined(folder.path, folder.tokenizer.name()), ": ", name, " is \"",
         text.substr(0, 100), "\", which is not in the vocabulary; it is left out");
     return kNoToken;
   }
@@ -266,7 +259,7 @@ std::string template_at(const JsonValue& value, const Log& log) {
 }
 
 std::string find_chat_template(const Folder& folder, const Log& log) {
-  const std::string file = (folder.path / "chat_template.jinja").string();
+  const std::string file = joined(folder.path, "chat_template.jinja");
   if (exists(file)) return with_path(file, [&] { return read_start(file, kMaxTemplateBytes + 1); });
   std::string out;
   for (const ConfigFile* const config : {&folder.chat, &folder.tokenizer}) {
@@ -284,21 +277,21 @@ std::string read_chat_template(const Folder& folder, const Log& log) {
     say(log, BITNET_LOG_WARNING, error.what(), "; the model is taken to have no chat template");
   }
   if (out.size() <= kMaxTemplateBytes) return out;
-  say(log, BITNET_LOG_WARNING, folder.path.string(), ": the chat template has more than ", kMaxTemplateBytes,
+  say(log, BITNET_LOG_WARNING, folder.path, ": the chat template has more than ", kMaxTemplateBytes,
       " bytes; the model is taken to have none");
   return "";
 }
 
 }  // namespace
 
-HfTokenizer read_hf_tokenizer(const fs::path& path, uint32_t vocabulary, const Log& log) {
+HfTokenizer read_hf_tokenizer(const std::string& path, uint32_t vocabulary, const Log& log) {
   const Folder folder(path);
   TokenizerFile file = read_vocabulary_file(folder, log);
   fb::TokenizerT& out = file.tokenizer;
   const bool has_template = out.scores.empty();  // SentencePiece's own file says nothing of what stands around a text
   add_tokens(folder, log, file);
   read_special_tokens(folder, log, file);
-  with_path(path.string(), [&] { file.tokens.write(vocabulary, out); });
+  with_path(path, [&] { file.tokens.write(vocabulary, out); });
   if (!out.scores.empty()) out.scores.resize(out.ends.size(), kUnusedScore);
   read_additions(folder, has_template, file);
   read_end_tokens(folder, out.ends.size(), out);
