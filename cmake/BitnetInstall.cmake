@@ -7,7 +7,9 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/bitnet)
 # The shared library and the archive are exported apart, so that a user of the first needs nothing else.
 foreach(kind ${BITNET_KINDS})
   install(TARGETS bitnet_${kind} EXPORT bitnet-${kind}
-    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}  # a DLL; its import library is an archive
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(EXPORT bitnet-${kind} NAMESPACE bitnet:: FILE bitnet-${kind}.cmake DESTINATION ${package_dir})
 endforeach()
 install(FILES ${PROJECT_SOURCE_DIR}/include/bitnet.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

@@ -1,14 +1,23 @@
 # SPDX-License-Identifier: MIT
 # bitnet_options: what every target of this project is compiled with.
 add_library(bitnet_options INTERFACE)
-target_compile_options(bitnet_options INTERFACE -Wall -Wextra $<$<BOOL:${BITNET_WERROR}>:-Werror>)
+target_compile_options(bitnet_options INTERFACE
+  "$<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;$<$<BOOL:${BITNET_WERROR}>:-Werror>>")
 # g++ 12 warns of overlaps within std::string's own code that cannot happen (GCC bug 105651).
 target_compile_options(bitnet_options INTERFACE
   $<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>)
 # An enum is decided by a switch that names every value, so that the compiler finds the places that a new one touches.
 target_compile_options(bitnet_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wswitch-enum>)
 # The determinism promise: each float operation rounds by itself, wherever it is compiled.
-target_compile_options(bitnet_options INTERFACE -ffp-contract=off)
+target_compile_options(bitnet_options INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-ffp-contract=off>)
+if(WIN32)
+  # Windows 10; its headers without macros that are words of ours.
+  target_compile_definitions(bitnet_options INTERFACE
+    WINVER=0x0A00 _WIN32_WINNT=0x0A00 UNICODE _UNICODE NOMINMAX WIN32_LEAN_AND_MEAN)
+endif()
+if(MINGW)
+  target_link_options(bitnet_options INTERFACE -static)  # neither program nor DLL needs a DLL of the compiler
+endif()
 if(BITNET_SANITIZE)
   target_compile_options(bitnet_options INTERFACE
     -fsanitize=${BITNET_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -32,4 +41,17 @@ elseif(NOT BITNET_PORTABLE_KERNELS AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64
   set(BITNET_KERNELS arm)
 else()
   set(BITNET_KERNELS generic)
+endif()
+
+# On Windows g++ keeps vectors on the stack at multiples of 16 bytes, and moves those of 32 and 64 as if they were aligned to
+# their size (GCC bug 54412), which ends the program. The assembler then makes each such move one that may be unaligned; on
+# CPUs with AVX it takes no longer where the address is aligned.
+if(MINGW AND BITNET_KERNELS STREQUAL "x86" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  include(CheckCXXCompilerFlag)
+  check_cxx_compiler_flag(-Wa,-muse-unaligned-vector-move BITNET_HAS_UNALIGNED_VECTOR_MOVE)
+  if(NOT BITNET_HAS_UNALIGNED_VECTOR_MOVE)
+    message(FATAL_ERROR "The assembler does not know -muse-unaligned-vector-move, without which g++ makes wrong AVX code for "
+      "Windows (GCC bug 54412): install binutils 2.38 or newer, or build with clang or with BITNET_PORTABLE_KERNELS")
+  endif()
+  target_compile_options(bitnet_options INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-Wa,-muse-unaligned-vector-move>)
 endif()

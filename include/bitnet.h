@@ -54,7 +54,10 @@
 #define BITNET_VERSION_MINOR 1
 #define BITNET_VERSION_PATCH 0
 
-#if defined(__GNUC__)
+/* On Windows, define BITNET_STATIC to link the archive and not the DLL; the packages of CMake and pkg-config do. */
+#if defined(_WIN32) && !defined(BITNET_STATIC)
+#define BITNET_API __declspec(dllimport)
+#elif defined(__GNUC__) && !defined(_WIN32)
 #define BITNET_API __attribute__((visibility("default")))
 #else
 #define BITNET_API

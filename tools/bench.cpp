@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/cores.h"
+#include "base/path.h"
 #include "commands.h"
 #include "options.h"
 #include "terminal.h"
@@ -305,7 +306,7 @@ void bench_model(const Options& options, const std::vector<Test>& tests, std::ve
   const Model model = open_model(options.model);
   const bitnet_model_info info = model_info(model.get());
   const std::string path = model_path(options.model);
-  const std::string name = *info.name ? info.name : path.substr(path.find_last_of('/') + 1);
+  const std::string name = *info.name ? info.name : last_part(path);
   uint32_t context = 0;
   for (const Test& test : tests) context = std::max(context, test.depth + test.tokens);
   const TokenWeights weights(*model, options.logits);

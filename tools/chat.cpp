@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -12,7 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "base/file.h"
+#include "base/path.h"
 #include "line_editor.h"
 #include "terminal.h"
 #include "text/utf8.h"
@@ -44,13 +44,15 @@ std::vector<Message> messages_in(const Json& json) {
 
 // Reading ends where the file is no JSON: in a model, at once.
 bool is_conversation(const std::string& path) {
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored)) return false;
+  if (path_kind(path) != PathKind::file) return false;
   try {
-    std::ifstream file(path, std::ios::binary);
-    messages_in(Json::parse(file));
+    const MappedFile file(path);
+    const auto* const text = reinterpret_cast<const char*>(file.bytes().data());
+    messages_in(Json::parse(text, text + file.bytes().size()));
     return true;
   } catch (const Json::exception&) {
+    return false;
+  } catch (const Error&) {  // it is empty, or cannot be read
     return false;
   }
 }
@@ -231,8 +233,7 @@ void Chat::retry(const std::string&) {
 }
 
 void Chat::save(const std::string& path) {
-  std::error_code ignored;
-  if (std::filesystem::exists(path, ignored) && !is_conversation(path)) {
+  if (exists(path) && !is_conversation(path)) {
     throw Stop(kFailure, path + " exists and is not a conversation; choose another name");
   }
   Json list = Json::array();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include <filesystem>
 #include <memory>
 #include <string>
 
+#include "base/path.h"
 #include "commands.h"
 #include "format/hf_source.h"
 #include "options.h"
@@ -25,34 +25,27 @@ struct Options {
   std::string chat_template;
 };
 
-namespace fs = std::filesystem;
-
 // Of the files in a folder whose names begin and end so.
-uint64_t bytes_of_all(const fs::path& folder, const std::string& begin, const std::string& end) {
+uint64_t bytes_of_all(const std::string& folder, const std::string& begin, const std::string& end) {
+  constexpr size_t kMostNames = 10000;
   uint64_t total = 0;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), none; !error && entry != none; entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    if (!name.starts_with(begin) || !name.ends_with(end)) continue;
-    std::error_code unknown;
-    const uint64_t bytes = fs::file_size(entry->path(), unknown);
-    if (!unknown) total += bytes;
+  for (const std::string& name : names_in(folder, kMostNames)) {
+    if (name.starts_with(begin) && name.ends_with(end)) total += file_size(joined(folder, name)).value_or(0);
   }
   return total;
 }
 
 // Of the files that hold the input's weights. What is wrong with them the conversion tells.
-uint64_t input_bytes(const fs::path& input) {
-  std::error_code unknown;
-  if (is_hf_folder(input.string())) {
-    const fs::path folder = hf_folder_of(input.string()), whole = folder / "model.safetensors";
-    return fs::exists(whole, unknown) ? fs::file_size(whole, unknown) : bytes_of_all(folder, "", ".safetensors");
+uint64_t input_bytes(const std::string& input) {
+  if (is_hf_folder(input)) {
+    const std::string folder = hf_folder_of(input);
+    const auto whole = file_size(joined(folder, "model.safetensors"));
+    return whole ? *whole : bytes_of_all(folder, "", ".safetensors");
   }
-  const std::string name = input.filename().string();
+  const std::string name = last_part(input);
   const size_t first = name.rfind("-00001-of-");
-  if (first == name.npos || !name.ends_with(".gguf")) return fs::file_size(input, unknown);
-  const fs::path folder = input.has_parent_path() ? input.parent_path() : ".";
-  return bytes_of_all(folder, name.substr(0, first + 1), name.substr(name.find("-of-", first)));
+  if (first == name.npos || !name.ends_with(".gguf")) return file_size(input).value_or(0);
+  return bytes_of_all(folder_of(input), name.substr(0, first + 1), name.substr(name.find("-of-", first)));
 }
 
 void convert(const Options& options) {
@@ -80,7 +73,7 @@ void convert(const Options& options) {
   if (options.quiet) return;
 
   const double seconds = time.seconds();
-  const uint64_t after = std::filesystem::file_size(options.output);
+  const uint64_t after = file_size(options.output).value_or(0);
   write_out(formatted("%s: %s from %s (%.0f%%) in %s, %s/s\n", options.output.c_str(), bytes_text(after).c_str(),
                       bytes_text(before).c_str(), 100.0 * static_cast<double>(after) / static_cast<double>(before),
                       duration_text(seconds).c_str(),

@@ -1,20 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "line_editor.h"
 
-#include <fcntl.h>
-#include <sys/ioctl.h>
-#include <sys/select.h>
-#include <termios.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <clocale>
-#include <csignal>
-#include <cstdlib>
-#include <cstring>
-#include <cwchar>
 #include <utility>
 
 #include "handles.h"
@@ -24,155 +11,7 @@ namespace bitnet::program {
 
 namespace {
 
-constexpr int kInput = 0;
-constexpr std::string_view kPasteOn = "\x1b[?2004h", kPasteOff = "\x1b[?2004l", kPasteEnd = "\x1b[201~";
-
-// What signal handlers need, who can reach nothing but globals.
-struct Terminal {
-  termios before, during;
-  int echo;
-  bool marks_pastes;
-};
-Terminal terminal;
-volatile std::sig_atomic_t taken = 0, resumed = 0;
-
-void send(int fd, std::string_view bytes) noexcept {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno != EINTR) return;  // a terminal that is gone: the next read says so
-    if (written > 0) bytes.remove_prefix(static_cast<size_t>(written));
-  }
-}
-
-// A terminal that does not control this process has no foreground.
-bool in_background() noexcept {
-  const pid_t foreground = tcgetpgrp(kInput);
-  return foreground >= 0 && foreground != getpgrp();
-}
-
-// In the background this would stop the program; the signal that brings it back to the front calls again.
-void take_terminal() noexcept {
-  if (in_background()) return;
-  tcsetattr(kInput, TCSANOW, &terminal.during);
-  if (terminal.marks_pastes) send(terminal.echo, kPasteOn);
-}
-
-void leave_terminal() noexcept {
-  if (in_background()) return;
-  if (terminal.marks_pastes) send(terminal.echo, kPasteOff);
-  tcsetattr(kInput, TCSANOW, &terminal.before);
-}
-
-void set_handler(int signal, void (*handler)(int), int flags) {
-  struct sigaction action {};
-  action.sa_handler = handler;
-  action.sa_flags = flags;
-  sigaction(signal, &action, nullptr);
-}
-
-extern "C" {
-void on_end(int signal) {
-  give_terminal_back();
-  std::raise(signal);  // its own handling is in force again
-}
-
-void on_resume(int) {
-  const int error = errno;
-  if (taken) take_terminal();
-  resumed = 1;
-  errno = error;
-}
-
-void on_stop(int signal) {
-  const int error = errno;
-  leave_terminal();
-  set_handler(signal, SIG_DFL, 0);
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, signal);
-  std::raise(signal);
-  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);  // here the program stops, and here it goes on
-  set_handler(signal, on_stop, 0);
-  on_resume(SIGCONT);  // also where nothing can stop it
-  errno = error;
-}
-}
-
-constexpr std::array kEndSignals = {SIGTERM, SIGHUP, SIGQUIT, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
-
-bool is_unhandled(int signal) {
-  struct sigaction now {};
-  return sigaction(signal, nullptr, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_DFL;
-}
-
-void handle_signals() {
-  for (const int signal : kEndSignals) {
-    if (is_unhandled(signal)) set_handler(signal, on_end, static_cast<int>(SA_RESETHAND) | SA_NODEFER);
-  }
-  if (is_unhandled(SIGTSTP)) set_handler(SIGTSTP, on_stop, 0);
-  if (is_unhandled(SIGCONT)) set_handler(SIGCONT, on_resume, 0);
-}
-
-void stop_handling_signals() {
-  const auto reset = [](int signal, void (*handler)(int)) {
-    struct sigaction now {};
-    sigaction(signal, nullptr, &now);
-    if (now.sa_handler == handler) std::signal(signal, SIG_DFL);
-  };
-  for (const int signal : kEndSignals) reset(signal, on_end);
-  reset(SIGTSTP, on_stop);
-  reset(SIGCONT, on_resume);
-}
-
-// Columns that characters take on a terminal, as the C library knows them, whatever the locale of the environment.
-class Widths {
- public:
-  Widths() : utf8_(locale()), before_(utf8_ ? uselocale(utf8_) : nullptr) {}
-  Widths(const Widths&) = delete;
-  Widths& operator=(const Widths&) = delete;
-  ~Widths() {
-    if (utf8_) uselocale(before_);
-  }
-  size_t of(char32_t point) const {
-    const int width = point >= 0x80 && utf8_ ? wcwidth(static_cast<wchar_t>(point)) : 1;
-    return width < 0 ? 1 : static_cast<size_t>(width);
-  }
-
- private:
-  static locale_t locale() {
-    static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-    return utf8;
-  }
-
-  locale_t utf8_, before_;
-};
-
-// Waits for input: for these milliseconds at most, or without a limit if they are negative. A signal ends the waiting
-// at once, also one that came just before it: nothing of a signal can be missed between looking at what its handler
-// noted and waiting.
-template <typename Noted>
-bool wait_for_input(int milliseconds, const Noted& noted) {
-  sigset_t ours, before;
-  sigemptyset(&ours);
-  for (const int signal : {SIGINT, SIGTSTP, SIGCONT}) sigaddset(&ours, signal);
-  pthread_sigmask(SIG_BLOCK, &ours, &before);
-  fd_set input;
-  FD_ZERO(&input);
-  FD_SET(kInput, &input);
-  const timespec limit = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
-  const bool ready =
-      !noted() && pselect(kInput + 1, &input, nullptr, nullptr, milliseconds < 0 ? nullptr : &limit, &before) > 0;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return ready;
-}
-
-winsize screen() {
-  winsize size{};
-  if (ioctl(kInput, TIOCGWINSZ, &size) != 0) size = {};
-  if (size.ws_col == 0) size.ws_col = 80;
-  if (size.ws_row == 0) size.ws_row = 24;
-  return size;
-}
+constexpr std::string_view kPasteEnd = "\x1b[201~";
 
 bool is_control(char32_t point) { return point != '\t' && (point < 0x20 || (point >= 0x7f && point < 0xa0)); }
 
@@ -190,14 +29,8 @@ std::string with_newlines(std::string_view pasted) {
 
 }  // namespace
 
-void give_terminal_back() noexcept {
-  if (!taken) return;
-  taken = 0;
-  leave_terminal();
-}
-
 std::string read_typed_text(bool quiet) {
-  if (taken) throw Stop(kFailure, "the terminal is in use by the conversation; name a file");
+  if (terminal_is_taken()) throw Stop(kFailure, "the terminal is in use by the conversation; name a file");
   LineEditor editor;
   if (!quiet) write_note("type or paste the text; Ctrl-D on a line of its own ends it");
   std::string text, line;
@@ -214,36 +47,9 @@ std::string read_typed_text(bool quiet) {
   }
 }
 
-LineEditor::LineEditor() {
-  const char* type = std::getenv("TERM");
-  addressable_ = type && *type && std::strcmp(type, "dumb") != 0;
-  const bool shown_out = is_terminal(Stream::out), shown_err = is_terminal(Stream::err);
-  own_echo_ = !shown_out && !shown_err;
-  echo_ = shown_out ? 1 : shown_err ? 2 : ::open("/dev/tty", O_WRONLY | O_CLOEXEC | O_NOCTTY);
-  if (tcgetattr(kInput, &terminal.before) != 0) {
-    throw Stop(kFailure, std::string("cannot read the terminal's settings: ") + std::strerror(errno));
-  }
-  terminal.during = terminal.before;
-  terminal.during.c_iflag &= ~static_cast<tcflag_t>(ICRNL | INLCR | IGNCR | ISTRIP);
-  terminal.during.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | IEXTEN);
-  terminal.during.c_cc[VMIN] = 1;
-  terminal.during.c_cc[VTIME] = 0;
-  terminal.echo = echo_;
-  terminal.marks_pastes = addressable_ && echo_ >= 0;
-  taken = 1;
-  handle_signals();
-  take_terminal();
-}
-
-LineEditor::~LineEditor() {
-  give_terminal_back();
-  stop_handling_signals();
-  if (own_echo_ && echo_ >= 0) ::close(echo_);
-}
-
 void LineEditor::forget_pending() {
   pending_.clear();
-  tcflush(kInput, TCIFLUSH);
+  keyboard_.forget_pending();
 }
 
 // ---------------------------------------------------------------------------------------------------------- reading
@@ -255,18 +61,18 @@ LineEnd LineEditor::read(const std::string& prompt, std::string& line) {
     switch (key) {
       case Key::enter:
         move_to(text_.size());
-        write("\n");
+        keyboard_.write("\n");
         if (!text_.empty() && (history_.empty() || history_.back() != text_)) history_.push_back(text_);
         line = std::move(text_);
         return LineEnd::newline;
       case Key::interrupted:
         forget_pending();
         move_to(text_.size());
-        write("\n");
+        keyboard_.write("\n");
         return LineEnd::interrupted;
       case Key::end_of_input:
         if (text_.empty()) {
-          write("\n");
+          keyboard_.write("\n");
           return LineEnd::end_of_input;
         }
         if (cursor_ < text_.size()) act(Key::erase_next);
@@ -291,42 +97,26 @@ LineEnd LineEditor::read(const std::string& prompt, std::string& line) {
   }
 }
 
-// Waits for input. A line that the program was stopped in is drawn again, whatever of a key has come by then.
-bool LineEditor::wait(int milliseconds) {
+// A line that the program was stopped in is drawn again, whatever of a key has come by then.
+LineEditor::Input LineEditor::fill(int milliseconds) {
   for (;;) {
-    const bool ready = wait_for_input(milliseconds, [] { return interrupted() || resumed; });
-    if (interrupted() || !resumed) return ready;
-    resumed = 0;
-    write("\n");
+    const Input input = keyboard_.read(milliseconds, pending_);
+    if (input != Input::resumed) return input;
+    keyboard_.write("\n");
     draw_all();
   }
-}
-
-LineEditor::Fill LineEditor::fill(int milliseconds) {
-  const bool ready = wait(milliseconds);
-  if (interrupted()) return Fill::interrupted;
-  if (!ready) return Fill::nothing;
-  std::array<char, 65536> block;
-  const ssize_t got = ::read(kInput, block.data(), block.size());
-  if (got > 0) {
-    pending_.append(block.data(), static_cast<size_t>(got));
-    return Fill::more;
-  }
-  if (got == 0) return Fill::end_of_input;
-  if (errno == EIO) return Fill::end_of_input;  // the terminal is gone
-  if (errno == EINTR) return Fill::nothing;
-  throw Stop(kFailure, std::string("cannot read the terminal: ") + std::strerror(errno));
 }
 
 LineEditor::Key LineEditor::next_key() {
   while (pending_.empty()) {
     switch (fill()) {
-      case Fill::end_of_input:
+      case Input::end_of_input:
         return text_.empty() ? Key::end_of_input : Key::enter;
-      case Fill::interrupted:
+      case Input::interrupted:
         return Key::interrupted;
-      case Fill::more:
-      case Fill::nothing:
+      case Input::more:
+      case Input::nothing:
+      case Input::resumed:
         break;
     }
   }
@@ -338,11 +128,18 @@ LineEditor::Key LineEditor::next_key() {
 }
 
 LineEditor::Key LineEditor::control_key(char byte) const {
-  const auto is_set_to = [&](size_t which) { return static_cast<cc_t>(byte) == terminal.before.c_cc[which] && byte; };
-  if (is_set_to(VERASE)) return Key::erase;
-  if (is_set_to(VKILL)) return Key::erase_before;
-  if (is_set_to(VEOF)) return Key::end_of_input;
-  if (is_set_to(VINTR)) return Key::interrupted;
+  switch (keyboard_.control(byte)) {
+    case Keyboard::Control::erase:
+      return Key::erase;
+    case Keyboard::Control::erase_line:
+      return Key::erase_before;
+    case Keyboard::Control::end_of_input:
+      return Key::end_of_input;
+    case Keyboard::Control::interrupt:
+      return Key::interrupted;
+    case Keyboard::Control::none:
+      break;
+  }
   constexpr auto ctrl = [](char letter) { return static_cast<char>(letter & 0x1f); };
   switch (byte) {
     case '\r':
@@ -385,7 +182,7 @@ LineEditor::Key LineEditor::escape_key() {
   constexpr int kSoon = 50;  // milliseconds
   const auto next = [&]() -> char {
     while (pending_.empty()) {
-      if (fill(kSoon) != Fill::more) return '\0';
+      if (fill(kSoon) != Input::more) return '\0';
     }
     const char byte = pending_.front();
     pending_.erase(0, 1);
@@ -428,9 +225,9 @@ LineEditor::Key LineEditor::paste() {
   size_t end, seen = 0;
   while ((end = pending_.find(kPasteEnd, seen)) == pending_.npos) {
     seen = pending_.size() - std::min(pending_.size(), kPasteEnd.size());
-    const Fill filled = fill();
-    if (filled == Fill::interrupted) return Key::interrupted;
-    if (filled == Fill::end_of_input) {
+    const Input filled = fill();
+    if (filled == Input::interrupted) return Key::interrupted;
+    if (filled == Input::end_of_input) {
       end = pending_.size();
       break;
     }
@@ -450,9 +247,9 @@ LineEditor::Key LineEditor::text_key() {
     end += step.size;
   }
   if (end == 0) {
-    const Fill filled = fill();
-    if (filled == Fill::interrupted) return Key::interrupted;
-    if (filled == Fill::end_of_input) end = pending_.size();
+    const Input filled = fill();
+    if (filled == Input::interrupted) return Key::interrupted;
+    if (filled == Input::end_of_input) end = pending_.size();
   }
   typed_ = pending_.substr(0, end);
   pending_.erase(0, end);
@@ -466,7 +263,7 @@ void LineEditor::start(const std::string& prompt) {
   text_.clear();
   cursor_ = 0;
   recalled_ = history_.size();
-  resumed = 0;
+  keyboard_.forget_resumed();
   draw_all();
 }
 
@@ -499,7 +296,7 @@ void LineEditor::act(Key key) {
     case Key::down:
       return recall(std::min(recalled_ + 1, history_.size()));
     case Key::repaint:
-      write(addressable_ ? "\x1b[H\x1b[2J" : "\n");
+      keyboard_.write(keyboard_.addressable() ? "\x1b[H\x1b[2J" : "\n");
       return draw_all();
     case Key::none:
     case Key::enter:
@@ -516,27 +313,27 @@ void LineEditor::replace(size_t begin, size_t end, std::string_view text) {
   if (begin == text_.size()) {  // the common case takes no time for what stands before
     text_ += text;
     cursor_ = text_.size();
-    return write(drawn(text, place_));
+    return keyboard_.write(drawn(text, place_));
   }
   const Place from = place_of(begin), old_end = place_of(text_.size());
   text_.replace(begin, end - begin, text);
   cursor_ = begin + text.size();
-  if (!addressable_ || old_end.row - from.row >= screen().ws_row) {  // it cannot be drawn over
-    write(move(place_, old_end) + "\n");
+  if (!keyboard_.addressable() || old_end.row - from.row >= keyboard_.screen().rows) {  // it cannot be drawn over
+    keyboard_.write(move(place_, old_end) + "\n");
     return draw_all();
   }
   Place drawn_to = from;
   const std::string bytes = move(place_, from) + "\x1b[J" + drawn(std::string_view(text_).substr(begin), drawn_to);
   place_ = place_of(cursor_);
-  write(bytes + move(drawn_to, place_));
+  keyboard_.write(bytes + move(drawn_to, place_));
 }
 
 void LineEditor::move_to(size_t byte) {
-  if (!addressable_ || byte == cursor_) return;
+  if (!keyboard_.addressable() || byte == cursor_) return;
   follow_screen();
   cursor_ = byte;
   const Place to = place_of(cursor_);
-  write(move(place_, to));
+  keyboard_.write(move(place_, to));
   place_ = to;
 }
 
@@ -551,21 +348,19 @@ void LineEditor::recall(size_t index) {
 
 // A character with the combining ones behind it.
 size_t LineEditor::before(size_t byte) const {
-  const Widths widths;
   while (byte > 0) {
     do {
       --byte;
     } while (byte > 0 && (static_cast<unsigned char>(text_[byte]) & 0xc0) == 0x80);
-    if (widths.of(next_utf8(std::string_view(text_).substr(byte)).point) > 0) break;
+    if (width_of(next_utf8(std::string_view(text_).substr(byte)).point) > 0) break;
   }
   return byte;
 }
 
 size_t LineEditor::after(size_t byte) const {
-  const Widths widths;
   for (bool first = true; byte < text_.size(); first = false) {
     const Utf8Step step = next_utf8(std::string_view(text_).substr(byte));
-    if (!first && widths.of(step.point) > 0) break;
+    if (!first && width_of(step.point) > 0) break;
     byte += step.size;
   }
   return byte;
@@ -579,13 +374,9 @@ size_t LineEditor::word_before(size_t byte) const {
 
 // ------------------------------------------------------------------------------------------------------- the screen
 
-void LineEditor::write(std::string_view bytes) const {
-  if (echo_ >= 0) send(echo_, bytes);
-}
-
 // A terminal that was resized has wrapped the line anew.
 void LineEditor::follow_screen() {
-  const size_t columns = screen().ws_col;
+  const size_t columns = keyboard_.screen().columns;
   if (columns == columns_) return;
   columns_ = columns;
   place_ = place_of(cursor_);
@@ -595,7 +386,6 @@ void LineEditor::follow_screen() {
 // that is resized can wrap them anew. Control characters, which only a paste can bring, show as U+FFFD.
 std::string LineEditor::drawn(std::string_view text, Place& place) const {
   constexpr std::string_view kWrap = " \r";  // at the end of a row the cursor waits there for the next character
-  const Widths widths;
   std::string bytes;
   for (size_t at = 0; at < text.size();) {
     const Utf8Step step = next_utf8(text.substr(at));
@@ -612,9 +402,7 @@ std::string LineEditor::drawn(std::string_view text, Place& place) const {
       continue;
     }
     const bool odd = step.kind != Utf8Step::Kind::valid || is_control(step.point);
-    const size_t width = tab   ? std::min(8 - place.column % 8, columns_ - place.column)
-                         : odd ? 1
-                               : widths.of(step.point);
+    const size_t width = tab ? std::min(8 - place.column % 8, columns_ - place.column) : odd ? 1 : width_of(step.point);
     if (place.column + width > columns_) place = {place.row + 1, 0};
     place.column += width;
     if (tab) {
@@ -639,7 +427,7 @@ LineEditor::Place LineEditor::place_of(size_t byte) const {
 }
 
 std::string LineEditor::move(Place from, Place to) const {
-  if (!addressable_ || (from.row == to.row && from.column == to.column)) return "";
+  if (!keyboard_.addressable() || (from.row == to.row && from.column == to.column)) return "";
   std::string bytes = "\r";
   if (to.row < from.row) bytes += formatted("\x1b[%zuA", from.row - to.row);
   if (to.row > from.row) bytes += formatted("\x1b[%zuB", to.row - from.row);
@@ -648,13 +436,13 @@ std::string LineEditor::move(Place from, Place to) const {
 }
 
 void LineEditor::draw_all() {
-  columns_ = screen().ws_col;
-  if (!addressable_) cursor_ = text_.size();
+  columns_ = keyboard_.screen().columns;
+  if (!keyboard_.addressable()) cursor_ = text_.size();
   Place end = {0, prompt_.size()};
-  const std::string prompt = coloured(echo_ == 2 ? Stream::err : Stream::out, Colour::green, prompt_);
+  const std::string prompt = coloured(keyboard_.shows(), Colour::green, prompt_);
   const std::string text = drawn(text_, end);
   place_ = place_of(cursor_);
-  write(prompt + text + move(end, place_));
+  keyboard_.write(prompt + text + move(end, place_));
 }
 
 }  // namespace bitnet::program

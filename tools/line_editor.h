@@ -8,27 +8,17 @@
 #include <string_view>
 #include <vector>
 
-#include "terminal.h"
+#include "keyboard.h"
 
 namespace bitnet::program {
-
-// Gives the terminal back as it was, if a LineEditor has taken it. Safe in a signal handler.
-void give_terminal_back() noexcept;
 
 // Everything typed into the terminal that is standard input, until Ctrl-D at the start of a line; each line ends with a
 // newline. Says so first, unless `quiet`. Throws Stop when it is interrupted, and while a LineEditor lives.
 std::string read_typed_text(bool quiet);
 
-// While it lives, standard input, which must be a terminal, hands over each key at once and echoes nothing. Ctrl-C
-// still interrupts. The terminal is as before when the object is gone, while the program is stopped by Ctrl-Z, and when
-// a signal ends the program. Only one may exist at a time.
+// It has the terminal for as long as it lives (keyboard.h).
 class LineEditor {
  public:
-  LineEditor();
-  LineEditor(const LineEditor&) = delete;
-  LineEditor& operator=(const LineEditor&) = delete;
-  ~LineEditor();
-
   // Reads a line without its newline. The prompt is plain ASCII.
   LineEnd read(const std::string& prompt, std::string& line);
 
@@ -66,9 +56,8 @@ class LineEditor {
   Key escape_key();
   Key paste();
   Key text_key();
-  enum class Fill { more, end_of_input, interrupted, nothing };
-  Fill fill(int milliseconds = -1);
-  bool wait(int milliseconds);
+  using Input = Keyboard::Input;
+  Input fill(int milliseconds = -1);
 
   // The line.
   void start(const std::string& prompt);
@@ -81,16 +70,13 @@ class LineEditor {
   size_t word_before(size_t byte) const;
 
   // The screen.
-  void write(std::string_view bytes) const;
   std::string drawn(std::string_view text, Place& place) const;
   Place place_of(size_t byte) const;
   std::string move(Place from, Place to) const;
   void draw_all();
   void follow_screen();
 
-  int echo_;          // descriptor for what is shown
-  bool own_echo_;     // to be closed
-  bool addressable_;  // the terminal moves its cursor when told to
+  Keyboard keyboard_;
   size_t columns_ = 80;
   std::string pending_;  // input not used yet
   std::string typed_;

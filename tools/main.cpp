@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "commands.h"
 #include "handles.h"
+#include "system.h"
 #include "terminal.h"
 
 namespace bitnet::program {
@@ -45,6 +46,7 @@ class HelpFormatter : public CLI::Formatter {
 };
 
 void add_commands(CLI::App& program) {
+  program.allow_windows_style_options(false);  // which would take "/folder/model.bitnet" for options
   program.set_version_flag("--version", version_text, "Print version, kernel sets and CPU features");
   program.require_subcommand(0, 1);
   program.formatter(std::make_shared<HelpFormatter>());
@@ -84,11 +86,11 @@ int end_of_parsing(const CLI::App& program, const CLI::ParseError& end) {
   return kUsage;
 }
 
-int run_program(int argc, char** argv) {
+int run_program(const std::vector<std::string>& given) {
   CLI::App program("Runs 1.58-bit (ternary) language models on this computer's CPU.", "bitnet");
   add_commands(program);
   try {
-    const auto [words, notes] = read_arguments(program, {argv + 1, argv + argc});
+    const auto [words, notes] = read_arguments(program, given);
     for (const std::string& note : notes) write_note(note);
     program.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // the parser takes them from the end
     if (!program.get_subcommands().empty()) return kSuccess;
@@ -103,7 +105,7 @@ int main(int argc, char** argv) {
   prepare_streams();
   catch_interrupts();
   try {
-    return run_program(argc, argv);
+    return run_program(arguments(argc, argv));
   } catch (const Stop& stop) {
     if (*stop.what() && stop.code() != kInterrupted) write_message(stop.what());
     return stop.code();

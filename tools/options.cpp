@@ -2,11 +2,11 @@
 #include "options.h"
 
 #include <charconv>
-#include <cstdlib>
-#include <filesystem>
 #include <initializer_list>
 #include <utility>
 
+#include "base/path.h"
+#include "system.h"
 #include "terminal.h"
 
 namespace bitnet::program {
@@ -31,10 +31,13 @@ CLI::Option* add_choice(CLI::App& command, const char* name, Enum& value, const 
 }
 
 // Where the models of an installed program lie, whatever prefix it was moved to. The build tree looks the same.
-std::filesystem::path shipped_models() {
-  std::error_code ignored;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  return (program.parent_path() / BITNET_MODELS_FROM_PROGRAM).lexically_normal();
+std::string shipped_models() {
+  std::string folder = folder_of(program_path());
+  std::string_view way = BITNET_MODELS_FROM_PROGRAM;
+  for (constexpr std::string_view kUp = "../"; way.starts_with(kUp); way.remove_prefix(kUp.size())) {
+    folder = folder_of(folder);
+  }
+  return joined(folder, std::string(way));
 }
 
 // For names of files that would be taken for the text of a chat template.
@@ -195,7 +198,7 @@ void add_chat_template_options(CLI::App& command, std::string& chat_template) {
                   ->option_text("NAME|FILE|TEXT");
   // The library takes a name, a text or a path. A path that could be taken for a name gets a folder in front.
   const auto set = [&chat_template](const std::string& path) {
-    chat_template = path.find('/') == path.npos ? "./" + path : path;
+    chat_template = last_part(path) == path ? "./" + path : path;
   };
   command.add_option_function<std::string>("--chat-template-file", set, "The same, always a file")
       ->check(not_empty())
@@ -206,14 +209,13 @@ void add_chat_template_options(CLI::App& command, std::string& chat_template) {
 
 std::string model_path(const ModelOptions& options) {
   if (!options.path.empty()) return options.path;
-  if (const char* named = std::getenv("BITNET_MODEL"); named && *named) return named;
-  const auto shipped = shipped_models() / BITNET_DEFAULT_MODEL;
-  std::error_code ignored;
-  if (!std::filesystem::exists(shipped, ignored)) {
-    throw Stop(kUsage, "no model given, and the one that ships with bitnet is not at " + shipped.string() +
+  if (const std::string named = environment("BITNET_MODEL"); !named.empty()) return named;
+  const std::string shipped = joined(shipped_models(), BITNET_DEFAULT_MODEL);
+  if (!exists(shipped)) {
+    throw Stop(kUsage, "no model given, and the one that ships with bitnet is not at " + shipped +
                            "; name a model file with -m or in $BITNET_MODEL");
   }
-  return shipped.string();
+  return shipped;
 }
 
 Model open_model(const ModelOptions& options) {
@@ -325,8 +327,7 @@ std::vector<bitnet_token> parse_tokens(const std::string& text) {
 }
 
 void require_writable(const std::string& path, bool force) {
-  std::error_code ignored;
-  if (force || !std::filesystem::exists(path, ignored)) return;
+  if (force || !exists(path)) return;
   throw Stop(kFailure, path + " exists; choose another name, or --force to replace it");
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Linux's control groups, version 1 and 2: where the limits of this process stand. On other systems there are none.
+// Linux's control groups, version 1 and 2: where the limits of this process stand. On other systems there are none, and
+// Windows lacks these functions.
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,7 @@
 namespace bitnet {
 
 // A whole regular file, mapped for reading; where its file system cannot map files, read into memory. Whoever cuts the
-// file short while it is mapped breaks the reader (SIGBUS), as with every mapped file.
+// file short while it is mapped breaks the reader (SIGBUS), as with every mapped file; Windows lets nobody do it.
 class MappedFile {
  public:
   MappedFile() = default;
@@ -54,7 +54,8 @@ void drop_pages(std::span<const std::byte> range);
 // A file being written under a temporary name in the directory where it will be. Only commit() gives it its final name;
 // without it the destructor removes it, so that a half-written file is never seen. Where `path` is a symbolic link,
 // what it points to is written, and the link stays. A file that is replaced passes its permissions on;
-// nobody who could not read it can read the new one, not even while it is written.
+// nobody who could not read it can read the new one, not even while it is written. Windows refuses to replace a file
+// that is mapped, or open in a program that does not allow it.
 class OutputFile {
  public:
   explicit OutputFile(const std::string& path);
@@ -70,12 +71,12 @@ class OutputFile {
   void commit();
 
  private:
-  [[noreturn]] void fail_errno(const char* action, uint64_t needed) const;
+  [[noreturn]] void fail_to(const char* action, uint64_t needed) const;  // for the last error of the system
 
   const std::string path_;  // as asked for
   std::string target_;      // what it points to
   std::string temporary_;
-  int fd_ = -1;
+  intptr_t file_ = -1;  // what the system knows it by: a descriptor or a handle
 };
 
 }  // namespace bitnet

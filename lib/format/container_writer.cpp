@@ -69,7 +69,7 @@ void ContainerWriter::end_tensor(fb::TensorT& tensor) {
   tensor.stored_size = position_ - tensor_begin_;
 }
 
-uint64_t ContainerWriter::finish(const fb::ModelT& model) {
+void ContainerWriter::finish(const fb::ModelT& model) {
   const Buffer raw = pack_metadata(model);
   // A file whose tensors are not compressed is read without Zstandard.
   const auto stored = compressor_ ? compress(raw.bytes(), kMetadataLevel) : store(raw.bytes());
@@ -84,6 +84,9 @@ uint64_t ContainerWriter::finish(const fb::ModelT& model) {
   header.header_checksum = header.compute_checksum();
   file_.write_at(0, std::as_bytes(std::span(&header, 1)));
   file_.truncate(position_);  // what was reserved beyond
+}
+
+uint64_t ContainerWriter::commit() {
   file_.commit();
   return position_;
 }

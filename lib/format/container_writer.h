@@ -22,8 +22,10 @@ class ContainerWriter final : public Sink {
   ContainerWriter(const std::string& path, std::optional<int> zstd_level);
 
   void expect(uint64_t raw_bytes) override;
-  // Writes the metadata and the header, and gives the file its name. Returns its size.
-  uint64_t finish(const fb::ModelT& model);
+  // Writes the metadata and the header.
+  void finish(const fb::ModelT& model);
+  // Gives the finished file its name. Returns its size.
+  uint64_t commit();
 
  private:
   void begin_tensor(fb::TensorT& tensor) override;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "format/convert.h"
 
+#include <memory>
 #include <utility>
 
 #include "base/cores.h"
@@ -42,15 +43,18 @@ struct Paths {
   const std::string &in, &out;
 };
 
-uint64_t write(const Source& source, const ConverterOptions& form, const Paths& paths, const ConvertOptions& options,
-               uint64_t taken) {
+using Writer = std::unique_ptr<ContainerWriter>;  // of a finished file
+
+Writer write(const Source& source, const ConverterOptions& form, const Paths& paths, const ConvertOptions& options,
+             uint64_t taken) {
   try {
     check_source(source, options, taken);
-    ContainerWriter writer(paths.out, options.zstd_level);
-    fb::ModelT model = convert_model(source, form, writer, options.progress);
+    auto writer = std::make_unique<ContainerWriter>(paths.out, options.zstd_level);
+    fb::ModelT model = convert_model(source, form, *writer, options.progress);
     if (!options.name.empty()) model.name = options.name;
     if (!options.chat_template.empty()) model.chat_template = options.chat_template;
-    return writer.finish(model);
+    writer->finish(model);
+    return writer;
   } catch (const Error& error) {
     if (error.status() == BITNET_ERROR_IO) throw;  // the writer's errors name the file that it writes
     fail(error.status(), named(paths.in), ": ", error.what());
@@ -68,7 +72,7 @@ ConverterOptions form_of(const Source& source, const ConvertOptions& options) {
           options.log};
 }
 
-uint64_t convert_gguf(MappedFile file, const Paths& paths, const ConvertOptions& options) {
+Writer convert_gguf(MappedFile file, const Paths& paths, const ConvertOptions& options) {
   const GgufFiles files = with_path(paths.in, [&] { return GgufFiles(paths.in, std::move(file)); });
   const auto source = with_path(paths.in, [&] {
     return open_gguf_source(files.parts(), {options.layout, files.is_mapped(), options.activation, options.log});
@@ -76,7 +80,7 @@ uint64_t convert_gguf(MappedFile file, const Paths& paths, const ConvertOptions&
   return write(*source, form_of(*source, options), paths, options, files.owned_bytes());
 }
 
-uint64_t convert_hf(const Paths& paths, const ConvertOptions& options) {
+Writer convert_hf(const Paths& paths, const ConvertOptions& options) {
   const HfCheckpoint checkpoint = with_path(paths.in, [&] { return open_hf_checkpoint(paths.in, {options.log}); });
   return write(*checkpoint.source, form_of(*checkpoint.source, options), paths, options, checkpoint.owned_bytes);
 }
@@ -97,7 +101,7 @@ ConverterOptions form_of(const Container& container) {
   return form;
 }
 
-uint64_t convert_bitnet(const Paths& paths, const ConvertOptions& options) {
+Writer convert_bitnet(const Paths& paths, const ConvertOptions& options) {
   OpenOptions open;
   open.verify_checksums = true;
   open.activation = options.activation;
@@ -112,18 +116,23 @@ uint64_t convert_bitnet(const Paths& paths, const ConvertOptions& options) {
   return write(*open_container_source(container), form, paths, options, container->owned_bytes());
 }
 
-}  // namespace
-
-uint64_t convert(const std::string& in, const std::string& out, const ConvertOptions& options) {
-  const Paths paths = {in, out};
-  if (is_hf_folder(in)) return convert_hf(paths, options);
-  MappedFile file = with_path(in, [&] { return MappedFile(in); });
+Writer convert_any(const Paths& paths, const ConvertOptions& options) {
+  if (is_hf_folder(paths.in)) return convert_hf(paths, options);
+  MappedFile file = with_path(paths.in, [&] { return MappedFile(paths.in); });
   if (!Gguf::is_gguf(file.bytes())) {
     file = MappedFile();
     return convert_bitnet(paths, options);
   }
-  if (!file.is_mapped()) log_unmapped(in, file.bytes().size(), options.log);
+  if (!file.is_mapped()) log_unmapped(paths.in, file.bytes().size(), options.log);
   return convert_gguf(std::move(file), paths, options);
+}
+
+}  // namespace
+
+// The input is closed before the output takes its name, which may be that of the input: Windows replaces no mapped
+// file.
+uint64_t convert(const std::string& in, const std::string& out, const ConvertOptions& options) {
+  return convert_any({in, out}, options)->commit();
 }
 
 }  // namespace bitnet

@@ -161,7 +161,8 @@ class DummyWriter {
       fill(specs[i], tensor, meter);
       writer_.end();
     }
-    return writer_.finish(model);
+    writer_.finish(model);
+    return writer_.commit();
   }
 
  private:

@@ -2,9 +2,9 @@
 #include "format/gguf_files.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "base/error.h"
+#include "base/path.h"
 
 namespace bitnet {
 namespace {
@@ -33,8 +33,7 @@ void require_all(const std::string& name, const GgufSplit& split) {
   size_t count = 0;
   for (uint64_t part = 1; part < split.parts; ++part) {
     const std::string path = name + ending(split, part);
-    std::error_code error;
-    if (std::filesystem::exists(path, error)) continue;
+    if (exists(path)) continue;
     if (++count <= kMostNamed) missing.append(missing.empty() ? "" : ", ").append(path);
   }
   require(count == 0, BITNET_ERROR_NOT_FOUND, "the model is split into ", split.parts, " files, and ",

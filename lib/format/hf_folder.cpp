@@ -2,39 +2,21 @@
 #include "format/hf_folder.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <string_view>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/path.h"
 #include "format/hf_config.h"
 #include "text/utf8.h"
 
 namespace bitnet {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr size_t kMaxReadme = size_t{64} << 10;  // of which the front matter is the beginning
 constexpr size_t kMaxNotes = 256, kMaxNoteBytes = 4096;
 
-// The names of the files in a folder; of very many, some.
-std::vector<std::string> file_names(const std::string& folder) {
-  constexpr size_t kMost = 10000;
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end && names.size() < kMost;
-       entry.increment(error)) {
-    names.push_back(entry->path().filename().string());
-  }
-  require(!error, BITNET_ERROR_IO, "cannot list the folder: ", error.message());
-  return names;
-}
-
-bool exists(const std::string& folder, const char* name) {
-  std::error_code error;
-  return fs::exists(fs::path(folder) / name, error);
-}
+bool has(const std::string& folder, const std::string& name) { return exists(joined(folder, name)); }
 
 // What is for people, as text that all readers take.
 std::string sound(std::string text) {
@@ -45,9 +27,8 @@ std::string sound(std::string text) {
 // As in a cache from which files have been removed.
 void refuse_dangling_links(const std::string& folder) {
   for (const char* const name : {"config.json", "model.safetensors", "model.safetensors.index.json"}) {
-    std::error_code error;
-    const fs::path target = fs::read_symlink(fs::path(folder) / name, error);
-    require(error || exists(folder, name), BITNET_ERROR_NOT_FOUND, name, " is a link to ", sound(target.string()),
+    const std::string target = link_target(joined(folder, name));
+    require(target.empty() || has(folder, name), BITNET_ERROR_NOT_FOUND, name, " is a link to ", sound(target),
             ", which is not there; fetch the model again");
   }
 }
@@ -94,20 +75,21 @@ void add_notes(const std::string& prefix, const Json& json, std::vector<std::uni
 }  // namespace
 
 void check_hf_folder(const std::string& folder) {
-  const bool config = exists(folder, "config.json");
-  const bool weights = exists(folder, "model.safetensors") || exists(folder, "model.safetensors.index.json");
+  const bool config = has(folder, "config.json");
+  const bool weights = has(folder, "model.safetensors") || has(folder, "model.safetensors.index.json");
   if (config && weights) return;
   refuse_dangling_links(folder);
 
   // Only to say what there is: where memory runs out, libstdc++ ends the program in this.
-  const auto names = file_names(folder);
+  constexpr size_t kMostNames = 10000;
+  const auto names = names_in(folder, kMostNames);
   const auto first = [&](std::string_view begin, std::string_view end) -> std::string {
     const auto fits = [&](const std::string& name) { return name.starts_with(begin) && name.ends_with(end); };
     const auto found = std::ranges::find_if(names, fits);
     return found == names.end() ? "" : *found;
   };
   const auto refuse = [](const auto&... parts) { fail(BITNET_ERROR_UNSUPPORTED, parts...); };
-  if (exists(folder, "adapter_config.json")) {
+  if (has(folder, "adapter_config.json")) {
     refuse("the folder holds an adapter (adapter_config.json: LoRA or the like), not a model: merge it into its base ",
            "model first, as peft's merge_and_unload does, and save that");
   }
@@ -136,25 +118,23 @@ void check_hf_folder(const std::string& folder) {
 }
 
 std::string hf_name(const std::string& folder) {
-  std::error_code error;
-  fs::path path = fs::weakly_canonical(folder, error);
-  if (error) path = folder;
-  if (!path.has_filename()) path = path.parent_path();
+  std::string path = full_path(folder);
+  while (path.size() > 1 && is_separator(path.back())) path.pop_back();
   // hub/models--microsoft--bitnet-b1.58-2B-4T/snapshots/04c3b9ad9361b824064a1f25ea60a8be9599b127
   constexpr std::string_view kCached = "models--";
-  std::string cached = path.parent_path().parent_path().filename().string();
-  if (path.parent_path().filename() != "snapshots" || !cached.starts_with(kCached))
-    return sound(path.filename().string());
+  const std::string parent = folder_of(path);
+  std::string cached = last_part(folder_of(parent));
+  if (last_part(parent) != "snapshots" || !cached.starts_with(kCached)) return sound(last_part(path));
   cached.erase(0, kCached.size());
   const size_t mark = cached.find("--");
   return sound(mark == cached.npos ? cached : cached.replace(mark, 2, "/"));
 }
 
 std::string hf_license(const std::string& folder) {
-  if (!exists(folder, "README.md")) return "";
+  if (!has(folder, "README.md")) return "";
   std::string text, license, name;
   try {
-    text = read_start(folder + "/README.md", kMaxReadme);
+    text = read_start(joined(folder, "README.md"), kMaxReadme);
   } catch (const Error&) {
     return "";  // it is for people, and whether it can be read is no matter of the model's
   }
@@ -186,10 +166,8 @@ std::vector<std::unique_ptr<fb::KeyValueT>> hf_notes(const std::string& folder) 
   std::vector<std::unique_ptr<fb::KeyValueT>> notes;
   for (const std::string name : {"config", "generation_config"}) {
     const std::string file = name + ".json";
-    if (!exists(folder, file.c_str())) continue;
-    std::string path = folder;
-    path.append("/").append(file);
-    add_notes(name + ".", with_path(file, [&] { return read_json(path, kMaxConfig); }), notes);
+    if (!has(folder, file)) continue;
+    add_notes(name + ".", with_path(file, [&] { return read_json(joined(folder, file), kMaxConfig); }), notes);
   }
   return notes;
 }

@@ -1,24 +1,18 @@
 // SPDX-License-Identifier: MIT
-#include <filesystem>
-#include <system_error>
-
+#include "base/path.h"
 #include "format/hf_source.h"
 
 namespace bitnet {
 
 bool is_hf_folder(const std::string& path) {
-  std::error_code error;
-  const std::filesystem::path file(path);
-  if (std::filesystem::is_directory(file, error)) return true;
-  const bool part = file.filename() == "config.json" || file.extension() == ".safetensors";
-  return part && std::filesystem::is_regular_file(file, error);
+  const PathKind kind = path_kind(path);
+  if (kind == PathKind::folder) return true;
+  const std::string name = last_part(path);
+  return kind == PathKind::file && (name == "config.json" || name.ends_with(".safetensors"));
 }
 
 std::string hf_folder_of(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return path;
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  return folder.empty() ? "." : folder;
+  return path_kind(path) == PathKind::folder ? path : folder_of(path);
 }
 
 }  // namespace bitnet

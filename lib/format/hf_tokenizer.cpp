@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/path.h"
 #include "format/json.h"
 #include "format/sentencepiece_model.h"
 #include "format/tokenizer_json.h"
@@ -19,16 +20,9 @@
 namespace bitnet {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr size_t kMaxTokenizerBytes = size_t{64} << 20;
 constexpr size_t kMaxConfigBytes = size_t{16} << 20;  // the largest lists its added tokens
 constexpr float kUnusedScore = -10000;                // as llama.cpp's converter has it
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
 
 // One of the small files, which may be missing. Whatever is wrong in it names it.
 class ConfigFile {
@@ -38,11 +32,11 @@ class ConfigFile {
     return with_path(name_, body);
   }
 
-  ConfigFile(const fs::path& folder, const char* name) : name_(name) {
-    const fs::path path = folder / name;
-    if (!is_there(path)) return;
+  ConfigFile(const std::string& folder, const char* name) : name_(name) {
+    const std::string path = joined(folder, name);
+    if (!exists(path)) return;
     read([&] {
-      json_ = read_json(path.string(), kMaxConfigBytes);
+      json_ = read_json(path, kMaxConfigBytes);
       JsonValue(json_).object();
     });
     there_ = true;
@@ -90,7 +84,7 @@ class ConfigFile {
 };
 
 struct Folder {
-  explicit Folder(const fs::path& folder)
+  explicit Folder(const std::string& folder)
       : path(folder),
         tokenizer(folder, "tokenizer_config.json"),
         special(folder, "special_tokens_map.json"),
@@ -99,20 +93,20 @@ struct Folder {
         model(folder, "config.json"),
         chat(folder, "chat_template.json") {}
 
-  fs::path path;
+  std::string path;
   ConfigFile tokenizer, special, added, generation, model, chat;
 };
 
 TokenizerFile read_vocabulary_file(const Folder& folder, const Log& log) {
   constexpr const char *kJson = "tokenizer.json", *kModel = "tokenizer.model";
-  const fs::path json = folder.path / kJson, model = folder.path / kModel;
-  if (is_there(json)) {
-    return with_path(kJson, [&] { return read_tokenizer_json(read_json(json.string(), kMaxTokenizerBytes), log); });
+  const std::string json = joined(folder.path, kJson), model = joined(folder.path, kModel);
+  if (exists(json)) {
+    return with_path(kJson, [&] { return read_tokenizer_json(read_json(json, kMaxTokenizerBytes), log); });
   }
-  require(is_there(model), BITNET_ERROR_NOT_FOUND, "there is neither ", kJson, " nor ", kModel,
+  require(exists(model), BITNET_ERROR_NOT_FOUND, "there is neither ", kJson, " nor ", kModel,
           "; fetch one of them from where the model comes from");
   return with_path(kModel, [&] {
-    const std::string bytes = read_start(model.string(), kMaxTokenizerBytes + 1);
+    const std::string bytes = read_start(model, kMaxTokenizerBytes + 1);
     require(bytes.size() <= kMaxTokenizerBytes, BITNET_ERROR_UNSUPPORTED, "has more than ", kMaxTokenizerBytes,
             " bytes");
     return read_sentencepiece_model(bytes);
@@ -175,7 +169,7 @@ Token find_special(const Folder& folder, const std::string& name, const Log& log
   if (text.empty()) return kNoToken;
   const auto token = out.tokens.find(text);
   if (!token) {
-    say(log, BITNET_LOG_WARNING, (folder.path / folder.tokenizer.name()).string(), ": ", name, " is \"",
+    say(log, BITNET_LOG_WARNING, joined(folder.path, folder.tokenizer.name()), ": ", name, " is \"",
         text.substr(0, 100), "\", which is not in the vocabulary; it is left out");
     return kNoToken;
   }
@@ -267,8 +261,8 @@ std::string template_at(const JsonValue& value, const Log& log) {
 
 std::string find_chat_template(const Folder& folder, const Log& log) {
   constexpr const char* kJinja = "chat_template.jinja";
-  const fs::path file = folder.path / kJinja;
-  if (is_there(file)) return with_path(kJinja, [&] { return read_start(file.string(), kMaxTemplateBytes + 1); });
+  const std::string file = joined(folder.path, kJinja);
+  if (exists(file)) return with_path(kJinja, [&] { return read_start(file, kMaxTemplateBytes + 1); });
   std::string out;
   for (const ConfigFile* const config : {&folder.chat, &folder.tokenizer}) {
     if (out.empty()) config->visit("chat_template", [&](const JsonValue& value) { out = template_at(value, log); });
@@ -282,18 +276,18 @@ std::string read_chat_template(const Folder& folder, const Log& log) {
   try {
     out = find_chat_template(folder, log);
   } catch (const Error& error) {
-    say(log, BITNET_LOG_WARNING, folder.path.string(), ": ", error.what(),
+    say(log, BITNET_LOG_WARNING, folder.path, ": ", error.what(),
         "; the model is taken to have no chat template");
   }
   if (out.size() <= kMaxTemplateBytes) return out;
-  say(log, BITNET_LOG_WARNING, folder.path.string(), ": the chat template has more than ", kMaxTemplateBytes,
+  say(log, BITNET_LOG_WARNING, folder.path, ": the chat template has more than ", kMaxTemplateBytes,
       " bytes; the model is taken to have none");
   return "";
 }
 
 }  // namespace
 
-HfTokenizer read_hf_tokenizer(const fs::path& path, uint32_t vocabulary, const Log& log) {
+HfTokenizer read_hf_tokenizer(const std::string& path, uint32_t vocabulary, const Log& log) {
   const Folder folder(path);
   TokenizerFile file = read_vocabulary_file(folder, log);
   fb::TokenizerT& out = file.tokenizer;

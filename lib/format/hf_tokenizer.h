@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -23,6 +22,6 @@ struct HfTokenizer {
 //
 // `vocabulary`: rows of the model's embedding, to which unused tokens are added; 0: as many as the tokenizer has. The
 // log gets what is worth knowing. Throws Error naming the file and the key that is missing, wrong or unsupported.
-HfTokenizer read_hf_tokenizer(const std::filesystem::path& folder, uint32_t vocabulary, const Log& log);
+HfTokenizer read_hf_tokenizer(const std::string& folder, uint32_t vocabulary, const Log& log);
 
 }  // namespace bitnet

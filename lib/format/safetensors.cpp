@@ -3,13 +3,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 #include <map>
-#include <system_error>
 #include <utility>
 
 #include "base/error.h"
 #include "base/half.h"
+#include "base/path.h"
 #include "format/json.h"
 
 namespace bitnet {
@@ -195,9 +194,7 @@ void safetensor_values(const Safetensor& tensor, uint64_t first, std::span<float
 }
 
 Safetensors::Safetensors(const std::string& folder) {
-  std::error_code error;
-  const std::filesystem::path path(folder);
-  if (!std::filesystem::exists(path / kSingle, error) && std::filesystem::exists(path / kIndex, error)) {
+  if (!exists(joined(folder, kSingle)) && exists(joined(folder, kIndex))) {
     open_shards(folder);
   } else {
     with_path(kSingle, [&] { add(folder, kSingle); });
@@ -205,7 +202,7 @@ Safetensors::Safetensors(const std::string& folder) {
 }
 
 void Safetensors::open_shards(const std::string& folder) {
-  const auto shards = with_path(kIndex, [&] { return read_weight_map(read_json(folder + "/" + kIndex, kMaxIndex)); });
+  const auto shards = with_path(kIndex, [&] { return read_weight_map(read_json(joined(folder, kIndex), kMaxIndex)); });
   for (const auto& [shard, names] : shards) {
     try {
       add(folder, shard);
@@ -222,7 +219,7 @@ void Safetensors::open_shards(const std::string& folder) {
 }
 
 void Safetensors::add(const std::string& folder, const std::string& name) {
-  files_.emplace_back(folder + "/" + name, "a .safetensors file");
+  files_.emplace_back(joined(folder, name), "a .safetensors file");
   for (Safetensor& tensor : read_safetensors(files_.back().bytes())) {
     const bool added = by_name_.emplace(tensor.name, tensors_.size()).second;
     require(added, BITNET_ERROR_FORMAT, "tensor ", in_quotes(tensor.name), " is in an earlier shard, too");

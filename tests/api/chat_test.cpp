@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Conversations into tokens: the template that is asked for, messages that cannot forge what it writes.
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "test_model.h"
 
-#include <unistd.h>
-
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -16,7 +14,8 @@ namespace bitnet_test {
 namespace {
 
 struct TemporaryFolder {
-  std::string path = (std::filesystem::temp_directory_path() / ("bitnet_test_" + std::to_string(getpid()))).string();
+  std::string path =
+      (std::filesystem::temp_directory_path() / ("bitnet_test_" + std::to_string(std::random_device()()))).string();
   TemporaryFolder() { std::filesystem::create_directories(path); }
   ~TemporaryFolder() { std::filesystem::remove_all(path); }
 };

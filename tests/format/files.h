@@ -3,13 +3,12 @@
 // taken apart and sealed again.
 #pragma once
 
-#include <unistd.h>
-
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <random>
 #include <string>
 
 #include "model_generated.h"
@@ -19,8 +18,9 @@ namespace bitnet_test {
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "bitnet_test_XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
+    do {
+      path_ = std::filesystem::temp_directory_path() / ("bitnet_test_" + std::to_string(std::random_device()()));
+    } while (!std::filesystem::create_directory(path_));
   }
   ~TemporaryFolder() { std::filesystem::remove_all(path_); }
   std::string operator/(const std::string& name) const { return (path_ / name).string(); }

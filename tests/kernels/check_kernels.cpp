@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Holds the kernels of every table that this CPU can run to the scalar table, bit for bit, or measures them.
-#include <setjmp.h>
-#include <signal.h>
 #include <time.h>
 
 #include <algorithm>
@@ -14,6 +12,7 @@
 #include "check.h"
 #include "layers.h"
 #include "peaks.h"
+#include "platform.h"
 
 namespace bitnet {
 
@@ -157,64 +156,38 @@ void list() {
 
 // ------------------------------------------------------------------ checking
 
-char tried[400] = "";            // what Check::at said last
-sigjmp_buf* on_fault = nullptr;  // where to go on after touching an inaccessible page
+char tried[400] = "";  // what Check::at said last
 
-void fault(int signal) {
-  if (on_fault == nullptr) {
-    ::signal(signal, SIG_DFL);
-    return;  // to the same instruction, which ends the program
+void compare(const KernelCheck& kernel, Check& check) {
+  for (const Edge edge : {Edge::end, Edge::begin}) {
+    if (check.brief && edge == Edge::begin) continue;
+    guarded_edge = edge;
+    kernel.check(check);
   }
-  siglongjmp(*on_fault, signal);
-}
-
-void catch_faults() {
-  struct sigaction action = {};
-  action.sa_handler = fault;
-  for (int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) sigaction(signal, &action, nullptr);
-}
-
-const char* name_of(int signal) {
-  return signal == SIGILL   ? "an instruction that this CPU lacks"
-         : signal == SIGFPE ? "a floating-point exception"
-                            : "a byte outside of its buffers";
-}
-
-// What went wrong; empty if nothing did. What a check holds when it faults is lost: there are few such.
-std::string problem(const KernelCheck& kernel, Check& check) {
-  sigjmp_buf after_fault;
-  on_fault = &after_fault;
-  std::string result;
-  if (const int signal = sigsetjmp(after_fault, 1)) {
-    result = name_of(signal);
-  } else {
-    try {
-      for (const Edge edge : {Edge::end, Edge::begin}) {
-        if (check.brief && edge == Edge::begin) continue;
-        guarded_edge = edge;
-        kernel.check(check);
-      }
-    } catch (const Check::Difference& difference) {
-      result = difference.what;
-    }
-  }
-  on_fault = nullptr;
-  return result;
 }
 
 bool passes(const KernelCheck& kernel, const Kernels& table, uint32_t seed, bool brief) {
   Check check(table, seed, brief);
-  const std::string what = problem(kernel, check);
-  if (what.empty() && check.cases > 0) {
-    std::printf("%-12s %-17s %6zu cases, digest %016llx\n", table.name, kernel.name, check.cases,
-                static_cast<unsigned long long>(check.digest));
-  } else {
+  const auto report = [&](const std::string& what) {
     std::printf("%-12s %-17s FAILED: %s\n             at %s (--seed %u, buffers %s an inaccessible page)\n", table.name,
-                kernel.name, what.empty() ? "nothing was compared" : what.c_str(), tried, seed,
-                guarded_edge == Edge::end ? "before" : "after");
+                kernel.name, what.c_str(), tried, seed, guarded_edge == Edge::end ? "before" : "after");
+    std::fflush(stdout);
+  };
+  std::string what;
+  try {
+    what = fault_in([&] { compare(kernel, check); }, report);
+  } catch (const Check::Difference& difference) {
+    what = difference.what;
   }
+  if (what.empty() && check.cases == 0) what = "nothing was compared";
+  if (!what.empty()) {
+    report(what);
+    return false;
+  }
+  std::printf("%-12s %-17s %6zu cases, digest %016llx\n", table.name, kernel.name, check.cases,
+              static_cast<unsigned long long>(check.digest));
   std::fflush(stdout);
-  return what.empty() && check.cases > 0;
+  return true;
 }
 
 // Those of the tuple, and the ternary products of both packings.
@@ -227,7 +200,6 @@ bool all_entries_are_checked() {
 
 int check(const Options& options) {
   std::printf("seed %u\n", options.seed);
-  catch_faults();
   size_t passed = 0, failed = all_entries_are_checked() ? 0 : 1;
   for (const Kernels* table : options.tables) {
     for (const KernelCheck& kernel : chosen_kernels(options, *table)) {

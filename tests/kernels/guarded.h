@@ -3,15 +3,13 @@
 // other, where the array does not fill its last page, a changed byte that intact() sees.
 #pragma once
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
-#include <new>
 #include <span>
 #include <utility>
+
+#include "platform.h"
 
 namespace bitnet {
 
@@ -24,13 +22,12 @@ class Guarded {
  public:
   // `n` elements, every byte of them `fill`.
   explicit Guarded(size_t n, unsigned char fill = 0x5a) : size_(n) {
-    const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    const size_t page = page_size();
     usable_ = (n * sizeof(T) + page - 1) / page * page;
     mapped_ = usable_ + 2 * page;
-    map_ = mmap(nullptr, mapped_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map_ == MAP_FAILED) throw std::bad_alloc();
+    map_ = map_pages(mapped_, Access::none);
     begin_ = static_cast<unsigned char*>(map_) + page;
-    protect(PROT_READ | PROT_WRITE);
+    protect(Access::write);
     const size_t slack = usable_ - n * sizeof(T);
     data_ = reinterpret_cast<T*>(begin_ + (guarded_edge == Edge::end ? slack : 0));
     if (usable_ != 0) std::memset(begin_, kCanary, usable_);
@@ -48,11 +45,11 @@ class Guarded {
         size_(other.size_) {}
   Guarded& operator=(Guarded&&) = delete;
   ~Guarded() {
-    if (map_ != nullptr) munmap(map_, mapped_);
+    if (map_ != nullptr) unmap_pages(map_, mapped_);
   }
 
   // From now on writing to it is a crash, too.
-  void seal() { protect(PROT_READ); }
+  void seal() { protect(Access::read); }
   // The same elements in an array that can be written to.
   Guarded copy() const { return Guarded(std::span(data(), size())); }
 
@@ -77,8 +74,8 @@ class Guarded {
  private:
   static constexpr unsigned char kCanary = 0xa5;
 
-  void protect(int access) {
-    if (usable_ != 0 && mprotect(begin_, usable_, access) != 0) throw std::bad_alloc();
+  void protect(Access access) {
+    if (usable_ != 0) protect_pages(begin_, usable_, access);
   }
 
   void* map_;

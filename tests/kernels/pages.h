@@ -2,28 +2,23 @@
 // Memory of whole pages, of the size that is asked for where the system gives it.
 #pragma once
 
-#include <sys/mman.h>
-
 #include <cstddef>
 #include <cstdint>
-#include <new>
+
+#include "platform.h"
 
 namespace bitnet {
-
-enum class PageSize { small, huge };
 
 template <typename T>
 class Pages {
  public:
   explicit Pages(size_t n, PageSize size = PageSize::huge) : mapped_(n * sizeof(T) + 2 * kHuge) {
-    map_ = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map_ == MAP_FAILED) throw std::bad_alloc();
-    madvise(map_, mapped_, size == PageSize::huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    map_ = map_pages(mapped_, Access::write, size);
     data_ = reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(map_) + kHuge - 1) / kHuge * kHuge);
   }
   Pages(const Pages&) = delete;
   Pages& operator=(const Pages&) = delete;
-  ~Pages() { munmap(map_, mapped_); }
+  ~Pages() { unmap_pages(map_, mapped_); }
 
   T* data() { return data_; }
   T& operator[](size_t i) { return data_[i]; }

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/path.h"
 
 namespace bitnet {
 namespace {
@@ -50,12 +51,6 @@ struct RegularFile {
   struct stat info;
 };
 
-std::string directory_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 // A name that nobody else writes to: 64 random bits. It is short, since the final name may be as long as names can be.
 std::string temporary_name(const std::string& directory) {
   std::random_device random;
@@ -63,6 +58,8 @@ std::string temporary_name(const std::string& directory) {
   std::snprintf(name, sizeof name, "/bitnet-%08x%08x.part", random(), random());
   return directory + name;
 }
+
+int descriptor(intptr_t file) { return static_cast<int>(file); }
 
 std::string read_link(const std::string& path) {
   std::string text(PATH_MAX, '\0');
@@ -80,7 +77,7 @@ std::string resolve(const std::string& path) {
     const std::string link = read_link(target);
     require(links < kMostLinks && !link.empty(), BITNET_ERROR_IO, "cannot write ", path,
             ": too many symbolic links, or one that cannot be read");
-    target = link.front() == '/' ? link : directory_of(target).append("/").append(link);
+    target = link.front() == '/' ? link : folder_of(target).append("/").append(link);
   }
   return target;
 }
@@ -179,29 +176,29 @@ OutputFile::OutputFile(const std::string& path) : path_(path) {
     require(S_ISREG(old.st_mode), BITNET_ERROR_IO, "cannot write ", path,
             S_ISDIR(old.st_mode) ? ": it is a directory" : ": it exists and is not a regular file");
   } else if (errno != ENOENT) {
-    fail_errno("write", 0);
+    fail_to("write", 0);
   }
   target_ = resolve(path);
-  const std::string directory = directory_of(target_);
+  const std::string directory = folder_of(target_);
   require(exists || !target_.ends_with('/'), BITNET_ERROR_IO, "cannot write ", path,
           ": a file's name does not end in /");
   do {
     temporary_ = temporary_name(directory);
-    fd_ = open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, exists ? 0600 : 0666);
-  } while (fd_ < 0 && errno == EEXIST);
-  if (fd_ < 0) {
+    file_ = open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, exists ? 0600 : 0666);
+  } while (file_ < 0 && errno == EEXIST);
+  if (file_ < 0) {
     fail(BITNET_ERROR_IO, "cannot write ", path, ": cannot create a file in ", directory, ": ", describe(errno));
   }
-  if (exists) pass_on_permissions(fd_, old);
+  if (exists) pass_on_permissions(descriptor(file_), old);
 }
 
 OutputFile::~OutputFile() {
-  if (fd_ < 0) return;
-  close(fd_);
+  if (file_ < 0) return;
+  close(descriptor(file_));
   unlink(temporary_.c_str());
 }
 
-void OutputFile::fail_errno(const char* action, uint64_t needed) const {
+void OutputFile::fail_to(const char* action, uint64_t needed) const {
   const int error = errno;
   if (error == ENOSPC || error == EFBIG || error == EDQUOT) {
     fail(BITNET_ERROR_IO, "cannot write ", path_, ": ", describe(error), " (at least ", needed,
@@ -213,8 +210,9 @@ void OutputFile::fail_errno(const char* action, uint64_t needed) const {
 void OutputFile::reserve(uint64_t size) {
 #ifdef __linux__
   // Not posix_fallocate: where the file system cannot reserve, it would write the whole file in zeros.
-  if (fallocate(fd_, 0, 0, static_cast<off_t>(size)) != 0 && (errno == ENOSPC || errno == EFBIG || errno == EDQUOT)) {
-    fail_errno("write", size);
+  if (fallocate(descriptor(file_), 0, 0, static_cast<off_t>(size)) != 0 &&
+      (errno == ENOSPC || errno == EFBIG || errno == EDQUOT)) {
+    fail_to("write", size);
   }
 #else
   (void)size;
@@ -225,25 +223,25 @@ void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
   const uint64_t end = offset + bytes.size();
   while (!bytes.empty()) {
     const size_t step = std::min(bytes.size(), size_t{1} << 30);
-    const ssize_t written = pwrite(fd_, bytes.data(), step, static_cast<off_t>(offset));
+    const ssize_t written = pwrite(descriptor(file_), bytes.data(), step, static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail_errno("write", end);
+    if (written < 0) fail_to("write", end);
     bytes = bytes.subspan(static_cast<size_t>(written));
     offset += static_cast<uint64_t>(written);
   }
 }
 
 void OutputFile::truncate(uint64_t size) {
-  if (ftruncate(fd_, static_cast<off_t>(size)) != 0) fail_errno("write", size);
+  if (ftruncate(descriptor(file_), static_cast<off_t>(size)) != 0) fail_to("write", size);
 }
 
 void OutputFile::commit() {
-  if (fsync(fd_) != 0) fail_errno("flush", 0);
-  if (rename(temporary_.c_str(), target_.c_str()) != 0) fail_errno("give its final name to", 0);
-  close(fd_);
-  fd_ = -1;
+  if (fsync(descriptor(file_)) != 0) fail_to("flush", 0);
+  if (rename(temporary_.c_str(), target_.c_str()) != 0) fail_to("give its final name to", 0);
+  close(descriptor(file_));
+  file_ = -1;
   // The new name too should outlast a power cut; a file system that cannot promise it does not make the file wrong.
-  const Descriptor directory(open(directory_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Descriptor directory(open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.fd >= 0) fsync(directory.fd);
 }
 

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+#include "weights_memory.h"
+
+namespace bitnet::program {
+
+// The system tells which pages are in memory, but not which of them are huge.
+std::optional<WeightsMemory> weights_memory(const std::string&, uint64_t) { return std::nullopt; }
+
+}  // namespace bitnet::program
