@@ -11,11 +11,9 @@
 
 #include "base/cores.h"
 #include "base/error.h"
-#include "format/compare.h"
 #include "format/convert.h"
 #include "format/convert_memory.h"
 #include "format/files.h"
-#include "format/hf_sample.h"
 #include "format/load.h"
 #include "format/sample_model.h"
 #include "format/source.h"
@@ -109,22 +107,6 @@ class Allocation : public testing::Test {
 TEST_F(Allocation, OfOpeningABitnetFile) { expect_open_survives("model.bitnet"); }
 TEST_F(Allocation, OfOpeningACompressedBitnetFile) { expect_open_survives("packed.bitnet"); }
 TEST_F(Allocation, OfOpeningAGguf) { expect_open_survives("model.gguf"); }
-
-// A Hugging Face folder in shards, whose masters are rounded.
-TEST_F(Allocation, OfAHuggingFaceFolder) {
-  const TemporaryFolder shards;
-  HfSample sample;
-  sample.be_numbers([&](uint64_t rows, uint64_t cols, const std::string&) {
-    return f16_tensor({rows, cols}, sample.numbers(rows * cols));
-  });
-  sample.quantization("autobitlinear", "online");
-  sample.config["rope_scaling"] = {{"type", "linear"}, {"factor", 2}};
-  sample.write_shards(shards);
-  write_file(shards / "README.md", "---\nlicense: mit\n---\n");
-  expect_survives([&] { load_model(open_container(shards / "")); });
-  expect_survives([&] { convert(shards / "", folder / "out.bitnet"); });
-  expect_survives([&] { EXPECT_TRUE(compare(folder / "out.bitnet", shards / "", {}).lossless()); });
-}
 TEST_F(Allocation, OfConverting) {
   expect_survives([this] { convert(folder / "model.gguf", folder / "out.bitnet"); });
   EXPECT_EQ(folder.files(), 4u);

@@ -176,33 +176,13 @@ struct HfSample {
   }
 
   void write(const TemporaryFolder& folder) const {
-    write_texts(folder);
+    write_file(folder / "config.json", config.dump());
+    write_file(folder / "tokenizer.json", tokenizer().dump());
     write_file(folder / "model.safetensors", file());
-  }
-  // Two files, with every other tensor.
-  void write_shards(const TemporaryFolder& folder) const {
-    write_texts(folder);
-    SafetensorsBuilder parts[2];
-    nlohmann::json map;
-    size_t part = 0;
-    for (const auto& [name, tensor] : tensors) {
-      parts[part].tensor(name, tensor.dtype, tensor.shape, tensor.bytes);
-      map[name] = part == 0 ? "model-00001-of-00002.safetensors" : "model-00002-of-00002.safetensors";
-      part = 1 - part;
-    }
-    write_file(folder / "model-00001-of-00002.safetensors", parts[0].build());
-    write_file(folder / "model-00002-of-00002.safetensors", parts[1].build());
-    write_file(folder / "model.safetensors.index.json", nlohmann::json{{"weight_map", map}}.dump());
   }
 
   std::map<std::string, std::vector<int8_t>> trits;  // of each packed linear
   std::mt19937 random{7};
-
- private:
-  void write_texts(const TemporaryFolder& folder) const {
-    write_file(folder / "config.json", config.dump());
-    write_file(folder / "tokenizer.json", tokenizer().dump());
-  }
 };
 
 }  // namespace bitnet_test
