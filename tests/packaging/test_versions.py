@@ -25,6 +25,7 @@ VERSIONS = {
     "examples/java/Hello.java": rf"bitnet-{NUMBER}\.jar",
     "examples/java/pom.xml": rf"<artifactId>bitnet</artifactId>\s*<version>{NUMBER}</version>",
     "include/bitnet.h": rf'bitnet_version_string\(void\); /\* "{NUMBER}"',
+    "packaging/debian/changelog": rf"\A\w+ \({NUMBER}[+-]",  # the newest
     "pyproject.toml": f'^version = "{NUMBER}"',
     "tests/bindings/android/pom.xml": rf"<artifactId>bitnet-android-tests</artifactId>\s*<version>{NUMBER}</version>",
     "tools/bitnet.1": f'^.TH BITNET 1 \\S+ "bitnet {NUMBER}"',
@@ -34,6 +35,9 @@ VERSIONS = {
 ABI_VERSIONS = {
     "docs/api.md": r"find_package\(bitnet ([\d.]+) ",
     "docs/building.md": r"(?:libbitnet\.so\.|BITNET_)(\d[\d.]*)",
+    "packaging/debian/control": r"libbitnet(\d[\d.]*)",
+    "packaging/debian/tests/cmake": r"find_package\(bitnet ([\d.]+) ",
+    "packaging/debian/libbitnet0.2.symbols": r"(?:libbitnet\.so\.|libbitnet|BITNET_)(\d[\d.]*)",
     "tests/install/consumer/CMakeLists.txt": r"find_package\(bitnet ([\d.]+) ",
 }
 
