@@ -6,7 +6,7 @@ function(bitnet_exports target)
     export_by_definition(${target})
   elseif(APPLE)
     target_link_options(${target} PRIVATE "-Wl,-exported_symbol,_bitnet_*")
-    set_target_properties(${target} PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+    set_target_properties(${target} PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${BITNET_ABI})
   else()
     export_by_version_script(${target})
   endif()
@@ -14,9 +14,10 @@ endfunction()
 
 # ELF
 function(export_by_version_script target)
-  set(script ${PROJECT_SOURCE_DIR}/lib/bitnet.map)
+  set(script ${PROJECT_BINARY_DIR}/lib/bitnet.map)
+  configure_file(${PROJECT_SOURCE_DIR}/lib/bitnet.map.in ${script} @ONLY)
   set_target_properties(${target} PROPERTIES
-    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${script})
+    VERSION ${PROJECT_VERSION} SOVERSION ${BITNET_ABI} LINK_DEPENDS ${script})
   target_link_options(${target} PRIVATE -Wl,--version-script=${script})
   if(NOT BITNET_SANITIZE)  # sanitizers leave symbols of their own undefined
     target_link_options(${target} PRIVATE -Wl,--no-undefined-version -Wl,-z,defs)

@@ -16,13 +16,8 @@ install(FILES ${PROJECT_SOURCE_DIR}/include/bitnet.h DESTINATION ${CMAKE_INSTALL
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/bitnet-config.cmake.in
   ${PROJECT_BINARY_DIR}/cmake/bitnet-config.cmake INSTALL_DESTINATION ${package_dir}
   NO_SET_AND_CHECK_MACRO)
-# Until 1.0 a new minor version may change the interface; from then on a new major version does.
-set(compatibility SameMajorVersion)
-if(PROJECT_VERSION_MAJOR EQUAL 0)
-  set(compatibility SameMinorVersion)
-endif()
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/cmake/bitnet-config-version.cmake
-  COMPATIBILITY ${compatibility})
+  COMPATIBILITY ${BITNET_ABI_COMPATIBILITY})
 install(FILES
   ${PROJECT_BINARY_DIR}/cmake/bitnet-config.cmake ${PROJECT_BINARY_DIR}/cmake/bitnet-config-version.cmake
   DESTINATION ${package_dir})

@@ -43,6 +43,9 @@
  * Determinism. The same model and the same tokens give the same logits, bit for bit, on every CPU and instruction set,
  * at any thread count, however the tokens are divided into calls. The same sampler options and the same seed then draw
  * the same tokens.
+ *
+ * Versions. Until 1.0 a new minor version may change this interface; soname and symbol versions then change as well.
+ * From 1.0 on programs keep running with every later 1.x; only the last section, "experimental", may change.
  */
 #ifndef BITNET_H
 #define BITNET_H
@@ -51,7 +54,7 @@
 #include <stdint.h>
 
 #define BITNET_VERSION_MAJOR 0
-#define BITNET_VERSION_MINOR 1
+#define BITNET_VERSION_MINOR 2
 #define BITNET_VERSION_PATCH 0
 
 /* On Windows, define BITNET_STATIC to link the archive and not the DLL; the packages of CMake and pkg-config do. */
@@ -105,7 +108,7 @@ BITNET_API const char* bitnet_last_error(void);
 
 /* The version of the library that runs, which may be newer than this header: major << 16 | minor << 8 | patch. */
 BITNET_API uint32_t bitnet_version(void);
-BITNET_API const char* bitnet_version_string(void); /* "0.1.0"; static */
+BITNET_API const char* bitnet_version_string(void); /* "0.2.0"; static */
 
 /* The CPU's vector features that matter here, separated by spaces; static. */
 BITNET_API const char* bitnet_cpu_features(void);
@@ -460,19 +463,6 @@ typedef enum bitnet_logits_of BITNET_AS_INT {
 BITNET_API bitnet_status bitnet_eval(bitnet_session* session, const bitnet_token* tokens, size_t count,
                                      bitnet_logits_of logits);
 
-typedef struct bitnet_batch_item {
-  bitnet_session* session;
-  const bitnet_token* tokens;
-  size_t count;
-  bitnet_logits_of logits;
-} bitnet_batch_item;
-
-/* bitnet_eval for several sessions of one model, in one pass over the weights. Each session gets the logits that it
- * would get alone. The pass uses the threads, batch and abort function of the session with the largest context (the
- * first of them if several have it). All or nothing: after an error every session is as before. Errors: as bitnet_eval;
- * ARGUMENT if a session appears twice or the models differ. */
-BITNET_API bitnet_status bitnet_eval_batch(const bitnet_batch_item* items, size_t count);
-
 /* Logits of the session's last evaluation: stores a pointer to `vocabulary` floats. With BITNET_LOGITS_ALL, `index`
  * counts the tokens of that call; with BITNET_LOGITS_LAST it is 0. The pointer is valid until the session is next
  * changed. If the model's head is "screened", the first call computes the logits of BITNET_LOGITS_LAST with the
@@ -623,6 +613,24 @@ BITNET_API bitnet_status bitnet_convert(const char* input, const char* output, c
 
 /* Reads a whole `.bitnet` file and checks every checksum, every packed weight and every scale. */
 BITNET_API bitnet_status bitnet_verify(const char* path, bitnet_progress_fn progress, void* progress_user);
+
+/* ------------------------------------------------------------ experimental */
+
+/* What follows works and is tested like the rest, but its form may still change in any minor version, also from 1.0 on.
+ * It then changes its name as well: a program that uses the old one does not start, rather than going wrong. */
+
+typedef struct bitnet_batch_item {
+  bitnet_session* session;
+  const bitnet_token* tokens;
+  size_t count;
+  bitnet_logits_of logits;
+} bitnet_batch_item;
+
+/* bitnet_eval for several sessions of one model, in one pass over the weights. Each session gets the logits that it
+ * would get alone. The pass uses the threads, batch and abort function of the session with the largest context (the
+ * first of them if several have it). All or nothing: after an error every session is as before. Errors: as bitnet_eval;
+ * ARGUMENT if a session appears twice or the models differ. */
+BITNET_API bitnet_status bitnet_eval_batch(const bitnet_batch_item* items, size_t count);
 
 /* Compares a `.bitnet` file with what it was converted from: a GGUF file, a Hugging Face folder or another `.bitnet`
  * file. Returns BITNET_OK if it is lossless: each weight is the original's to the last bit, and so are the

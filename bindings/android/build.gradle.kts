@@ -8,7 +8,7 @@ plugins {
 }
 
 group = "io.github.libbitnet"
-version = "0.1.0"
+version = "0.2.0"
 
 val generated = layout.buildDirectory.dir("generated/swig")
 

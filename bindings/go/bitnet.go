@@ -242,7 +242,7 @@ func bitnetGoLog(handle C.uintptr_t, level C.bitnet_log_level, message *C.char) 
 	}
 }
 
-// Version is that of the library, "0.1.0".
+// Version is that of the library, "0.2.0".
 func Version() string { return C.GoString(C.bitnet_version_string()) }
 
 // CPUFeatures names the CPU's vector features that matter here.

@@ -10,7 +10,7 @@ import io.github.libbitnet.Session;
  *
  * <pre>
  * mvn package
- * java -cp target/hello.jar:bitnet-0.1.0.jar Hello model.bitnet "It was a fine morning, and"
+ * java -cp target/hello.jar:bitnet-0.2.0.jar Hello model.bitnet "It was a fine morning, and"
  * </pre>
  */
 final class Hello {

@@ -56,6 +56,12 @@ def header_version():
                     for part in ("MAJOR", "MINOR", "PATCH"))
 
 
+def abi_version():
+    """What soname and symbols are named after: until 1.0 a minor version may change the interface."""
+    major, minor, _ = header_version().split(".")
+    return f"0.{minor}" if major == "0" else major
+
+
 def shipped_model():
     models = sorted((PREFIX / "share/bitnet/models").rglob("*.bitnet"))
     if not models:
@@ -101,10 +107,11 @@ class Library(Case):
         declared = set(re.findall(r"BITNET_API[^;(]*?\b(bitnet_\w+)\(", header_text()))
         self.assertGreater(len(declared), 30)
         symbols = [line.split()[-1] for line in run("nm", "-D", "--defined-only", self.LIBRARY).splitlines()]
-        self.assertEqual({"BITNET_0"} | {f"{name}@@BITNET_0" for name in declared}, set(symbols))
+        version = f"BITNET_{abi_version()}"
+        self.assertEqual({version} | {f"{name}@@{version}" for name in declared}, set(symbols))
 
     def test_has_its_soname(self):
-        self.assertEqual(["libbitnet.so.0"], re.findall(r"\(SONAME\).*\[(.*)\]", self.dynamic_section()))
+        self.assertEqual([f"libbitnet.so.{abi_version()}"], re.findall(r"\(SONAME\).*\[(.*)\]", self.dynamic_section()))
 
     def test_names_no_search_path(self):
         self.assertNotRegex(self.dynamic_section(), r"\((RPATH|RUNPATH|TEXTREL)\)")
@@ -183,7 +190,7 @@ class CMakePackage(Case):
         run(ARGUMENTS.cmake, "--build", self.folder)
         for name in programs:
             program = self.folder / name
-            self.assertEqual(loads_library, "libbitnet.so.0" in run("readelf", "--dynamic", program))
+            self.assertEqual(loads_library, f"[libbitnet.so.{abi_version()}]" in run("readelf", "--dynamic", program))
             self.check_writes_text(program)
 
     def test_shared(self):
@@ -197,11 +204,13 @@ class CMakePackage(Case):
 
     def test_refuses_another_version(self):
         project = self.folder / "CMakeLists.txt"
-        project.write_text("cmake_minimum_required(VERSION 3.22)\nproject(c LANGUAGES NONE)\n"
-                           "find_package(bitnet 0.99 REQUIRED)\n")
-        result = attempt(ARGUMENTS.cmake, "-S", self.folder, "-B", self.folder / "build", f"-DCMAKE_PREFIX_PATH={PREFIX}")
-        self.assertNotEqual(0, result.returncode)
-        self.assertIn(f"version: {header_version()}", result.stderr)
+        for version in "0.1", "0.99", "1.0":
+            project.write_text("cmake_minimum_required(VERSION 3.22)\nproject(c LANGUAGES NONE)\n"
+                               f"find_package(bitnet {version} REQUIRED)\n")
+            result = attempt(ARGUMENTS.cmake, "-S", self.folder, "-B", self.folder / "build",
+                             f"-DCMAKE_PREFIX_PATH={PREFIX}")
+            self.assertNotEqual(0, result.returncode, version)
+            self.assertIn(f"version: {header_version()}", result.stderr)
 
 
 class EmbeddingCase(Case):

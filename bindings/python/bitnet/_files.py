@@ -68,7 +68,7 @@ def verify_against(path: Path, original: Path, *, progress: Progress | None = No
 
 
 def version() -> str:
-    """Of the library, "0.1.0"."""
+    """Of the library, "0.2.0"."""
     return _native.version().decode()
 
 

@@ -25,4 +25,4 @@ android {
     kotlinOptions { jvmTarget = "11" }
 }
 
-dependencies { implementation("io.github.libbitnet:bitnet-android:0.1.0") }
+dependencies { implementation("io.github.libbitnet:bitnet-android:0.2.0") }

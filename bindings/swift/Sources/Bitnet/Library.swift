@@ -3,7 +3,7 @@ import CBitnet
 
 /// Files, and what the library tells of itself.
 public enum Library {
-  /// The library's version, "0.1.0".
+  /// The library's version, "0.2.0".
   public static var version: String { String(cString: bitnet_version_string()) }
 
   /// The CPU's vector features that matter here.

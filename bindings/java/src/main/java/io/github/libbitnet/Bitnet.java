@@ -11,7 +11,7 @@ import java.util.List;
 public final class Bitnet {
   private Bitnet() {}
 
-  /** The library's version, "0.1.0". */
+  /** The library's version, "0.2.0". */
   public static String version() {
     NativeLibrary.load();
     return Text.decode(Native.version());

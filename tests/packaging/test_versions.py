@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""Every place that names the version of libbitnet names that of bitnet.h."""
+
+import pathlib
+import re
+import sys
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NUMBER = r"(\d+\.\d+\.\d+)"
+
+# File: what stands around its versions, all of which are compared.
+VERSIONS = {
+    "CHANGELOG.md": rf"\A(?:.*\n)*?## \[{NUMBER}\]",  # the newest
+    "bindings/android/README.md": f"bitnet-android:{NUMBER}",
+    "bindings/android/build.gradle.kts": f'^version = "{NUMBER}"',
+    "bindings/go/bitnet.go": f'^// Version is that of the library, "{NUMBER}"',
+    "bindings/java/README.md": f"<version>{NUMBER}</version>",
+    "bindings/java/pom.xml": rf"<artifactId>bitnet</artifactId>\s*<version>{NUMBER}</version>",
+    "bindings/java/src/main/java/io/github/libbitnet/Bitnet.java": f'library\'s version, "{NUMBER}"',
+    "bindings/python/bitnet/_files.py": f'"""Of the library, "{NUMBER}"',
+    "bindings/swift/Sources/Bitnet/Library.swift": f'library\'s version, "{NUMBER}"',
+    "examples/android/app/build.gradle.kts": f"bitnet-android:{NUMBER}",
+    "examples/go/go.mod": f"bindings/go v{NUMBER}",
+    "examples/java/Hello.java": rf"bitnet-{NUMBER}\.jar",
+    "examples/java/pom.xml": rf"<artifactId>bitnet</artifactId>\s*<version>{NUMBER}</version>",
+    "include/bitnet.h": rf'bitnet_version_string\(void\); /\* "{NUMBER}"',
+    "packaging/debian/changelog": rf"\A\w+ \({NUMBER}[+-]",  # the newest
+    "packaging/vcpkg/libbitnet/vcpkg.json": f'"version": "{NUMBER}"',
+    "pyproject.toml": f'^version = "{NUMBER}"',
+    "tests/bindings/android/pom.xml": rf"<artifactId>bitnet-android-tests</artifactId>\s*<version>{NUMBER}</version>",
+    "tools/bitnet.1": f'^.TH BITNET 1 \\S+ "bitnet {NUMBER}"',
+}
+
+# The same of what soname and symbols are named after: MAJOR.MINOR until 1.0, then MAJOR.
+ABI_VERSIONS = {
+    "docs/api.md": r"find_package\(bitnet ([\d.]+) ",
+    "docs/building.md": r"(?:libbitnet\.so\.|BITNET_)(\d[\d.]*)",
+    "packaging/debian/control": r"libbitnet(\d[\d.]*)",
+    "packaging/debian/tests/cmake": r"find_package\(bitnet ([\d.]+) ",
+    "packaging/debian/libbitnet0.2.symbols": r"(?:libbitnet\.so\.|libbitnet|BITNET_)(\d[\d.]*)",
+    "tests/install/consumer/CMakeLists.txt": r"find_package\(bitnet ([\d.]+) ",
+}
+
+
+def header_version():
+    text = (ROOT / "include/bitnet.h").read_text()
+    return [re.search(rf"^#define BITNET_VERSION_{part} (\d+)$", text, re.M)[1] for part in ("MAJOR", "MINOR", "PATCH")]
+
+
+class Versions(unittest.TestCase):
+    def check(self, patterns, version):
+        for file, pattern in patterns.items():
+            with self.subTest(file=file):
+                found = re.findall(pattern, (ROOT / file).read_text(encoding="utf-8"), re.M)
+                self.assertEqual({version}, set(found))
+
+    def test_packages_and_documents(self):
+        self.check(VERSIONS, ".".join(header_version()))
+
+    def test_soname(self):
+        major, minor, _ = header_version()
+        self.check(ABI_VERSIONS, f"0.{minor}" if major == "0" else major)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv, verbosity=2)
