@@ -276,8 +276,7 @@ std::string read_chat_template(const Folder& folder, const Log& log) {
   try {
     out = find_chat_template(folder, log);
   } catch (const Error& error) {
-    say(log, BITNET_LOG_WARNING, folder.path, ": ", error.what(),
-        "; the model is taken to have no chat template");
+    say(log, BITNET_LOG_WARNING, folder.path, ": ", error.what(), "; the model is taken to have no chat template");
   }
   if (out.size() <= kMaxTemplateBytes) return out;
   say(log, BITNET_LOG_WARNING, folder.path, ": the chat template has more than ", kMaxTemplateBytes,
