@@ -2,6 +2,7 @@
 #include <memory>
 #include <string>
 
+#include "base/error.h"
 #include "base/path.h"
 #include "commands.h"
 #include "format/hf_source.h"
@@ -25,12 +26,16 @@ struct Options {
   std::string chat_template;
 };
 
-// Of the files in a folder whose names begin and end so.
+// Of the files in a folder whose names begin and end so; 0 of a folder that cannot be listed.
 uint64_t bytes_of_all(const std::string& folder, const std::string& begin, const std::string& end) {
   constexpr size_t kMostNames = 10000;
   uint64_t total = 0;
-  for (const std::string& name : names_in(folder, kMostNames)) {
-    if (name.starts_with(begin) && name.ends_with(end)) total += file_size(joined(folder, name)).value_or(0);
+  try {
+    for (const std::string& name : names_in(folder, kMostNames)) {
+      if (name.starts_with(begin) && name.ends_with(end)) total += file_size(joined(folder, name)).value_or(0);
+    }
+  } catch (const Error&) {
+    return 0;
   }
   return total;
 }
@@ -74,6 +79,10 @@ void convert(const Options& options) {
 
   const double seconds = time.seconds();
   const uint64_t after = file_size(options.output).value_or(0);
+  if (before == 0) {
+    return write_out(
+        formatted("%s: %s in %s\n", options.output.c_str(), bytes_text(after).c_str(), duration_text(seconds).c_str()));
+  }
   write_out(formatted("%s: %s from %s (%.0f%%) in %s, %s/s\n", options.output.c_str(), bytes_text(after).c_str(),
                       bytes_text(before).c_str(), 100.0 * static_cast<double>(after) / static_cast<double>(before),
                       duration_text(seconds).c_str(),
