@@ -90,7 +90,7 @@ struct HfSample {
   // A plain Llama: no sub-norms, linears as `make` gives them from rows, cols and name.
   template <typename Make>
   void be_llama(const Make& make) {
-    config["architectures"] = {"LlamaForCausalLM"};
+    config["architectures"] = nlohmann::json::array({"LlamaForCausalLM"});
     config["model_type"] = "llama";
     config["hidden_act"] = "silu";
     config.erase("quantization_config");

@@ -67,7 +67,8 @@ TEST(Safetensors, AreReadInEveryType) {
   builder.tensor("scalar", "F32", {}, bytes_of<float>({7}));
   builder.tensor("empty", "F32", {0, 4}, "");
   builder.tensor("cube", "F16", {2, 3, 4}, std::string(48, '\0'));
-  const auto tensors = read(builder.build());
+  const std::string file = builder.build();
+  const auto tensors = read(file);
   const auto find = [&](std::string_view name) -> const Safetensor& {
     return *std::ranges::find(tensors, name, &Safetensor::name);
   };
@@ -91,7 +92,8 @@ TEST(Safetensors, TypesThatAreNotReadAreNamed) {
   SafetensorsBuilder builder;
   builder.tensor("ids", "I64", {2}, std::string(16, '\0'));
   builder.tensor("new", "Q9", {2}, "?");
-  const auto tensors = read(builder.build());
+  const std::string file = builder.build();
+  const auto tensors = read(file);
   for (const Safetensor& tensor : tensors) EXPECT_EQ(tensor.type, Safetype::other);
   EXPECT_EQ(std::ranges::find(tensors, "new", &Safetensor::name)->type_name, "Q9");
 }
