@@ -550,8 +550,8 @@ type ConvertOptions struct {
 	Head Head
 	// How the I2_S tensors of a GGUF file that is read lie.
 	I2S I2SLayout
-	// Weights that are not ternary yet become so (scale = mean |w|, as BitNet b1.58 is published). Otherwise such a
-	// file is refused.
+	// Weights that are not ternary yet become so (scale = mean |w|, as BitNet b1.58 is published). Otherwise BitNet's
+	// architectures refuse them, and others keep numbers.
 	Quantize bool
 	// 0: tensors as they are, so that the file is mapped and used at once. 1 .. 19: compressed for download; such a
 	// file is unpacked into memory when it is opened.
