@@ -209,8 +209,8 @@ void add_chat_template_options(CLI::App& command, std::string& chat_template) {
 
 std::string model_path(const ModelOptions& options) {
   if (!options.path.empty()) return options.path;
-  if (const std::string named = environment("BITNET_MODEL"); !named.empty()) return named;
-  const std::string shipped = joined(shipped_models(), BITNET_DEFAULT_MODEL);
+  if (std::string named = environment("BITNET_MODEL"); !named.empty()) return named;
+  std::string shipped = joined(shipped_models(), BITNET_DEFAULT_MODEL);
   if (!exists(shipped)) {
     throw Stop(kUsage, "no model given, and the one that ships with bitnet is not at " + shipped +
                            "; name a model file with -m or in $BITNET_MODEL");
