@@ -157,6 +157,7 @@ TEST(ThreadPool, UsesTheCallersPool) {
   EXPECT_EQ(seen, (std::vector<uint32_t>{3, 2, 1, 0}));
 }
 
+#ifdef __linux__
 // Where stacks are larger than what can be addressed, no thread starts.
 TEST(ThreadPool, SaysHowManyThreadsDidNotStart) {
   const auto set_stack = [](size_t bytes) {
@@ -178,6 +179,7 @@ TEST(ThreadPool, SaysHowManyThreadsDidNotStart) {
     set_stack(size_t{8} << 20);
   }
 }
+#endif
 
 TEST(ThreadPool, PiecesFindTheDefaultFloatEnvironment) {
   ASSERT_EQ(std::fesetround(FE_UPWARD), 0);
