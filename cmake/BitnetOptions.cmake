@@ -15,6 +15,8 @@ if(WIN32)
   target_compile_definitions(bitnet_options INTERFACE
     WINVER=0x0A00 _WIN32_WINNT=0x0A00 UNICODE _UNICODE NOMINMAX WIN32_LEAN_AND_MEAN)
 endif()
+# MinGW has two kinds of printf. C++ uses this one, but what is declared to be like "printf" is taken for the other.
+target_compile_definitions(bitnet_options INTERFACE BITNET_PRINTF_FORMAT=$<IF:$<BOOL:${MINGW}>,gnu_printf,printf>)
 if(MINGW)
   target_link_options(bitnet_options INTERFACE -static)  # neither program nor DLL needs a DLL of the compiler
 endif()

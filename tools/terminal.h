@@ -72,11 +72,6 @@ std::string without_controls(std::string_view text);
 // The first `columns` code points, ending in "..." if something was cut. Newlines become spaces.
 std::string shortened(std::string_view text, size_t columns);
 
-#ifdef __MINGW_PRINTF_FORMAT  // MinGW has two kinds of printf, and names the one that it uses
-#define BITNET_PRINTF_FORMAT __MINGW_PRINTF_FORMAT
-#else
-#define BITNET_PRINTF_FORMAT printf
-#endif
 [[gnu::format(BITNET_PRINTF_FORMAT, 1, 2)]] std::string formatted(const char* format, ...);
 std::string bytes_text(uint64_t bytes);     // "1.18 GiB"
 std::string count_text(uint64_t count);     // "2,412,820,480"

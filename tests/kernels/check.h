@@ -31,7 +31,7 @@ class Check {
   Inputs in;
 
   // Says what is tried next, for the message if it goes wrong.
-  [[gnu::format(printf, 2, 3)]] void at(const char* format, ...);
+  [[gnu::format(BITNET_PRINTF_FORMAT, 2, 3)]] void at(const char* format, ...);
 
   // Throws unless all bits agree and nothing around `actual` was touched. Any NaN agrees with any other.
   template <typename T>
@@ -100,7 +100,7 @@ class Bench {
   std::vector<Measurement>& results_;
 };
 
-[[gnu::format(printf, 1, 2)]] std::string formatted(const char* format, ...);
+[[gnu::format(BITNET_PRINTF_FORMAT, 1, 2)]] std::string formatted(const char* format, ...);
 
 struct KernelCheck {
   const char* name;                                 // of the entry in Kernels
