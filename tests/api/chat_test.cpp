@@ -301,6 +301,9 @@ TEST_F(Chat, WhatATemplateRaisesIsOneLine) {
 }
 
 TEST_F(Chat, ALineOfTheLogIsOneLine) {
+#ifdef _WIN32
+  GTEST_SKIP() << "no name of a file may hold a newline";
+#endif
   const std::string path = temporary_folder() + "/two\nlines.jinja";
   std::ofstream(path) << "\xEF\xBB\xBF{{ 1 }}";
   std::string log;

@@ -43,7 +43,8 @@ std::string link_target(const std::string&) { return ""; }
 
 std::vector<std::string> names_in(const std::string& folder, size_t most) {
   WIN32_FIND_DATAW entry;
-  const HANDLE search = FindFirstFileW(system_path(folder + "/*").c_str(), &entry);
+  const bool ends = folder.ends_with('/') || folder.ends_with('\\');  // as a drive's root does
+  const HANDLE search = FindFirstFileW(system_path(folder + (ends ? "*" : "/*")).c_str(), &entry);
   require(search != INVALID_HANDLE_VALUE, BITNET_ERROR_IO, "cannot list the folder: ", describe(GetLastError()));
   std::vector<std::string> names;
   do {
