@@ -94,6 +94,7 @@ typedef enum bitnet_status BITNET_AS_INT {
   BITNET_ERROR_BUFFER = -9,      /* the caller's buffer is too small; the size needed has been stored */
   BITNET_ERROR_MISMATCH = -10,   /* a saved state belongs to another model or kind of session */
   BITNET_ERROR_INTERNAL = -11,   /* a mistake in the library: please report it */
+  BITNET_ERROR_BUSY = -12,       /* another call uses the session */
 } bitnet_status;
 
 /* What a status means, in a few English words. Never NULL; a static string. Thread-safe. */
@@ -378,34 +379,52 @@ typedef struct bitnet_session_options {
   uint32_t threads; /* threads that compute, the calling one included, at most 512; 0: one per physical core. No more
                        than the CPUs that the creating thread may run on, within its control group's share of CPU
                        time */
-  uint32_t batch;   /* tokens computed together in a prompt, at most 4096; 0: 256 */
-  bitnet_parallel_fn parallel; /* your thread pool in place of the session's own threads; `threads` then is the number
-                                  of pieces that work is cut into, and `generation_threads` 0 means all of them.
-                                  Priorities and affinities are yours in either case: the session's threads inherit
-                                  those of the thread that creates it */
+  uint32_t batch;   /* tokens computed together in a pass, at most 4096; 0: 256 */
+  bitnet_parallel_fn parallel; /* your thread pool in place of the library's own threads; `threads` then is the number
+                                  of pieces that work is cut into, and `generation_threads` 0 means all of them. One of
+                                  the threads that wait for a pass calls it, for all of them; it must be able to run all
+                                  pieces by itself if your other threads wait in the library. Priorities and affinities
+                                  are yours in either case: threads inherit those of the thread that starts them */
   void* parallel_user;
-  int (*abort)(void* user); /* asked between layers on the evaluating thread; nonzero cancels the evaluation */
+  int (*abort)(void* user); /* asked between layers, or while others compute every millisecond, on the thread that
+                               called; nonzero cancels the evaluation. It must not call back into the library, but for
+                               bitnet_session_free and bitnet_session_cancel */
   void* abort_user;
   bitnet_kv kv;                /* how keys and values are kept */
   uint32_t generation_threads; /* of `threads`, those that compute a token by itself; 0: as many as turn out fastest,
                                   which is found by trying fewer for a token now and then */
 } bitnet_session_options;
 
-/* Stores in *bytes the memory that a session with these options takes, besides the model: KV cache and work space.
- * Thread-safe. */
+/* Stores in *bytes the memory that a session with these options takes at most, besides the model: KV cache, logits, and
+ * the work space, which sessions share. Thread-safe. */
 BITNET_API bitnet_status bitnet_session_memory(const bitnet_model* model, const bitnet_session_options* options,
                                                uint64_t* bytes);
 
 /* Makes an empty session. It allocates all the memory that bitnet_session_memory states, so that evaluation cannot run
- * out of it. If a control group of the process certainly does not allow that much, the error is MEMORY. It starts its
- * threads now; they sleep when there is nothing to do.
+ * out of it. If a control group of the process certainly does not allow that much, the error is MEMORY. Sessions of one
+ * model whose `threads`, `generation_threads`, `batch`, `parallel` and `parallel_user` are the same share an engine:
+ * its threads, its work space and its passes. The first starts the threads, which sleep when there is nothing to do.
+ * Thread-safe.
+ *
+ * Each session may be used by one thread at a time: a second one gets BUSY. Different sessions may be used at the same
+ * time. What is ready together is then computed together, in one pass over the weights, which takes little more time
+ * than one session's alone. A session's results are the same bits as if it were alone. Its own errors, callbacks and
+ * cancellation concern nobody else. bitnet_session_position, _context, _tokens, _get_perf and _reset_perf answer at any
+ * time.
  * Errors: ARGUMENT (counts out of range), MEMORY (the message says how much was needed). */
 BITNET_API bitnet_status bitnet_session_create(bitnet_model* model, const bitnet_session_options* options,
                                                bitnet_session** session);
+
+/* Frees the session. If another thread is in a call with it, that is cancelled first, and awaited. A callback of a call
+ * may free the session of this call, which then lives until the call returns. */
 BITNET_API void bitnet_session_free(bitnet_session* session);
 
-/* Makes a second session with the same tokens, KV cache and options. Forks share the threads of the first session: one
- * of them evaluates at a time, the others wait. */
+/* Makes the evaluation that runs, or else the next one, return BITNET_ERROR_CANCELLED within a layer's time; others
+ * that are computed with it do not notice. With `cancel` 0 takes that back. Any thread may call this while the session
+ * exists. */
+BITNET_API void bitnet_session_cancel(bitnet_session* session, int cancel);
+
+/* Makes a second session with the same tokens, KV cache and options. */
 BITNET_API bitnet_status bitnet_session_fork(const bitnet_session* session, bitnet_session** fork);
 
 /* Number of tokens evaluated so far, and the number that fit. 0 for NULL. */
@@ -437,11 +456,13 @@ BITNET_API bitnet_status bitnet_session_load_memory(bitnet_session* session, con
 typedef struct bitnet_perf {
   size_t size;               /* sizeof(bitnet_perf), set by the caller */
   uint64_t prompt_tokens;    /* tokens evaluated by calls with more than one for the session */
-  uint64_t prompt_ns;        /* time these calls took, in nanoseconds */
+  uint64_t prompt_ns;        /* the session's share of the time of their passes, in nanoseconds */
   uint64_t generated_tokens; /* tokens evaluated one by one */
-  uint64_t generated_ns;     /* time these calls took, in nanoseconds */
+  uint64_t generated_ns;     /* the session's share of the time of their passes, in nanoseconds */
   uint64_t sampled_tokens;   /* tokens drawn */
   uint64_t sample_ns;        /* time that took, in nanoseconds; with the head if the model's head is "screened" */
+  uint64_t passes;           /* passes over the weights that computed for the session */
+  uint64_t pass_sessions;    /* sessions that they computed for, summed: divided by `passes`, how many shared one */
 } bitnet_perf;
 
 /* Counters since the session was made or since they were last reset. */
@@ -459,7 +480,7 @@ typedef enum bitnet_logits_of BITNET_AS_INT {
 
 /* Appends tokens to the session and computes their keys, values and logits. On an error or cancellation the session is
  * as before the call, without logits. Errors: ARGUMENT (no tokens, or one out of range), CONTEXT, MEMORY (for
- * BITNET_LOGITS_ALL), CANCELLED. */
+ * BITNET_LOGITS_ALL), CANCELLED, BUSY. */
 BITNET_API bitnet_status bitnet_eval(bitnet_session* session, const bitnet_token* tokens, size_t count,
                                      bitnet_logits_of logits);
 
@@ -626,10 +647,10 @@ typedef struct bitnet_batch_item {
   bitnet_logits_of logits;
 } bitnet_batch_item;
 
-/* bitnet_eval for several sessions of one model, in one pass over the weights. Each session gets the logits that it
- * would get alone. The pass uses the threads, batch and abort function of the session with the largest context (the
- * first of them if several have it). All or nothing: after an error every session is as before. Errors: as bitnet_eval;
- * ARGUMENT if a session appears twice or the models differ. */
+/* bitnet_eval for several sessions of one model by one thread. Each session gets the logits that it would get alone. If
+ * one of the items cannot be evaluated, nothing is. From then on each session is for itself: if some are cancelled, the
+ * call returns CANCELLED, these are as before, and the others have advanced (bitnet_session_position). Errors: as
+ * bitnet_eval; ARGUMENT if a session appears twice or the models differ. */
 BITNET_API bitnet_status bitnet_eval_batch(const bitnet_batch_item* items, size_t count);
 
 /* Compares a `.bitnet` file with what it was converted from: a GGUF file, a Hugging Face folder or another `.bitnet`

@@ -40,6 +40,7 @@ inline ExitCode exit_code(bitnet_status status) {
     case BITNET_ERROR_BUFFER:
     case BITNET_ERROR_MISMATCH:
     case BITNET_ERROR_INTERNAL:
+    case BITNET_ERROR_BUSY:
       break;
   }
   return kFailure;

@@ -119,8 +119,10 @@ COMMENTS = {
         "java": "added to a token's logit; -INFINITY forbids it. May be called for any number of tokens"},
     "bitnet_generate_options.stop": {
         "java": "the text ends before the first of these, which is not given out. Each call adds one"},
-    "bitnet_perf.prompt_ns": {"*": "the time these calls took", "python": "the nanoseconds these calls took"},
-    "bitnet_perf.generated_ns": {"*": "the time these calls took", "python": "the nanoseconds these calls took"},
+    "bitnet_perf.prompt_ns": {"*": "the session's share of the time of their passes",
+                              "python": "the session's share of the time of their passes, in nanoseconds"},
+    "bitnet_perf.generated_ns": {"*": "the session's share of the time of their passes",
+                                 "python": "the session's share of the time of their passes, in nanoseconds"},
     "bitnet_perf.sample_ns": {
         "*": 'the time that took; with the head if the model\'s head is "screened"',
         "python": 'the nanoseconds that took; with the head if the model\'s head is "screened"'},

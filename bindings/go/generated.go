@@ -36,6 +36,8 @@ const (
 	ErrMismatch Status = C.BITNET_ERROR_MISMATCH
 	// A mistake in the library: please report it.
 	ErrInternal Status = C.BITNET_ERROR_INTERNAL
+	// Another call uses the session.
+	ErrBusy Status = C.BITNET_ERROR_BUSY
 )
 
 // LogLevel is how much a line of the log matters.
@@ -378,7 +380,7 @@ type SessionOptions struct {
 	// Threads that compute, the calling one included, at most 512; 0: one per physical core. No more than the CPUs that
 	// the creating thread may run on, within its control group's share of CPU time.
 	Threads int
-	// Tokens computed together in a prompt, at most 4096; 0: 256.
+	// Tokens computed together in a pass, at most 4096; 0: 256.
 	Batch int
 	// How keys and values are kept.
 	KV KV
@@ -413,16 +415,20 @@ func (o *SessionOptions) c(memory *scratch) (c C.bitnet_session_options, err err
 type Perf struct {
 	// Tokens evaluated by calls with more than one for the session.
 	PromptTokens uint64
-	// The time these calls took.
+	// The session's share of the time of their passes.
 	PromptTime time.Duration
 	// Tokens evaluated one by one.
 	GeneratedTokens uint64
-	// The time these calls took.
+	// The session's share of the time of their passes.
 	GeneratedTime time.Duration
 	// Tokens drawn.
 	SampledTokens uint64
 	// The time that took; with the head if the model's head is "screened".
 	SampleTime time.Duration
+	// Passes over the weights that computed for the session.
+	Passes uint64
+	// Sessions that they computed for, summed: divided by Passes, how many shared one.
+	PassSessions uint64
 }
 
 func newPerf(c *C.bitnet_perf) Perf {
@@ -433,6 +439,8 @@ func newPerf(c *C.bitnet_perf) Perf {
 		GeneratedTime:   time.Duration(c.generated_ns),
 		SampledTokens:   uint64(c.sampled_tokens),
 		SampleTime:      time.Duration(c.sample_ns),
+		Passes:          uint64(c.passes),
+		PassSessions:    uint64(c.pass_sessions),
 	}
 }
 

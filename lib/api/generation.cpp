@@ -97,8 +97,9 @@ bitnet_status bitnet_generate(bitnet_session* session, const char* prompt, size_
   return guard([&] {
     require_pointer(session, "session");
     GenerationOptions o = make_options(options);
-    std::vector<Token> tokens = encode_prompt(*session->session, read_text(prompt, length, "prompt"), o.flags);
-    Generation generation(*session->session, std::move(tokens), std::move(o));
+    const auto kept = session->session;  // also if the callback frees the handle
+    std::vector<Token> tokens = encode_prompt(*kept, read_text(prompt, length, "prompt"), o.flags);
+    Generation generation(*kept, std::move(tokens), std::move(o));
     for (bool going = true; going;) {
       const Generation::Piece piece = generation.next();
       going = piece.finish == BITNET_FINISH_NOT;

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "bitnet.h"
+#include "engine/engine.h"
 #include "engine/generation.h"
 #include "engine/runtime.h"
 #include "engine/session.h"
@@ -22,6 +23,7 @@
 
 struct bitnet_model {
   std::shared_ptr<const bitnet::Runtime> runtime;
+  std::unique_ptr<bitnet::Engines> engines;
   std::vector<std::pair<std::string, std::string>> metadata;
   std::string name, license, architecture;  // zero-terminated copies
 };

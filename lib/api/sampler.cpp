@@ -44,7 +44,8 @@ bitnet_status bitnet_sample(bitnet_sampler* sampler, bitnet_session* session, bi
     require_pointer(sampler, "sampler");
     require_pointer(session, "session");
     require_pointer(token, "token");
-    *token = session->session->sample(sampler->sampler);
+    const auto kept = session->session;  // also if its handle is freed meanwhile
+    *token = kept->sample(sampler->sampler);
   });
 }
 

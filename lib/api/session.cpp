@@ -26,12 +26,12 @@ SessionOptions bitnet::make_session_options(const bitnet_session_options* option
   const auto o = read_options(options, "bitnet_session_options");
   return {
       .context = o.context,
-      .threads = o.threads,
-      .generation_threads = o.generation_threads,
-      .batch = o.batch,
       .kv = make_kv(o.kv),
-      .parallel = o.parallel,
-      .parallel_user = o.parallel_user,
+      .engine = {.threads = o.threads,
+                 .generation_threads = o.generation_threads,
+                 .batch = o.batch,
+                 .parallel = o.parallel,
+                 .parallel_user = o.parallel_user},
       .abort = o.abort,
       .abort_user = o.abort_user,
   };
@@ -39,13 +39,14 @@ SessionOptions bitnet::make_session_options(const bitnet_session_options* option
 
 namespace {
 
-Session& get(const bitnet_session* session) {
+// Calls keep the session, in case another thread frees its handle.
+std::shared_ptr<Session> get(const bitnet_session* session) {
   require_pointer(session, "session");
-  return *session->session;
+  return session->session;
 }
 
 Session::Item make_item(const bitnet_batch_item& item) {
-  return {&get(item.session), read_array(item.tokens, item.count, "tokens"), item.logits};
+  return {get(item.session).get(), read_array(item.tokens, item.count, "tokens"), item.logits};
 }
 
 }  // namespace
@@ -63,16 +64,23 @@ bitnet_status bitnet_session_create(bitnet_model* model, const bitnet_session_op
   return guard([&] {
     require_pointer(model, "model");
     require_pointer(session, "session");
-    *session = new bitnet_session{Session::create(model->runtime, make_session_options(options))};
+    *session = new bitnet_session{Session::create(*model->engines, make_session_options(options))};
   });
 }
 
-void bitnet_session_free(bitnet_session* session) { delete session; }
+void bitnet_session_free(bitnet_session* session) {
+  if (session != nullptr) session->session->close();
+  delete session;
+}
+
+void bitnet_session_cancel(bitnet_session* session, int cancel) {
+  if (session != nullptr) session->session->cancel(cancel != 0);
+}
 
 bitnet_status bitnet_session_fork(const bitnet_session* session, bitnet_session** fork) {
   return guard([&] {
     require_pointer(fork, "fork");
-    *fork = new bitnet_session{get(session).fork()};
+    *fork = new bitnet_session{get(session)->fork()};
   });
 }
 
@@ -88,20 +96,20 @@ bitnet_status bitnet_session_tokens(const bitnet_session* session, const bitnet_
   return guard([&] {
     require_pointer(tokens, "tokens");
     require_pointer(count, "count");
-    const auto held = get(session).tokens();
+    const auto held = get(session)->tokens();
     *tokens = held.data();
     *count = held.size();
   });
 }
 
 bitnet_status bitnet_session_rewind(bitnet_session* session, uint32_t position) {
-  return guard([&] { get(session).rewind(position); });
+  return guard([&] { get(session)->rewind(position); });
 }
 
 bitnet_status bitnet_session_save(const bitnet_session* session, const char* path) {
   return guard([&] {
     require_pointer(path, "path");
-    const std::vector<std::byte> state = get(session).save();
+    const std::vector<std::byte> state = get(session)->save();
     OutputFile file(path);
     file.write_at(0, state);
     file.commit();
@@ -110,26 +118,26 @@ bitnet_status bitnet_session_save(const bitnet_session* session, const char* pat
 
 bitnet_status bitnet_session_load(bitnet_session* session, const char* path) {
   return guard([&] {
-    Session& target = get(session);
+    const auto target = get(session);
     require_pointer(path, "path");
-    with_path(path, [&] { target.load(MappedFile(path, "a saved session").bytes()); });
+    with_path(path, [&] { target->load(MappedFile(path, "a saved session").bytes()); });
   });
 }
 
 bitnet_status bitnet_session_save_memory(const bitnet_session* session, void* data, size_t capacity, size_t* length) {
   return guard([&] {
-    const std::vector<std::byte> state = get(session).save();
+    const std::vector<std::byte> state = get(session)->save();
     return write_array(std::span(state), static_cast<std::byte*>(data), capacity, length);
   });
 }
 
 bitnet_status bitnet_session_load_memory(bitnet_session* session, const void* data, size_t length) {
-  return guard([&] { get(session).load(read_array(static_cast<const std::byte*>(data), length, "data")); });
+  return guard([&] { get(session)->load(read_array(static_cast<const std::byte*>(data), length, "data")); });
 }
 
 bitnet_status bitnet_session_get_perf(const bitnet_session* session, bitnet_perf* out) {
   return guard([&] {
-    const Perf& perf = get(session).perf;
+    const Perf perf = get(session)->perf();
     const bitnet_perf info = {
         .size = sizeof info,
         .prompt_tokens = perf.prompt_tokens,
@@ -138,17 +146,19 @@ bitnet_status bitnet_session_get_perf(const bitnet_session* session, bitnet_perf
         .generated_ns = perf.generated_ns,
         .sampled_tokens = perf.sampled_tokens,
         .sample_ns = perf.sample_ns,
+        .passes = perf.passes,
+        .pass_sessions = perf.pass_sessions,
     };
     write_info(info, out, "bitnet_perf");
   });
 }
 
 void bitnet_session_reset_perf(bitnet_session* session) {
-  if (session != nullptr) session->session->perf = {};
+  if (session != nullptr) session->session->reset_perf();
 }
 
 bitnet_status bitnet_eval(bitnet_session* session, const bitnet_token* tokens, size_t count, bitnet_logits_of logits) {
-  return guard([&] { get(session).eval(read_array(tokens, count, "tokens"), logits); });
+  return guard([&] { get(session)->eval(read_array(tokens, count, "tokens"), logits); });
 }
 
 bitnet_status bitnet_eval_batch(const bitnet_batch_item* items, size_t count) {
@@ -162,6 +172,6 @@ bitnet_status bitnet_eval_batch(const bitnet_batch_item* items, size_t count) {
 bitnet_status bitnet_session_logits(const bitnet_session* session, size_t index, const float** logits) {
   return guard([&] {
     require_pointer(logits, "logits");
-    *logits = get(session).logits(index).data();
+    *logits = get(session)->logits(index).data();
   });
 }

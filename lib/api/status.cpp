@@ -102,6 +102,8 @@ const char* bitnet_status_message(bitnet_status status) {
       return "the state belongs to another model or kind of session";
     case BITNET_ERROR_INTERNAL:
       return "a mistake in libbitnet";
+    case BITNET_ERROR_BUSY:
+      return "another call uses the session";
   }
   return "unknown status";
 }

@@ -12,6 +12,10 @@ namespace {
 // Queries that share the keys and values of a tile: enough that converting these costs little, few enough that the
 // tile's states stay in a core's own cache.
 constexpr uint32_t kTileQueries = 128;
+// Splits of rows alone whose states are kept at a time. Sequences of 32768 tokens fit; longer ones take another wave.
+constexpr uint32_t kSplitSlots = 64;
+// Up to so many states are merged by the calling thread, which takes less time than to call the others.
+constexpr uint32_t kFewMerges = 128;
 
 constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
@@ -57,7 +61,7 @@ auto attention_kernel(const Kernels& kernels, KvType type) {
 
 }  // namespace
 
-ForwardPass::Layout::Layout(const Model& model, uint32_t threads, uint32_t batch, uint32_t context)
+ForwardPass::Layout::Layout(const Model& model, uint32_t threads, uint32_t batch)
     : widest(std::max({model.hyper.hidden, model.hyper.heads * model.hyper.head_dim, model.hyper.ffn})),
       attention(model.hyper.heads * model.hyper.head_dim),
       kv(model.hyper.kv_heads * model.hyper.head_dim),
@@ -96,23 +100,22 @@ ForwardPass::Layout::Layout(const Model& model, uint32_t threads, uint32_t batch
   states = take(threads, 2 * tile_queries * state * sizeof(float));
   scratch_bytes = round_up(std::max(product_scratch, attention_bytes(tile_queries, hyper.head_dim)), 64);
   scratch = take(threads, scratch_bytes);
-  split_states = take(hyper.heads, (context + kKvSplit - 1) / kKvSplit * state * sizeof(float));
+  split_states = take(hyper.heads, kSplitSlots * state * sizeof(float));
   last = take(Head::kRows, hyper.hidden * sizeof(float));
   total = end;
 }
 
-uint64_t ForwardPass::bytes(const Model& model, uint32_t threads, uint32_t batch, uint32_t context) {
-  return Layout(model, threads, batch, context).total + Head::bytes(model, threads);
+uint64_t ForwardPass::bytes(const Model& model, uint32_t threads, uint32_t batch) {
+  return Layout(model, threads, batch).total + Head::bytes(model, threads);
 }
 
-ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool& threads, uint32_t batch,
-                         uint32_t context)
+ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool& threads, uint32_t batch)
     : model_(model),
       hyper_(model.hyper),
       kernels_(kernels),
       threads_(threads),
       rope_(model.hyper.head_dim, model.hyper.rope_theta, model.rope_factors, model.hyper.rope_magnitude),
-      layout_(model, threads.width(), batch, context),
+      layout_(model, threads.width(), batch),
       memory_(layout_.total),
       head_(model, kernels, threads),
       x_(floats(layout_.x)),
@@ -127,18 +130,44 @@ ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool&
       up_(floats(layout_.up)),
       y_(floats(layout_.y)) {
   tiles_.reserve(batch);
+  shared_.reserve(batch);
+  alone_.reserve(batch);
+  wave_.reserve(kSplitSlots);
 }
 
-bool ForwardPass::run(std::span<const Row> rows, const std::function<bool()>& cancelled) {
+void ForwardPass::run(std::vector<Row>& rows, const std::function<bool()>& some_left) {
   rows_ = rows;
   cut_tiles();
   for (uint32_t i = 0; i < hyper_.layers; i++) {
-    if (cancelled()) return false;
+    if (some_left()) remove_left(rows);
+    if (rows.empty()) return;
     compute_layer(model_.layers[i], i);
   }
-  if (cancelled()) return false;
+  if (some_left()) remove_left(rows);
   compute_logits();
-  return true;
+}
+
+// Between two layers a row is its residual stream, what is to be added to it, and the angles of its position.
+void ForwardPass::remove_left(std::vector<Row>& rows) {
+  const size_t half = hyper_.head_dim / 2;
+  const auto move = [](float* data, size_t to, size_t from, size_t n) {
+    std::memcpy(data + to * n, data + from * n, n * sizeof(float));
+  };
+  size_t kept = 0;
+  for (size_t t = 0; t < rows.size(); t++) {
+    if (rows[t].left) continue;
+    if (kept != t) {
+      rows[kept] = rows[t];
+      move(x_, kept, t, hyper_.hidden);
+      move(y_, kept, t, hyper_.hidden);
+      move(cosines_, kept, t, half);
+      move(sines_, kept, t, half);
+    }
+    kept++;
+  }
+  rows.erase(rows.begin() + static_cast<std::ptrdiff_t>(kept), rows.end());
+  rows_ = rows;
+  cut_tiles();
 }
 
 // One block of the transformer: Llama's (arXiv 2302.13971) with what the architecture adds to it; BitNet b1.58 2B4T
@@ -196,7 +225,7 @@ void ForwardPass::prepare(RowOf row, const float* norm, const Linear& linear) {
   const Matrix& m = linear.weights;
   activations_ = {m.numbers, m.cols, round_up(Activations::bytes(m.numbers, m.cols), 64),
                   memory_.data() + layout_.activations, steps_};
-  threads_.each(static_cast<uint32_t>(rows_.size()), [&](uint32_t t, uint32_t worker) {
+  threads_.each(count(), [&](uint32_t t, uint32_t worker) {
     const float* x = (this->*row)(t);
     float* const normed = floats(layout_.normed) + size_t{worker} * layout_.widest;
     if (norm != nullptr) {
@@ -208,17 +237,26 @@ void ForwardPass::prepare(RowOf row, const float* norm, const Linear& linear) {
 }
 
 void ForwardPass::multiply(std::initializer_list<Product> products) {
-  const Multiplier multiplier(kernels_, threads_, activations_, static_cast<uint32_t>(rows_.size()));
+  const Multiplier multiplier(kernels_, threads_, activations_, count());
   multiplier.run(products, [this](uint32_t worker) { return scratch(worker); });
 }
 
 void ForwardPass::cut_tiles() {
   tiles_.clear();
-  for (uint32_t t = 0; t < rows_.size(); t++) {
+  for (uint32_t t = 0; t < count(); t++) {
     if (!tiles_.empty() && tiles_.back().rows < layout_.tile_rows && rows_[t].cache == rows_[t - 1].cache) {
       tiles_.back().rows++;
     } else {
       tiles_.push_back({t, 1});
+    }
+  }
+  shared_.clear();
+  alone_.clear();
+  for (const Tile& tile : tiles_) {
+    if (tile.rows == 1) {
+      alone_.push_back(tile.begin);
+    } else {
+      shared_.push_back(tile);
     }
   }
 }
@@ -275,12 +313,12 @@ void ForwardPass::round_kv(KvType type, const float* x, std::byte* row) const {
 
 // Each query head of each row over the keys and values up to its own position; query heads share them in groups.
 void ForwardPass::attend(uint32_t layer) {
-  if (rows_.size() == 1) return attend_row(layer);
-  const auto count = static_cast<uint32_t>(tiles_.size()) * hyper_.kv_heads;
-  threads_.each(count, [&](uint32_t i, uint32_t worker) {
-    const uint32_t from_end = count - 1 - i;  // later rows have more to do: first, so that threads finish together
-    attend_tile(layer, tiles_[from_end / hyper_.kv_heads], from_end % hyper_.kv_heads, worker);
+  const auto pieces = static_cast<uint32_t>(shared_.size()) * hyper_.kv_heads;
+  threads_.each(pieces, [&](uint32_t i, uint32_t worker) {
+    const uint32_t from_end = pieces - 1 - i;  // later rows have more to do: first, so that threads finish together
+    attend_tile(layer, shared_[from_end / hyper_.kv_heads], from_end % hyper_.kv_heads, worker);
   });
+  attend_rows_alone(layer);
 }
 
 // One KV head of a tile, split after split.
@@ -303,21 +341,63 @@ void ForwardPass::attend_tile(uint32_t layer, Tile tile, uint32_t kv_head, uint3
   }
 }
 
-// A row alone, as in generation: threads share its splits too.
-void ForwardPass::attend_row(uint32_t layer) {
-  const size_t dim = hyper_.head_dim;
-  const uint32_t splits = rows_[0].position / kKvSplit + 1;
-  const auto state = [&](uint32_t head, uint32_t split) {
-    return floats(layout_.split_states) + (size_t{split} * hyper_.heads + head) * layout_.state;
-  };
-  threads_.each(splits * hyper_.kv_heads, [&](uint32_t i, uint32_t worker) {  // in the order in which they lie
-    const uint32_t kv_head = i / splits, split = i % splits;
-    attend_split(layer, kv_head, {0, 1}, split * kKvSplit, state(kv_head * group(), split), worker);
-  });
-  for (uint32_t head = 0; head < hyper_.heads; head++) {
-    for (uint32_t split = 1; split < splits; split++) kernels_.attention_merge(state(head, 0), state(head, split), dim);
-    kernels_.attention_finish(state(head, 0), dim, mixed_ + head * dim);
+// Rows alone, as in generation: threads share their splits too.
+void ForwardPass::attend_rows_alone(uint32_t layer) {
+  wave_.clear();
+  while (next_wave()) attend_wave(layer);
+}
+
+// The next splits, from the end of the wave before, of as many rows as there are slots for. A row that goes on has what
+// came before merged in its first slot. Returns false if there are none left.
+bool ForwardPass::next_wave() {
+  size_t i = 0;  // of alone_
+  uint32_t split = 0, slot = 0;
+  if (!wave_.empty()) {
+    const SplitRun last = wave_.back();
+    split = last.split + last.splits;
+    while (alone_[i] != last.row) i++;
+    if (split > rows_[last.row].position / kKvSplit) {
+      i++;
+      split = 0;
+    } else {
+      std::memmove(split_state(0, 0), split_state(last.slot, 0), hyper_.heads * layout_.state * sizeof(float));
+    }
   }
+  wave_.clear();
+  for (; i < alone_.size() && slot < kSplitSlots; i++, split = 0) {
+    const uint32_t carried = split != 0, left = rows_[alone_[i]].position / kKvSplit + 1 - split;
+    const uint32_t splits = std::min(left, kSplitSlots - slot - carried);
+    wave_.push_back({alone_[i], split, splits, slot});
+    slot += carried + splits;
+    if (splits < left) break;
+  }
+  return !wave_.empty();
+}
+
+void ForwardPass::attend_wave(uint32_t layer) {
+  uint32_t splits = 0;
+  for (const SplitRun& run : wave_) splits += run.splits;
+  threads_.each(splits * hyper_.kv_heads, [&](uint32_t i, uint32_t worker) {  // in the order in which they lie
+    const SplitRun* run = wave_.data();
+    for (; i >= run->splits * hyper_.kv_heads; run++) i -= run->splits * hyper_.kv_heads;
+    const uint32_t kv_head = i / run->splits, split = i % run->splits, carried = run->split != 0;
+    attend_split(layer, kv_head, {run->row, 1}, (run->split + split) * kKvSplit,
+                 split_state(run->slot + carried + split, kv_head * group()), worker);
+  });
+  const uint32_t heads = static_cast<uint32_t>(wave_.size()) * hyper_.heads;
+  const auto finish = [&](uint32_t i, uint32_t) { finish_run(wave_[i / hyper_.heads], i % hyper_.heads); };
+  if (splits * hyper_.heads > kFewMerges) return threads_.each(heads, finish);
+  for (uint32_t i = 0; i < heads; i++) finish(i, 0);
+}
+
+// Merges the states of one query head, always in the order of the splits.
+void ForwardPass::finish_run(const SplitRun& run, uint32_t head) {
+  const size_t dim = hyper_.head_dim;
+  const uint32_t states = run.splits + (run.split != 0);
+  float* const first = split_state(run.slot, head);
+  for (uint32_t i = 1; i < states; i++) kernels_.attention_merge(first, split_state(run.slot + i, head), dim);
+  const bool last = run.split + run.splits > rows_[run.row].position / kKvSplit;
+  if (last) kernels_.attention_finish(first, dim, mixed_ + size_t{run.row} * layout_.attention + head * dim);
 }
 
 // One KV head of a tile whose rows all see something of the split that begins at position `begin`.
@@ -349,9 +429,9 @@ void ForwardPass::compute_logits() {
     kernels_.rms_norm(add_product(static_cast<uint32_t>(t)), model_.output_norm, hyper_.rms_epsilon, n, out);
   };
   float* wanted[Head::kRows];
-  for (size_t t = 0; t < rows_.size();) {
+  for (size_t t = 0; t < count();) {
     uint32_t tokens = 0;
-    for (; t < rows_.size() && tokens < Head::kRows; t++) {
+    for (; t < count() && tokens < Head::kRows; t++) {
       if (rows_[t].hidden != nullptr) {
         norm(t, rows_[t].hidden);
       } else if (rows_[t].logits != nullptr) {

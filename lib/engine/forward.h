@@ -25,20 +25,22 @@ struct Row {
   uint32_t position;
   KvCache* cache;
   // One of these may be wanted, the others are null:
-  float* logits;  // vocabulary floats
-  float* hidden;  // what the head multiplies
+  float* logits;      // vocabulary floats
+  float* hidden;      // what the head multiplies
+  bool left = false;  // nobody waits for it any more
 };
 
 class ForwardPass {
  public:
-  // `batch`: the most rows that run() takes; `context`: the longest sequence. Takes all the memory it will ever use.
-  ForwardPass(const Model& model, const Kernels& kernels, ThreadPool& threads, uint32_t batch, uint32_t context);
+  // `batch`: the most rows that run() takes. Takes all the memory it will ever use.
+  ForwardPass(const Model& model, const Kernels& kernels, ThreadPool& threads, uint32_t batch);
 
-  static uint64_t bytes(const Model& model, uint32_t threads, uint32_t batch, uint32_t context);
+  static uint64_t bytes(const Model& model, uint32_t threads, uint32_t batch);
 
-  // Stores keys and values of the rows in their caches, their logits and hidden states. Returns false, with the caches'
-  // positions from these rows on in an unknown state, as soon as `cancelled` (asked before every layer) says so.
-  bool run(std::span<const Row> rows, const std::function<bool()>& cancelled);
+  // Stores keys and values of the rows in their caches, their logits and hidden states. Before each layer and the head
+  // it asks `some_left` whether it has marked rows that have left; they are removed from `rows`, and the positions of
+  // their caches from there on are in an unknown state.
+  void run(std::vector<Row>& rows, const std::function<bool()>& some_left);
 
   Head& head() { return head_; }
 
@@ -48,9 +50,14 @@ class ForwardPass {
     uint32_t begin, rows;
   };
 
+  // Neighbouring splits of a row alone, whose states lie in `slot` and those that follow.
+  struct SplitRun {
+    uint32_t row, split, splits, slot;
+  };
   // Makes or finds row t of the floats that a step works on.
   using RowOf = float* (ForwardPass::*)(uint32_t t);
 
+  void remove_left(std::vector<Row>& rows);
   void cut_tiles();
   void compute_layer(const Layer& layer, uint32_t index);
   float* embed(uint32_t t);
@@ -64,7 +71,10 @@ class ForwardPass {
   void round_kv(KvType type, const float* x, std::byte* row) const;
   void attend(uint32_t layer);
   void attend_tile(uint32_t layer, Tile tile, uint32_t kv_head, uint32_t worker);
-  void attend_row(uint32_t layer);
+  void attend_rows_alone(uint32_t layer);
+  bool next_wave();
+  void attend_wave(uint32_t layer);
+  void finish_run(const SplitRun& run, uint32_t head);
   void attend_split(uint32_t layer, uint32_t kv_head, Tile tile, uint32_t begin, float* states, uint32_t worker);
   void compute_logits();
 
@@ -75,11 +85,14 @@ class ForwardPass {
   const Rope rope_;
   // Of the current run:
   std::span<const Row> rows_;
-  std::vector<Tile> tiles_;
+  std::vector<Tile> tiles_;      // all rows
+  std::vector<Tile> shared_;     // the tiles of several rows
+  std::vector<uint32_t> alone_;  // the rows of the others
+  std::vector<SplitRun> wave_;   // splits of those that are computed together
 
   // Where things lie in the work space, in bytes from its start.
   struct Layout {
-    Layout(const Model& model, uint32_t threads, uint32_t batch, uint32_t context);
+    Layout(const Model& model, uint32_t threads, uint32_t batch);
     // One row of floats for each token of the batch:
     size_t x;               // hidden: the residual stream
     size_t cosines, sines;  // head_dim / 2
@@ -94,7 +107,7 @@ class ForwardPass {
     size_t states;   // of attention: those of a tile for all splits so far, then for one
     size_t scratch;  // of the kernels
     size_t scratch_bytes;
-    // For a row alone, one for each head and split:
+    // For rows alone, kSplitSlots for each head:
     size_t split_states;
     // For the head:
     size_t last;  // Head::kRows rows of hidden
@@ -108,6 +121,10 @@ class ForwardPass {
   float* states(uint32_t worker, uint32_t set) {
     return floats(layout_.states) + (size_t{worker} * 2 + set) * tile_queries() * layout_.state;
   }
+  float* split_state(uint32_t slot, uint32_t head) {
+    return floats(layout_.split_states) + (size_t{slot} * hyper_.heads + head) * layout_.state;
+  }
+  uint32_t count() const { return static_cast<uint32_t>(rows_.size()); }
   // Of the group of query heads that share a KV head.
   uint32_t group() const { return hyper_.heads / hyper_.kv_heads; }
   uint32_t tile_queries() const { return layout_.tile_rows * group(); }

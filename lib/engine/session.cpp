@@ -6,40 +6,22 @@
 #include <cstring>
 #include <utility>
 
-#include "base/cores.h"
-#include "base/error.h"
 #include "base/memory.h"
 
 namespace bitnet {
 namespace {
 
-constexpr uint32_t kMaxBatch = 4096;
 constexpr uint32_t kMaxContext = 1 << 24;  // positions are exact as floats up to here
-constexpr uint32_t kDefaultBatch = 256;
-// For more hidden states at a time, one pass over the whole head costs less than one over its screen for each.
-constexpr ptrdiff_t kMostScreened = 2;
 
 SessionOptions with_defaults(SessionOptions options, const HyperParameters& hyper) {
   if (options.context == 0) options.context = default_context(hyper.context);
-  if (options.threads == 0) options.threads = std::min(usable_cores(), ThreadPool::kMostThreads);
-  if (options.batch == 0) options.batch = kDefaultBatch;
   require(options.context <= kMaxContext, BITNET_ERROR_ARGUMENT, "context of ", counted(options.context, "token"),
           " asked for; the most is ", kMaxContext);
-  require(options.threads <= ThreadPool::kMostThreads, BITNET_ERROR_ARGUMENT, options.threads,
-          " threads asked for; the most is ", ThreadPool::kMostThreads);
-  // Threads beyond the CPUs would wait for one another, and the work would be cut finer for nothing. How many CPUs
-  // there are to a caller's own pool, the caller knows.
-  if (options.parallel == nullptr) options.threads = std::min(options.threads, usable_cpus());
-  options.generation_threads = std::min(options.generation_threads, options.threads);
-  require(options.batch <= kMaxBatch, BITNET_ERROR_ARGUMENT, "batch of ", options.batch,
-          " tokens asked for; the most is ", kMaxBatch);
-  options.batch = std::min(options.batch, options.context);
   return options;
 }
 
 uint64_t work_bytes(const Model& model, const SessionOptions& options) {
-  return ForwardPass::bytes(model, options.threads, options.batch, options.context) +
-         uint64_t{options.context} * sizeof(Token) +
+  return Engine::bytes(model, with_defaults(options.engine)) + uint64_t{options.context} * sizeof(Token) +
          (uint64_t{model.hyper.vocabulary} + model.hyper.hidden) * sizeof(float);
 }
 
@@ -78,71 +60,55 @@ const char* kv_name(KvType type) {
   return "";
 }
 
-Session::Compute::Compute(const Runtime& runtime, const SessionOptions& options)
-    : most_threads(options.threads),
-      threads(options.threads, options.parallel, options.parallel_user),
-      tuner(options.generation_threads != 0 ? options.generation_threads : options.threads,
-            options.generation_threads != 0 || options.parallel != nullptr),
-      forward(runtime.model(), runtime.kernels(), threads, options.batch, options.context) {
-  rows.reserve(options.batch);
+Session::Session(std::shared_ptr<Engine> engine, const SessionOptions& options)
+    : engine_(std::move(engine)),
+      options_(options),
+      cache_(runtime().model().hyper, options.kv, options.context),
+      tokens_(options.context * sizeof(Token)),
+      logits_(vocabulary() * sizeof(float)),
+      hidden_(runtime().model().hyper.hidden * sizeof(float)) {
+  engine_->add(seat_);
 }
 
-// Evaluates the rows; a single one with as many threads as are best for that.
-bool Session::Compute::run(const std::function<bool()>& cancelled) {
-  const bool single = rows.size() == 1;
-  threads.use(single ? tuner.threads() : most_threads);
-  const auto start = std::chrono::steady_clock::now();
-  if (!forward.run(rows, cancelled)) return false;
-  if (single) tuner.record(std::chrono::steady_clock::now() - start);
-  return true;
+Session::Session(const Session& other) : Session(other.engine_, other.options_) {
+  const Use use(other);
+  perf_ = other.perf();
+  std::memcpy(tokens_.data(), other.tokens_.data(), other.position() * sizeof(Token));
+  cache_.copy(other.cache_, other.position());
+  if (other.logits_rows_ != 0 && !other.logits_later_) {
+    const size_t bytes = other.logits_rows_ * vocabulary() * sizeof(float);
+    if (logits_.size() < bytes) logits_ = Buffer(bytes);
+    std::memcpy(logits_.data(), other.logits_.data(), bytes);
+  }
+  std::memcpy(hidden_.data(), other.hidden_.data(), hidden_.size());
+  logits_rows_ = other.logits_rows_;
+  logits_later_ = other.logits_later_;
+  set_position(other.position());
 }
 
-Session::Session(std::shared_ptr<const Runtime> runtime, const SessionOptions& options)
-    : runtime_(std::move(runtime)),
-      options_(with_defaults(options, runtime_->model().hyper)),
-      compute_(std::make_shared<Compute>(*runtime_, options_)),
-      cache_(runtime_->model().hyper, options_.kv, options_.context) {
-  tokens_.reserve(options_.context);
-  logits_.reserve(vocabulary());
-  hidden_.resize(runtime_->model().hyper.hidden);
-}
+Session::~Session() { engine_->remove(seat_); }
 
-Session::Session(const Session& other)
-    : perf(other.perf),
-      runtime_(other.runtime_),
-      options_(other.options_),
-      compute_(other.compute_),
-      cache_(runtime_->model().hyper, options_.kv, options_.context),
-      logits_(other.logits_),
-      logits_rows_(other.logits_rows_),
-      hidden_(other.hidden_),
-      logits_later_(other.logits_later_) {
-  tokens_.reserve(options_.context);
-  tokens_.assign(other.tokens_.begin(), other.tokens_.end());
-  logits_.reserve(vocabulary());
-  cache_.copy(other.cache_, tokens_.size());
-}
-
-std::shared_ptr<Session> Session::create(std::shared_ptr<const Runtime> runtime, const SessionOptions& asked) {
-  const Model& model = runtime->model();
+std::shared_ptr<Session> Session::create(Engines& engines, const SessionOptions& asked) {
+  const Runtime& runtime = engines.runtime();
+  const Model& model = runtime.model();
   const SessionOptions options = with_defaults(asked, model.hyper);
   const auto need = [&] { return need_of(model, options); };
   return with_memory(need, [&] {
     require_memory(need(), model.owned_bytes, memory_limit());
-    auto session = std::make_shared<Session>(runtime, options);
+    auto session = std::make_shared<Session>(engines.get(options.engine), options);
     if (asked.context == 0 && model.hyper.context > options.context) {
-      runtime->log(BITNET_LOG_INFO, "context: " + std::to_string(options.context) + " of the " +
-                                        std::to_string(model.hyper.context) +
-                                        " tokens that the model was trained for; name a context for more");
+      runtime.log(BITNET_LOG_INFO, "context: " + std::to_string(options.context) + " of the " +
+                                       std::to_string(model.hyper.context) +
+                                       " tokens that the model was trained for; name a context for more");
     }
     return session;
   });
 }
 
 std::shared_ptr<Session> Session::fork() const {
-  const auto need = [&] { return need_of_fork(runtime_->model(), options_); };
+  const auto need = [&] { return need_of_fork(runtime().model(), options_); };
   return with_memory(need, [&] {
-    const Model& model = runtime_->model();
+    const Model& model = runtime().model();
     require_memory(need(), model.owned_bytes + bytes(model, options_), memory_limit());
     return std::shared_ptr<Session>(new Session(*this));
   });
@@ -153,163 +119,195 @@ uint64_t Session::bytes(const Model& model, const SessionOptions& asked) {
   return KvCache::bytes(model.hyper, options.kv, options.context) + work_bytes(model, options);
 }
 
-void Session::rewind(uint32_t position) {
-  require(position <= tokens_.size(), BITNET_ERROR_ARGUMENT, "cannot rewind to position ", position,
-          ": the session holds ", counted(tokens_.size(), "token"));
-  tokens_.resize(position);
+// A callback of the call that runs may free its own session: that call keeps it until it returns.
+void Session::close() {
+  if (!busy_.load(std::memory_order_acquire)) return;
+  cancel(true);
+  if (user_.load(std::memory_order_relaxed) == std::this_thread::get_id()) return;
+  busy_.wait(true, std::memory_order_acquire);
+  cancel(false);  // a generation may go on with the session
+}
+
+Perf Session::perf() const {
+  const std::lock_guard lock(perf_mutex_);
+  return perf_;
+}
+
+void Session::reset_perf() {
+  const std::lock_guard lock(perf_mutex_);
+  perf_ = {};
+}
+
+void Session::rewind(uint32_t to) {
+  const Use use(*this);
+  require(to <= position(), BITNET_ERROR_ARGUMENT, "cannot rewind to position ", to, ": the session holds ",
+          counted(position(), "token"));
+  set_position(to);
   logits_rows_ = 0;
   logits_later_ = false;
 }
 
 std::span<const float> Session::logits(size_t index) const {
+  const Use use(*this);
+  return last_logits(index);
+}
+
+std::span<const float> Session::last_logits(size_t index) const {
   require(index < logits_rows_, BITNET_ERROR_ARGUMENT, "there are no logits of row ", index,
           ": the last evaluation left ", counted(logits_rows_, "row"));
-  const size_t n = vocabulary();
   if (logits_later_) {
-    const std::lock_guard lock(compute_->mutex);
-    float* const out = logits_.data();
-    compute_->forward.head().logits(hidden_.data(), {&out, 1});
+    float* const out = logits_.as<float>();
+    engine_->alone([&](Head& head) { head.logits(hidden_.as<float>(), {&out, 1}); });
     logits_later_ = false;
   }
-  return std::span<const float>(logits_).subspan(index * n, n);
+  return {logits_.as<float>() + index * vocabulary(), vocabulary()};
 }
 
-void Session::eval(std::span<const Token> tokens, bitnet_logits_of which, const std::atomic<bool>* cancel) {
-  const Item item{this, tokens, which};
-  eval_batch({&item, 1}, cancel);
-}
-
-void Session::check(const Item& item) const {
-  require(!item.tokens.empty(), BITNET_ERROR_ARGUMENT, "no tokens to evaluate");
-  require(item.which == BITNET_LOGITS_LAST || item.which == BITNET_LOGITS_ALL || item.which == BITNET_LOGITS_NONE,
-          BITNET_ERROR_ARGUMENT, "logits of kind ", static_cast<int>(item.which), " asked for, which does not exist");
-  require(item.tokens.size() <= context() - position(), BITNET_ERROR_CONTEXT, counted(item.tokens.size(), "token"),
-          item.tokens.size() == 1 ? " does" : " do", " not fit: the session holds ", position(), " of ", context(),
+void Session::check(std::span<const Token> tokens, bitnet_logits_of which) const {
+  require(!tokens.empty(), BITNET_ERROR_ARGUMENT, "no tokens to evaluate");
+  require(which == BITNET_LOGITS_LAST || which == BITNET_LOGITS_ALL || which == BITNET_LOGITS_NONE,
+          BITNET_ERROR_ARGUMENT, "logits of kind ", static_cast<int>(which), " asked for, which does not exist");
+  require(tokens.size() <= context() - position(), BITNET_ERROR_CONTEXT, counted(tokens.size(), "token"),
+          tokens.size() == 1 ? " does" : " do", " not fit: the session holds ", position(), " of ", context(),
           "; rewind it, or make one with a larger context");
-  for (size_t i = 0; i < item.tokens.size(); i++) {
-    const Token token = item.tokens[i];
-    require(token >= 0 && static_cast<size_t>(token) < vocabulary(), BITNET_ERROR_ARGUMENT, "token ", token,
+  for (size_t i = 0; i < tokens.size(); i++) {
+    require(tokens[i] >= 0 && static_cast<size_t>(tokens[i]) < vocabulary(), BITNET_ERROR_ARGUMENT, "token ", tokens[i],
             " at index ", i, " is out of range: the vocabulary has ", vocabulary());
   }
 }
 
 Token Session::sample(Sampler& sampler) {
+  const Use use(*this);
   require(
       logits_rows_ != 0, BITNET_ERROR_ARGUMENT,
       "there are no logits to draw a token from: evaluate tokens with BITNET_LOGITS_LAST or BITNET_LOGITS_ALL first");
   const auto start = std::chrono::steady_clock::now();
   Token token;
-  if (!sample_largest(sampler, token)) token = sampler.sample(logits(logits_rows_ - 1), tokens_, runtime_->kernels());
-  perf.sampled_tokens++;
-  perf.sample_ns += nanoseconds_since(start);
+  if (!sample_largest(sampler, token)) {
+    token = sampler.sample(last_logits(logits_rows_ - 1), tokens(), runtime().kernels());
+  }
+  const std::lock_guard lock(perf_mutex_);
+  perf_.sampled_tokens++;
+  perf_.sample_ns += nanoseconds_since(start);
   return token;
 }
 
 // Draws the token that sample() draws, if that takes only a few of the logits and the others are not there yet.
 bool Session::sample_largest(Sampler& sampler, Token& token) {
   if (!logits_later_) return false;
-  const size_t count = sampler.count_needed(vocabulary(), tokens_);
+  const size_t count = sampler.count_needed(vocabulary(), tokens());
   if (count == 0) return false;
   std::vector<TokenLogit> found;
-  {
-    const std::lock_guard lock(compute_->mutex);
-    if (!compute_->forward.head().find_largest(hidden_.data(), count, sampler.adjusted(), found)) return false;
-  }
-  token = sampler.sample(found, vocabulary(), tokens_, runtime_->kernels());
+  const bool enough = engine_->alone(
+      [&](Head& head) { return head.find_largest(hidden_.as<float>(), count, sampler.adjusted(), found); });
+  if (!enough) return false;
+  token = sampler.sample(found, vocabulary(), tokens(), runtime().kernels());
   return true;
 }
 
-// Where evaluation of a batch stands: hands out its rows in pieces, item by item.
-class Session::Rows {
- public:
-  explicit Rows(std::span<const Item> items) : items_(items) {}
+void Session::eval(std::span<const Token> tokens, bitnet_logits_of which, const std::atomic<bool>* cancel) {
+  const Use use(*this);
+  check(tokens, which);
+  ask(tokens, which, cancel);
+  Seat* const seat = &seat_;
+  engine_->run({&seat, 1});
+  take_over();
+}
 
-  // Fills `rows` with the next ones, up to its capacity. Returns false when there are none left.
-  bool next(std::vector<Row>& rows) {
-    rows.clear();
-    for (; item_ < items_.size() && rows.size() < rows.capacity(); item_++, token_ = 0) {
-      const Item& item = items_[item_];
-      Session& session = *item.session;
-      for (; token_ < item.tokens.size() && rows.size() < rows.capacity(); token_++) {
-        rows.push_back({item.tokens[token_], session.position() + static_cast<uint32_t>(token_), &session.cache_,
-                        logits(item, token_), hidden(item, token_)});
-      }
-      if (token_ < item.tokens.size()) break;
-    }
-    return !rows.empty();
-  }
-
- private:
-  static float* logits(const Item& item, size_t token) {
-    Session& session = *item.session;
-    if (item.which == BITNET_LOGITS_ALL) return session.logits_.data() + token * session.vocabulary();
-    return is_last(item, token) && !session.logits_later_ ? session.logits_.data() : nullptr;
-  }
-  static float* hidden(const Item& item, size_t token) {
-    Session& session = *item.session;
-    return is_last(item, token) && session.logits_later_ ? session.hidden_.data() : nullptr;
-  }
-  static bool is_last(const Item& item, size_t token) {
-    return item.which == BITNET_LOGITS_LAST && token + 1 == item.tokens.size();
-  }
-
-  std::span<const Item> items_;
-  size_t item_ = 0, token_ = 0;
-};
-
-void Session::eval_batch(std::span<const Item> items, const std::atomic<bool>* cancel) {
+void Session::eval_batch(std::span<const Item> items) {
   require(!items.empty(), BITNET_ERROR_ARGUMENT, "no sessions to evaluate");
-  Session* widest = items.front().session;
+  std::vector<Use> uses;
   for (size_t i = 0; i < items.size(); i++) {
     Session& session = *items[i].session;
     const bool again =
         std::any_of(items.begin(), items.begin() + i, [&](const Item& x) { return x.session == &session; });
     require(!again, BITNET_ERROR_ARGUMENT, "a session appears twice in the batch");
-    require(session.runtime_ == widest->runtime_, BITNET_ERROR_ARGUMENT,
+    require(&session.runtime() == &items.front().session->runtime(), BITNET_ERROR_ARGUMENT,
             "the sessions of a batch must be of the same open model");
-    session.check(items[i]);
-    if (session.context() > widest->context()) widest = &session;
+    uses.emplace_back(session);
+    session.check(items[i].tokens, items[i].which);
   }
-  const auto wanting =
-      std::count_if(items.begin(), items.end(), [](const Item& item) { return item.which == BITNET_LOGITS_LAST; });
-  const bool later = widest->compute_->forward.head().has_screen() && wanting <= kMostScreened;
-  for (const Item& item : items) item.session->prepare_logits(item, later && item.which == BITNET_LOGITS_LAST);
+  for (const Item& item : items) item.session->ask(item.tokens, item.which, nullptr);
 
-  const auto start = std::chrono::steady_clock::now();
-  const SessionOptions& options = widest->options_;
-  const auto cancelled = [&] {
-    return (cancel != nullptr && cancel->load(std::memory_order_relaxed)) ||
-           (options.abort != nullptr && options.abort(options.abort_user) != 0);
-  };
-  {
-    Compute& compute = *widest->compute_;
-    const std::lock_guard lock(compute.mutex);
-    for (Rows rows(items); rows.next(compute.rows);) {
-      require(compute.run(cancelled), BITNET_ERROR_CANCELLED, "the evaluation was cancelled");
+  std::vector<Session*> left;
+  for (const Item& item : items) left.push_back(item.session);
+  while (!left.empty()) {  // sessions with other options have another engine
+    Engine& engine = *left.front()->engine_;
+    std::vector<Seat*> seats;
+    for (Session* session : left) {
+      if (session->engine_.get() == &engine) seats.push_back(&session->seat_);
+    }
+    engine.run(seats);
+    std::erase_if(left, [&](const Session* session) { return session->engine_.get() == &engine; });
+  }
+  std::exception_ptr error;
+  for (const Item& item : items) {
+    try {
+      item.session->take_over();
+    } catch (...) {
+      if (error == nullptr) error = std::current_exception();
     }
   }
-  const uint64_t elapsed = nanoseconds_since(start);
-  for (const Item& item : items) item.session->advance(item, elapsed);
+  if (error != nullptr) std::rethrow_exception(error);
 }
 
-// Makes room for the logits of the item; there are none until it has been evaluated.
-void Session::prepare_logits(const Item& item, bool later) {
-  const size_t rows = item.which == BITNET_LOGITS_ALL ? item.tokens.size() : item.which == BITNET_LOGITS_LAST;
+// Fills in the request, with room for its logits. There are none until it is done.
+void Session::ask(std::span<const Token> tokens, bitnet_logits_of which, const std::atomic<bool>* cancel) {
   logits_rows_ = 0;
+  logits_later_ = false;
+  const size_t rows = which == BITNET_LOGITS_ALL ? tokens.size() : 1, bytes = rows * vocabulary() * sizeof(float);
   const auto need = [&] {
-    return MemoryNeed{rows * vocabulary() * sizeof(float), "the logits of " + counted(rows, "token"),
-                      "ask for those of fewer tokens at a time"};
+    return MemoryNeed{bytes, "the logits of " + counted(rows, "token"), "ask for those of fewer tokens at a time"};
   };
-  with_memory(need, [&] { logits_.resize(rows * vocabulary()); });
-  logits_later_ = later;
+  if (logits_.size() < bytes) with_memory(need, [&] { logits_ = Buffer(bytes); });
+  seat_.request = {
+      .tokens = tokens,
+      .position = position(),
+      .cache = &cache_,
+      .which = which,
+      .logits = logits_.as<float>(),
+      .hidden = hidden_.as<float>(),
+      .cancels = {&cancel_, cancel},
+      .abort = options_.abort,
+      .abort_user = options_.abort_user,
+  };
 }
 
-void Session::advance(const Item& item, uint64_t elapsed) {
-  tokens_.insert(tokens_.end(), item.tokens.begin(), item.tokens.end());
-  logits_rows_ = logits_.size() / vocabulary();
-  const bool prompt = item.tokens.size() > 1;
-  (prompt ? perf.prompt_tokens : perf.generated_tokens) += item.tokens.size();
-  (prompt ? perf.prompt_ns : perf.generated_ns) += elapsed;
+// What the request has come to.
+void Session::take_over() {
+  const std::span<const Token> tokens = seat_.request.tokens;
+  switch (seat_.state) {
+    case Seat::State::done:
+      break;
+    case Seat::State::cancelled:
+      cancel(false);
+      fail(BITNET_ERROR_CANCELLED, "the evaluation was cancelled");
+    case Seat::State::failed:
+      std::rethrow_exception(seat_.error);
+    case Seat::State::none:
+    case Seat::State::waiting:
+    case Seat::State::computing:
+      fail(BITNET_ERROR_INTERNAL, "an evaluation returned before it was done");
+  }
+  std::ranges::copy(tokens, tokens_.as<Token>() + position());
+  set_position(position() + static_cast<uint32_t>(tokens.size()));
+  switch (seat_.request.which) {
+    case BITNET_LOGITS_LAST:
+      logits_rows_ = 1;
+      break;
+    case BITNET_LOGITS_ALL:
+      logits_rows_ = tokens.size();
+      break;
+    case BITNET_LOGITS_NONE:
+      break;
+  }
+  logits_later_ = seat_.logits_later;
+  const bool prompt = tokens.size() > 1;
+  const std::lock_guard lock(perf_mutex_);
+  (prompt ? perf_.prompt_tokens : perf_.generated_tokens) += tokens.size();
+  (prompt ? perf_.prompt_ns : perf_.generated_ns) += seat_.nanoseconds;
+  perf_.passes += seat_.passes;
+  perf_.pass_sessions += seat_.pass_sessions;
 }
 
 }  // namespace bitnet

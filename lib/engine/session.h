@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: MIT
-// One sequence of tokens being evaluated: its KV cache, its last logits, and the threads and work space for more.
+// One sequence of tokens being evaluated: its KV cache and its last logits.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
+#include <thread>
+#include <utility>
 #include <vector>
 
+#include "base/buffer.h"
+#include "base/error.h"
 #include "bitnet.h"
-#include "engine/forward.h"
+#include "engine/engine.h"
 #include "engine/kv_cache.h"
 #include "engine/runtime.h"
-#include "engine/thread_pool.h"
-#include "engine/thread_tuner.h"
+#include "engine/seat.h"
 #include "sample/sampler.h"
 
 namespace bitnet {
@@ -26,12 +28,8 @@ const char* kv_name(KvType type);
 
 struct SessionOptions {
   uint32_t context = 0;
-  uint32_t threads = 0;
-  uint32_t generation_threads = 0;  // 0: found while generating
-  uint32_t batch = 0;
   KvType kv = KvType::int16;
-  bitnet_parallel_fn parallel = nullptr;
-  void* parallel_user = nullptr;
+  EngineOptions engine = {};  // of the engine that computes
   int (*abort)(void* user) = nullptr;
   void* abort_user = nullptr;
 };
@@ -40,6 +38,7 @@ struct Perf {
   uint64_t prompt_tokens = 0, prompt_ns = 0;
   uint64_t generated_tokens = 0, generated_ns = 0;
   uint64_t sampled_tokens = 0, sample_ns = 0;
+  uint64_t passes = 0, pass_sessions = 0;
 };
 
 // Of a session for which nobody names a context: what the model was trained for, but no more than most programs want
@@ -52,24 +51,26 @@ constexpr uint32_t default_context(uint32_t trained) {
 
 class Session {
  public:
-  Session(std::shared_ptr<const Runtime> runtime, const SessionOptions& options);
+  // With defaults filled in.
+  Session(std::shared_ptr<Engine> engine, const SessionOptions& options);
+  ~Session();
   // The same, but where there is not enough memory, the error says how much was needed and what takes less.
-  static std::shared_ptr<Session> create(std::shared_ptr<const Runtime> runtime, const SessionOptions& options);
+  static std::shared_ptr<Session> create(Engines& engines, const SessionOptions& options);
   std::shared_ptr<Session> fork() const;
 
-  // What a session takes besides the model.
+  // What a session takes besides the model, with the work space of its engine.
   static uint64_t bytes(const Model& model, const SessionOptions& options);
 
-  const Runtime& runtime() const { return *runtime_; }
-  const std::shared_ptr<const Runtime>& shared_runtime() const { return runtime_; }
-  uint32_t position() const { return static_cast<uint32_t>(tokens_.size()); }
+  const Runtime& runtime() const { return engine_->runtime(); }
+  const std::shared_ptr<const Runtime>& shared_runtime() const { return engine_->shared_runtime(); }
+  uint32_t position() const { return position_.load(std::memory_order_acquire); }
   uint32_t context() const { return cache_.context(); }
-  std::span<const Token> tokens() const { return tokens_; }
+  std::span<const Token> tokens() const { return {tokens_.as<Token>(), position()}; }
   void rewind(uint32_t position);
 
   // Logits of row `index` of the last evaluation, and how many rows there are. Where the model's head has a screen, and
-  // the evaluation was of so few sessions that their next tokens are found more quickly with it, they are computed only
-  // when they are asked for here.
+  // the pass was of so few sessions that their next tokens are found more quickly with it, they are computed only when
+  // they are asked for here.
   std::span<const float> logits(size_t index) const;
   size_t logits_rows() const { return logits_rows_; }
 
@@ -81,7 +82,8 @@ class Session {
     std::span<const Token> tokens;
     bitnet_logits_of which;
   };
-  static void eval_batch(std::span<const Item> items, const std::atomic<bool>* cancel = nullptr);
+  // Nothing, where an item cannot be evaluated. Otherwise each session is advanced, or cancelled, by itself.
+  static void eval_batch(std::span<const Item> items);
 
   // Draws a token from the last row of logits; the session's tokens count as recent.
   Token sample(Sampler& sampler);
@@ -90,42 +92,65 @@ class Session {
   std::vector<std::byte> save() const;
   void load(std::span<const std::byte> state);
 
-  Perf perf;
+  // From any thread. Cancels the evaluation that runs, or else the next one; false takes it back.
+  void cancel(bool on) { cancel_.store(on, std::memory_order_relaxed); }
+  // Cancels the call that another thread is in, and waits until it has returned.
+  void close();
+
+  // Counters since the last reset. Thread-safe.
+  Perf perf() const;
+  void reset_perf();
 
  private:
-  // What forks share: only one of them computes at a time.
-  struct Compute {
-    Compute(const Runtime& runtime, const SessionOptions& options);
-    bool run(const std::function<bool()>& cancelled);
+  // The right to change the session, for one call at a time.
+  class Use {
+   public:
+    explicit Use(const Session& session) : session_(&session) {
+      require(!session.busy_.exchange(true, std::memory_order_acquire), BITNET_ERROR_BUSY,
+              "the session is in use: another call has not returned");
+      session.user_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    }
+    Use(Use&& other) noexcept : session_(std::exchange(other.session_, nullptr)) {}
+    Use& operator=(Use&&) = delete;
+    ~Use() {
+      if (session_ == nullptr) return;
+      session_->user_.store({}, std::memory_order_relaxed);
+      session_->busy_.store(false, std::memory_order_release);
+      session_->busy_.notify_all();
+    }
 
-    std::mutex mutex;
-    const uint32_t most_threads;
-    ThreadPool threads;
-    ThreadTuner tuner;
-    ForwardPass forward;
-    std::vector<Row> rows;  // with room for a batch
+   private:
+    const Session* session_;
   };
-  class Rows;
 
   Session(const Session& other);
 
   std::vector<std::byte> pack_state() const;
+  std::span<const float> last_logits(size_t index) const;
 
-  size_t vocabulary() const { return runtime_->model().hyper.vocabulary; }
-  void check(const Item& item) const;
-  void prepare_logits(const Item& item, bool later);
+  size_t vocabulary() const { return runtime().model().hyper.vocabulary; }
+  void check(std::span<const Token> tokens, bitnet_logits_of which) const;
+  void ask(std::span<const Token> tokens, bitnet_logits_of which, const std::atomic<bool>* cancel);
+  void take_over();
+  void set_position(uint32_t position) { position_.store(position, std::memory_order_release); }
   bool sample_largest(Sampler& sampler, Token& token);
-  void advance(const Item& item, uint64_t elapsed);
 
-  std::shared_ptr<const Runtime> runtime_;
-  SessionOptions options_;  // with defaults filled in
-  std::shared_ptr<Compute> compute_;
+  std::shared_ptr<Engine> engine_;
+  SessionOptions options_;
   KvCache cache_;
-  std::vector<Token> tokens_;  // has room for `context` of them
-  mutable std::vector<float> logits_;
+  Buffer tokens_;  // `context` of them
+  std::atomic<uint32_t> position_{0};
+  mutable Buffer logits_;  // at least one row
   size_t logits_rows_ = 0;
-  std::vector<float> hidden_;          // of the last token
+  Buffer hidden_;                      // of the last token
   mutable bool logits_later_ = false;  // row 0 of the logits is still to be computed from hidden_
+  Seat seat_;
+  mutable std::mutex perf_mutex_;
+  Perf perf_;
+  std::atomic<bool> cancel_{false};
+  // One call at a time changes the session, or reads what others change.
+  mutable std::atomic<bool> busy_{false};
+  mutable std::atomic<std::thread::id> user_{};  // whose call that is
 };
 
 }  // namespace bitnet

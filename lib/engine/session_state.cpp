@@ -41,24 +41,25 @@ uint64_t checksum(const StateHeader& header, std::span<const std::byte> payload)
 }  // namespace
 
 std::vector<std::byte> Session::save() const {
+  const Use use(*this);
   const auto need = [&] {
-    return MemoryNeed{tokens_.size() * (sizeof(Token) + 2 * cache_.heads() * cache_.row_bytes()),
-                      "saving a session of " + counted(tokens_.size(), "token"),
+    return MemoryNeed{position() * (sizeof(Token) + 2 * cache_.heads() * cache_.row_bytes()),
+                      "saving a session of " + counted(position(), "token"),
                       "fewer tokens or an int8 KV cache take less"};
   };
   return with_memory(need, [&] { return pack_state(); });
 }
 
 std::vector<std::byte> Session::pack_state() const {
-  StateHeader header = {{}, kVersion, static_cast<uint16_t>(cache_.type()), position(), runtime_->model().fingerprint,
+  StateHeader header = {{}, kVersion, static_cast<uint16_t>(cache_.type()), position(), runtime().model().fingerprint,
                         0};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
   std::vector<std::byte> state(sizeof header);
   Compressor compressor(
       kLevel, 1, [&state](std::span<const std::byte> part) { state.insert(state.end(), part.begin(), part.end()); });
-  compressor.add(std::as_bytes(std::span(tokens_)));
+  compressor.add(std::as_bytes(tokens()));
   const size_t row = cache_.row_bytes();
-  std::vector<std::byte> rows(tokens_.size() * row);
+  std::vector<std::byte> rows(position() * row);
   for (size_t head = 0; head < cache_.heads(); head++) {
     for (uint32_t t = 0; t < position(); t++) cache_.load_key(head, t, rows.data() + t * row);
     compressor.add(rows);
@@ -72,6 +73,7 @@ std::vector<std::byte> Session::pack_state() const {
 }
 
 void Session::load(std::span<const std::byte> state) {
+  const Use use(*this);
   StateHeader header;
   require(state.size() >= sizeof header && std::memcmp(state.data(), kMagic, sizeof kMagic) == 0, BITNET_ERROR_FORMAT,
           "this is no saved session: it does not start like one");
@@ -85,7 +87,7 @@ void Session::load(std::span<const std::byte> state) {
   require(header.checksum == checksum(header, payload), BITNET_ERROR_FORMAT,
           "the saved session is damaged: its checksum does not match");
   require(
-      header.model == runtime_->model().fingerprint, BITNET_ERROR_MISMATCH,
+      header.model == runtime().model().fingerprint, BITNET_ERROR_MISMATCH,
       "the saved session belongs to another model, or another packing of this one; open the file it was saved with");
   require(kv == cache_.type(), BITNET_ERROR_MISMATCH, "the saved session's KV cache is ", kv_name(kv), ", this one's ",
           kv_name(cache_.type()), "; make one with the same kind");
@@ -106,12 +108,13 @@ void Session::load(std::span<const std::byte> state) {
     require(tokens[i] >= 0 && static_cast<size_t>(tokens[i]) < vocabulary(), BITNET_ERROR_FORMAT,
             "the saved session is damaged: token ", tokens[i], " is out of range");
   }
-  tokens_.assign(tokens, tokens + header.tokens);
+  std::copy_n(tokens, header.tokens, tokens_.as<Token>());
   const auto* row = reinterpret_cast<const std::byte*>(tokens + header.tokens);
   for (size_t head = 0; head < cache_.heads(); head++) {
     for (uint32_t t = 0; t < header.tokens; t++, row += row_bytes) cache_.store_key(head, t, row);
     for (uint32_t t = 0; t < header.tokens; t++, row += row_bytes) cache_.store_value(head, t, row);
   }
+  set_position(header.tokens);
   logits_rows_ = 0;
   logits_later_ = false;
 }

@@ -25,7 +25,8 @@ def describe(arguments):
          "--type-id-style", "hash", arguments.library], capture_output=True, text=True)
     if result.returncode != 0 or "<function-decl" not in result.stdout:
         sys.exit(f"abi: abidw cannot describe {arguments.library}: {result.stderr or 'it has no debugging information'}")
-    return result.stdout + LICENSE
+    # Where the sources lay depends on the build.
+    return re.sub(r"(<abi-instr [^>]*path=')[^']*/(lib/)", r"\1\2", result.stdout) + LICENSE
 
 
 def differences(arguments, old, new):

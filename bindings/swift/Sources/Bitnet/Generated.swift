@@ -25,6 +25,8 @@ extension BitnetError {
     case mismatch = -10
     /// A mistake in the library: please report it.
     case `internal` = -11
+    /// Another call uses the session.
+    case busy = -12
   }
 }
 
@@ -392,7 +394,7 @@ public struct SessionOptions: Sendable {
   /// Threads that compute, the calling one included, at most 512; 0: one per physical core. No more than the CPUs that
   /// the creating thread may run on, within its control group's share of CPU time.
   public var threads: Int = 0
-  /// Tokens computed together in a prompt, at most 4096; 0: 256.
+  /// Tokens computed together in a pass, at most 4096; 0: 256.
   public var batch: Int = 0
   /// How keys and values are kept.
   public var kv: KV = .int16
@@ -427,16 +429,20 @@ public struct SessionOptions: Sendable {
 public struct Perf: Sendable, Equatable {
   /// Tokens evaluated by calls with more than one for the session.
   public let promptTokens: Int
-  /// The time these calls took.
+  /// The session's share of the time of their passes.
   public let promptTime: Duration
   /// Tokens evaluated one by one.
   public let generatedTokens: Int
-  /// The time these calls took.
+  /// The session's share of the time of their passes.
   public let generatedTime: Duration
   /// Tokens drawn.
   public let sampledTokens: Int
   /// The time that took; with the head if the model's head is "screened".
   public let sampleTime: Duration
+  /// Passes over the weights that computed for the session.
+  public let passes: Int
+  /// Sessions that they computed for, summed: divided by `passes`, how many shared one.
+  public let passSessions: Int
 
   init(_ c: bitnet_perf) {
     promptTokens = Int(c.prompt_tokens)
@@ -445,6 +451,8 @@ public struct Perf: Sendable, Equatable {
     generatedTime = .nanoseconds(Int64(c.generated_ns))
     sampledTokens = Int(c.sampled_tokens)
     sampleTime = .nanoseconds(Int64(c.sample_ns))
+    passes = Int(c.passes)
+    passSessions = Int(c.pass_sessions)
   }
 }
 

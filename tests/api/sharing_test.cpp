@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MIT
+// Sessions of one model that compute at the same time share passes over the weights, and notice nothing of it. Run
+// under the thread sanitizer as well.
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+#include <thread>
+
+#include "test_model.h"
+
+namespace bitnet_test {
+namespace {
+
+constexpr uint32_t kContext = 96;
+constexpr bitnet_session_options kOptions = {
+    .size = sizeof(bitnet_session_options), .context = kContext, .threads = 2, .batch = 24};
+
+// Some sequences of tokens, and the logits after each token as a session computes them alone, one token at a time.
+struct Sequences {
+  static constexpr uint32_t kCount = 4;
+
+  explicit Sequences(const Model& model) {
+    for (uint32_t i = 0; i < kCount; i++) {
+      tokens.push_back(random_tokens(kContext, 10 + i));
+      bitnet_session_options options = kOptions;
+      options.threads = 1;
+      const Session alone = make_session(model, options);
+      logits.emplace_back();
+      for (uint32_t t = 0; t < kContext; t++) {
+        eval(alone, std::span(tokens[i]).subspan(t, 1));
+        logits[i].push_back(bitnet_test::logits(alone));
+      }
+    }
+  }
+
+  std::vector<Tokens> tokens;
+  std::vector<std::vector<std::vector<float>>> logits;
+};
+
+// What one thread does with a few sessions of its own, which all hold the beginning of some sequence.
+class Driver {
+ public:
+  Driver(const Model& model, const Sequences& sequences, uint32_t seed)
+      : model_(model), sequences_(sequences), random_(seed) {
+    for (uint32_t i = 0; i < kSessions; i++) {
+      states_[i].sequence = below(Sequences::kCount);
+      bitnet_session_options options = kOptions;
+      options.abort = [](void* user) { return static_cast<Driver*>(user)->aborts() ? 1 : 0; };
+      options.abort_user = this;
+      states_[i].session = make_session(model, options);
+    }
+    const bitnet_sampler_options greedy = {.size = sizeof greedy};
+    bitnet_sampler* sampler = nullptr;
+    EXPECT_OK(bitnet_sampler_create(&greedy, &sampler));
+    sampler_.reset(sampler);
+  }
+
+  // A session that lives as long as this, for others to cancel.
+  bitnet_session* first() const { return states_[0].session.get(); }
+
+  void step() {
+    State& state = states_[below(kSessions)];
+    switch (below(8)) {
+      case 0:
+        return rewind(state);
+      case 1:
+        return fork(state);
+      case 2:
+        return save_and_load(state);
+      default:
+        return evaluate(state);
+    }
+  }
+
+  uint32_t evaluated = 0, cancelled = 0;
+
+ private:
+  static constexpr uint32_t kSessions = 4;
+  struct State {
+    Session session;
+    uint32_t sequence = 0;
+  };
+
+  uint32_t below(uint32_t n) { return static_cast<uint32_t>(random_() % n); }
+  bool aborts() { return abort_ && below(20) == 0; }
+
+  void rewind(const State& state) {
+    ASSERT_OK(bitnet_session_rewind(state.session.get(), below(bitnet_session_position(state.session.get()) + 1)));
+  }
+
+  void fork(const State& state) {
+    State& other = states_[1 + below(kSessions - 1)];
+    bitnet_session* fork = nullptr;
+    ASSERT_OK(bitnet_session_fork(state.session.get(), &fork));
+    other.session.reset(fork);
+    other.sequence = state.sequence;
+  }
+
+  void save_and_load(const State& state) {
+    State& other = states_[below(kSessions)];
+    std::vector<char> saved(1 << 20);
+    size_t length = 0;
+    ASSERT_OK(bitnet_session_save_memory(state.session.get(), saved.data(), saved.size(), &length));
+    ASSERT_OK(bitnet_session_load_memory(other.session.get(), saved.data(), length));
+    other.sequence = state.sequence;
+  }
+
+  void evaluate(const State& state) {
+    bitnet_session* const session = state.session.get();
+    uint32_t position = bitnet_session_position(session);
+    if (position == kContext) {
+      position = below(kContext);
+      ASSERT_OK(bitnet_session_rewind(session, position));
+    }
+    const uint32_t most = below(2) == 0 ? 1 : kContext - position, count = 1 + below(most);
+    const auto which = static_cast<bitnet_logits_of>(below(3));
+    abort_ = below(4) == 0;
+    const bitnet_status status =
+        bitnet_eval(session, sequences_.tokens[state.sequence].data() + position, count, which);
+    if (status == BITNET_ERROR_CANCELLED) {
+      cancelled++;
+      EXPECT_EQ(bitnet_session_position(session), position);
+      return;
+    }
+    ASSERT_OK(status);
+    evaluated++;
+    EXPECT_EQ(bitnet_session_position(session), position + count);
+    check(state, position, count, which);
+  }
+
+  void check(const State& state, uint32_t position, uint32_t count, bitnet_logits_of which) {
+    const auto& expected = sequences_.logits[state.sequence];
+    if (which == BITNET_LOGITS_NONE) return;
+    bitnet_token token = 0;
+    ASSERT_OK(bitnet_sample(sampler_.get(), state.session.get(), &token));
+    const auto& last = expected[position + count - 1];
+    EXPECT_EQ(token, std::max_element(last.begin(), last.end()) - last.begin());
+    const uint32_t rows = which == BITNET_LOGITS_ALL ? count : 1;
+    for (uint32_t i = 0; i < rows; i++) {
+      ASSERT_TRUE(same_bits(logits(state.session, i), expected[position + count - rows + i])) << "row " << i;
+    }
+  }
+
+  const Model& model_;
+  const Sequences& sequences_;
+  std::mt19937 random_;
+  State states_[kSessions];
+  Sampler sampler_;
+  bool abort_ = false;
+};
+
+// A seed from the environment repeats a run.
+uint32_t seed() {
+  const char* const given = std::getenv("BITNET_TEST_SEED");
+  return given != nullptr ? static_cast<uint32_t>(std::strtoul(given, nullptr, 10)) : std::random_device()();
+}
+
+void drive(bitnet_head head) {
+  constexpr uint32_t kThreads = 8;
+  const char* const steps = std::getenv("BITNET_TEST_STEPS");
+  const int count = steps != nullptr ? std::atoi(steps) : 40;
+  const uint32_t first_seed = seed();
+  SCOPED_TRACE("BITNET_TEST_SEED=" + std::to_string(first_seed));
+  const Model model = open(model_path(BITNET_PACKING_I2, head));
+  const Sequences sequences(model);
+  std::vector<std::unique_ptr<Driver>> drivers;
+  for (uint32_t i = 0; i < kThreads; i++) {
+    drivers.push_back(std::make_unique<Driver>(model, sequences, first_seed + i));
+  }
+  std::vector<std::thread> threads;
+  for (const auto& driver : drivers) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < count && !testing::Test::HasFailure(); i++) driver->step();
+    });
+  }
+  std::atomic<bool> over{false};
+  std::thread canceller([&] {
+    std::mt19937 random(first_seed);
+    while (!over.load()) {
+      bitnet_session_cancel(drivers[random() % kThreads]->first(), 1);
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  });
+  for (std::thread& thread : threads) thread.join();
+  over.store(true);
+  canceller.join();
+  uint32_t evaluated = 0;
+  for (const auto& driver : drivers) evaluated += driver->evaluated;
+  EXPECT_GT(evaluated, kThreads);
+}
+
+TEST(Sharing, EverySessionGetsWhatItGetsAlone) { drive(BITNET_HEAD_F16); }
+
+TEST(Sharing, EverySessionGetsWhatItGetsAloneWithAScreen) { drive(BITNET_HEAD_SCREENED); }
+
+TEST(Sharing, SessionsShareThreads) {
+#ifndef __linux__
+  GTEST_SKIP() << "the threads of a process are counted where Linux lists them";
+#endif
+  const auto threads = [] {
+    const std::filesystem::directory_iterator tasks("/proc/self/task");
+    return std::distance(begin(tasks), end(tasks));
+  };
+  const Model model = open(model_path());
+  std::vector<Session> sessions;
+  const auto before = threads();
+  sessions.push_back(make_session(model, kOptions));
+  const auto with_one = threads();
+  while (sessions.size() < 64) sessions.push_back(make_session(model, kOptions));
+  EXPECT_EQ(threads(), with_one);
+  EXPECT_LE(with_one, before + 1);
+}
+
+// An evaluation that does not end by itself: its function to abort waits until it is told to go on.
+struct Held {
+  static int hold(void* user) {
+    auto* held = static_cast<Held*>(user);
+    held->reached.store(true);
+    held->reached.notify_all();
+    held->free.wait(false);
+    return held->result;
+  }
+  std::atomic<bool> reached{false}, free{false};
+  int result = 0;
+};
+
+TEST(Sharing, ASessionInUseAnswersABusyCaller) {
+  const Model model = open(model_path());
+  Held held;
+  bitnet_session_options options = kOptions;
+  options.abort = Held::hold;
+  options.abort_user = &held;
+  const Session session = make_session(model, options);
+  const Tokens tokens = random_tokens(8);
+  std::thread other([&] { EXPECT_OK(bitnet_eval(session.get(), tokens.data(), 4, BITNET_LOGITS_LAST)); });
+  held.reached.wait(false);
+  EXPECT_EQ(bitnet_eval(session.get(), tokens.data(), 1, BITNET_LOGITS_LAST), BITNET_ERROR_BUSY);
+  EXPECT_EQ(bitnet_session_rewind(session.get(), 0), BITNET_ERROR_BUSY);
+  const float* row = nullptr;
+  EXPECT_EQ(bitnet_session_logits(session.get(), 0, &row), BITNET_ERROR_BUSY);
+  bitnet_session* fork = nullptr;
+  EXPECT_EQ(bitnet_session_fork(session.get(), &fork), BITNET_ERROR_BUSY);
+  EXPECT_EQ(bitnet_session_position(session.get()), 0u);
+  held.free.store(true);
+  held.free.notify_all();
+  other.join();
+  EXPECT_EQ(bitnet_session_position(session.get()), 4u);
+}
+
+TEST(Sharing, CancellingConcernsOneCall) {
+  const Model model = open(model_path());
+  const Session session = make_session(model, kOptions);
+  const Tokens tokens = random_tokens(8);
+  bitnet_session_cancel(session.get(), 1);
+  EXPECT_EQ(bitnet_eval(session.get(), tokens.data(), 1, BITNET_LOGITS_LAST), BITNET_ERROR_CANCELLED);
+  EXPECT_OK(bitnet_eval(session.get(), tokens.data(), 1, BITNET_LOGITS_LAST));
+  bitnet_session_cancel(session.get(), 1);
+  bitnet_session_cancel(session.get(), 0);
+  EXPECT_OK(bitnet_eval(session.get(), tokens.data(), 1, BITNET_LOGITS_LAST));
+  bitnet_session_cancel(nullptr, 1);
+}
+
+TEST(Sharing, ASessionThatIsFreedCancelsItsCall) {
+  const Model model = open(model_path());
+  bitnet_session* session = make_session(model, {.size = sizeof(bitnet_session_options), .context = 8192}).release();
+  const Tokens tokens = random_tokens(8000);
+  std::atomic<bool> started{false};
+  std::thread other([&] {
+    started.store(true);
+    started.notify_all();
+    EXPECT_EQ(bitnet_eval(session, tokens.data(), tokens.size(), BITNET_LOGITS_NONE), BITNET_ERROR_CANCELLED);
+  });
+  started.wait(false);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  bitnet_session_free(session);
+  other.join();
+}
+
+TEST(Sharing, ACallbackMayFreeItsOwnSession) {
+  const Model model = open(model_path());
+  struct Owner {
+    bitnet_session* session = nullptr;
+  } owner;
+  bitnet_session_options options = kOptions;
+  options.abort = [](void* user) {
+    bitnet_session_free(std::exchange(static_cast<Owner*>(user)->session, nullptr));
+    return 0;
+  };
+  options.abort_user = &owner;
+  owner.session = make_session(model, options).release();
+  const Tokens tokens = random_tokens(8);
+  EXPECT_EQ(bitnet_eval(owner.session, tokens.data(), 8, BITNET_LOGITS_LAST), BITNET_ERROR_CANCELLED);
+}
+
+// Two callers of a pool whose threads are all taken: whoever leads runs every piece by itself.
+TEST(Sharing, CallersOfOnePoolOfTheirOwnTakeTurns) {
+  const Model model = open(model_path());
+  const Tokens tokens = random_tokens(40);
+  bitnet_session_options options = kOptions;
+  options.parallel = [](void*, uint32_t count, void (*task)(void*, uint32_t), void* data) {
+    for (uint32_t i = 0; i < count; i++) task(data, i);
+  };
+  const Session reference = make_session(model, kOptions);
+  eval(reference, tokens);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; i++) {
+    threads.emplace_back([&] {
+      const Session session = make_session(model, options);
+      for (size_t t = 0; t < tokens.size(); t++) eval(session, std::span(tokens).subspan(t, 1));
+      EXPECT_TRUE(same_bits(logits(session), logits(reference)));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+}  // namespace
+}  // namespace bitnet_test
