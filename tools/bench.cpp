@@ -8,8 +8,10 @@
 
 #include "base/cores.h"
 #include "base/path.h"
+#include "bench_sessions.h"
 #include "commands.h"
 #include "options.h"
+#include "table.h"
 #include "terminal.h"
 #include "token_weights.h"
 #include "weights_memory.h"
@@ -27,6 +29,7 @@ struct Options {
   std::vector<uint32_t> prompt = {512}, generate = {128}, depth = {0}, threads;
   uint32_t repetitions = 5;
   bool logits = false, limits = false;
+  SessionsBench sessions;
   std::string output = "table";
 };
 
@@ -46,12 +49,6 @@ struct Measurement {
   double rate;     // tokens per second
   double reading;  // bytes per second at which the same weights were only read, right after; 0: not measured
 };
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
 
 struct Result {
   std::string path;
@@ -87,23 +84,12 @@ struct Result {
   }
 };
 
-// Arbitrary tokens, the same each time: speed does not depend on which they are.
-std::vector<bitnet_token> some_tokens(uint32_t count, uint32_t vocabulary) {
-  std::vector<bitnet_token> tokens(count);
-  uint32_t state = 1;
-  for (bitnet_token& token : tokens) {
-    state = state * 1664525 + 1013904223;
-    token = static_cast<bitnet_token>((state >> 8) % vocabulary);
-  }
-  return tokens;
-}
-
 // Measures with one number of threads. What the context held for one test serves the next, if that is as deep or
 // deeper.
 class Runner {
  public:
   Runner(bitnet_model* model, uint32_t vocabulary, uint32_t context, const SessionOptions& options, bool logits)
-      : session_(make_session(model, context, options)), tokens_(some_tokens(context, vocabulary)), logits_(logits) {
+      : session_(make_session(model, context, options)), tokens_(some_tokens(context, vocabulary, 1)), logits_(logits) {
     bitnet_sampler* sampler;
     check(bitnet_sampler_create(nullptr, &sampler));
     greedy_.reset(sampler);
@@ -183,8 +169,7 @@ class Runner {
   bool logits_;
 };
 
-// Rows of text, the first the heading.
-using Cells = std::vector<std::vector<std::string>>;
+constexpr size_t kFirstNumber = 8;  // of the columns
 
 Cells as_cells(const std::vector<Result>& results) {
   Cells cells = {{"model", "size", "params", "packing", "head", "kv", "memory", "isa", "threads", "test", "tokens/s",
@@ -203,38 +188,6 @@ Cells as_cells(const std::vector<Result>& results) {
          result.reading() > 0 ? formatted("%.0f %% of %.1f", 100 * result.share(), result.reading() / 1e9) : "-"});
   }
   return cells;
-}
-
-std::string aligned(const Cells& cells, bool markdown) {
-  std::vector<size_t> widths(cells.front().size());
-  for (const auto& row : cells) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  constexpr size_t first_number = 8;  // threads and what follows stand on the right
-  std::string text;
-  for (const auto& row : cells) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) {
-      const std::string filling(widths[i] - row[i].size(), ' ');
-      line += (markdown ? "| "
-               : i      ? "  "
-                        : "") +
-              (i < first_number ? row[i] + filling : filling + row[i]) + (markdown ? " " : "");
-    }
-    text += line + (markdown ? "|\n" : "\n");
-    if (!markdown || &row != &cells.front()) continue;
-    for (size_t i = 0; i < row.size(); ++i) {
-      text += "|" + std::string(widths[i] + 1, '-') + (i < first_number ? "-" : ":");
-    }
-    text += "|\n";
-  }
-  return text;
-}
-
-std::string quoted(const std::string& text) {
-  std::string result = "\"";
-  for (const char c : text) result += c == '"' ? "\"\"" : std::string(1, c);
-  return result + "\"";
 }
 
 std::string memory_csv(const std::optional<WeightsMemory>& memory) {
@@ -343,6 +296,16 @@ void bench(Options options) {
   if (options.threads.empty()) options.threads = {0};
   std::ranges::replace(options.threads, 0u, usable_cores());
   if (options.models.empty()) options.models = {""};
+  if (!options.sessions.sessions.empty()) {
+    return bench_sessions(options.sessions, {.model = options.model,
+                                             .models = options.models,
+                                             .threads = options.threads,
+                                             .kv = options.kv,
+                                             .prompt = options.prompt.front(),
+                                             .generate = options.generate.front(),
+                                             .repetitions = options.repetitions,
+                                             .output = options.output});
+  }
   const std::vector<Test> tests = tests_of(options);
   if (tests.empty()) throw Stop(kUsage, "nothing to measure: both -p and -n are 0");
 
@@ -353,7 +316,7 @@ void bench(Options options) {
   }
   write_out(options.output == "json"  ? as_json(results)
             : options.output == "csv" ? as_csv(results)
-                                      : aligned(as_cells(results), options.output == "md"));
+                                      : aligned(as_cells(results), options.output == "md", kFirstNumber));
 }
 
 }  // namespace
@@ -380,6 +343,15 @@ void add_bench(CLI::App& program) {
                        "Times each is measured, after warming up (5)", 1, 10000);
   command->add_flag("--logits", options->logits, "Generation: ask for all logits instead of the likeliest token");
   command->add_flag("--limits", options->limits, "Generation: also read the same weights and do nothing else, in turn");
+  add_list("--sessions", options->sessions.sessions,
+           "Sessions that generate at once, each from a thread of its own, in place of the tests above");
+  add_number<uint32_t>(*command, "--top-k", options->sessions.top_k,
+                       "With --sessions: draw from so many of the likeliest tokens (0: take the likeliest)");
+  add_number<uint32_t>(*command, "--pause", options->sessions.pause,
+                       "With --sessions: microseconds of other work between two tokens (0)", 0, 1000000);
+  add_number<uint32_t>(*command, "--arriving", options->sessions.arriving,
+                       "With --sessions: tokens of a prompt that one more session evaluates meanwhile (0: none)", 0,
+                       1 << 24);
   command->add_option("-o,--output", options->output, "Form of the results (table)")
       ->check(CLI::IsMember({"table", "json", "csv", "md"}))
       ->option_text("table|json|csv|md");
@@ -394,11 +366,15 @@ void add_bench(CLI::App& program) {
       "share "
       "of\n"
       "the rate at which as many threads read them and do nothing else.\n\n"
+      "With --sessions, `tokens/s` is what all sessions get together, `in a pass` how many of them shared one, and "
+      "`gap\n"
+      "ms` the time from a session's token to its next: median, 95th and 99th percentile.\n\n"
       "Examples:\n"
       "  bitnet bench -m model.bitnet -t 1,2,4\n"
       "  bitnet bench -m model.bitnet -p 16,512 -n 64 --depth 0,4096\n"
       "  bitnet bench -m model.bitnet -p 0 -n 32 -t 1,2 --limits\n"
-      "  bitnet bench -m i2.bitnet,t5.bitnet -p 0 -n 64 -o md");
+      "  bitnet bench -m i2.bitnet,t5.bitnet -p 0 -n 64 -o md\n"
+      "  bitnet bench -m model.bitnet -p 16 -n 64 --sessions 1,2,4,8,16");
   command->callback([options] { bench(*options); });
 }
 

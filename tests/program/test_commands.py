@@ -326,6 +326,23 @@ class Commands(unittest.TestCase):
             self.assertIn(separator, lines[0])
             self.assertIn("mapped, ", lines[-1])
 
+    def test_bench_of_sessions_in_every_form(self):
+        common = ["bench", "-m", tiny(), "-p", "4", "-n", "6", "-t", "1", "-r", "2", "--sessions", "1,3", "-o"]
+        for options in ([], ["--top-k", "5", "--pause", "10"], ["--arriving", "8"]):
+            results = json.loads(self.succeed(*common, "json", *options))["results"]
+            self.assertEqual([r["sessions"] for r in results], [1, 3])
+            for result in results:
+                self.assertEqual(len(result["tokens_per_second"]["all"]), 2)
+                self.assertTrue(1 <= result["sessions_in_a_pass"] <= result["sessions"] + 1)
+                gap = result["gap_seconds"]
+                self.assertTrue(0 < gap["median"] <= gap["p95"] <= gap["p99"])
+                self.assertEqual("arriving" in result, "--arriving" in options)
+        for form in ("table", "md"):
+            lines = self.succeed(*common, form, "--arriving", "8").decode().splitlines()
+            self.assertEqual(len({len(line) for line in lines}), 1, "columns are aligned")
+        rows = list(csv.DictReader(io.StringIO(self.succeed(*common, "csv").decode())))
+        self.assertEqual([row["sessions"] for row in rows], ["1", "3"])
+
     def test_bench_tells_a_mapped_file_from_a_copy(self):
         unpacked = FOLDER / "unpacked.bitnet"
         self.succeed("convert", "--zstd", "--force", "-q", tiny(), unpacked)

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// Results as text: aligned columns, or a table of Markdown; and the figures in them.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace bitnet::program {
+
+// Rows of text, the first the heading.
+using Cells = std::vector<std::vector<std::string>>;
+
+// Columns from `first_number` on stand on the right.
+std::string aligned(const Cells& cells, bool markdown, size_t first_number);
+
+// As a field of CSV.
+std::string quoted(const std::string& text);
+
+double median(std::vector<double> values);
+// The smallest value that at least this share of all does not exceed; of one value or more.
+double quantile(std::vector<double> values, double share);
+
+}  // namespace bitnet::program
