@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Every place that names the version of libbitnet names that of bitnet.h."""
 
+import importlib.util
 import pathlib
 import re
 import sys
 import unittest
+from unittest import mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NUMBER = r"(\d+\.\d+\.\d+)"
@@ -61,6 +63,20 @@ class Versions(unittest.TestCase):
     def test_soname(self):
         major, minor, _ = header_version()
         self.check(ABI_VERSIONS, f"0.{minor}" if major == "0" else major)
+
+    def test_conan_recipe_reads_it(self):
+        modules = {name: mock.MagicMock() for name in
+                   ("conan", *(f"conan.tools.{part}" for part in ("build", "cmake", "files", "gnu")), "conan.tools")}
+        modules["conan"].ConanFile = type("ConanFile", (), {"version": None})
+        modules["conan.tools.files"].load = lambda recipe, path: pathlib.Path(path).read_text(encoding="utf-8")
+        spec = importlib.util.spec_from_file_location("conanfile", ROOT / "packaging/conan/conanfile.py")
+        conanfile = importlib.util.module_from_spec(spec)
+        with mock.patch.dict(sys.modules, modules), mock.patch.object(sys, "dont_write_bytecode", True):
+            spec.loader.exec_module(conanfile)
+        recipe = conanfile.Libbitnet()
+        recipe.recipe_folder = str(ROOT / "packaging/conan")
+        recipe.set_version()
+        self.assertEqual(".".join(header_version()), recipe.version)
 
 
 if __name__ == "__main__":
