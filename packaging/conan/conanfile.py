@@ -29,8 +29,9 @@ class Libbitnet(ConanFile):
         return os.path.join(self.recipe_folder, "..", "..")
 
     def set_version(self):
-        text = load(self, os.path.join(self._root, "CMakeLists.txt"))
-        self.version = self.version or re.search(r"project\(bitnet VERSION ([\d.]+)", text)[1]
+        text = load(self, os.path.join(self._root, "include", "bitnet.h"))
+        numbers = re.findall(r"^#define BITNET_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)$", text, re.MULTILINE)
+        self.version = self.version or ".".join(numbers)
 
     def export_sources(self):
         for pattern in SOURCES:

@@ -11,6 +11,7 @@ Objects may be used by any thread; calls to one object queue up, and the interpr
 closed stays closed: using it is an ArgumentError. Closing twice, or not at all, is no mistake.
 """
 
+from . import _loading  # first, since all others need what it loads
 from ._chat import Message
 from ._errors import (ArgumentError, BitnetError, CancelledError, ContextError, FileError, FormatError, InternalError,
                       MismatchError, NotFoundError, OutOfMemoryError, UnsupportedError)
