@@ -18,7 +18,7 @@ using bitnet::Session;
 
 struct State {
   explicit State(bitnet::KvType kv) : session(bitnet_test::seed_session(kv)), valid(session->save()) {}
-  std::unique_ptr<Session> session;
+  std::shared_ptr<Session> session;
   std::vector<std::byte> valid;
 };
 

@@ -54,14 +54,14 @@ inline SampleModel seed_model(Encoding weights, bool own_head) {
 }
 
 // A session of it with three tokens.
-inline std::unique_ptr<bitnet::Session> seed_session(bitnet::KvType kv) {
+inline std::shared_ptr<bitnet::Session> seed_session(bitnet::KvType kv) {
   static const std::string file = seed_model(Encoding::f32, false).gguf().build();
   alignas(64) static std::byte memory[1 << 16];
   std::memcpy(memory, file.data(), std::min(file.size(), sizeof memory));
   const auto container = bitnet::open_container(std::span<const std::byte>(memory).first(file.size()));
   const auto runtime = std::make_shared<const bitnet::Runtime>(bitnet::load_model(container), bitnet::RuntimeOptions{});
-  auto session =
-      std::make_unique<bitnet::Session>(runtime, bitnet::SessionOptions{.context = 32, .threads = 1, .kv = kv});
+  bitnet::Engines engines(runtime);
+  auto session = bitnet::Session::create(engines, {.context = 32, .kv = kv, .engine = {.threads = 1}});
   const bitnet::Token tokens[] = {1, 2, 3};
   session->eval(tokens, BITNET_LOGITS_NONE);
   return session;
