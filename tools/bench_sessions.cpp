@@ -56,7 +56,7 @@ class Client {
     bitnet_session_reset_perf(session_.get());
   }
 
-  // Until `count` tokens have come, or in vain for longer: until `over` says so.
+  // Generates `count` tokens; with `over`, as many as come until that is set.
   void generate(uint32_t count, const std::atomic<bool>* over) {
     gaps_.clear();
     auto last = Clock::now();
