@@ -16,8 +16,6 @@ namespace {
 constexpr uint32_t kMaxBatch = 4096;
 constexpr uint32_t kMaxContext = 1 << 24;  // positions are exact as floats up to here
 constexpr uint32_t kDefaultBatch = 256;
-// For more hidden states at a time, one pass over the whole head costs less than one over its screen for each.
-constexpr ptrdiff_t kMostScreened = 2;
 
 SessionOptions with_defaults(SessionOptions options, const HyperParameters& hyper) {
   if (options.context == 0) options.context = default_context(hyper.context);
@@ -38,9 +36,10 @@ SessionOptions with_defaults(SessionOptions options, const HyperParameters& hype
 }
 
 uint64_t work_bytes(const Model& model, const SessionOptions& options) {
+  const uint64_t rows_of_logits = model.screen.data != nullptr ? 2 : 1;
   return ForwardPass::bytes(model, options.threads, options.batch, options.context) +
          uint64_t{options.context} * sizeof(Token) +
-         (uint64_t{model.hyper.vocabulary} + model.hyper.hidden) * sizeof(float);
+         (rows_of_logits * model.hyper.vocabulary + model.hyper.hidden) * sizeof(float);
 }
 
 // Of options with their defaults filled in.
@@ -97,6 +96,20 @@ bool Session::Compute::run(const std::function<bool()>& cancelled) {
   return true;
 }
 
+// What the items' sessions have left for later is screened together.
+void Session::Compute::screen(std::span<const Item> items) {
+  std::vector<float> states;
+  std::vector<Screened*> screened;
+  for (const Item& item : items) {
+    Session& session = *item.session;
+    if (!session.logits_later_) continue;
+    states.insert(states.end(), session.hidden_.begin(), session.hidden_.end());
+    screened.push_back(&session.screened_);
+    session.is_screened_ = true;
+  }
+  forward.head().screen(states.data(), screened);
+}
+
 Session::Session(std::shared_ptr<const Runtime> runtime, const SessionOptions& options)
     : runtime_(std::move(runtime)),
       options_(with_defaults(options, runtime_->model().hyper)),
@@ -116,7 +129,8 @@ Session::Session(const Session& other)
       logits_(other.logits_),
       logits_rows_(other.logits_rows_),
       hidden_(other.hidden_),
-      logits_later_(other.logits_later_) {
+      logits_later_(other.logits_later_),
+      all_wanted_(other.all_wanted_) {
   tokens_.reserve(options_.context);
   tokens_.assign(other.tokens_.begin(), other.tokens_.end());
   logits_.reserve(vocabulary());
@@ -162,6 +176,11 @@ void Session::rewind(uint32_t position) {
 }
 
 std::span<const float> Session::logits(size_t index) const {
+  all_wanted_ = true;
+  return all_logits(index);
+}
+
+std::span<const float> Session::all_logits(size_t index) const {
   require(index < logits_rows_, BITNET_ERROR_ARGUMENT, "there are no logits of row ", index,
           ": the last evaluation left ", counted(logits_rows_, "row"));
   const size_t n = vocabulary();
@@ -199,7 +218,10 @@ Token Session::sample(Sampler& sampler) {
       "there are no logits to draw a token from: evaluate tokens with BITNET_LOGITS_LAST or BITNET_LOGITS_ALL first");
   const auto start = std::chrono::steady_clock::now();
   Token token;
-  if (!sample_largest(sampler, token)) token = sampler.sample(logits(logits_rows_ - 1), tokens_, runtime_->kernels());
+  if (!sample_largest(sampler, token)) {
+    all_wanted_ |= logits_later_ || sampler.count_needed(vocabulary(), tokens_) == 0;
+    token = sampler.sample(all_logits(logits_rows_ - 1), tokens_, runtime_->kernels());
+  }
   perf.sampled_tokens++;
   perf.sample_ns += nanoseconds_since(start);
   return token;
@@ -213,7 +235,13 @@ bool Session::sample_largest(Sampler& sampler, Token& token) {
   std::vector<TokenLogit> found;
   {
     const std::lock_guard lock(compute_->mutex);
-    if (!compute_->forward.head().find_largest(hidden_.data(), count, sampler.adjusted(), found)) return false;
+    Head& head = compute_->forward.head();
+    Screened* const screened = &screened_;
+    if (!is_screened_) head.screen(hidden_.data(), {&screened, 1});
+    is_screened_ = true;
+    if (!head.find_largest(screened_, hidden_.data(), count, sampler.adjusted(), found, &compute_->threads)) {
+      return false;
+    }
   }
   token = sampler.sample(found, vocabulary(), tokens_, runtime_->kernels());
   return true;
@@ -270,10 +298,8 @@ void Session::eval_batch(std::span<const Item> items, const std::atomic<bool>* c
     session.check(items[i]);
     if (session.context() > widest->context()) widest = &session;
   }
-  const auto wanting =
-      std::count_if(items.begin(), items.end(), [](const Item& item) { return item.which == BITNET_LOGITS_LAST; });
-  const bool later = widest->compute_->forward.head().has_screen() && wanting <= kMostScreened;
-  for (const Item& item : items) item.session->prepare_logits(item, later && item.which == BITNET_LOGITS_LAST);
+  const bool alone = items.size() == 1;
+  for (const Item& item : items) item.session->prepare_logits(item, item.session->leaves_logits(item, alone));
 
   const auto start = std::chrono::steady_clock::now();
   const SessionOptions& options = widest->options_;
@@ -287,9 +313,15 @@ void Session::eval_batch(std::span<const Item> items, const std::atomic<bool>* c
     for (Rows rows(items); rows.next(compute.rows);) {
       require(compute.run(cancelled), BITNET_ERROR_CANCELLED, "the evaluation was cancelled");
     }
+    if (!alone) compute.screen(items);
   }
   const uint64_t elapsed = nanoseconds_since(start);
   for (const Item& item : items) item.session->advance(item, elapsed);
+}
+
+// Whether the logits of the item are not computed before they are asked for.
+bool Session::leaves_logits(const Item& item, bool alone) const {
+  return item.which == BITNET_LOGITS_LAST && compute_->forward.head().has_screen() && (alone || !all_wanted_);
 }
 
 // Makes room for the logits of the item; there are none until it has been evaluated.
@@ -302,6 +334,8 @@ void Session::prepare_logits(const Item& item, bool later) {
   };
   with_memory(need, [&] { logits_.resize(rows * vocabulary()); });
   logits_later_ = later;
+  all_wanted_ = false;
+  is_screened_ = false;
 }
 
 void Session::advance(const Item& item, uint64_t elapsed) {

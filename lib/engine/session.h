@@ -67,9 +67,9 @@ class Session {
   std::span<const Token> tokens() const { return tokens_; }
   void rewind(uint32_t position);
 
-  // Logits of row `index` of the last evaluation, and how many rows there are. Where the model's head has a screen, and
-  // the evaluation was of so few sessions that their next tokens are found more quickly with it, they are computed only
-  // when they are asked for here.
+  // Logits of row `index` of the last evaluation, and how many rows there are. Where the model's head has a screen,
+  // those of a last token are computed only when they are asked for here, but for a session in a batch whose logits
+  // before were all asked for: then a batch computes them together.
   std::span<const float> logits(size_t index) const;
   size_t logits_rows() const { return logits_rows_; }
 
@@ -97,6 +97,7 @@ class Session {
   struct Compute {
     Compute(const Runtime& runtime, const SessionOptions& options);
     bool run(const std::function<bool()>& cancelled);
+    void screen(std::span<const Item> items);
 
     std::mutex mutex;
     const uint32_t most_threads;
@@ -113,7 +114,9 @@ class Session {
 
   size_t vocabulary() const { return runtime_->model().hyper.vocabulary; }
   void check(const Item& item) const;
+  bool leaves_logits(const Item& item, bool alone) const;
   void prepare_logits(const Item& item, bool later);
+  std::span<const float> all_logits(size_t index) const;
   bool sample_largest(Sampler& sampler, Token& token);
   void advance(const Item& item, uint64_t elapsed);
 
@@ -126,6 +129,9 @@ class Session {
   size_t logits_rows_ = 0;
   std::vector<float> hidden_;          // of the last token
   mutable bool logits_later_ = false;  // row 0 of the logits is still to be computed from hidden_
+  mutable bool all_wanted_ = false;    // some use of the last logits takes all of them
+  Screened screened_;
+  bool is_screened_ = false;  // from hidden_
 };
 
 }  // namespace bitnet
