@@ -218,9 +218,9 @@ struct Kernels {
   // q = round to even(x * (1 / step)) or, if that is NaN, 0; the sum of w * q is exact (64 bits);
   // out = float(sum) * (scale[r] * step).
   void (*head_int8)(const HeadProduct&);
-  // Likewise with step = max(largest |x|, 1e-30) / 32639 and these operations: for each group of columns in turn, from
-  // +0, sum += float(sum over the group of (code - middle) * q, an exact integer) * float(group scale);
-  // out = sum * (scale[r] * step).
+  // Likewise with step = max(largest |x|, 1e-30) / 32639 and these operations: for each run of run_cols columns in
+  // turn, from +0, sum += float(sum over the run of group scale * (code - middle) * q, an exact integer); out = sum *
+  // (scale[r] * step).
   void (*head_q5)(const HeadProduct&);
   void (*head_q6)(const HeadProduct&);
 

@@ -37,6 +37,9 @@ constexpr size_t upper_bits(Planes p) {
   return 0;
 }
 constexpr int middle_code(Planes p) { return 8 << upper_bits(p); }
+// Columns for which the sum of weight * q is an exact integer of 32 bits, the weight being group scale * (code -
+// middle) and q an activation in 16 bits: 2^7 * middle * 32639 * run_cols < 2^31.
+constexpr size_t run_cols(Planes p) { return static_cast<size_t>(512 / middle_code(p)); }
 constexpr size_t tile_bytes(Planes p) { return 64 + 512 + 128 * upper_bits(p); }
 constexpr size_t tiles_per_row(size_t cols) { return (cols + kTileCols - 1) / kTileCols; }
 // Bytes of a packed matrix.

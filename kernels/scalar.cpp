@@ -193,16 +193,16 @@ void head_planes(const HeadProduct& p) {
     for (size_t row = p.row_begin; row < p.row_end; ++row) {
       const uint8_t* tile = static_cast<const uint8_t*>(p.weights) + row / kTileRows * tiles * tile_bytes(planes);
       float sum = 0;
-      for (size_t begin = 0; begin < tiles * kTileCols; begin += kGroupCols) {
-        const size_t within = begin % kTileCols;
+      for (size_t begin = 0; begin < tiles * kTileCols; begin += run_cols(planes)) {
         int32_t products = 0;
-        for (size_t i = 0; i < kGroupCols && begin + i < p.cols; ++i) {
-          const int code = read_code(planes, tile, row % kTileRows, within + i) - middle_code(planes);
-          products += code * round_to_int(x[begin + i] * inverse);
+        for (size_t k = begin; k < begin + run_cols(planes) && k < p.cols; ++k) {
+          const size_t within = k % kTileCols;
+          const auto scale = static_cast<int8_t>(tile[within / kGroupCols * kTileRows + row % kTileRows]);
+          const int code = read_code(planes, tile, row % kTileRows, within) - middle_code(planes);
+          products += scale * code * round_to_int(x[k] * inverse);
         }
-        const auto scale = static_cast<int8_t>(tile[within / kGroupCols * kTileRows + row % kTileRows]);
-        sum += static_cast<float>(products) * static_cast<float>(scale);
-        if (within + kGroupCols == kTileCols) tile += tile_bytes(planes);
+        sum += static_cast<float>(products);
+        if ((begin + run_cols(planes)) % kTileCols == 0) tile += tile_bytes(planes);
       }
       p.out[t * p.out_stride + row] = sum * (p.scales[row] * step);
     }

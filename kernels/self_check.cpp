@@ -148,7 +148,7 @@ class SelfCheck {
            agree(&Kernels::exp_sum, [&](auto f, float* out) { out[kCount] = f(x, 4, kCount, out); });
   }
 
-  bool head_agrees(void (*Kernels::*function)(const HeadProduct&), const void* weights) {
+  bool head_agrees(void (*Kernels::*function)(const HeadProduct&), const void* weights, size_t tokens = kRows) {
     return agree(function, [&](auto f, float* out) {
       f({.weights = weights,
          .scales = in_.steps,
@@ -158,11 +158,15 @@ class SelfCheck {
          .row_end = kRows,
          .x = in_.x,
          .x_stride = kCount,
-         .tokens = kRows,
+         .tokens = tokens,
          .out = out,
          .out_stride = kRows,
          .scratch = scratch_.bytes});
     });
+  }
+  // With one token and with many, which take another way.
+  bool planes_agree(void (*Kernels::*function)(const HeadProduct&)) {
+    return head_agrees(function, in_.tiles, 1) && head_agrees(function, in_.tiles, kTokens);
   }
   bool heads_agree() {
     for (size_t row = 0; row < kRows; ++row) {  // zeros between the rows
@@ -170,7 +174,7 @@ class SelfCheck {
       std::memset(in_.bytes + row * kStride + kCount, 0, kStride - kCount);
     }
     return head_agrees(&Kernels::head_f16, in_.halves) && head_agrees(&Kernels::head_int8, in_.bytes) &&
-           head_agrees(&Kernels::head_q5, in_.tiles) && head_agrees(&Kernels::head_q6, in_.tiles);
+           planes_agree(&Kernels::head_q5) && planes_agree(&Kernels::head_q6);
   }
 
   // With few tokens and with many, which take another way.

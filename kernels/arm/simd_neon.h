@@ -38,9 +38,9 @@ struct Neon : Vectors<Neon, 16> {
   static BITNET_INLINE F32 half_to_float(const uint16_t* p) {
     return (F32)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
   }
-  static BITNET_INLINE F32 bytes_to_float(const int8_t* p) {
+  static BITNET_INLINE S32 bytes_to_int(const int8_t* p) {
     const int16x8_t x = vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(load<int32_t>(p))));
-    return (F32)vcvtq_f32_s32(vmovl_s16(vget_low_s16(x)));
+    return (S32)vmovl_s16(vget_low_s16(x));
   }
   static BITNET_INLINE F32 add_exact(F32 s, F32 a, F32 b) {
     return (F32)vfmaq_f32((float32x4_t)s, (float32x4_t)a, (float32x4_t)b);

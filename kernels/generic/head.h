@@ -12,9 +12,10 @@ namespace {
 template <typename Simd>
 struct Head : Floats<Simd> {
   using Base = Floats<Simd>;
-  using Base::add_exact, Base::at_least, Base::broadcast_quad, Base::bytes_to_float, Base::dot_pairs, Base::dot_quads,
-      Base::for_vectors, Base::half_to_float, Base::kLanes, Base::kParts, Base::kTuning, Base::kVectorBytes,
-      Base::largest_magnitude, Base::load_floats, Base::load_halves, Base::round_to_int, Base::split, Base::widen;
+  using Base::add_exact, Base::add_pairs, Base::at_least, Base::broadcast_quad, Base::bytes_to_int, Base::dot_pairs,
+      Base::dot_quads, Base::for_vectors, Base::half_to_float, Base::kLanes, Base::kParts, Base::kTuning,
+      Base::kVectorBytes, Base::largest_magnitude, Base::load_floats, Base::load_halves, Base::round_to_int,
+      Base::split, Base::widen;
   using typename Base::F32, typename Base::Lanes, typename Base::S16, typename Base::S32, typename Base::S64,
       typename Base::S8, typename Base::U16, typename Base::U8;
 
@@ -233,14 +234,14 @@ struct Head : Floats<Simd> {
     return lower | ((bit < 4 ? (U8)((U16)plane << (4 - bit)) : (U8)((U16)plane >> (bit - 4))) & kUpper);
   }
 
-  // The rows of a tile from lane `first` on, as many as a vector has lanes, times `n` tokens. The integers are exact: a
-  // group's sum is at most 16 * 32 * 32639 < 2^24, so that it is exact as a float too.
+  // The rows of a tile from lane `first` on, as many as a vector has lanes, times `n` tokens.
   template <Planes planes, size_t n>
   static BITNET_INLINE void head_tiles(const HeadProduct& p, const PlaneActivations& a, const uint8_t* tile, size_t row,
                                        size_t first, size_t token, const float* steps) {
     F32 sums[n] = {};
     for (size_t begin = 0; begin < a.cols; begin += kTileCols, tile += tile_bytes(planes)) {
       for (size_t i = 0; first == 0 && i < tile_bytes(planes); i += 64) fetch(tile + kAhead + i);
+      S32 run[n];
 #pragma GCC unroll 4
       for (size_t g = 0; g < 4; ++g) {
         S32 upper[n] = {}, lower[n];
@@ -256,10 +257,13 @@ struct Head : Floats<Simd> {
             lower[t] = dot_quads(lower[t], codes, broadcast_quad(a.lower + at));
           }
         }
-        const F32 scale = bytes_to_float((const int8_t*)tile + g * kTileRows + first);
+        const S32 scale = bytes_to_int((const int8_t*)tile + g * kTileRows + first);
+        const bool begins = g * kGroupCols % run_cols(planes) == 0, ends = (g + 1) * kGroupCols % run_cols(planes) == 0;
 #pragma GCC unroll 4
         for (size_t t = 0; t < n; ++t) {
-          sums[t] += __builtin_convertvector((upper[t] << 8) + lower[t], F32) * scale;
+          const S32 products = ((upper[t] << 8) + lower[t]) * scale;
+          run[t] = begins ? products : run[t] + products;
+          if (ends) sums[t] += __builtin_convertvector(run[t], F32);
         }
       }
     }
@@ -284,10 +288,157 @@ struct Head : Floats<Simd> {
     }
   }
 
+  // Likewise of many tokens, for which weights, group scale and all, are unpacked to 16 bits first, a run of columns of
+  // a tile at a time. An instruction adds the products of a pair of columns. Pairs are what unpacks easily: of four
+  // columns of a row the first and the third, then the second and the fourth.
+  template <Planes planes>
+  struct UnpackedPlanes {
+    static constexpr size_t kRun = run_cols(planes), kPairs = kRun / 2;
+    static constexpr size_t kTokens = 16;  // that share what is unpacked
+
+    alignas(64) int16_t weights[kPairs][kTileRows][2];
+    alignas(64) float sums[kTokens][kTileRows];
+
+    // The run that begins at column `begin` of a tile.
+    BITNET_INLINE void unpack(const uint8_t* tile, size_t begin) {
+      for (size_t first = 0; first < kTileRows; first += kLanes) {
+#pragma GCC unroll 2
+        for (size_t group = 0; group < kRun; group += kGroupCols) {
+          const S32 one = bytes_to_int((const int8_t*)tile + (begin + group) / kGroupCols * kTileRows + first);
+          const S16 scale = (S16)((one & 0xffff) | one << 16), middle = scale * middle_code(planes);
+#pragma GCC unroll 4
+          for (size_t i = 0; i < kGroupCols; i += 4) {
+            const U8 codes = tile_codes<planes>(tile, (begin + group + i) / 4, 4 * first);
+            const size_t pair = (group + i) / 2;
+            store(weights[pair] + first, ((S16)codes & 0xff) * scale - middle);
+            store(weights[pair + 1] + first, (S16)((U16)codes >> 8) * scale - middle);
+          }
+        }
+      }
+    }
+
+    // Adds the products with the activations of `n` tokens, of each kPairs pairs.
+    template <size_t n>
+    BITNET_INLINE void multiply(const uint32_t* q, size_t token) {
+      constexpr size_t vectors = kTuning.planes.vectors;
+      for (size_t first = 0; first < kTileRows; first += vectors * kLanes) {
+        S32 products[vectors][n] = {};
+#pragma GCC unroll 4
+        for (size_t pair = 0; pair < kPairs; ++pair) {
+#pragma GCC unroll 16
+          for (size_t t = 0; t < n; ++t) {
+#pragma GCC unroll 4
+            for (size_t v = 0; v < vectors; ++v) {
+              const S16 w = load<S16>(weights[pair] + first + v * kLanes);
+              products[v][t] = add_pairs(products[v][t], w, q + (token + t) * kPairs + pair);
+            }
+          }
+        }
+#pragma GCC unroll 16
+        for (size_t t = 0; t < n; ++t) {
+#pragma GCC unroll 4
+          for (size_t v = 0; v < vectors; ++v) {
+            float* const sum = sums[token + t] + first + v * kLanes;
+            store(sum, load<F32>(sum) + __builtin_convertvector(products[v][t], F32));
+          }
+        }
+      }
+    }
+  };
+
+  template <typename V>
+  static BITNET_INLINE V even_lanes(V a, V b) {
+    if constexpr (sizeof a == 64) {
+      return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+    } else if constexpr (sizeof a == 32) {
+      return __builtin_shufflevector(a, b, 0, 2, 4, 6);
+    } else {
+      return __builtin_shufflevector(a, b, 0, 2);
+    }
+  }
+  template <typename V>
+  static BITNET_INLINE V odd_lanes(V a, V b) {
+    if constexpr (sizeof a == 64) {
+      return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+    } else if constexpr (sizeof a == 32) {
+      return __builtin_shufflevector(a, b, 1, 3, 5, 7);
+    } else {
+      return __builtin_shufflevector(a, b, 1, 3);
+    }
+  }
+
+  // The activations of a token in such pairs, zeros up to `padded` columns: `pairs` of them, and then so many of each
+  // other token. Returns the step.
+  template <size_t pairs>
+  static float quantize_pairs(const float* x, size_t n, size_t padded, size_t tokens, uint32_t* q) {
+    constexpr size_t together = pairs < kLanes ? pairs : kLanes;
+    const float step = at_least(largest_magnitude(x, n), 1e-30f) / 32639.0f;
+    const float inverse = 1.0f / step;
+    const auto rounded = [&](size_t at) BITNET_INLINED {
+      const size_t count = at >= n ? 0 : n - at < kLanes ? n - at : kLanes;
+      return (S64)round_to_int(load_floats(x + at, count) * inverse);
+    };
+    for (size_t at = 0; at < padded; at += 2 * kLanes) {
+      const S64 a = rounded(at), b = rounded(at + kLanes);
+      const S32 lower = (S32)even_lanes(a, b), upper = (S32)odd_lanes(a, b);
+      uint32_t words[kLanes];
+      store(words, (lower & 0xffff) | upper << 16);
+#pragma GCC unroll 2
+      for (size_t i = 0; i < kLanes; i += together) {
+        const size_t pair = at / 2 + i;
+        __builtin_memcpy(q + pair / pairs * pairs * tokens + pair % pairs, words + i, together * sizeof *q);
+      }
+    }
+    return step;
+  }
+
+  // `tokens` tokens, UnpackedPlanes::kTokens at most.
+  template <Planes planes>
+  static void multiply_unpacked(const HeadProduct& p, size_t token, size_t tokens) {
+    using Unpacked = UnpackedPlanes<planes>;
+    const size_t tiles = tiles_per_row(p.cols);
+    auto* const activations = static_cast<uint32_t*>(p.scratch);
+    float steps[Unpacked::kTokens];
+    for (size_t t = 0; t < tokens; ++t) {
+      steps[t] = quantize_pairs<Unpacked::kPairs>(p.x + (token + t) * p.x_stride, p.cols, tiles * kTileCols, tokens,
+                                                  activations + t * Unpacked::kPairs);
+    }
+    Unpacked tile_rows;
+    for (size_t row = p.row_begin; row < p.row_end; row += kTileRows) {
+      const uint8_t* tile = static_cast<const uint8_t*>(p.weights) + planes_bytes(planes, row, p.cols);
+      const uint32_t* q = activations;
+      for (size_t t = 0; t < tokens; ++t) {
+        for (size_t i = 0; i < kTileRows; ++i) tile_rows.sums[t][i] = 0;
+      }
+      for (size_t i = 0; i < tiles; ++i, tile += tile_bytes(planes)) {
+        for (size_t j = 0; j < tile_bytes(planes); j += 64) fetch(tile + kAhead + j);
+#pragma GCC unroll 4
+        for (size_t begin = 0; begin < kTileCols; begin += Unpacked::kRun, q += tokens * Unpacked::kPairs) {
+          tile_rows.unpack(tile, begin);
+          for_tokens<kTuning.planes.tokens>(
+              0, tokens, [&](size_t t, auto n) BITNET_INLINED { tile_rows.template multiply<n>(q, t); });
+        }
+      }
+      for (size_t t = 0; t < tokens; ++t) {
+        for (size_t i = 0; i < kTileRows && row + i < p.row_end; ++i) {
+          p.out[(token + t) * p.out_stride + row + i] = tile_rows.sums[t][i] * (p.scales[row + i] * steps[t]);
+        }
+      }
+    }
+  }
+
   template <Planes planes>
   static void head_planes(const HeadProduct& p) {
-    PlaneActivations a(p);
     size_t t = 0;
+    if constexpr (kTuning.planes.prepared != SIZE_MAX) {
+      constexpr size_t most = UnpackedPlanes<planes>::kTokens;
+      while (p.tokens - t >= kTuning.planes.prepared) {
+        const size_t tokens = p.tokens - t < most ? p.tokens - t : most;
+        multiply_unpacked<planes>(p, t, tokens);
+        t += tokens;
+      }
+    }
+    PlaneActivations a(p);
     for (; t + 4 <= p.tokens; t += 4) head_tokens<planes, 4>(p, a, t);
     for (; t < p.tokens; ++t) head_tokens<planes, 1>(p, a, t);
   }

@@ -47,7 +47,7 @@ enum class Quads { of_digits, of_unsigned, of_signed };
 //                         Partial has 16-bit lanes, at most 2 * 2 * 127 of them a call
 //   total(s)              a Partial in 32-bit lanes
 //   dot_quads(s, d, q)    s + the products of the four values 0 .. 63 in each lane of d and the four int8 values in q
-//   bytes_to_float(p)     int8 values as floats
+//   bytes_to_int(p)       int8 values as int32
 //   half_to_float(p)      binary16 values as floats
 //   float_to_half(x, p)   and back, to nearest even
 //   settle(v)             has v computed, and in a register, before what follows

@@ -30,7 +30,7 @@ struct Portable : Vectors<Portable, 16> {
     const S32 x = (S32)a, y = (S32)b;
     return (S32)((U32)((x << 16 >> 16) * (y << 16 >> 16)) + (U32)((x >> 16) * (y >> 16)));
   }
-  static BITNET_INLINE F32 bytes_to_float(const int8_t* p) { return __builtin_convertvector(load<Bytes<4>>(p), F32); }
+  static BITNET_INLINE S32 bytes_to_int(const int8_t* p) { return __builtin_convertvector(load<Bytes<4>>(p), S32); }
   static BITNET_INLINE F32 half_to_float(const uint16_t* p) {
     return floats_of_halves(__builtin_convertvector(load<Halves>(p), S32));
   }

@@ -22,6 +22,12 @@ struct DenseTuning {
   size_t tokens = 1;           // then, in registers with four rows
 };
 
+// Products with bit planes.
+struct PlanesTuning {
+  size_t prepared = SIZE_MAX;      // at or above this many tokens, weights are unpacked to 16 bits first; or never
+  size_t vectors = 1, tokens = 1;  // then, in registers: so many vectors of rows with so many tokens
+};
+
 struct Tuning {
   // Sums that stay in registers.
   struct AttentionTile {
@@ -38,6 +44,7 @@ struct Tuning {
   HeadTile head_f16, head_int8;  // rows read and converted once for several tokens
   size_t group_tokens;           // of g128 and g64, in registers with the rows of one or two vectors
   DenseTuning dense = {};
+  PlanesTuning planes = {};
   size_t tile_tokens = 32;                    // many tokens come in whole tiles of so many,
   size_t tokens_at_a_time = 4 * tile_tokens;  // and at most so many share what is prepared
 };

@@ -20,6 +20,7 @@ struct Amx : Avx512Vbmi {
       .head_f16 = {.rows = 4, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 4},
       .group_tokens = 8,
+      .planes = {.prepared = 2, .vectors = 1, .tokens = 16},
   };
   using Tiles = AmxTiles;
 };

@@ -21,6 +21,7 @@ struct Avx2 : Vectors<Avx2, 32> {
       .head_int8 = {.rows = 4, .tokens = 2},
       .group_tokens = 2,
       .dense = {.prepared = 8, .tokens = 2},
+      .planes = {.prepared = 2, .vectors = 2, .tokens = 4},
   };
   static constexpr Quads kQuads = Quads::of_digits;
 
@@ -35,8 +36,8 @@ struct Avx2 : Vectors<Avx2, 32> {
   static BITNET_INLINE F32 half_to_float(const uint16_t* p) {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p));
   }
-  static BITNET_INLINE F32 bytes_to_float(const int8_t* p) {
-    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)));
+  static BITNET_INLINE S32 bytes_to_int(const int8_t* p) {
+    return (S32)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p));
   }
   static BITNET_INLINE void float_to_half(F32 x, uint16_t* p) {
     _mm_storeu_si128((__m128i*)p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));

@@ -20,6 +20,7 @@ struct Avx512 : Vectors<Avx512, 64> {
       .head_f16 = {.rows = 4, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 4},
       .group_tokens = 4,
+      .planes = {.prepared = 2, .vectors = 1, .tokens = 16},
   };
   static constexpr Quads kQuads = Quads::of_digits;
 
@@ -34,8 +35,8 @@ struct Avx512 : Vectors<Avx512, 64> {
   static BITNET_INLINE F32 half_to_float(const uint16_t* p) {
     return _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256((const __m256i*)p));
   }
-  static BITNET_INLINE F32 bytes_to_float(const int8_t* p) {
-    return _mm512_maskz_cvtepi32_ps(0xffff, _mm512_maskz_cvtepi8_epi32(0xffff, _mm_loadu_si128((const __m128i*)p)));
+  static BITNET_INLINE S32 bytes_to_int(const int8_t* p) {
+    return (S32)_mm512_maskz_cvtepi8_epi32(0xffff, _mm_loadu_si128((const __m128i*)p));
   }
   static BITNET_INLINE F32 add_exact(F32 s, F32 a, F32 b) { return _mm512_fmadd_ps(a, b, s); }
   // As one instruction: compilers broadcast a number that they use twice into a register, and that takes an arithmetic

@@ -29,6 +29,7 @@ struct Avx512Vbmi : Avx512Vnni {
       .head_f16 = {.rows = 4, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 4},
       .group_tokens = 8,
+      .planes = {.prepared = 2, .vectors = 1, .tokens = 16},
   };
 
   static constexpr bool kHasLastFour = true;

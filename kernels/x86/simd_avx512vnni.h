@@ -17,6 +17,7 @@ struct Avx512Vnni : Avx512 {
       .head_f16 = {.rows = 4, .tokens = 4},
       .head_int8 = {.rows = 4, .tokens = 4},
       .group_tokens = 8,
+      .planes = {.prepared = 2, .vectors = 1, .tokens = 16},
   };
   static constexpr Quads kQuads = Quads::of_unsigned;
 

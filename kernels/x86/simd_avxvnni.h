@@ -19,6 +19,7 @@ struct AvxVnni : Avx2 {
       .head_int8 = {.rows = 4, .tokens = 2},
       .group_tokens = 2,
       .dense = {.prepared = 8, .tokens = 2},
+      .planes = {.prepared = 2, .vectors = 2, .tokens = 4},
   };
   static constexpr Quads kQuads = Quads::of_unsigned;
 
@@ -28,6 +29,10 @@ struct AvxVnni : Avx2 {
   }
   static BITNET_INLINE S32 total(Partial s) { return s; }
   static BITNET_INLINE S32 dot_quads(S32 s, U8 d, S8 q) { return dot_add(s, d, q); }
+  static BITNET_INLINE S32 dot_pairs(S32 s, S16 a, S16 b) {
+    return (S32)_mm256_dpwssd_epi32((__m256i)s, (__m256i)a, (__m256i)b);
+  }
+  static BITNET_INLINE S32 add_pairs(S32 s, S16 a, const uint32_t* p) { return dot_pairs(s, a, (S16)(U32{} + *p)); }
   static BITNET_INLINE S32 add_quads(S32 s, U8 c, const uint32_t* p) { return dot_add(s, c, (S8)(U32{} + *p)); }
 };
 

@@ -21,6 +21,7 @@ struct Sse2 : Vectors<Sse2, 16> {
       .head_int8 = {.rows = 4, .tokens = 2},
       .group_tokens = 2,
       .dense = {.prepared = 6, .tokens = 2},
+      .planes = {.prepared = 2, .vectors = 2, .tokens = 4},
   };
   static constexpr Quads kQuads = Quads::of_digits;
 
@@ -28,9 +29,9 @@ struct Sse2 : Vectors<Sse2, 16> {
     const __m128i x = _mm_loadl_epi64((const __m128i*)p);
     return (S16)_mm_unpacklo_epi8(x, x) >> 8;
   }
-  static BITNET_INLINE F32 bytes_to_float(const int8_t* p) {
+  static BITNET_INLINE S32 bytes_to_int(const int8_t* p) {
     const __m128i x = _mm_cvtsi32_si128(load<int32_t>(p)), pairs = _mm_unpacklo_epi8(x, x);
-    return _mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpacklo_epi16(pairs, pairs), 24));
+    return (S32)_mm_srai_epi32(_mm_unpacklo_epi16(pairs, pairs), 24);
   }
   static BITNET_INLINE void narrow(S32 x, int8_t* p) {
     const __m128i words = _mm_packs_epi32((__m128i)x, (__m128i)x);

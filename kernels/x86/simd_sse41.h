@@ -20,11 +20,12 @@ struct Sse41 : Sse2 {
       .head_int8 = {.rows = 4, .tokens = 2},
       .group_tokens = 2,
       .dense = {.prepared = 6, .tokens = 2},
+      .planes = {.prepared = 2, .vectors = 2, .tokens = 4},
   };
 
   static BITNET_INLINE S16 widen(const int8_t* p) { return (S16)_mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i*)p)); }
-  static BITNET_INLINE F32 bytes_to_float(const int8_t* p) {
-    return _mm_cvtepi32_ps(_mm_cvtepi8_epi32(_mm_cvtsi32_si128(load<int32_t>(p))));
+  static BITNET_INLINE S32 bytes_to_int(const int8_t* p) {
+    return (S32)_mm_cvtepi8_epi32(_mm_cvtsi32_si128(load<int32_t>(p)));
   }
   static BITNET_INLINE Partial dot_add(Partial s, U8 d, S8 q) {
     return s + (S16)_mm_maddubs_epi16((__m128i)d, (__m128i)q);

@@ -14,9 +14,6 @@ using std::chrono::milliseconds, std::chrono::microseconds;
 
 constexpr uint32_t kMaxBatch = 4096;
 constexpr uint32_t kDefaultBatch = 256;
-// Up to so many hidden states, one pass over the screen of the head for each costs less than one over the whole head.
-constexpr ptrdiff_t kMostScreened = 2;
-
 // How long passes wait for sessions (engine.h).
 constexpr int kPatience = 20;  // this part of the last pass
 constexpr microseconds kGap{500};
@@ -117,7 +114,7 @@ void Engine::arrive(Seat& seat, Caller& caller) {
   seat.computed = 0;
   seat.rows = 0;
   seat.nanoseconds = seat.passes = seat.pass_sessions = 0;
-  seat.logits_later = false;
+  seat.logits_later = seat.screened = false;
   seat.error = nullptr;
   seat.caller = &caller;
   seat.aborted.store(false, std::memory_order_relaxed);
@@ -217,6 +214,7 @@ void Engine::pass(Lock& lock, Caller* leader) {
   if (queue_.empty()) return;
   led_ = true;
   compose();
+  append_rows(leader != nullptr && parts_.size() == 1);
   lock.unlock();
   const bool single = rows_.size() == 1;
   threads_.use(single ? tuner_.threads() : options_.threads);
@@ -259,7 +257,6 @@ void Engine::compose() {
     take(*seat, slice);
     slice -= seat->rows - before;
   }
-  append_rows();
 }
 
 // How many rows of prompts go into a pass beside those that generate. Where nobody else computes, as many as fit.
@@ -280,26 +277,33 @@ void Engine::take(Seat& seat, uint32_t rows) {
   room_ -= rows;
 }
 
-void Engine::append_rows() {
+void Engine::append_rows(bool lone) {
   rows_.clear();
-  const auto wants_last = [](const Seat* seat) {
-    return seat->request.which == BITNET_LOGITS_LAST && seat->remaining() == seat->rows;
-  };
-  const bool later = forward_.head().has_screen() && std::ranges::count_if(parts_, wants_last) <= kMostScreened;
   const size_t vocabulary = runtime_->model().hyper.vocabulary;
   for (Seat* seat : parts_) {
     seat->passes++;
     seat->pass_sessions += parts_.size();
     const Request& request = seat->request;
     for (uint32_t i = seat->computed; i < seat->computed + seat->rows; i++) {
-      Row row = {request.tokens[i], request.position + i, request.cache, nullptr, nullptr};
-      if (request.which == BITNET_LOGITS_ALL) row.logits = request.logits + i * vocabulary;
-      rows_.push_back(row);
+      rows_.push_back({.token = request.tokens[i], .position = request.position + i, .cache = request.cache});
+      if (request.which == BITNET_LOGITS_ALL) rows_.back().logits = request.logits + i * vocabulary;
     }
-    if (!wants_last(seat)) continue;
-    seat->logits_later = later;
-    (later ? rows_.back().hidden : rows_.back().logits) = later ? request.hidden : request.logits;
+    if (request.which == BITNET_LOGITS_LAST && seat->remaining() == seat->rows) want_last(*seat, rows_.back(), lone);
   }
+}
+
+// The screen is used once for all that share a pass. A session alone does that itself, if it draws a token by it.
+void Engine::want_last(Seat& seat, Row& row, bool lone) {
+  const Request& request = seat.request;
+  if (!forward_.head().has_screen() || (request.wants_all && !lone)) {
+    row.logits = request.logits;
+    return;
+  }
+  seat.logits_later = true;
+  row.hidden = request.hidden;
+  if (lone) return;
+  seat.screened = true;
+  row.screened = request.screened;
 }
 
 // Called between layers: whether rows have been marked because their sessions have left.

@@ -74,12 +74,14 @@ class Engine {
   // others, and a long one takes several. Thread-safe for different seats.
   void run(std::span<Seat* const> seats);
 
-  // Runs function(head) on this thread while no pass runs.
+  // Runs function(head, threads) while no pass runs.
   template <typename Function>
   auto alone(const Function& function) {
     const Turn turn(*this);
-    return function(forward_.head());
+    return function(forward_.head(), threads_);
   }
+  // What may be asked of it while passes run.
+  const Head& head() const { return forward_.head(); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -111,7 +113,8 @@ class Engine {
   void compose();
   uint32_t prompt_rows(uint32_t generating) const;
   void take(Seat& seat, uint32_t rows);
-  void append_rows();
+  void append_rows(bool lone);
+  void want_last(Seat& seat, Row& row, bool lone);
   bool some_left(Caller* leader);
   void drop_waiting();
   void settle(Duration time, const std::exception_ptr& error);

@@ -2,6 +2,7 @@
 #include "engine/forward.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -421,26 +422,33 @@ void ForwardPass::attend_split(uint32_t layer, uint32_t kv_head, Tile tile, uint
   });
 }
 
-// What the head multiplies, for the rows that want it, and their logits.
+// What the head multiplies, for the rows that want it; then their logits, or what the screen says of them.
 void ForwardPass::compute_logits() {
-  float* last = floats(layout_.last);
   const size_t n = hyper_.hidden;
-  const auto norm = [&](size_t t, float* out) {  // once for a row: add_product() changes it
-    kernels_.rms_norm(add_product(static_cast<uint32_t>(t)), model_.output_norm, hyper_.rms_epsilon, n, out);
-  };
-  float* wanted[Head::kRows];
-  for (size_t t = 0; t < count();) {
-    uint32_t tokens = 0;
-    for (; t < count() && tokens < Head::kRows; t++) {
-      if (rows_[t].hidden != nullptr) {
-        norm(t, rows_[t].hidden);
-      } else if (rows_[t].logits != nullptr) {
-        norm(t, last + tokens * n);
-        wanted[tokens++] = rows_[t].logits;
+  float* const last = floats(layout_.last);
+  std::array<float*, Head::kRows> logits;
+  std::array<Screened*, Head::kRows> screened;
+  // Rows that want the same of the head are gathered, for as many as it multiplies at a time.
+  const auto gather = [&](auto& out, auto member, const auto& compute) {
+    uint32_t count = 0;
+    for (uint32_t t = 0; t < rows_.size(); t++) {
+      if (rows_[t].*member != nullptr) {
+        std::memcpy(last + count * n, y_ + size_t{t} * n, n * sizeof(float));
+        out[count++] = rows_[t].*member;
       }
+      if (count == Head::kRows || (count > 0 && t + 1 == rows_.size()))
+        compute(std::span(out).first(std::exchange(count, 0)));
     }
-    if (tokens > 0) head_.logits(last, std::span(wanted, tokens));
+  };
+  for (uint32_t t = 0; t < rows_.size(); t++) {
+    const Row& row = rows_[t];
+    if (row.logits == nullptr && row.hidden == nullptr && row.screened == nullptr) continue;
+    float* const y = y_ + size_t{t} * n;
+    kernels_.rms_norm(add_product(t), model_.output_norm, hyper_.rms_epsilon, n, y);
+    if (row.hidden != nullptr) std::memcpy(row.hidden, y, n * sizeof(float));
   }
+  gather(logits, &Row::logits, [&](std::span<float* const> out) { head_.logits(last, out); });
+  gather(screened, &Row::screened, [&](std::span<Screened* const> out) { head_.screen(last, out); });
 }
 
 }  // namespace bitnet

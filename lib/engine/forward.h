@@ -24,10 +24,11 @@ struct Row {
   Token token;
   uint32_t position;
   KvCache* cache;
-  // One of these may be wanted, the others are null:
-  float* logits;      // vocabulary floats
-  float* hidden;      // what the head multiplies
-  bool left = false;  // nobody waits for it any more
+  // What is wanted of it; null: nothing.
+  float* logits = nullptr;       // vocabulary floats
+  float* hidden = nullptr;       // what the head multiplies
+  Screened* screened = nullptr;  // what the head's screen says of that
+  bool left = false;             // nobody waits for it any more
 };
 
 class ForwardPass {
@@ -43,6 +44,7 @@ class ForwardPass {
   void run(std::vector<Row>& rows, const std::function<bool()>& some_left);
 
   Head& head() { return head_; }
+  const Head& head() const { return head_; }
 
  private:
   // Neighbouring rows of one sequence, which attention takes together.

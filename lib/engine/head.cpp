@@ -2,12 +2,14 @@
 #include "engine/head.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <functional>
 #include <limits>
 #include <span>
+
+#include "base/error.h"
+#include "base/float_environment.h"
 
 namespace bitnet {
 namespace {
@@ -19,7 +21,11 @@ static_assert(kChunk % kTileRows == 0);
 constexpr uint32_t kMostRescored = 4;
 // For |x| in this range no product or sum of either kernel overflows, and what underflows is below kTrace in all.
 constexpr double kSmallest = 1e-12, kLargest = 1e12;
-constexpr double kTrace = 1e-30;
+constexpr float kTrace = 1e-29f;
+// Rows whose screened logits are looked at together: most such have none that can be among the largest.
+constexpr uint32_t kLookedAt = 32;
+// Rows that are rescored at a time: they lie here and there, so all are asked for before the first is computed.
+constexpr uint32_t kTogether = 8;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
@@ -30,36 +36,77 @@ double norm_of(const float* x, size_t n) {
   return std::sqrt(squares);
 }
 
-void fetch_row(const Matrix& matrix, size_t row) {
+size_t bytes_before(const Matrix& matrix, uint32_t row) {
+  switch (matrix.numbers) {
+    case Numbers::f32:
+      return row * matrix.stride * sizeof(float);
+    case Numbers::f16:
+      return row * matrix.stride * sizeof(f16);
+    case Numbers::int8:
+      return row * matrix.stride;
+    case Numbers::q5:
+      return planes_bytes(Planes::q5, row, matrix.cols);
+    case Numbers::q6:
+      return planes_bytes(Planes::q6, row, matrix.cols);
+    case Numbers::g128:
+    case Numbers::g64:
+      return group_bytes(row, matrix.cols, *group_of(matrix.numbers));
+    case Numbers::i2:
+    case Numbers::t5:
+      break;
+  }
+  fail(BITNET_ERROR_INTERNAL, "numbers ", static_cast<int>(matrix.numbers), " are none of a head");
+}
+
+// Some rows as a matrix of their own. Where rows lie in tiles, `begin` is a multiple of the tile's.
+Matrix part_of(const Matrix& matrix, uint32_t begin, uint32_t end) {
+  Matrix part = matrix;
+  part.rows = end - begin;
+  part.data = static_cast<const std::byte*>(matrix.data) + bytes_before(matrix, begin);
+  if (matrix.row_scales) part.scales += begin;
+  return part;
+}
+
+void multiply_rows(const Kernels& kernels, const Matrix& matrix, const float* x, uint32_t tokens, float* out,
+                   void* scratch) {
+  row_kernel(kernels, matrix.numbers, false)({
+      .weights = matrix.data,
+      .scales = matrix.scales,
+      .cols = matrix.cols,
+      .stride = matrix.stride,
+      .row_begin = 0,
+      .row_end = matrix.rows,
+      .x = x,
+      .x_stride = matrix.cols,
+      .tokens = tokens,
+      .out = out,
+      .out_stride = matrix.rows,
+      .scratch = scratch,
+  });
+}
+
+void fetch(const Matrix& row) {
   constexpr size_t kCacheLine = 64;
-  const size_t bytes = matrix.stride * sizeof(f16);
-  const auto* begin = static_cast<const std::byte*>(matrix.data) + row * bytes;
-  for (size_t i = 0; i < bytes; i += kCacheLine) __builtin_prefetch(begin + i, 0, 2);
+  const auto* begin = static_cast<const std::byte*>(row.data);
+  for (size_t i = 0; i < row.stride * sizeof(f16); i += kCacheLine) __builtin_prefetch(begin + i, 0, 2);
 }
 
 }  // namespace
 
 Head::Layout::Layout(const Model& model, uint32_t threads) : activations(0) {
-  const HyperParameters& hyper = model.hyper;
-  const size_t hidden = hyper.hidden, planes = kPlanesScratch * kRows * round_up(hidden, kTileCols);
+  const size_t hidden = model.hyper.hidden, planes = kPlanesScratch * kRows * round_up(hidden, kTileCols);
   const size_t dense = model.head.numbers == Numbers::f32 ? kDenseScratchBytes : 0;
   scratch = group_of(model.head.numbers) ? kRows * round_up(group_activation_bytes(hidden), 64) : 0;
   scratch_bytes = round_up(std::max(planes, dense), 64);
   values = scratch + threads * scratch_bytes;
-  maxima = values + round_up(kRows * size_t{hyper.vocabulary} * sizeof(float), 64);
-  total = maxima + round_up(hyper.vocabulary / kChunk + 1, 16) * sizeof(float);
+  values_bytes = kRows * kChunk * sizeof(float);
+  total = values + threads * values_bytes;
 }
 
 uint64_t Head::bytes(const Model& model, uint32_t threads) { return Layout(model, threads).total; }
 
 Head::Head(const Model& model, const Kernels& kernels, ThreadPool& threads)
-    : model_(model),
-      kernels_(kernels),
-      threads_(threads),
-      layout_(model, threads.width()),
-      memory_(layout_.total),
-      values_(reinterpret_cast<float*>(memory_.data() + layout_.values)),
-      maxima_(reinterpret_cast<float*>(memory_.data() + layout_.maxima)) {}
+    : model_(model), kernels_(kernels), threads_(threads), layout_(model, threads.width()), memory_(layout_.total) {}
 
 uint32_t Head::chunks() const { return (model_.head.rows + kChunk - 1) / kChunk; }
 
@@ -70,136 +117,146 @@ Activations Head::activations() {
           memory_.data() + layout_.activations, nullptr};
 }
 
-// values_ = these rows of the matrix times x.
-void Head::multiply(const Matrix& matrix, const float* x, uint32_t tokens, size_t row_begin, size_t row_end,
-                    uint32_t worker) {
-  if (group_of(matrix.numbers)) {
-    const Piece piece = {matrix, static_cast<uint32_t>(row_begin), static_cast<uint32_t>(row_end), 0, tokens, values_};
-    return multiply_piece(kernels_, activations(), piece, nullptr);
-  }
-  row_kernel(kernels_, matrix.numbers, false)({
-      .weights = matrix.data,
-      .scales = matrix.scales,
-      .cols = matrix.cols,
-      .stride = matrix.stride,
-      .row_begin = row_begin,
-      .row_end = row_end,
-      .x = x,
-      .x_stride = matrix.cols,
-      .tokens = tokens,
-      .out = values_,
-      .out_stride = matrix.rows,
-      .scratch = memory_.data() + layout_.scratch + worker * layout_.scratch_bytes,
+// The matrix times `tokens` hidden states, at most kRows. Calls take(chunk, token, values), on any thread, for the
+// products of each chunk of rows.
+template <typename Function>
+void Head::multiply(const Matrix& matrix, const float* x, uint32_t tokens, const Function& take) {
+  threads_.each_in_runs(chunks(), [&](uint32_t chunk, uint32_t worker) {
+    const uint32_t begin = chunk * kChunk, end = std::min(begin + kChunk, matrix.rows);
+    const Matrix part = part_of(matrix, begin, end);
+    auto* const values = reinterpret_cast<float*>(memory_.data() + layout_.values + worker * layout_.values_bytes);
+    if (group_of(matrix.numbers)) {
+      multiply_piece(kernels_, activations(), {part, 0, part.rows, 0, tokens, values}, nullptr);
+    } else {
+      multiply_rows(kernels_, part, x, tokens, values,
+                    memory_.data() + layout_.scratch + worker * layout_.scratch_bytes);
+    }
+    for (uint32_t t = 0; t < tokens; t++) take(chunk, t, std::span(values + size_t{t} * part.rows, part.rows));
   });
 }
 
 void Head::logits(const float* x, std::span<float* const> out) {
-  const size_t rows = model_.head.rows;
   if (group_of(model_.head.numbers)) {
     for (uint32_t i = 0; i < out.size(); i++) activations().store(kernels_, i, x + size_t{i} * model_.head.cols);
   }
-  threads_.each_in_runs(chunks(), [&](uint32_t chunk, uint32_t worker) {
-    const size_t begin = size_t{chunk} * kChunk, end = std::min<size_t>(begin + kChunk, rows);
-    multiply(model_.head, x, static_cast<uint32_t>(out.size()), begin, end, worker);
-    for (size_t i = 0; i < out.size(); i++) {
-      std::memcpy(out[i] + begin, values_ + i * rows + begin, (end - begin) * sizeof(float));
-    }
-  });
+  multiply(model_.head, x, static_cast<uint32_t>(out.size()),
+           [&](uint32_t chunk, uint32_t t, std::span<const float> values) {
+             std::ranges::copy(values, out[t] + size_t{chunk} * kChunk);
+           });
 }
 
-void Head::screen(const float* x) {
-  threads_.each_in_runs(chunks(), [&](uint32_t chunk, uint32_t worker) {
-    const size_t begin = size_t{chunk} * kChunk, end = std::min<size_t>(begin + kChunk, model_.head.rows);
-    multiply(model_.screen, x, 1, begin, end, worker);
-    // A scale near the largest float may make NaN; infinity, too, has the row rescored, and can be compared.
-    std::replace_if(
-        values_ + begin, values_ + end, [](float v) { return v != v; }, kInfinity);
-    maxima_[chunk] = *std::max_element(values_ + begin, values_ + end);
-  });
+void Head::prepare(Screened& screened) const {
+  screened.values.resize(model_.head.rows);
+  screened.maxima.resize(chunks());
+}
+
+void Head::screen(const float* x, std::span<Screened* const> out) {
+  for (size_t i = 0; i < out.size(); i += kRows) {
+    screen_together(x + i * model_.head.cols, out.subspan(i, std::min<size_t>(kRows, out.size() - i)));
+  }
+}
+
+void Head::screen_together(const float* x, std::span<Screened* const> out) {
+  for (size_t i = 0; i < out.size(); i++) {
+    prepare(*out[i]);
+    out[i]->norm = norm_of(x + i * model_.head.cols, model_.head.cols);
+  }
+  multiply(model_.screen, x, static_cast<uint32_t>(out.size()),
+           [&](uint32_t chunk, uint32_t t, std::span<float> values) {
+             // A scale near the largest float may make NaN; infinity, too, has the row rescored, and can be compared.
+             std::ranges::replace_if(
+                 values, [](float v) { return v != v; }, kInfinity);
+             out[t]->maxima[chunk] = *std::ranges::max_element(values);
+             std::ranges::copy(values, out[t]->values.begin() + size_t{chunk} * kChunk);
+           });
 }
 
 // Where the largest values of the chunks are at least v, the largest of all are: all but a few chunks are passed over.
-std::vector<Token> Head::largest_screened(size_t count) const {
+std::vector<TokenLogit> Head::largest_screened(const Screened& screened, size_t count) const {
   float least = -kInfinity;
   if (count <= chunks()) {
-    std::vector<float> maxima(maxima_, maxima_ + chunks());
+    std::vector<float> maxima = screened.maxima;
     std::nth_element(maxima.begin(), maxima.begin() + (count - 1), maxima.end(), std::greater<>());
     least = maxima[count - 1];
   }
-  std::vector<Token> tokens;
+  std::vector<TokenLogit> tokens;
   for (uint32_t chunk = 0; chunk < chunks(); chunk++) {
-    if (maxima_[chunk] < least) continue;
+    if (screened.maxima[chunk] < least) continue;
     const uint32_t begin = chunk * kChunk, end = std::min(begin + kChunk, model_.head.rows);
     for (uint32_t row = begin; row < end; row++) {
-      if (values_[row] >= least) tokens.push_back(static_cast<Token>(row));
+      if (screened.values[row] >= least) tokens.push_back({static_cast<Token>(row), screened.values[row]});
     }
   }
   if (tokens.size() > count) {
     std::nth_element(tokens.begin(), tokens.begin() + (count - 1), tokens.end(),
-                     [this](Token a, Token b) { return values_[a] > values_[b]; });
+                     [](const TokenLogit& a, const TokenLogit& b) { return a.logit > b.logit; });
     tokens.resize(count);
   }
   return tokens;
 }
 
-// The rows of a chunk that remain are asked for together, before the first is computed: they lie here and there.
-bool Head::rescore(const float* x, double norm, float threshold) {
-  const uint32_t most = model_.head.rows / kMostRescored;
-  std::atomic<uint32_t> rescored{0};
-  threads_.each_in_runs(chunks(), [&](uint32_t chunk, uint32_t worker) {
-    const uint32_t begin = chunk * kChunk, end = std::min(begin + kChunk, model_.head.rows);
-    uint32_t rows[kChunk];
-    uint32_t count = 0;
+// The rows that can reach the threshold, their logits yet to be computed. Returns false if these are too many.
+bool Head::find_candidates(const Screened& screened, float threshold, std::vector<TokenLogit>& candidates) const {
+  // A little more than |x|, for what norm_of and the two roundings of the bound lose. The sum with the value may round
+  // freely: a sum that reaches the threshold, a float, still does when it is rounded.
+  const auto norm = static_cast<float>(screened.norm * (1 + 1e-6));
+  const float* const values = screened.values.data();
+  const float* const bounds = model_.screen.bounds;
+  const auto reaches = [&](uint32_t row) { return !(values[row] + (norm * bounds[row] + kTrace) < threshold); };
+  for (uint32_t begin = 0; begin < model_.head.rows; begin += kLookedAt) {
+    const uint32_t end = std::min(begin + kLookedAt, model_.head.rows);
+    int some = 0;  // not a bool, so that compilers look at several rows in one instruction
+    for (uint32_t row = begin; row < end; row++) some |= reaches(row);
+    if (some == 0) continue;
     for (uint32_t row = begin; row < end; row++) {
-      if (values_[row] + (norm * model_.screen.bounds[row] + kTrace) < threshold) continue;
-      rows[count++] = row;
-      fetch_row(model_.head, row);
+      if (!reaches(row)) continue;
+      if (candidates.size() == model_.head.rows / kMostRescored) return false;
+      candidates.push_back({static_cast<Token>(row), 0});
     }
-    maxima_[chunk] = -kInfinity;
-    if (rescored.fetch_add(count, std::memory_order_relaxed) + count > most) return;
-    for (const uint32_t row : std::span(rows, count)) {
-      multiply(model_.head, x, 1, row, row + 1, worker);
-      maxima_[chunk] = std::max(maxima_[chunk], values_[row]);
-    }
-  });
-  return rescored.load() <= most;
+  }
+  return true;
 }
 
-bool Head::find_largest(const float* x, size_t count, std::span<const Token> also, std::vector<TokenLogit>& found) {
-  const Matrix& head = model_.head;
-  // A little more than |x|, for what norm_of and the comparison lose by rounding.
-  const double norm = norm_of(x, head.cols) * (1 + 1e-9);
-  if (!has_screen() || count == 0 || count > head.rows / kMostRescored || !(norm >= kSmallest && norm <= kLargest)) {
-    return false;
-  }
-  screen(x);
-  const std::vector<Token> first = largest_screened(count);
-  if (first.size() < count) return false;
-  float threshold = kInfinity;
-  threads_.each_in_runs(static_cast<uint32_t>(count), [&](uint32_t i, uint32_t worker) {
-    multiply(head, x, 1, static_cast<size_t>(first[i]), static_cast<size_t>(first[i]) + 1, worker);
-  });
-  for (const Token token : first) {
-    if (std::isnan(values_[token])) return false;
-    threshold = std::min(threshold, values_[token]);
-  }
-  if (!rescore(x, norm, threshold)) return false;
+// Computes their exact logits.
+void Head::rescore(const float* x, std::span<TokenLogit> tokens, ThreadPool* threads) const {
+  const auto row = [&](const TokenLogit& t) {
+    return part_of(model_.head, static_cast<uint32_t>(t.token), static_cast<uint32_t>(t.token) + 1);
+  };
+  const auto rescore_piece = [&](uint32_t piece, uint32_t) {
+    const size_t begin = size_t{piece} * kTogether;
+    const auto together = tokens.subspan(begin, std::min<size_t>(kTogether, tokens.size() - begin));
+    for (const TokenLogit& t : together) fetch(row(t));
+    for (TokenLogit& t : together) multiply_rows(kernels_, row(t), x, 1, &t.logit, nullptr);
+  };
+  const auto pieces = static_cast<uint32_t>((tokens.size() + kTogether - 1) / kTogether);
+  if (threads != nullptr) return threads->each_in_runs(pieces, rescore_piece);
+  for (uint32_t piece = 0; piece < pieces; piece++) rescore_piece(piece, 0);
+}
 
-  found.clear();
-  for (uint32_t chunk = 0; chunk < chunks(); chunk++) {
-    if (maxima_[chunk] < threshold) continue;
-    const uint32_t begin = chunk * kChunk, end = std::min(begin + kChunk, head.rows);
-    for (uint32_t row = begin; row < end; row++) {
-      if (values_[row] >= threshold) found.push_back({static_cast<Token>(row), values_[row]});
-    }
+bool Head::find_largest(const Screened& screened, const float* x, size_t count, std::span<const Token> also,
+                        std::vector<TokenLogit>& found, ThreadPool* threads) const {
+  if (count == 0 || count > model_.head.rows / kMostRescored) return false;
+  if (!(screened.norm >= kSmallest && screened.norm <= kLargest)) return false;
+  const DefaultFloatEnvironment environment;
+  found = largest_screened(screened, count);
+  rescore(x, found, threads);
+  float threshold = kInfinity;
+  for (const TokenLogit& t : found) {
+    if (std::isnan(t.logit)) return false;
+    threshold = std::min(threshold, t.logit);
   }
-  threads_.each_in_runs(static_cast<uint32_t>(also.size()), [&](uint32_t i, uint32_t worker) {
-    multiply(head, x, 1, static_cast<size_t>(also[i]), static_cast<size_t>(also[i]) + 1, worker);
-  });
-  for (const Token token : also) found.push_back({token, values_[token]});
-  const auto by_token = [](const TokenLogit& a, const TokenLogit& b) { return a.token < b.token; };
+  std::vector<TokenLogit> candidates;
+  if (!find_candidates(screened, threshold, candidates)) return false;
+  rescore(x, candidates, threads);
+  std::erase_if(candidates, [&](const TokenLogit& t) { return !(t.logit >= threshold); });
+
+  std::vector<TokenLogit> named;
+  for (const Token token : also) named.push_back({token, 0});
+  rescore(x, named, threads);
+  found.insert(found.end(), candidates.begin(), candidates.end());
+  found.insert(found.end(), named.begin(), named.end());
+  std::ranges::sort(found, {}, &TokenLogit::token);
   const auto same_token = [](const TokenLogit& a, const TokenLogit& b) { return a.token == b.token; };
-  std::sort(found.begin(), found.end(), by_token);
   found.erase(std::unique(found.begin(), found.end(), same_token), found.end());
   return true;
 }

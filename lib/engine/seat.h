@@ -9,6 +9,7 @@
 #include <span>
 
 #include "bitnet.h"
+#include "engine/head.h"
 #include "engine/kv_cache.h"
 #include "kernels.h"
 
@@ -23,7 +24,10 @@ struct Request {
   KvCache* cache = nullptr;
   bitnet_logits_of which = BITNET_LOGITS_NONE;
   float* logits = nullptr;  // ALL: a row for each token; LAST: one row
-  float* hidden = nullptr;  // LAST: a row of what the head multiplies, where the engine leaves the logits for later
+  // LAST, where the head has a screen: what it multiplies, and what the screen says of that, in place of the logits.
+  float* hidden = nullptr;
+  Screened* screened = nullptr;
+  bool wants_all = false;  // the logits rather than these, if others are computed as well
   // Any of these makes it leave; null: none.
   const std::atomic<bool>* cancels[2] = {};
   int (*abort)(void* user) = nullptr;  // asked by the caller
@@ -49,6 +53,7 @@ struct Seat {
   uint64_t nanoseconds = 0;                // the session's share of its passes
   uint64_t passes = 0, pass_sessions = 0;  // how many, and the sessions in them, summed
   bool logits_later = false;               // `hidden` has been stored, not `logits`
+  bool screened = false;                   // `screened` has been filled
   std::exception_ptr error;                // of a failed one
   Caller* caller = nullptr;
   std::atomic<bool> aborted{false};

@@ -21,8 +21,9 @@ SessionOptions with_defaults(SessionOptions options, const HyperParameters& hype
 }
 
 uint64_t work_bytes(const Model& model, const SessionOptions& options) {
+  const uint64_t rows_of_logits = model.screen.data != nullptr ? 2 : 1;
   return Engine::bytes(model, with_defaults(options.engine)) + uint64_t{options.context} * sizeof(Token) +
-         (uint64_t{model.hyper.vocabulary} + model.hyper.hidden) * sizeof(float);
+         (rows_of_logits * model.hyper.vocabulary + model.hyper.hidden) * sizeof(float);
 }
 
 // Of options with their defaults filled in.
@@ -83,6 +84,7 @@ Session::Session(const Session& other) : Session(other.engine_, other.options_) 
   std::memcpy(hidden_.data(), other.hidden_.data(), hidden_.size());
   logits_rows_ = other.logits_rows_;
   logits_later_ = other.logits_later_;
+  all_wanted_ = other.all_wanted_;
   set_position(other.position());
 }
 
@@ -149,6 +151,7 @@ void Session::rewind(uint32_t to) {
 
 std::span<const float> Session::logits(size_t index) const {
   const Use use(*this);
+  all_wanted_ = true;
   return last_logits(index);
 }
 
@@ -157,7 +160,7 @@ std::span<const float> Session::last_logits(size_t index) const {
           ": the last evaluation left ", counted(logits_rows_, "row"));
   if (logits_later_) {
     float* const out = logits_.as<float>();
-    engine_->alone([&](Head& head) { head.logits(hidden_.as<float>(), {&out, 1}); });
+    engine_->alone([&](Head& head, ThreadPool&) { head.logits(hidden_.as<float>(), {&out, 1}); });
     logits_later_ = false;
   }
   return {logits_.as<float>() + index * vocabulary(), vocabulary()};
@@ -184,6 +187,7 @@ Token Session::sample(Sampler& sampler) {
   const auto start = std::chrono::steady_clock::now();
   Token token;
   if (!sample_largest(sampler, token)) {
+    all_wanted_ |= logits_later_ || sampler.count_needed(vocabulary(), tokens()) == 0;
     token = sampler.sample(last_logits(logits_rows_ - 1), tokens(), runtime().kernels());
   }
   const std::lock_guard lock(perf_mutex_);
@@ -198,11 +202,21 @@ bool Session::sample_largest(Sampler& sampler, Token& token) {
   const size_t count = sampler.count_needed(vocabulary(), tokens());
   if (count == 0) return false;
   std::vector<TokenLogit> found;
-  const bool enough = engine_->alone(
-      [&](Head& head) { return head.find_largest(hidden_.as<float>(), count, sampler.adjusted(), found); });
-  if (!enough) return false;
+  if (!find_largest(count, sampler.adjusted(), found)) return false;
   token = sampler.sample(found, vocabulary(), tokens(), runtime().kernels());
   return true;
+}
+
+// What a pass has screened is searched by this thread, while others may compute. Otherwise all threads do both.
+bool Session::find_largest(size_t count, std::span<const Token> also, std::vector<TokenLogit>& found) {
+  const float* const x = hidden_.as<float>();
+  if (is_screened_) return engine_->head().find_largest(screened_, x, count, also, found);
+  return engine_->alone([&](Head& head, ThreadPool& threads) {
+    Screened* const screened = &screened_;
+    head.screen(x, {&screened, 1});
+    is_screened_ = true;
+    return head.find_largest(screened_, x, count, also, found, &threads);
+  });
 }
 
 void Session::eval(std::span<const Token> tokens, bitnet_logits_of which, const std::atomic<bool>* cancel) {
@@ -254,12 +268,15 @@ void Session::eval_batch(std::span<const Item> items) {
 // Fills in the request, with room for its logits. There are none until it is done.
 void Session::ask(std::span<const Token> tokens, bitnet_logits_of which, const std::atomic<bool>* cancel) {
   logits_rows_ = 0;
-  logits_later_ = false;
+  logits_later_ = is_screened_ = false;
   const size_t rows = which == BITNET_LOGITS_ALL ? tokens.size() : 1, bytes = rows * vocabulary() * sizeof(float);
   const auto need = [&] {
     return MemoryNeed{bytes, "the logits of " + counted(rows, "token"), "ask for those of fewer tokens at a time"};
   };
-  if (logits_.size() < bytes) with_memory(need, [&] { logits_ = Buffer(bytes); });
+  with_memory(need, [&] {
+    if (logits_.size() < bytes) logits_ = Buffer(bytes);
+    if (engine_->head().has_screen()) engine_->head().prepare(screened_);
+  });
   seat_.request = {
       .tokens = tokens,
       .position = position(),
@@ -267,6 +284,8 @@ void Session::ask(std::span<const Token> tokens, bitnet_logits_of which, const s
       .which = which,
       .logits = logits_.as<float>(),
       .hidden = hidden_.as<float>(),
+      .screened = &screened_,
+      .wants_all = all_wanted_,
       .cancels = {&cancel_, cancel},
       .abort = options_.abort,
       .abort_user = options_.abort_user,
@@ -302,6 +321,8 @@ void Session::take_over() {
       break;
   }
   logits_later_ = seat_.logits_later;
+  is_screened_ = seat_.screened;
+  all_wanted_ = false;
   const bool prompt = tokens.size() > 1;
   const std::lock_guard lock(perf_mutex_);
   (prompt ? perf_.prompt_tokens : perf_.generated_tokens) += tokens.size();

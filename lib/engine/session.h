@@ -68,9 +68,9 @@ class Session {
   std::span<const Token> tokens() const { return {tokens_.as<Token>(), position()}; }
   void rewind(uint32_t position);
 
-  // Logits of row `index` of the last evaluation, and how many rows there are. Where the model's head has a screen, and
-  // the pass was of so few sessions that their next tokens are found more quickly with it, they are computed only when
-  // they are asked for here.
+  // Logits of row `index` of the last evaluation, and how many rows there are. Where the model's head has a screen,
+  // those of a last token are computed only when they are asked for here, but for a session beside others whose logits
+  // before were all asked for: then a pass computes them.
   std::span<const float> logits(size_t index) const;
   size_t logits_rows() const { return logits_rows_; }
 
@@ -134,6 +134,7 @@ class Session {
   void take_over();
   void set_position(uint32_t position) { position_.store(position, std::memory_order_release); }
   bool sample_largest(Sampler& sampler, Token& token);
+  bool find_largest(size_t count, std::span<const Token> also, std::vector<TokenLogit>& found);
 
   std::shared_ptr<Engine> engine_;
   SessionOptions options_;
@@ -144,6 +145,9 @@ class Session {
   size_t logits_rows_ = 0;
   Buffer hidden_;                      // of the last token
   mutable bool logits_later_ = false;  // row 0 of the logits is still to be computed from hidden_
+  mutable bool all_wanted_ = false;    // some use of the last logits takes all of them
+  Screened screened_;
+  bool is_screened_ = false;  // from hidden_
   Seat seat_;
   mutable std::mutex perf_mutex_;
   Perf perf_;

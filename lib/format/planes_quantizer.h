@@ -22,7 +22,7 @@ void quantize_planes(Planes planes, const uint16_t* halves, size_t rows, size_t 
 //   w x - v y  =  (w - v) x + v (x - y), so that by Cauchy and Schwarz  |w x - v y| <= |w - v| |x| + |v| |x - y|.
 //
 // Each element of x - y is at most 0.52 steps, and a step is largest |x| / 32639, so |x - y| <= |x| sqrt(n) / 60000.
-// Both kernels sum floats in chains of at most n / 16 + 8 terms (16 lanes; a group of 16 columns), and an error of
+// Both kernels sum floats in chains of at most n / 16 + 8 terms (16 lanes; runs of 16 or 32 columns), and an error of
 // d = (n / 16 + 16) u at most relative to the sum of the magnitudes of all products, which is at most |w| |x| and
 // |v| |y|. |w| <= |v| + |w - v|, and twice d covers the products of these small factors. Together
 //

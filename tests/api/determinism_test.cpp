@@ -254,5 +254,56 @@ TEST(Determinism, ABatchOfSessionsGivesWhatEachGivesAlone) {
   }
 }
 
+// More sessions than are screened together, with samplers that take few logits or all, and some that are asked for
+// their logits as well.
+TEST(Determinism, ABatchOfScreenedSessionsDrawsWhatEachDrawsAlone) {
+  constexpr size_t kSessions = 19, kSteps = 5;
+  const Model plain = open(model_path()), screened = open(model_path(BITNET_PACKING_I2, BITNET_HEAD_SCREENED));
+  const bitnet_sampler_options kinds[] = {
+      {.size = sizeof(bitnet_sampler_options)},
+      {.size = sizeof(bitnet_sampler_options), .seed = 5, .temperature = 0.9f, .top_k = 5},
+      {.size = sizeof(bitnet_sampler_options), .temperature = 2, .top_k = 3, .repetition_penalty = 1.2f},
+      {.size = sizeof(bitnet_sampler_options), .seed = 7, .temperature = 1, .min_p = 0.01f},
+  };
+  const bitnet_session_options options = {.size = sizeof options, .context = 32, .threads = 2};
+  struct Member {
+    Session alone, together;
+    Sampler draws_alone, draws_together;
+    Tokens tokens;
+  };
+  const auto make_sampler = [](const bitnet_sampler_options& kind) {
+    bitnet_sampler* sampler = nullptr;
+    EXPECT_OK(bitnet_sampler_create(&kind, &sampler));
+    return Sampler(sampler);
+  };
+  std::vector<Member> members;
+  for (size_t i = 0; i < kSessions; i++) {
+    const auto& kind = kinds[i % std::size(kinds)];
+    members.push_back({make_session(plain, options), make_session(screened, options), make_sampler(kind),
+                       make_sampler(kind), random_tokens(1 + i % 7, static_cast<uint32_t>(i))});
+  }
+  for (size_t step = 0; step < kSteps; step++) {
+    std::vector<bitnet_batch_item> items;
+    for (const Member& m : members) {
+      items.push_back({m.together.get(), m.tokens.data(), m.tokens.size(), BITNET_LOGITS_LAST});
+    }
+    ASSERT_OK(bitnet_eval_batch(items.data(), items.size()));
+    for (size_t i = 0; i < kSessions; i++) {
+      Member& m = members[i];
+      eval(m.alone, m.tokens);
+      const auto expect_same_logits = [&] {
+        EXPECT_TRUE(same_bits(logits(m.together), logits(m.alone))) << i << ", " << step;
+      };
+      if (i % 6 == 1 && step > 0) expect_same_logits();
+      bitnet_token expected, drawn;
+      ASSERT_OK(bitnet_sample(m.draws_alone.get(), m.alone.get(), &expected));
+      ASSERT_OK(bitnet_sample(m.draws_together.get(), m.together.get(), &drawn));
+      EXPECT_EQ(drawn, expected) << "session " << i << ", step " << step;
+      if (i % 6 == 2) expect_same_logits();
+      m.tokens = {expected};
+    }
+  }
+}
+
 }  // namespace
 }  // namespace bitnet_test

@@ -7,12 +7,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cfenv>
 #include <cmath>
 #include <functional>
 #include <limits>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
+#include <thread>
 
 #include "base/half.h"
 #include "format/planes_quantizer.h"
@@ -72,6 +75,14 @@ struct Fixture {
     float* out = all.data();
     head.logits(x.data(), {&out, 1});
     return all;
+  }
+
+  bool find_largest(const std::vector<float>& x, size_t count, std::span<const Token> also,
+                    std::vector<TokenLogit>& found) {
+    Screened screened;
+    Screened* const one = &screened;
+    head.screen(x.data(), {&one, 1});
+    return head.find_largest(screened, x.data(), count, also, found, &threads);
   }
 
   std::vector<float> screened(const std::vector<float>& x) {
@@ -142,7 +153,7 @@ TEST(Head, FindsTheLargestOfRandomLogits) {
     for (const size_t count : {1, 2, 40, 300}) {
       const auto x = random.state(f.cols, outlier);
       std::vector<TokenLogit> found;
-      ASSERT_TRUE(f.head.find_largest(x.data(), count, {}, found)) << count << " of outlier " << outlier;
+      ASSERT_TRUE(f.find_largest(x, count, {}, found)) << count << " of outlier " << outlier;
       EXPECT_LT(found.size(), 2 * count) << "far more than was asked for";
       EXPECT_TRUE(holds_largest(found, f.logits(x), count));
       expect_bounds_hold(f, x);
@@ -160,7 +171,7 @@ TEST(Head, FindsTiesAndAlsoTheTokensNamed) {
     const auto x = random.state(f.cols);
     const std::vector<Token> also = {0, 4095, 77};
     std::vector<TokenLogit> found;
-    ASSERT_TRUE(f.head.find_largest(x.data(), count, also, found));
+    ASSERT_TRUE(f.find_largest(x, count, also, found));
     EXPECT_TRUE(holds_largest(found, f.logits(x), (count + 3) / 4 * 4, also)) << count;
   }
 }
@@ -185,7 +196,7 @@ TEST(Head, WeightsOfAllKinds) {
       expect_bounds_hold(f, x);
       for (const size_t count : {1, 40}) {
         std::vector<TokenLogit> found;
-        if (f.head.find_largest(x.data(), count, {}, found)) {
+        if (f.find_largest(x, count, {}, found)) {
           EXPECT_TRUE(holds_largest(found, exact, count)) << name;
         }
       }
@@ -221,13 +232,101 @@ TEST(Head, LeavesWhatItCannotPromiseToTheWholeHead) {
   Fixture f(1000, 64, [&](size_t, size_t) { return random.gaussian(); });
   std::vector<TokenLogit> found;
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity, 1e30f}) {
-    EXPECT_FALSE(f.head.find_largest(random.state(f.cols, bad).data(), 1, {}, found)) << bad;
+    EXPECT_FALSE(f.find_largest(random.state(f.cols, bad), 1, {}, found)) << bad;
   }
-  EXPECT_FALSE(f.head.find_largest(std::vector<float>(f.cols).data(), 1, {}, found)) << "all zeros";
-  EXPECT_FALSE(f.head.find_largest(std::vector<float>(f.cols, 1e-38f).data(), 1, {}, found)) << "underflow";
-  EXPECT_FALSE(f.head.find_largest(random.state(f.cols).data(), f.rows, {}, found)) << "every token";
+  EXPECT_FALSE(f.find_largest(std::vector<float>(f.cols), 1, {}, found)) << "all zeros";
+  EXPECT_FALSE(f.find_largest(std::vector<float>(f.cols, 1e-38f), 1, {}, found)) << "underflow";
+  EXPECT_FALSE(f.find_largest(random.state(f.cols), f.rows, {}, found)) << "every token";
   Fixture equal(1000, 64, [](size_t, size_t) { return 1.0f; });
-  EXPECT_FALSE(equal.head.find_largest(random.state(f.cols).data(), 1, {}, found)) << "no row can be ruled out";
+  EXPECT_FALSE(equal.find_largest(random.state(f.cols), 1, {}, found)) << "no row can be ruled out";
+}
+
+// States of all kinds, end to end.
+std::vector<float> states_of_all_kinds(Random& random, size_t count, size_t cols) {
+  const float outliers[] = {0, 3, -1e5f, 1e30f, std::numeric_limits<float>::quiet_NaN(), kInfinity, 1e-20f};
+  std::vector<float> states;
+  for (size_t i = 0; i < count; ++i) {
+    std::vector<float> x = random.state(cols, outliers[i % std::size(outliers)]);
+    if (i % 11 == 6) std::ranges::fill(x, 0.0f);
+    const float scale = i % 5 == 4 ? 1e-15f : i % 5 == 3 ? 1e6f : 1;
+    for (const float v : x) states.push_back(v * scale);
+  }
+  return states;
+}
+
+// What a state gets does not depend on those that are screened with it.
+TEST(Head, ScreensManyStatesAsEachAlone) {
+  Random random;
+  Fixture f(1541, 200, [&](size_t r, size_t) { return random.gaussian() * (r % 9 ? 0.3f : 1.0f); });
+  for (const size_t count : {2, 3, 16, 35}) {
+    const auto states = states_of_all_kinds(random, count, f.cols);
+    std::vector<Screened> together(count);
+    std::vector<Screened*> all;
+    for (Screened& screened : together) all.push_back(&screened);
+    f.head.screen(states.data(), all);
+    size_t answered = 0;
+    for (size_t i = 0; i < count; ++i) {
+      const std::vector<float> x(&states[i * f.cols], &states[(i + 1) * f.cols]);
+      Screened alone;
+      Screened* const one = &alone;
+      f.head.screen(x.data(), {&one, 1});
+      EXPECT_EQ(together[i].values, alone.values) << "state " << i << " of " << count;
+      EXPECT_EQ(together[i].maxima, alone.maxima);
+      for (const size_t wanted : {1, 20}) {
+        const std::vector<Token> also = {1540, 3};
+        std::vector<TokenLogit> found;
+        if (!f.head.find_largest(together[i], x.data(), wanted, also, found)) continue;
+        EXPECT_TRUE(holds_largest(found, f.logits(x), wanted, also)) << "state " << i << " of " << count;
+        ++answered;
+      }
+    }
+    EXPECT_GE(answered, count / 2) << "the screen was hardly used";
+  }
+}
+
+// Each thread for a session of its own, while the head's own threads screen another.
+TEST(Head, FindsOnManyThreadsAtOnce) {
+  Random random;
+  Fixture f(3000, 128, [&](size_t, size_t) { return random.gaussian(); });
+  constexpr size_t kSessions = 4;
+  std::vector<std::vector<float>> states;
+  std::vector<std::vector<TokenLogit>> expected(kSessions), found(kSessions);
+  std::vector<Screened> screened(kSessions);
+  for (size_t i = 0; i < kSessions; ++i) {
+    states.push_back(random.state(f.cols));
+    Screened* const one = &screened[i];
+    f.head.screen(states[i].data(), {&one, 1});
+    ASSERT_TRUE(f.head.find_largest(screened[i], states[i].data(), 10, {}, expected[i], &f.threads));
+  }
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < kSessions; ++i) {
+    threads.emplace_back([&, i] { f.head.find_largest(screened[i], states[i].data(), 10, {}, found[i]); });
+  }
+  f.logits(states[0]);
+  for (std::thread& thread : threads) thread.join();
+  for (size_t i = 0; i < kSessions; ++i) {
+    ASSERT_EQ(found[i].size(), expected[i].size());
+    for (size_t j = 0; j < found[i].size(); ++j) {
+      EXPECT_EQ(found[i][j].token, expected[i][j].token);
+      EXPECT_EQ(found[i][j].logit, expected[i][j].logit);
+    }
+  }
+}
+
+// The thread that samples may be the host's, whatever rounding it has set.
+TEST(Head, FindsTheSameHoweverTheHostRounds) {
+  Random random;
+  Fixture f(3000, 128, [&](size_t, size_t) { return random.gaussian(); });
+  const auto x = random.state(f.cols);
+  Screened screened;
+  Screened* const one = &screened;
+  f.head.screen(x.data(), {&one, 1});
+  std::vector<TokenLogit> found;
+  ASSERT_EQ(std::fesetround(FE_UPWARD), 0);
+  const bool few = f.head.find_largest(screened, x.data(), 40, {}, found);
+  std::fesetround(FE_TONEAREST);
+  ASSERT_TRUE(few);
+  EXPECT_TRUE(holds_largest(found, f.logits(x), 40));
 }
 
 // What the file says of rows may be a lie, but not one that crashes or hangs.
@@ -237,7 +336,7 @@ TEST(Head, NanWeightsBehindTheScreen) {
   for (size_t row = 0; row < f.rows; row += 3) f.halves()[row * f.stride] = 0x7e00;
   std::vector<TokenLogit> found;
   const auto x = random.state(f.cols);
-  if (f.head.find_largest(x.data(), 5, {}, found)) {
+  if (f.find_largest(x, 5, {}, found)) {
     for (const TokenLogit& t : found) EXPECT_FALSE(std::isnan(t.logit));
   }
 }
@@ -279,7 +378,7 @@ TEST(Head, SamplersDrawTheSame) {
       const Token expected = from_all.sample(f.logits(x), recent, kernels);
       const size_t count = from_largest.count_needed(f.rows, recent);
       std::vector<TokenLogit> found;
-      const bool few = count > 0 && f.head.find_largest(x.data(), count, from_largest.adjusted(), found);
+      const bool few = count > 0 && f.find_largest(x, count, from_largest.adjusted(), found);
       screened += few;
       const Token drawn =
           few ? from_largest.sample(found, f.rows, recent, kernels) : from_largest.sample(f.logits(x), recent, kernels);

@@ -161,7 +161,8 @@ void check_planes(Check& c) {
   };
   constexpr size_t kRows = 21;
   for (size_t cols : {1, 15, 16, 17, 63, 64, 65, 200, 2560}) {
-    for (size_t tokens : {1, 3, 4, 9}) {
+    for (size_t tokens : {1, 2, 3, 8, 17, 31}) {
+      if (tokens > 8 && cols > 65) continue;
       for (Values kind : kAllValues) {
         const auto tiles =
             c.in.made<uint8_t>(planes_bytes(planes, kRows, cols), [&] { return static_cast<uint8_t>(c.in.bits()); });
@@ -173,20 +174,27 @@ void check_planes(Check& c) {
       }
     }
   }
-  // The largest sums there are: a group's is the largest integer that a float is sure to hold.
+  // The largest sums there are: a run's is the largest integer of 32 bits but a few.
   constexpr size_t kCols = 8640;
-  for (uint8_t byte : {0x00, 0x80, 0xff, 0x7f}) {
-    c.at("all bytes %d", byte);
-    const Guarded<uint8_t> tiles(planes_bytes(planes, kTileRows, kCols), byte);
-    const Guarded<float> scales = c.in.floats(kTileRows), x = c.in.made<float>(kCols, [] { return -3.0f; });
-    check(tiles, scales, x, 0, kTileRows, kCols, 1);
+  for (uint8_t codes : {0x00, 0xff}) {
+    for (uint8_t scale : {0x00, 0x80, 0xff, 0x7f}) {
+      for (size_t tokens : {1, 2}) {
+        c.at("all codes %d, all group scales %d, %zu tokens", codes, scale, tokens);
+        size_t i = 0;
+        const auto tiles = c.in.made<uint8_t>(planes_bytes(planes, kTileRows, kCols),
+                                              [&] { return i++ % tile_bytes(planes) < 64 ? scale : codes; });
+        const Guarded<float> scales = c.in.floats(kTileRows);
+        const Guarded<float> x = c.in.made<float>((tokens - 1) * (kCols + 1) + kCols, [] { return -3.0f; });
+        check(tiles, scales, x, 0, kTileRows, kCols, tokens);
+      }
+    }
   }
 }
 
 template <auto head, Planes planes>
 void bench_planes(Bench& b) {
   constexpr size_t kRows = 32064, kCols = 2560, kBytes = planes_bytes(planes, kRows, kCols);
-  for (size_t tokens : {1, 8}) {
+  for (size_t tokens : {1, 8, 16}) {
     Pages<uint8_t> tiles(kBytes), scratch(kPlanesScratch * tokens * kCols);
     std::memset(tiles.data(), 1, kBytes);
     Pages<float> scales(kRows), x(tokens * kCols), out(tokens * kRows);
