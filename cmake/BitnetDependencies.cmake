@@ -31,6 +31,18 @@ function(bitnet_module prefix module version packages)
   bitnet_refuse("${said}" "${found}" "${packages}")
 endfunction()
 
+# bitnet_header(variable header): `variable` is the folder of a header that no compiled library comes with, if CMake finds it.
+# BITNET_HEADER_FOLDERS collects them: with CMAKE_PREFIX_PATH they are not those of the compiler.
+set(BITNET_HEADER_FOLDERS)
+macro(bitnet_header variable header)
+  find_path(${variable} ${header})
+  mark_as_advanced(${variable})
+  if(${variable})
+    list(APPEND BITNET_HEADER_FOLDERS ${${variable}})
+    list(REMOVE_DUPLICATES BITNET_HEADER_FOLDERS)
+  endif()
+endmacro()
+
 # bitnet_header_version(variable header MACRO...): the version that a header's macros say. The compiler is asked, because only
 # it knows where it finds headers: it compiles the version into a program, as text.
 function(bitnet_header_version variable header)
@@ -42,6 +54,7 @@ function(bitnet_header_version variable header)
     "int main(int count, char**) { return text[count]; }\n")
   file(REMOVE ${base}.bin)
   get_directory_property(folders INCLUDE_DIRECTORIES)
+  list(APPEND folders ${BITNET_HEADER_FOLDERS})
   try_compile(compiled ${base} SOURCES ${base}.cpp
     CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${folders}" COPY_FILE ${base}.bin COPY_FILE_ERROR ignored)
   unset(compiled CACHE)
@@ -64,21 +77,25 @@ if(NOT flatc OR flatc VERSION_LESS needed)
   bitnet_refuse("flatc ${needed} or newer" "${found}" "${packages}")
   unset(BITNET_FLATC CACHE)  # looked for again next time
 else()
+  bitnet_header(BITNET_FLATBUFFERS_FOLDER flatbuffers/base.h)
   bitnet_header_version(headers flatbuffers/base.h
     FLATBUFFERS_VERSION_MAJOR FLATBUFFERS_VERSION_MINOR FLATBUFFERS_VERSION_REVISION)
   if(NOT headers VERSION_EQUAL flatc)
     bitnet_found(found "${headers}")
     bitnet_refuse("flatbuffers/base.h ${flatc}, of the version of ${BITNET_FLATC}" "${found}" "${packages}")
+    unset(BITNET_FLATBUFFERS_FOLDER CACHE)
   endif()
 endif()
 
 set(packages "libxxhash-dev (Debian, Ubuntu), xxhash-devel (Fedora), xxhash (Arch, Homebrew)")
 if(BITNET_CORE)
   set(needed 0.8)
+  bitnet_header(BITNET_XXHASH_FOLDER xxhash.h)
   bitnet_header_version(xxhash xxhash.h XXH_VERSION_MAJOR XXH_VERSION_MINOR XXH_VERSION_RELEASE)
   if(NOT xxhash OR xxhash VERSION_LESS needed)
     bitnet_found(found "${xxhash}")
     bitnet_refuse("xxhash.h ${needed} or newer" "${found}" "${packages}")
+    unset(BITNET_XXHASH_FOLDER CACHE)
   endif()
 else()
   if(NOT PkgConfig_FOUND)
@@ -91,7 +108,9 @@ else()
   bitnet_module(PCRE2 libpcre2-8 10.40 "libpcre2-dev (Debian, Ubuntu), pcre2-devel (Fedora), pcre2 (Arch, Homebrew)")
   bitnet_module(UTF8PROC libutf8proc 0
     "libutf8proc-dev (Debian, Ubuntu), utf8proc-devel (Fedora), libutf8proc (Arch), utf8proc (Homebrew)")
+  bitnet_header(BITNET_JSON_FOLDER nlohmann/json.hpp)
   get_directory_property(CMAKE_REQUIRED_INCLUDES INCLUDE_DIRECTORIES)
+  list(APPEND CMAKE_REQUIRED_INCLUDES ${BITNET_HEADER_FOLDERS})
   check_include_file_cxx(nlohmann/json.hpp BITNET_HAS_JSON)
   if(NOT BITNET_HAS_JSON)
     bitnet_refuse(nlohmann/json.hpp "not found"
@@ -108,5 +127,5 @@ if(refused)
   endif()
   message(FATAL_ERROR "libbitnet is built with tools and libraries that are not here, that pkg-config does not find, or that "
     "are too old. What is needed, what was found, and the packages that bring it:\n${refused}"
-    "scripts/setup build in the sources installs them. Libraries elsewhere are found by PKG_CONFIG_PATH.${without}")
+    "scripts/setup build in the sources installs them. Libraries elsewhere are found by PKG_CONFIG_PATH, headers and programs by CMAKE_PREFIX_PATH.${without}")
 endif()

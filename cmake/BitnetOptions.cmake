@@ -29,6 +29,9 @@ if(BITNET_SANITIZE)
   target_link_options(bitnet_options INTERFACE -fsanitize=${BITNET_SANITIZE})
 endif()
 if(BITNET_BUILD_FUZZERS)
+  string(COMPARE NOTEQUAL "${CMAKE_CXX_COMPILER_ID}" GNU has_libfuzzer)
+  bitnet_feature_needs(BITNET_BUILD_FUZZERS ${has_libfuzzer} "clang, whose libFuzzer g++ has not"
+    "clang (Debian, Ubuntu, Fedora, Arch), chosen by CC and CXX")
   target_compile_options(bitnet_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 

@@ -16,7 +16,7 @@ SOURCES = ("CMakeLists.txt", "LICENSE", "README.md", "CHANGELOG.md", "cmake/*", 
 class Libbitnet(ConanFile):
     name = "libbitnet"
     description = "Runs 1.58-bit (ternary) language models on a CPU, inside your program"
-    license = "MIT"
+    license = "MIT", "Unicode-DFS-2016"
     topics = ("llm", "bitnet", "inference", "ternary")
     package_type = "library"
     settings = "os", "arch", "compiler", "build_type"
@@ -66,7 +66,8 @@ class Libbitnet(ConanFile):
 
     def package(self):
         CMake(self).install()
-        copy(self, "LICENSE", self.source_folder, os.path.join(self.package_folder, "licenses"))
+        for folder, name in (self.source_folder, "LICENSE"), (f"{self.source_folder}/lib/text/jinja", "LICENSE.unicode"):
+            copy(self, name, folder, os.path.join(self.package_folder, "licenses"))
         for folder in "lib/cmake", "lib/pkgconfig", "share":  # Conan writes its own
             rmdir(self, os.path.join(self.package_folder, folder))
 

@@ -86,9 +86,17 @@ class Refusals(Case):
         (self.folder / "CMakeLists.txt").write_text(
             "cmake_minimum_required(VERSION 3.22)\nproject(around C CXX)\n"
             f"include_directories({self.folder}/include)\nadd_subdirectory({ARGUMENTS.source} bitnet)\n")
-        result = self.configure("-DBITNET_CORE=ON", source=self.folder)
-        self.check_refused(result, "xxhash.h 0.8 or newer (found: 0.7.4): libxxhash-dev", "(found: 99.2.3)")
-        self.assertRegex(result.stderr, r"flatbuffers/base\.h \d+\.\d+\.\d+, of the version of /")
+        # And a project by itself has them in a prefix, as vcpkg and Conan do.
+        for where in {"source": self.folder}, {}:
+            with self.subTest(where=where):
+                shutil.rmtree(self.build, ignore_errors=True)
+                result = self.configure("-DBITNET_CORE=ON", f"-DCMAKE_PREFIX_PATH={'' if where else self.folder}", **where)
+                self.check_refused(result, "xxhash.h 0.8 or newer (found: 0.7.4): libxxhash-dev", "(found: 99.2.3)")
+                self.assertRegex(result.stderr, r"flatbuffers/base\.h \d+\.\d+\.\d+, of the version of /")
+
+    def test_fuzzers_need_clang(self):  # this is tested with g++ alone
+        self.check_refused(self.configure("-DBITNET_BUILD_FUZZERS=ON"), "BITNET_BUILD_FUZZERS: needs clang",
+                           "without it: -DBITNET_BUILD_FUZZERS=OFF")
 
     def test_what_only_a_feature_needs_names_the_feature(self):
         for package, option in ("CLI11", "BITNET_BUILD_TOOLS"), ("GTest", "BITNET_BUILD_TESTS"):
