@@ -419,9 +419,9 @@ BITNET_API bitnet_status bitnet_session_create(bitnet_model* model, const bitnet
  * may free the session of this call, which then lives until the call returns. */
 BITNET_API void bitnet_session_free(bitnet_session* session);
 
-/* Makes the evaluation that runs, or else the next one, return BITNET_ERROR_CANCELLED within a layer's time; others
- * that are computed with it do not notice. With `cancel` 0 takes that back. Any thread may call this while the session
- * exists. */
+/* Makes the evaluation that runs, or else the next one, return BITNET_ERROR_CANCELLED within a layer's time (with your
+ * own thread pool: at the latest when the pass that its thread leads is over). Others that are computed with it do not
+ * notice. With `cancel` 0 takes that back. Any thread may call this while the session exists. */
 BITNET_API void bitnet_session_cancel(bitnet_session* session, int cancel);
 
 /* Makes a second session with the same tokens, KV cache and options. */

@@ -96,7 +96,7 @@ void Engine::run(std::span<Seat* const> seats) {
   if (!lone() && options_.parallel == nullptr) start_driver();
   hand_over();
   while (caller.open != 0) {
-    if (may_lead(caller)) {
+    if (callers_may_lead()) {
       step(lock, &caller, caller.changed);
     } else {
       wait(lock, caller);
@@ -122,7 +122,7 @@ void Engine::arrive(Seat& seat, Caller& caller) {
   latest_ = now;
 }
 
-bool Engine::may_lead(const Caller&) const {
+bool Engine::callers_may_lead() const {
   if (led_ || gatherer_ != nullptr || turns_waiting_ != 0) return false;
   return !driver_.joinable() || lone();
 }

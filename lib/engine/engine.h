@@ -99,7 +99,7 @@ class Engine {
   };
 
   void arrive(Seat& seat, Caller& caller);
-  bool may_lead(const Caller& caller) const;
+  bool callers_may_lead() const;
   bool lone() const;
   void start_driver();
   void drive();
