@@ -66,7 +66,9 @@ class Java(Language):
         return f"{{@link {'' if here else self.type(enum.c)}#{self.value(value, enum)}}}"
 
     def link_member(self, field: Field) -> str:
-        parameters = {"texts": "String", "biases": "int, float"}.get(field.kind) or self.type_of(field)[0]
+        parameters = ""  # of a getter
+        if field.struct.endswith("_options"):
+            parameters = {"texts": "String", "biases": "int, float"}.get(field.kind) or self.type_of(field)[0]
         return f"{{@link #{self.member(field)}({parameters}) {self.member(field)}}}"
 
     def javadoc(self, text: str, indent: str = "  ") -> str:
