@@ -50,6 +50,10 @@ class InternalError(BitnetError):
     """A mistake in the library: please report it."""
 
 
+class BusyError(BitnetError):
+    """Another call uses the session."""
+
+
 _CLASSES = {
     _native.BITNET_ERROR_ARGUMENT: ArgumentError,
     _native.BITNET_ERROR_MEMORY: OutOfMemoryError,
@@ -61,6 +65,7 @@ _CLASSES = {
     _native.BITNET_ERROR_CANCELLED: CancelledError,
     _native.BITNET_ERROR_MISMATCH: MismatchError,
     _native.BITNET_ERROR_INTERNAL: InternalError,
+    _native.BITNET_ERROR_BUSY: BusyError,
 }
 
 
