@@ -42,8 +42,7 @@ struct Sequences {
 // What one thread does with a few sessions of its own, which all hold the beginning of some sequence.
 class Driver {
  public:
-  Driver(const Model& model, const Sequences& sequences, uint32_t seed)
-      : model_(model), sequences_(sequences), random_(seed) {
+  Driver(const Model& model, const Sequences& sequences, uint32_t seed) : sequences_(sequences), random_(seed) {
     for (uint32_t i = 0; i < kSessions; i++) {
       states_[i].sequence = below(Sequences::kCount);
       bitnet_session_options options = kOptions;
@@ -143,7 +142,6 @@ class Driver {
     }
   }
 
-  const Model& model_;
   const Sequences& sequences_;
   std::mt19937 random_;
   State states_[kSessions];
