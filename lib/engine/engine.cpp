@@ -10,13 +10,13 @@
 namespace bitnet {
 namespace {
 
-using std::chrono::milliseconds, std::chrono::microseconds;
+using std::chrono::milliseconds;
 
 constexpr uint32_t kMaxBatch = 4096;
 constexpr uint32_t kDefaultBatch = 256;
 // How long passes wait for sessions (engine.h).
 constexpr int kPatience = 20;  // this part of the last pass
-constexpr microseconds kGap{500};
+constexpr milliseconds kGap{2};
 // How often a waiting caller asks the functions that may abort its requests.
 constexpr milliseconds kAskEvery{1};
 // While several callers compute, a slice of a prompt is cut so that its pass takes about as long.
