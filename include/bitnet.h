@@ -14,9 +14,12 @@
  *
  * Objects
  *   bitnet_model       weights and vocabulary; read only once open; shared by any number of sessions
- *   bitnet_session     one sequence of tokens with its KV cache, its threads and its last logits
+ *   bitnet_pool        threads that compute; engines of several models may share one
+ *   bitnet_engine      computes what the sessions of a model ask for, together
+ *   bitnet_session     one sequence of tokens with its KV cache and its last logits
  *   bitnet_sampler     turns logits into a token; holds the random state
  *   bitnet_generation  text being generated in a session, pulled piece by piece
+ *   bitnet_queue       tells which of many generations have a piece ready
  *   bitnet_decoder     tokens to text as they come, never splitting a UTF-8 character
  *
  * Lifetime. Each create, open or start has one close or free, which accepts NULL. Objects may be freed in any order: a
@@ -126,9 +129,12 @@ BITNET_API const char* bitnet_isa_name(size_t index);
 /* ------------------------------------------------------------------ models */
 
 typedef struct bitnet_model bitnet_model;
+typedef struct bitnet_pool bitnet_pool;
+typedef struct bitnet_engine bitnet_engine;
 typedef struct bitnet_session bitnet_session;
 typedef struct bitnet_sampler bitnet_sampler;
 typedef struct bitnet_generation bitnet_generation;
+typedef struct bitnet_queue bitnet_queue;
 typedef struct bitnet_decoder bitnet_decoder;
 
 typedef int32_t bitnet_token; /* 0 .. vocabulary-1 */
@@ -354,12 +360,76 @@ BITNET_API bitnet_status bitnet_chat_format(const bitnet_model* model, const bit
  * static. */
 BITNET_API const char* bitnet_chat_template_name(size_t index);
 
-/* ---------------------------------------------------------------- sessions */
+/* ----------------------------------------------------------------- engines */
+
+/* A program that asks for nothing gets one engine for each model, and one pool for all of them: it needs nothing of
+ * this section. */
 
 /* Runs task(task_data, 0), ..., task(task_data, count - 1) in any order, on any threads, also at the same time. Returns
  * when all of them have returned. */
 typedef void (*bitnet_parallel_fn)(void* user, uint32_t count, void (*task)(void* task_data, uint32_t index),
                                    void* task_data);
+
+/* Called once on each thread that a pool starts, before it computes: sets its name, priority, affinity or the like.
+ * `index` counts them from 1. It must not call the library. */
+typedef void (*bitnet_thread_start_fn)(void* user, uint32_t index);
+
+/* How a pool computes. */
+typedef struct bitnet_pool_options {
+  size_t size;                 /* sizeof(bitnet_pool_options) */
+  uint32_t threads;            /* threads that compute, the one that leads a pass included, at most 512; 0: one per
+                                  physical core. No more than the CPUs that the creating thread may run on, within its
+                                  control group's share of CPU time */
+  bitnet_parallel_fn parallel; /* your own pool in place of threads of the library; `threads` then is the number of
+                                  pieces that work is cut into. One of the threads that wait for a pass calls it, for
+                                  all of them; it must be able to run all pieces by itself if your other threads wait in
+                                  the library */
+  void* parallel_user;
+  bitnet_thread_start_fn on_thread_start; /* told of each thread that is started; NULL: nobody is. Priorities and
+                                             affinities are otherwise those of the thread that makes the pool */
+  void* on_thread_start_user;
+} bitnet_pool_options;
+
+/* Makes a pool. Its threads start now, and sleep when there is nothing to do. Engines that use it take turns, a pass at
+ * a time. Thread-safe. Errors: ARGUMENT (too many threads), MEMORY (the system allows no more threads). */
+BITNET_API bitnet_status bitnet_pool_create(const bitnet_pool_options* options, bitnet_pool** pool);
+
+/* Frees the pool once no engine uses it any more. */
+BITNET_API void bitnet_pool_free(bitnet_pool* pool);
+
+/* How an engine computes. */
+typedef struct bitnet_engine_options {
+  size_t size;       /* sizeof(bitnet_engine_options) */
+  bitnet_pool* pool; /* whose threads compute; NULL: one of its own with `threads`, or if that is 0, the default pool,
+                        which all engines that ask for none share */
+  uint32_t threads;  /* without `pool`: as in bitnet_pool_options */
+  uint32_t generation_threads; /* of the pool's threads, those that compute a token by itself; 0: as many as turn out
+                                  fastest, which is found by trying fewer for a token now and then. With a pool of your
+                                  own 0 means all of them */
+  uint32_t batch;              /* the most tokens in a pass, at most 4096; 0: 256 */
+  uint32_t pass_ms;            /* while several sessions compute, prompts are cut so that a pass takes about so many
+                                  milliseconds, and with it the time between two tokens of the others; at most 60000; 0:
+                                  100 */
+} bitnet_engine_options;
+
+/* Stores in *bytes the memory that an engine with these options takes, besides the model and its sessions. Thread-safe.
+ */
+BITNET_API bitnet_status bitnet_engine_memory(const bitnet_model* model, const bitnet_engine_options* options,
+                                              uint64_t* bytes);
+
+/* Makes an engine: work space, and the order in which sessions are computed. What its sessions ask for at the same time
+ * is computed together, in one pass over the weights, which takes little more time than one session's alone. A
+ * session's results are the same bits as if it were alone. Its own errors, callbacks and cancellation concern nobody
+ * else. The first time that several threads evaluate at once, or when a generation is submitted, it starts one thread
+ * more, which leads passes. Thread-safe. Errors: ARGUMENT (counts out of range), MEMORY (the message says how much was
+ * needed). */
+BITNET_API bitnet_status bitnet_engine_create(bitnet_model* model, const bitnet_engine_options* options,
+                                              bitnet_engine** engine);
+
+/* Frees the engine once no session uses it any more. */
+BITNET_API void bitnet_engine_free(bitnet_engine* engine);
+
+/* ---------------------------------------------------------------- sessions */
 
 /* How a session stores the keys and values of its tokens. Each kind rounds in its own way: logits differ slightly. */
 typedef enum bitnet_kv BITNET_AS_INT {
@@ -371,47 +441,39 @@ typedef enum bitnet_kv BITNET_AS_INT {
                             error */
 } bitnet_kv;
 
-/* How a session computes. */
+/* Whose rows go into a pass first. */
+typedef enum bitnet_priority BITNET_AS_INT {
+  BITNET_PRIORITY_INTERACTIVE = 0, /* somebody waits for it */
+  BITNET_PRIORITY_BACKGROUND = 1,  /* computed as far as passes stay within `pass_ms`, and in one of 20 at least */
+} bitnet_priority;
+
+/* What a session is. */
 typedef struct bitnet_session_options {
-  size_t size;      /* sizeof(bitnet_session_options) */
-  uint32_t context; /* tokens it can hold; 0: what the model was trained for, at most 8192. More is allowed; beyond what
-                       it was trained for, quality fades */
-  uint32_t threads; /* threads that compute, the calling one included, at most 512; 0: one per physical core. No more
-                       than the CPUs that the creating thread may run on, within its control group's share of CPU
-                       time */
-  uint32_t batch;   /* tokens computed together in a pass, at most 4096; 0: 256 */
-  bitnet_parallel_fn parallel; /* your thread pool in place of the library's own threads; `threads` then is the number
-                                  of pieces that work is cut into, and `generation_threads` 0 means all of them. One of
-                                  the threads that wait for a pass calls it, for all of them; it must be able to run all
-                                  pieces by itself if your other threads wait in the library. Priorities and affinities
-                                  are yours in either case: threads inherit those of the thread that starts them */
-  void* parallel_user;
+  size_t size;           /* sizeof(bitnet_session_options) */
+  uint32_t context;      /* tokens it can hold; 0: what the model was trained for, at most 8192. More is allowed; beyond
+                            what it was trained for, quality fades */
+  bitnet_kv kv;          /* how keys and values are kept */
+  bitnet_engine* engine; /* of the same model; NULL: the model's default engine, made when it is first asked for */
+  bitnet_priority priority; /* when others compute as well */
   int (*abort)(void* user); /* asked between layers, or while others compute every millisecond, on the thread that
                                called; nonzero cancels the evaluation. It must not call back into the library, but for
-                               bitnet_session_free and bitnet_session_cancel */
+                               bitnet_session_free and bitnet_session_cancel. Not asked for what is submitted */
   void* abort_user;
-  bitnet_kv kv;                /* how keys and values are kept */
-  uint32_t generation_threads; /* of `threads`, those that compute a token by itself; 0: as many as turn out fastest,
-                                  which is found by trying fewer for a token now and then */
 } bitnet_session_options;
 
-/* Stores in *bytes the memory that a session with these options takes at most, besides the model: KV cache, logits, and
- * the work space, which sessions share. Thread-safe. */
+/* Stores in *bytes the memory that a session with these options takes at most, besides the model and its engine: KV
+ * cache and logits. Thread-safe. */
 BITNET_API bitnet_status bitnet_session_memory(const bitnet_model* model, const bitnet_session_options* options,
                                                uint64_t* bytes);
 
 /* Makes an empty session. It allocates all the memory that bitnet_session_memory states, so that evaluation cannot run
- * out of it. If a control group of the process certainly does not allow that much, the error is MEMORY. Sessions of one
- * model whose `threads`, `generation_threads`, `batch`, `parallel` and `parallel_user` are the same share an engine:
- * its threads, its work space and its passes. The first starts the threads, which sleep when there is nothing to do.
- * Thread-safe.
+ * out of it. If a control group of the process certainly does not allow that much, the error is MEMORY. It starts no
+ * thread. Thread-safe.
  *
  * Each session may be used by one thread at a time: a second one gets BUSY. Different sessions may be used at the same
- * time. What is ready together is then computed together, in one pass over the weights, which takes little more time
- * than one session's alone. A session's results are the same bits as if it were alone. Its own errors, callbacks and
- * cancellation concern nobody else. bitnet_session_position, _context, _tokens, _get_perf and _reset_perf answer at any
- * time.
- * Errors: ARGUMENT (counts out of range), MEMORY (the message says how much was needed). */
+ * time, and are then computed together (bitnet_engine_create). bitnet_session_position, _context, _tokens, _get_perf
+ * and _reset_perf answer at any time. Errors: ARGUMENT (counts out of range, an engine of another model), MEMORY (the
+ * message says how much was needed). */
 BITNET_API bitnet_status bitnet_session_create(bitnet_model* model, const bitnet_session_options* options,
                                                bitnet_session** session);
 
@@ -487,7 +549,7 @@ BITNET_API bitnet_status bitnet_eval(bitnet_session* session, const bitnet_token
 /* Logits of the session's last evaluation: stores a pointer to `vocabulary` floats. With BITNET_LOGITS_ALL, `index`
  * counts the tokens of that call; with BITNET_LOGITS_LAST it is 0. The pointer is valid until the session is next
  * changed. If the model's head is "screened", the first call computes the logits of BITNET_LOGITS_LAST with the
- * session's threads, because bitnet_sample mostly needs only a few of them. Errors: ARGUMENT if there is no such row.
+ * engine's threads, because bitnet_sample mostly needs only a few of them. Errors: ARGUMENT if there is no such row.
  */
 BITNET_API bitnet_status bitnet_session_logits(const bitnet_session* session, size_t index, const float** logits);
 
@@ -574,7 +636,8 @@ typedef struct bitnet_piece {
 /* Prepares to continue the session with a prompt. Nothing is evaluated yet. The prompt is tokenized as by
  * bitnet_tokenize. If the session is empty, or with BITNET_GENERATE_WHOLE, the begin token that the vocabulary asks for
  * comes first, unless the prompt's tokens begin with it. No end token is added. The prompt may be empty if the session
- * is not. Nothing else may use the session until the generation has ended or been freed. */
+ * is not. From the first piece on, until the generation has ended or been freed, other calls that use the session get
+ * BUSY. */
 BITNET_API bitnet_status bitnet_generation_start(bitnet_session* session, const char* prompt, size_t length,
                                                  const bitnet_generate_options* options,
                                                  bitnet_generation** generation);
@@ -584,17 +647,43 @@ BITNET_API bitnet_status bitnet_generation_start_tokens(bitnet_session* session,
                                                         size_t count, const bitnet_generate_options* options,
                                                         bitnet_generation** generation);
 
-/* Draws the next token. First it evaluates the token drawn before; the first call evaluates the prompt. Returns
- * BITNET_OK with the token and the text that it completes. After the last token it returns BITNET_END with the rest of
- * the text and the reason in piece->finish; later calls return the same reason without text. The session then holds the
- * prompt and every token drawn (with BITNET_FINISH_CONTEXT, all but the last). Errors: CONTEXT if the prompt does not
- * fit; CANCELLED, after which the generation stays cancelled. The session keeps what had been evaluated by then. */
+/* Waits for the next token, and returns BITNET_OK with it and the text that it completes. After the last token it
+ * returns BITNET_END with the rest of the text and the reason in piece->finish; later calls return the same reason
+ * without text. The session then holds the prompt and every token drawn (with BITNET_FINISH_CONTEXT, all but the last).
+ * While other sessions compute, and after bitnet_generation_submit, the engine evaluates and draws up to one token more
+ * than it has given out: position and counters of the session may be so far ahead.
+ * A generation that is freed or cancelled before its end leaves the prompt and all tokens given out but the last, and
+ * no logits. Errors: CONTEXT if the prompt does not fit; CANCELLED, after bitnet_generation_cancel for good; BUSY while
+ * it is submitted. */
 BITNET_API bitnet_status bitnet_generation_next(bitnet_generation* generation, bitnet_piece* piece);
 
 /* Makes the running call of bitnet_generation_next, or the next one, return BITNET_ERROR_CANCELLED within a layer's
- * time. Any thread may call this while the generation exists. */
+ * time; what is submitted comes back through its queue. Any thread may call this while the generation exists. */
 BITNET_API void bitnet_generation_cancel(bitnet_generation* generation);
+
+/* Frees the generation. If it is being computed, waits until that has been left, which takes a layer's time; a queue to
+ * which it was submitted does not give it any more. */
 BITNET_API void bitnet_generation_free(bitnet_generation* generation);
+
+/* Makes an empty queue. One thread that waits at a queue can drive any number of generations, of any models. */
+BITNET_API bitnet_status bitnet_queue_create(bitnet_queue** queue);
+
+/* Asks for the next piece without waiting for it. When bitnet_generation_next would return at once, with a piece, the
+ * end or an error, the queue gives `user`. Until then the generation can be cancelled and freed, but not used
+ * otherwise. Errors: as bitnet_generation_next before there is anything to wait for; BUSY if it has been submitted
+ * already. */
+BITNET_API bitnet_status bitnet_generation_submit(bitnet_generation* generation, bitnet_queue* queue, void* user);
+
+/* Waits up to `timeout_ms` milliseconds (UINT32_MAX: as long as it takes) for what has been submitted to the queue, and
+ * stores its `user`. Returns BITNET_END if there was nothing in that time, or bitnet_queue_wake was called. Any number
+ * of threads may wait; each submission goes to one of them. Thread-safe. */
+BITNET_API bitnet_status bitnet_queue_next(bitnet_queue* queue, uint32_t timeout_ms, void** user);
+
+/* Makes one call of bitnet_queue_next return BITNET_END: the one that waits, or else the next. Thread-safe. */
+BITNET_API void bitnet_queue_wake(bitnet_queue* queue);
+
+/* Frees the queue. What is submitted to it still is computed, and given to nobody. No thread may wait there. */
+BITNET_API void bitnet_queue_free(bitnet_queue* queue);
 
 /* Called with each piece of text that is not empty; the text ends with a zero byte. Return 0 to go on, else to stop. */
 typedef int (*bitnet_text_fn)(void* user, const char* text, size_t length);

@@ -37,8 +37,8 @@ struct Result {
 // One session and the thread that uses it.
 class Client {
  public:
-  Client(const Model& model, uint32_t context, const SessionOptions& options, const SessionsBench& bench, uint32_t seed)
-      : session_(make_session(model.get(), context, options)), pause_(std::chrono::microseconds(bench.pause)) {
+  Client(Session session, const SessionsBench& bench, uint32_t seed)
+      : session_(std::move(session)), pause_(std::chrono::microseconds(bench.pause)) {
     bitnet_sampler_options sampling = {};
     sampling.size = sizeof sampling;
     sampling.seed = seed;
@@ -132,16 +132,16 @@ class Runner {
         vocabulary_(model_info(model.get()).vocabulary),
         bench_(bench),
         setting_(setting),
-        options_{threads, setting.kv, threads} {}
+        engine_(make_engine(model.get(), {threads, setting.kv, threads})) {}
 
   void measure(Result& result) {
     const uint32_t context = setting_.prompt + setting_.generate + 1;
     std::vector<std::unique_ptr<Client>> clients;
     for (uint32_t i = 0; i < result.sessions; ++i) {
-      clients.push_back(std::make_unique<Client>(model_, context, options_, bench_, i));
+      clients.push_back(std::make_unique<Client>(session(context), bench_, i));
     }
     if (bench_.arriving != 0) {
-      arriving_ = make_session(model_.get(), bench_.arriving, options_);
+      arriving_ = session(bench_.arriving);
       evaluate_arriving();  // warms up
       result.prompt_alone = bench_.arriving / evaluate_arriving();
     }
@@ -167,6 +167,8 @@ class Runner {
   }
 
  private:
+  Session session(uint32_t context) const { return make_session(model_.get(), engine_.get(), context, setting_.kv); }
+
   void begin(std::vector<std::unique_ptr<Client>>& clients) {
     Threads threads;
     for (uint32_t i = 0; i < clients.size(); ++i) {
@@ -214,7 +216,7 @@ class Runner {
   const uint32_t vocabulary_;
   const SessionsBench& bench_;
   const SessionsSetting& setting_;
-  const SessionOptions options_;
+  const Engine engine_;
   Session arriving_;
 };
 

@@ -252,21 +252,42 @@ void add_session_options(CLI::App& command, SessionOptions& options) {
   add_kv_option(command, options.kv);
 }
 
-Session make_session(bitnet_model* model, uint32_t context, const SessionOptions& chosen) {
-  bitnet_session_options options = {};
-  options.size = sizeof options;
-  options.context = context;
-  options.threads = chosen.threads;
-  options.kv = chosen.kv;
-  options.generation_threads = chosen.generation_threads;
-  options.abort = asked_to_stop;
-  bitnet_session* session = nullptr;
-  const InterruptsBlocked for_its_threads;
-  const bitnet_status status = bitnet_session_create(model, &options, &session);
+namespace {
+
+void check_memory(bitnet_status status) {
   if (status == BITNET_ERROR_MEMORY) {
     throw Stop(kFailure, std::string(bitnet_last_error()) + " (options: -c N, --kv int8, -t N)");
   }
   check(status);
+}
+
+}  // namespace
+
+Engine make_engine(bitnet_model* model, const SessionOptions& chosen) {
+  bitnet_engine_options options = {};
+  options.size = sizeof options;
+  options.threads = chosen.threads;
+  options.generation_threads = chosen.generation_threads;
+  bitnet_engine* engine = nullptr;
+  const InterruptsBlocked for_its_threads;
+  check_memory(bitnet_engine_create(model, &options, &engine));
+  return Engine(engine);
+}
+
+Session make_session(bitnet_model* model, uint32_t context, const SessionOptions& chosen) {
+  const Engine engine = make_engine(model, chosen);
+  return make_session(model, engine.get(), context, chosen.kv);
+}
+
+Session make_session(bitnet_model* model, bitnet_engine* engine, uint32_t context, bitnet_kv kv) {
+  bitnet_session_options options = {};
+  options.size = sizeof options;
+  options.context = context;
+  options.kv = kv;
+  options.engine = engine;
+  options.abort = asked_to_stop;
+  bitnet_session* session = nullptr;
+  check_memory(bitnet_session_create(model, &options, &session));
   return Session(session);
 }
 

@@ -116,8 +116,10 @@ struct SessionOptions {
 // -t and --kv.
 void add_session_options(CLI::App& command, SessionOptions& options);
 
-// A session that Ctrl-C cancels. 0: the library's default.
+// Sessions that Ctrl-C cancels, on an engine of their own or a shared one. 0: the library's default.
+Engine make_engine(bitnet_model* model, const SessionOptions& options);
 Session make_session(bitnet_model* model, uint32_t context, const SessionOptions& options);
+Session make_session(bitnet_model* model, bitnet_engine* engine, uint32_t context, bitnet_kv kv);
 
 std::vector<bitnet_token> tokenized(const bitnet_model* model, const std::string& text, uint32_t flags);
 

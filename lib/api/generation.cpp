@@ -26,7 +26,7 @@ GenerationOptions make_options(const bitnet_generate_options* options) {
 }
 
 bitnet_generation* start(bitnet_session* session, std::vector<Token> prompt, GenerationOptions options) {
-  return new bitnet_generation{session->session, {*session->session, std::move(prompt), std::move(options)}};
+  return new bitnet_generation{{session->session, std::move(prompt), std::move(options)}};
 }
 
 // The begin token belongs to the start of the whole text only.
@@ -46,7 +46,7 @@ std::vector<Token> encode_prompt(const Session& session, std::string_view text, 
 bitnet_status fill(const Generation::Piece& piece, bitnet_piece* out) {
   const bitnet_piece info = {
       .size = sizeof info,
-      .text = piece.text.data() != nullptr ? piece.text.data() : "",
+      .text = piece.text.c_str(),
       .length = piece.text.size(),
       .token = piece.token,
       .finish = piece.finish,
@@ -97,14 +97,42 @@ bitnet_status bitnet_generate(bitnet_session* session, const char* prompt, size_
   return guard([&] {
     require_pointer(session, "session");
     GenerationOptions o = make_options(options);
-    const auto kept = session->session;  // also if the callback frees the handle
-    std::vector<Token> tokens = encode_prompt(*kept, read_text(prompt, length, "prompt"), o.flags);
-    Generation generation(*kept, std::move(tokens), std::move(o));
+    std::vector<Token> tokens = encode_prompt(*session->session, read_text(prompt, length, "prompt"), o.flags);
+    Generation generation(session->session, std::move(tokens), std::move(o));
     for (bool going = true; going;) {
-      const Generation::Piece piece = generation.next();
+      const Generation::Piece& piece = generation.next();
       going = piece.finish == BITNET_FINISH_NOT;
       if (callback == nullptr || piece.text.empty()) continue;
-      if (callback(user, piece.text.data(), piece.text.size()) != 0) return;
+      if (callback(user, piece.text.c_str(), piece.text.size()) != 0) return;
     }
   });
+}
+
+bitnet_status bitnet_queue_create(bitnet_queue** queue) {
+  return guard([&] {
+    require_pointer(queue, "queue");
+    *queue = new bitnet_queue{std::make_shared<CompletionQueue>()};
+  });
+}
+
+void bitnet_queue_free(bitnet_queue* queue) { delete queue; }
+
+bitnet_status bitnet_generation_submit(bitnet_generation* generation, bitnet_queue* queue, void* user) {
+  return guard([&] {
+    require_pointer(generation, "generation");
+    require_pointer(queue, "queue");
+    generation->generation.submit(queue->queue, user);
+  });
+}
+
+bitnet_status bitnet_queue_next(bitnet_queue* queue, uint32_t timeout_ms, void** user) {
+  return guard([&] {
+    require_pointer(queue, "queue");
+    require_pointer(user, "user");
+    return queue->queue->next(std::chrono::milliseconds(timeout_ms), *user) ? BITNET_OK : BITNET_END;
+  });
+}
+
+void bitnet_queue_wake(bitnet_queue* queue) {
+  if (queue != nullptr) queue->queue->wake();
 }

@@ -14,16 +14,18 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "bitnet.h"
+#include "engine/completion_queue.h"
 #include "engine/engine.h"
 #include "engine/generation.h"
 #include "engine/runtime.h"
 #include "engine/session.h"
+#include "engine/thread_pool.h"
 #include "sample/sampler.h"
 #include "text/decoder.h"
 
 struct bitnet_model {
   std::shared_ptr<const bitnet::Runtime> runtime;
-  std::unique_ptr<bitnet::Engines> engines;
+  std::unique_ptr<bitnet::DefaultEngine> engine;
   std::vector<std::pair<std::string, std::string>> metadata;
   std::string name, license, architecture;  // zero-terminated copies
 };
@@ -31,6 +33,18 @@ struct bitnet_model {
 // Handles share what they stand for, so that they may be freed in any order.
 struct bitnet_session {
   std::shared_ptr<bitnet::Session> session;
+};
+
+struct bitnet_pool {
+  std::shared_ptr<bitnet::ThreadPool> pool;
+};
+
+struct bitnet_engine {
+  std::shared_ptr<bitnet::Engine> engine;
+};
+
+struct bitnet_queue {
+  std::shared_ptr<bitnet::CompletionQueue> queue;
 };
 
 struct bitnet_sampler {
@@ -45,7 +59,6 @@ struct bitnet_decoder {
 };
 
 struct bitnet_generation {
-  std::shared_ptr<bitnet::Session> session;
   bitnet::Generation generation;
 };
 
@@ -152,6 +165,5 @@ inline Log make_log(bitnet_log_fn log, void* user) {
 }
 
 SamplerOptions make_sampler_options(const bitnet_sampler_options* options);
-SessionOptions make_session_options(const bitnet_session_options* options);
 
 }  // namespace bitnet

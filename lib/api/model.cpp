@@ -67,7 +67,7 @@ bitnet_model* make_model(const std::string& path, std::shared_ptr<const Containe
       std::move(model), RuntimeOptions{.isa = o.isa != nullptr ? o.isa : "",
                                        .chat_template = o.chat_template != nullptr ? o.chat_template : "",
                                        .log = make_log(o.log, o.log_user)});
-  handle->engines = std::make_unique<Engines>(handle->runtime);
+  handle->engine = std::make_unique<DefaultEngine>(handle->runtime);
   return handle.release();
 }
 

@@ -20,24 +20,32 @@ KvType make_kv(bitnet_kv kv) {
   fail(BITNET_ERROR_ARGUMENT, "KV cache of kind ", static_cast<int>(kv), " does not exist");
 }
 
-}  // namespace
+Priority make_priority(bitnet_priority priority) {
+  switch (priority) {
+    case BITNET_PRIORITY_INTERACTIVE:
+      return Priority::interactive;
+    case BITNET_PRIORITY_BACKGROUND:
+      return Priority::background;
+  }
+  fail(BITNET_ERROR_ARGUMENT, "priority ", static_cast<int>(priority), " does not exist");
+}
 
-SessionOptions bitnet::make_session_options(const bitnet_session_options* options) {
-  const auto o = read_options(options, "bitnet_session_options");
+SessionOptions make_options(const bitnet_session_options& o) {
   return {
       .context = o.context,
       .kv = make_kv(o.kv),
-      .engine = {.threads = o.threads,
-                 .generation_threads = o.generation_threads,
-                 .batch = o.batch,
-                 .parallel = o.parallel,
-                 .parallel_user = o.parallel_user},
+      .priority = make_priority(o.priority),
       .abort = o.abort,
       .abort_user = o.abort_user,
   };
 }
 
-namespace {
+std::shared_ptr<Engine> engine_of(const bitnet_model& model, const bitnet_engine* engine) {
+  if (engine == nullptr) return model.engine->get();
+  require(engine->engine->shared_runtime() == model.runtime, BITNET_ERROR_ARGUMENT,
+          "bitnet_session_options.engine is of another model");
+  return engine->engine;
+}
 
 // Calls keep the session, in case another thread frees its handle.
 std::shared_ptr<Session> get(const bitnet_session* session) {
@@ -55,7 +63,7 @@ bitnet_status bitnet_session_memory(const bitnet_model* model, const bitnet_sess
   return guard([&] {
     require_pointer(model, "model");
     require_pointer(bytes, "bytes");
-    *bytes = Session::bytes(model->runtime->model(), make_session_options(options));
+    *bytes = Session::bytes(model->runtime->model(), make_options(read_options(options, "bitnet_session_options")));
   });
 }
 
@@ -64,7 +72,9 @@ bitnet_status bitnet_session_create(bitnet_model* model, const bitnet_session_op
   return guard([&] {
     require_pointer(model, "model");
     require_pointer(session, "session");
-    *session = new bitnet_session{Session::create(*model->engines, make_session_options(options))};
+    const auto o = read_options(options, "bitnet_session_options");
+    const SessionOptions checked = make_options(o);
+    *session = new bitnet_session{Session::create(engine_of(*model, o.engine), checked)};
   });
 }
 

@@ -13,6 +13,9 @@ uint32_t usable_cpus();
 // The same with the hyperthreads of a core counted once: they share its vector units and its way to the memory.
 uint32_t usable_cores();
 
+// The number of this process, by which a child of fork() can be told.
+uint64_t process_id();
+
 // The parts of it; `root` stands before /sys and /proc.
 // How many cores the CPUs of these numbers belong to.
 uint32_t count_cores(std::span<const uint32_t> cpus, const std::string& root = {});

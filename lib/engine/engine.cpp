@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <system_error>
 
-#include "base/cores.h"
 #include "base/error.h"
+#include "base/memory.h"
 
 namespace bitnet {
 namespace {
@@ -14,16 +14,16 @@ using std::chrono::milliseconds;
 
 constexpr uint32_t kMaxBatch = 4096;
 constexpr uint32_t kDefaultBatch = 256;
+constexpr milliseconds kDefaultPassTime{100}, kMaxPassTime{60'000};
 // How long passes wait for sessions (engine.h).
 constexpr int kPatience = 20;  // this part of the last pass
 constexpr milliseconds kGap{2};
 // How often a waiting caller asks the functions that may abort its requests.
 constexpr milliseconds kAskEvery{1};
-// While several callers compute, a slice of a prompt is cut so that its pass takes about as long.
-constexpr milliseconds kPassTime{100};
-constexpr std::chrono::seconds kCompany{1};  // so long after they were last seen
+constexpr std::chrono::seconds kCompany{1};  // so long after several callers were last seen, prompts are cut for them
 constexpr uint32_t kLeastSlice = 4;
-constexpr uint32_t kOldestPart = 4;  // of the rows for prompts, what the oldest gets at least
+constexpr uint32_t kOldestPart = 4;         // of the rows for prompts, what the oldest gets at least
+constexpr uint32_t kBackgroundPasses = 20;  // one of so many computes something in the background
 
 void ask_abort(const Caller& caller) {
   for (Seat* seat : caller.seats) {
@@ -35,26 +35,41 @@ void ask_abort(const Caller& caller) {
 }  // namespace
 
 EngineOptions with_defaults(EngineOptions options) {
-  if (options.threads == 0) options.threads = std::min(usable_cores(), ThreadPool::kMostThreads);
+  options.threads = options.pool != nullptr ? options.pool->threads() : ThreadPool::usable(options.threads);
   if (options.batch == 0) options.batch = kDefaultBatch;
-  require(options.threads <= ThreadPool::kMostThreads, BITNET_ERROR_ARGUMENT, options.threads,
-          " threads asked for; the most is ", ThreadPool::kMostThreads);
-  // Threads beyond the CPUs would wait for one another, and the work would be cut finer for nothing. How many CPUs
-  // there are to a caller's own pool, the caller knows.
-  if (options.parallel == nullptr) options.threads = std::min(options.threads, usable_cpus());
+  if (options.pass_time == milliseconds::zero()) options.pass_time = kDefaultPassTime;
   options.generation_threads = std::min(options.generation_threads, options.threads);
   require(options.batch <= kMaxBatch, BITNET_ERROR_ARGUMENT, "batch of ", options.batch,
           " tokens asked for; the most is ", kMaxBatch);
+  require(options.pass_time <= kMaxPassTime, BITNET_ERROR_ARGUMENT, "passes of ", options.pass_time.count(),
+          " ms asked for; the most is ", kMaxPassTime.count());
   return options;
+}
+
+std::shared_ptr<Engine> Engine::create(std::shared_ptr<const Runtime> runtime, const EngineOptions& asked) {
+  EngineOptions options = with_defaults(asked);
+  const Model& model = runtime->model();
+  const auto need = [&] {
+    return MemoryNeed{bytes(model, options), "an engine of " + counted(options.threads, "thread"),
+                      "fewer threads or a smaller batch take less"};
+  };
+  return with_memory(need, [&] {
+    require_memory(need(), model.owned_bytes, memory_limit());
+    if (options.pool == nullptr) {
+      options.pool = asked.threads == 0 ? ThreadPool::shared_default() : ThreadPool::create({.threads = asked.threads});
+      options.threads = options.pool->threads();
+    }
+    return std::make_shared<Engine>(std::move(runtime), options);
+  });
 }
 
 Engine::Engine(std::shared_ptr<const Runtime> runtime, const EngineOptions& options)
     : runtime_(std::move(runtime)),
       options_(options),
-      threads_(options.threads, options.parallel, options.parallel_user),
+      pool_(options.pool),
       tuner_(options.generation_threads != 0 ? options.generation_threads : options.threads,
-             options.generation_threads != 0 || options.parallel != nullptr),
-      forward_(runtime_->model(), runtime_->kernels(), threads_, options.batch) {
+             options.generation_threads != 0 || options.pool->is_callers()),
+      forward_(runtime_->model(), runtime_->kernels(), *pool_, options.batch) {
   parts_.reserve(options.batch);
   rows_.reserve(options.batch);
 }
@@ -75,7 +90,8 @@ uint64_t Engine::bytes(const Model& model, const EngineOptions& options) {
 // Makes room for the seat wherever it may stand, so that evaluation allocates nothing.
 void Engine::add(Seat&) {
   const Lock lock(mutex_);
-  for (auto* list : {&queue_, &awaited_, &prompts_}) list->reserve(seats_ + 1);
+  for (auto* list : {&queue_, &awaited_, &prompts_, &following_}) list->reserve(seats_ + 1);
+  nexts_.reserve(seats_ + 1);
   seats_++;
 }
 
@@ -92,8 +108,13 @@ void Engine::remove(Seat& seat) {
 void Engine::run(std::span<Seat* const> seats) {
   Caller caller{seats, seats.size()};
   Lock lock(mutex_);
-  for (Seat* seat : seats) arrive(*seat, caller);
-  if (!lone() && options_.parallel == nullptr) start_driver();
+  for (Seat* seat : seats) arrive(*seat, &caller);
+  lead_or_wait(lock, caller);
+}
+
+// Until all is there that the caller waits for.
+void Engine::lead_or_wait(Lock& lock, Caller& caller) {
+  if (!lone() && !pool_->is_callers()) start_driver();
   hand_over();
   while (caller.open != 0) {
     if (callers_may_lead()) {
@@ -105,9 +126,72 @@ void Engine::run(std::span<Seat* const> seats) {
   hand_over();  // somebody may have relied on this caller to lead
 }
 
-void Engine::arrive(Seat& seat, Caller& caller) {
+bool Engine::is_idle(const Seat& seat) {
+  const Lock lock(mutex_);
+  return !seat.answered && !seat.is_under_way();
+}
+
+void Engine::enter(Seat& seat) {
+  const Lock lock(mutex_);
+  arrive(seat, nullptr);
+}
+
+void Engine::proceed(Seat& seat) {
+  const Follower::Next next = seat.follower->follow(true);
+  const Lock lock(mutex_);
+  followed(seat, next);
+  hand_over();
+}
+
+bool Engine::await(Seat& seat) {
+  Seat* const seats[] = {&seat};
+  Caller caller{seats, 1};
+  Lock lock(mutex_);
+  if (!seat.answered && seat.is_under_way()) {
+    seat.caller = &caller;
+    seat.driven = false;
+    seat.driven = driver_.joinable() && !lone();
+    lead_or_wait(lock, caller);
+  }
+  return seat.answered;
+}
+
+void Engine::submit(Seat& seat, CompletionQueue::Ticket& ticket) {
+  const Lock lock(mutex_);
+  if (seat.answered || !seat.is_under_way()) return CompletionQueue::push(ticket);
+  seat.ticket = &ticket;
+  seat.driven = true;
+  start_driver();
+  hand_over();
+}
+
+void Engine::take(Seat& seat) {
+  {
+    const Lock lock(mutex_);
+    seat.answered = false;
+    if (seat.state != Seat::State::held) return;
+    seat.state = Seat::State::following;
+  }
+  proceed(seat);
+}
+
+void Engine::withdraw(Seat& seat) {
+  Lock lock(mutex_);
+  seat.aborted.store(true, std::memory_order_relaxed);
+  seat.ticket = nullptr;
+  withdrawing_++;
+  withdrawn_.wait(lock, [&] { return seat.state != Seat::State::computing && seat.state != Seat::State::following; });
+  withdrawing_--;
+  if (seat.state == Seat::State::waiting) finish(seat, Seat::State::cancelled);
+  seat.state = Seat::State::none;
+  seat.answered = seat.driven = false;
+  hand_over();
+}
+
+void Engine::arrive(Seat& seat, Caller* caller) {
   const auto now = Clock::now();
-  if (std::ranges::any_of(queue_, [&](const Seat* other) { return other->caller != &caller; })) company_ = now;
+  const auto others = [&](const Seat* other) { return other->caller != caller || caller == nullptr; };
+  if (std::ranges::any_of(queue_, others)) company_ = now;
   seat.quick = seat.left == Clock::time_point{} || now - seat.left <= std::max<Duration>(kGap, pass_time_ / kPatience);
   if (std::exchange(seat.awaited, false)) std::erase(awaited_, &seat);
   seat.state = Seat::State::waiting;
@@ -116,7 +200,7 @@ void Engine::arrive(Seat& seat, Caller& caller) {
   seat.nanoseconds = seat.passes = seat.pass_sessions = 0;
   seat.logits_later = seat.screened = false;
   seat.error = nullptr;
-  seat.caller = &caller;
+  if (caller != nullptr) seat.caller = caller;
   seat.aborted.store(false, std::memory_order_relaxed);
   queue_.push_back(&seat);
   latest_ = now;
@@ -127,10 +211,16 @@ bool Engine::callers_may_lead() const {
   return !driver_.joinable() || lone();
 }
 
-// Whether all that is asked for is one caller's, and nobody else is expected.
+// Whether all that is asked for is one caller's, or of those who come and look, and nobody else is expected.
 bool Engine::lone() const {
-  return awaited_.empty() &&
-         std::ranges::all_of(queue_, [&](const Seat* seat) { return seat->caller == queue_.front()->caller; });
+  const Caller* first = nullptr;
+  for (const Seat* seat : queue_) {
+    if (seat->driven) return false;
+    if (seat->caller == nullptr) continue;
+    if (first != nullptr && seat->caller != first) return false;
+    first = seat->caller;
+  }
+  return awaited_.empty();
 }
 
 void Engine::start_driver() {
@@ -172,9 +262,9 @@ void Engine::hand_over() {
   if (led_) return;
   if (turns_waiting_ != 0) return turn_free_.notify_one();
   if (gatherer_ != nullptr) return awaited_.empty() ? gatherer_->notify_one() : void();
-  if (queue_.empty()) return;
   if (driver_.joinable() && !lone()) return driver_changed_.notify_one();
-  queue_.front()->caller->changed.notify_one();
+  const auto waits = std::ranges::find_if(queue_, [](const Seat* seat) { return seat->caller != nullptr; });
+  if (waits != queue_.end()) (*waits)->caller->changed.notify_one();
 }
 
 // Until something changes for the caller. May return earlier.
@@ -193,14 +283,20 @@ void Engine::stop_awaiting() {
 }
 
 Engine::Turn::Turn(Engine& engine) : engine_(engine) {
-  Lock lock(engine.mutex_);
-  engine.turns_waiting_++;
-  engine.turn_free_.wait(lock, [&] { return !engine.led_; });
-  engine.turns_waiting_--;
-  engine.led_ = true;
+  {
+    Lock lock(engine.mutex_);
+    engine.turns_waiting_++;
+    engine.turn_free_.wait(lock, [&] { return !engine.led_; });
+    engine.turns_waiting_--;
+    engine.led_ = true;
+  }
+  turn_.emplace(*engine.pool_);
+  while (!turn_->come(std::chrono::seconds(1))) {
+  }
 }
 
 Engine::Turn::~Turn() {
+  turn_.reset();
   const Lock lock(engine_.mutex_);
   engine_.led_ = false;
   engine_.hand_over();
@@ -209,15 +305,35 @@ Engine::Turn::~Turn() {
 // ------------------------------------------------------------------------------------------------------------- passes
 
 void Engine::pass(Lock& lock, Caller* leader) {
-  drop_waiting();
   stop_awaiting();
-  if (queue_.empty()) return;
   led_ = true;
+  {
+    ThreadPool::Turn turn(*pool_);
+    if (wait_for_pool(lock, turn, leader)) compute(lock, leader);
+  }
+  led_ = false;
+  hand_over();
+}
+
+// Returns whether there is something to compute.
+bool Engine::wait_for_pool(Lock& lock, ThreadPool::Turn& turn, Caller* leader) {
+  bool come = turn.come({});
+  for (;;) {
+    drop_waiting();
+    if (queue_.empty() || come) return !queue_.empty();
+    lock.unlock();
+    come = turn.come(kAskEvery);
+    if (leader != nullptr) ask_abort(*leader);
+    lock.lock();
+  }
+}
+
+void Engine::compute(Lock& lock, Caller* leader) {
   compose();
   append_rows(leader != nullptr && parts_.size() == 1);
   lock.unlock();
   const bool single = rows_.size() == 1;
-  threads_.use(single ? tuner_.threads() : options_.threads);
+  pool_->use(single ? tuner_.threads() : options_.threads);
   std::exception_ptr error;
   const auto start = Clock::now();
   try {
@@ -229,52 +345,75 @@ void Engine::pass(Lock& lock, Caller* leader) {
   if (single) tuner_.record(time);
   lock.lock();
   settle(time, error);
-  led_ = false;
-  hand_over();
+  follow_up(lock);
 }
 
-// The oldest request gets on in any case. Then come the sessions that generate, then prompts, the shortest first.
+// What is interactive comes first. While several callers compute, a pass is to stay within its time.
 void Engine::compose() {
   parts_.clear();
-  prompts_.clear();
   room_ = options_.batch;
-  const auto generates = [](const Seat* seat) { return seat->remaining() == 1; };
-  const auto generating = static_cast<uint32_t>(std::ranges::count_if(queue_, generates));
-  uint32_t slice = prompt_rows(generating);
-  Seat* const oldest = queue_.front();
-  take(*oldest, generates(oldest) ? 1 : std::max(slice / kOldestPart, 1u));
+  const bool company = Clock::now() - company_ <= kCompany;
+  const uint32_t rows = company ? costs_.rows_within(options_.pass_time, options_.batch) : options_.batch;
+  const uint32_t taken = compose(Priority::interactive, rows);
+  if (taken == 0) {
+    compose(Priority::background, rows);
+  } else {
+    compose_background(rows - std::min(rows, taken));
+  }
+}
+
+// The oldest request gets on in any case. Then come the sessions that generate, then prompts, the shortest first: as
+// many rows of them as are left of `rows`, but at least a few.
+uint32_t Engine::compose(Priority priority, uint32_t rows) {
+  const uint32_t room = room_;
+  Seat* oldest = nullptr;
+  uint32_t generating = 0;
+  prompts_.clear();
   for (Seat* seat : queue_) {
-    if (!generates(seat)) {
-      prompts_.push_back(seat);
-    } else if (seat != oldest) {
-      take(*seat, 1);
-    }
+    if (seat->priority != priority) continue;
+    if (oldest == nullptr) oldest = seat;
+    generating += seat->generates() ? 1 : 0;
+    if (!seat->generates()) prompts_.push_back(seat);
   }
-  slice -= std::min(slice, generates(oldest) ? 0 : oldest->rows);
+  if (oldest == nullptr) return 0;
+  uint32_t slice = std::max(rows, generating + kLeastSlice) - generating;
+  if (oldest->generates()) {
+    give(*oldest, 1);
+  } else {
+    slice -= give(*oldest, std::max(std::min(slice, room - std::min(room, generating)) / kOldestPart, 1u));
+  }
+  for (Seat* seat : queue_) {
+    if (seat->priority == priority && seat->generates() && seat != oldest) give(*seat, 1);
+  }
   std::ranges::sort(prompts_, {}, &Seat::remaining);
-  for (Seat* seat : prompts_) {
-    const uint32_t before = seat->rows;
-    take(*seat, slice);
-    slice -= seat->rows - before;
+  for (Seat* seat : prompts_) slice -= give(*seat, slice);
+  return room - room_;
+}
+
+// Beside what is interactive: as far as the pass's time allows, the oldest first; and a little now and then anyway.
+void Engine::compose_background(uint32_t rows) {
+  const bool due = ++without_background_ >= kBackgroundPasses;
+  if (due) rows = std::max(rows, kLeastSlice);
+  bool waits = false;
+  for (Seat* seat : queue_) {
+    if (seat->priority != Priority::background) continue;
+    waits = true;
+    const uint32_t given = give(*seat, rows);
+    rows -= given;
+    if (given != 0) without_background_ = 0;
   }
+  if (!waits) without_background_ = 0;
 }
 
-// How many rows of prompts go into a pass beside those that generate. Where nobody else computes, as many as fit.
-uint32_t Engine::prompt_rows(uint32_t generating) const {
-  const uint32_t room = options_.batch - std::min(options_.batch, generating);
-  if (Clock::now() - company_ > kCompany) return room;
-  const uint32_t in_time = costs_.rows_within(kPassTime, options_.batch);
-  return std::min(room, std::max(in_time, generating + kLeastSlice) - generating);
-}
-
-// Gives the seat more rows in the pass, as far as it wants them and there is room.
-void Engine::take(Seat& seat, uint32_t rows) {
+// Gives the seat more rows in the pass, as far as it wants them and there is room. Returns how many.
+uint32_t Engine::give(Seat& seat, uint32_t rows) {
   rows = std::min({rows, seat.remaining() - seat.rows, room_});
-  if (rows == 0) return;
+  if (rows == 0) return 0;
   if (seat.rows == 0) parts_.push_back(&seat);
   seat.state = Seat::State::computing;
   seat.rows += rows;
   room_ -= rows;
+  return rows;
 }
 
 void Engine::append_rows(bool lone) {
@@ -343,6 +482,7 @@ void Engine::settle(Duration time, const std::exception_ptr& error) {
   pass_time_ = time;
   pass_end_ = latest_ = Clock::now();
   if (!rows_.empty() && error == nullptr) costs_.record(static_cast<uint32_t>(rows_.size()), time);
+  following_.clear();
   for (Seat* seat : parts_) {
     seat->state = Seat::State::waiting;
     seat->computed += seat->rows;
@@ -350,10 +490,16 @@ void Engine::settle(Duration time, const std::exception_ptr& error) {
     seat->error = error;
     if (error != nullptr) {
       finish(*seat, Seat::State::failed);
-    } else if (seat->remaining() == 0) {
+    } else if (seat->remaining() != 0) {
+      continue;
+    } else if (seat->follower == nullptr) {
       finish(*seat, Seat::State::done);
       seat->awaited = seat->quick;
       if (seat->awaited) awaited_.push_back(seat);
+    } else {
+      std::erase(queue_, seat);
+      seat->state = seat->answered ? Seat::State::held : Seat::State::following;
+      if (!seat->answered) following_.push_back(seat);
     }
   }
 }
@@ -363,24 +509,54 @@ void Engine::finish(Seat& seat, Seat::State state) {
   seat.state = state;
   seat.rows = 0;
   seat.left = Clock::now();
-  if (--seat.caller->open == 0) seat.caller->changed.notify_one();
+  answer(seat);
 }
 
-std::shared_ptr<Engine> Engines::get(const EngineOptions& asked) {
-  const EngineOptions options = with_defaults(asked);
+// Tells who waits for the seat.
+void Engine::answer(Seat& seat) {
+  if (Caller* const caller = std::exchange(seat.caller, nullptr); caller != nullptr && --caller->open == 0) {
+    caller->changed.notify_one();
+  }
+  if (auto* const ticket = std::exchange(seat.ticket, nullptr); ticket != nullptr) CompletionQueue::push(*ticket);
+  if (withdrawing_ != 0) withdrawn_.notify_all();
+}
+
+// The sessions that go on by themselves draw their tokens, each on a thread, and join the queue again.
+void Engine::follow_up(Lock& lock) {
+  if (following_.empty()) return;
+  const auto count = static_cast<uint32_t>(following_.size());
+  nexts_.assign(count, Follower::Next::needs_head);
+  lock.unlock();
+  leader_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  if (count > 1) pool_->each(count, [&](uint32_t i, uint32_t) { nexts_[i] = following_[i]->follower->follow(false); });
+  for (uint32_t i = 0; i < count; i++) {
+    if (nexts_[i] == Follower::Next::needs_head) nexts_[i] = following_[i]->follower->follow(true);
+  }
+  leader_.store({}, std::memory_order_relaxed);
+  lock.lock();
+  for (uint32_t i = 0; i < count; i++) followed(*following_[i], nexts_[i]);
+}
+
+void Engine::followed(Seat& seat, Follower::Next next) {
+  seat.answered = true;
+  seat.state = Seat::State::none;
+  const bool driven = seat.driven;
+  answer(seat);
+  switch (next) {
+    case Follower::Next::request:
+      arrive(seat, nullptr);
+      seat.driven = driven;
+      return;
+    case Follower::Next::nothing:
+    case Follower::Next::needs_head:
+      return;
+  }
+}
+
+std::shared_ptr<Engine> DefaultEngine::get() {
   const std::lock_guard lock(mutex_);
-  if (default_ && default_->options() == options) return default_;
-  for (const auto& other : others_) {
-    if (auto engine = other.lock(); engine && engine->options() == options) return engine;
-  }
-  auto engine = std::make_shared<Engine>(runtime_, options);
-  if (asked == EngineOptions{}) {
-    default_ = engine;
-  } else {
-    std::erase_if(others_, [](const auto& other) { return other.expired(); });
-    others_.push_back(engine);
-  }
-  return engine;
+  if (engine_ == nullptr) engine_ = Engine::create(runtime_, {});
+  return engine_;
 }
 
 }  // namespace bitnet

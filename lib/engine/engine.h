@@ -4,21 +4,26 @@
 //
 // A caller that is alone leads its passes itself. The passes of several are led by a thread of the engine, which is
 // started when they first meet: a caller that is cancelled can leave at once, and none runs what belongs to others.
-// With the caller's own pool there is no such thread, and one of the callers leads.
+// With the caller's own pool one of the callers leads, unless something is submitted that nobody waits for.
 //
-// Sessions of a pass mostly come again at once, with the token that they have drawn. So the next pass waits for them a
-// moment, or sessions would fall into groups that alternate: up to kPatience of the time of the last pass, and only as
-// long as one comes every kGap. A session that misses this is not waited for until it is quick again. A session alone
-// never waits.
+// A generation goes on by itself: after its pass it draws a token, and asks for the next evaluation before the token
+// has reached the host program. It is at most one token ahead of what has been taken.
+//
+// Sessions that are evaluated without a generation mostly come again at once, with the token that they have drawn. So
+// the next pass waits for them a moment, or sessions would fall into groups that alternate: up to kPatience of the time
+// of the last pass, and only as long as one comes every kGap. A session that misses this is not waited for until it is
+// quick again. A session alone never waits.
 //
 // Results do not depend on what shares a pass.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
 #include <utility>
@@ -35,27 +40,28 @@
 namespace bitnet {
 
 struct EngineOptions {
+  std::shared_ptr<ThreadPool> pool =
+      nullptr;  // null: one of its own with `threads`, or the default one where that is 0 as well
   uint32_t threads = 0;
-  uint32_t generation_threads = 0;  // of them, those that compute a row alone; 0: found while generating
-  uint32_t batch = 0;               // the most rows in a pass
-  bitnet_parallel_fn parallel = nullptr;
-  void* parallel_user = nullptr;
-
-  bool operator==(const EngineOptions&) const = default;
+  uint32_t generation_threads = 0;        // of the pool's, those that compute a row alone; 0: found while generating
+  uint32_t batch = 0;                     // the most rows in a pass
+  std::chrono::milliseconds pass_time{};  // what a pass is to take while several sessions compute
 };
 // With defaults filled in. Throws Error for counts out of range.
 EngineOptions with_defaults(EngineOptions options);
 
-// A thread that waits until what it asked for is done.
+// A thread that waits until what it asked for is there.
 struct Caller {
   std::span<Seat* const> seats;
-  size_t open;  // of them, those that are not done
+  size_t open;  // of them, those for which that is still to come
   std::condition_variable changed = {};
 };
 
 class Engine {
  public:
-  // `options` as with_defaults() gives them.
+  // Where there is not enough memory, the error says how much was needed and what takes less.
+  static std::shared_ptr<Engine> create(std::shared_ptr<const Runtime> runtime, const EngineOptions& options);
+  // `options` with defaults filled in, and a pool.
   Engine(std::shared_ptr<const Runtime> runtime, const EngineOptions& options);
   ~Engine();
   Engine(const Engine&) = delete;
@@ -70,15 +76,33 @@ class Engine {
   void add(Seat& seat);
   void remove(Seat& seat);
 
+  // What follows is thread-safe for different seats.
+
   // Computes the requests of the seats, and returns when each is done, cancelled or failed. They may share passes with
-  // others, and a long one takes several. Thread-safe for different seats.
+  // others, and a long one takes several.
   void run(std::span<Seat* const> seats);
+
+  // For seats with a follower. Whether neither a request is under way nor an answer there.
+  bool is_idle(const Seat& seat);
+  // Enters the request that has been filled in.
+  void enter(Seat& seat);
+  // The follower goes on without a request.
+  void proceed(Seat& seat);
+  // Returns when there is an answer (true), or else the request is cancelled or failed.
+  bool await(Seat& seat);
+  // The same without waiting: then the ticket goes to its queue.
+  void submit(Seat& seat, CompletionQueue::Ticket& ticket);
+  // The answer has been taken. The follower goes on if it was held up by that.
+  void take(Seat& seat);
+  // Returns when the engine has nothing to do with the seat any more. Its request may have been computed or not.
+  void withdraw(Seat& seat);
 
   // Runs function(head, threads) while no pass runs.
   template <typename Function>
   auto alone(const Function& function) {
+    if (leader_.load(std::memory_order_relaxed) == std::this_thread::get_id()) return function(forward_.head(), *pool_);
     const Turn turn(*this);
-    return function(forward_.head(), threads_);
+    return function(forward_.head(), *pool_);
   }
   // What may be asked of it while passes run.
   const Head& head() const { return forward_.head(); }
@@ -96,9 +120,11 @@ class Engine {
 
    private:
     Engine& engine_;
+    std::optional<ThreadPool::Turn> turn_;
   };
 
-  void arrive(Seat& seat, Caller& caller);
+  void arrive(Seat& seat, Caller* caller);
+  void lead_or_wait(Lock& lock, Caller& caller);
   bool callers_may_lead() const;
   bool lone() const;
   void start_driver();
@@ -110,19 +136,25 @@ class Engine {
   void stop_awaiting();
 
   void pass(Lock& lock, Caller* leader);
+  bool wait_for_pool(Lock& lock, ThreadPool::Turn& turn, Caller* leader);
+  void compute(Lock& lock, Caller* leader);
   void compose();
-  uint32_t prompt_rows(uint32_t generating) const;
-  void take(Seat& seat, uint32_t rows);
+  uint32_t compose(Priority priority, uint32_t rows);
+  void compose_background(uint32_t rows);
+  uint32_t give(Seat& seat, uint32_t rows);
   void append_rows(bool lone);
   void want_last(Seat& seat, Row& row, bool lone);
   bool some_left(Caller* leader);
   void drop_waiting();
   void settle(Duration time, const std::exception_ptr& error);
   void finish(Seat& seat, Seat::State state);
+  void answer(Seat& seat);
+  void follow_up(Lock& lock);
+  void followed(Seat& seat, Follower::Next next);
 
   const std::shared_ptr<const Runtime> runtime_;
   const EngineOptions options_;
-  ThreadPool threads_;
+  const std::shared_ptr<ThreadPool> pool_;
   ThreadTuner tuner_;
   ForwardPass forward_;
 
@@ -133,6 +165,9 @@ class Engine {
   uint32_t turns_waiting_ = 0;
   std::condition_variable turn_free_, driver_changed_;
   std::thread driver_;
+  uint32_t withdrawing_ = 0;
+  std::condition_variable withdrawn_;
+  std::atomic<std::thread::id> leader_{};  // who runs the followers
   size_t seats_ = 0;
   std::vector<Seat*> queue_;    // requests that are not done, in the order in which they came
   std::vector<Seat*> awaited_;  // seats of the last pass that have not come again
@@ -141,27 +176,29 @@ class Engine {
   Duration pass_time_{};
   Clock::time_point company_;  // when several callers were last seen
   PassCosts costs_;
+  uint32_t without_background_ = 0;  // passes, while there was something to compute in it
 
   // Of the current pass:
   std::vector<Seat*> parts_;  // their rows lie one after the other
   std::vector<Seat*> prompts_;
+  std::vector<Seat*> following_;
+  std::vector<Follower::Next> nexts_;  // what they have come to
   uint32_t room_ = 0;
   std::vector<Row> rows_;  // its leader's
 };
 
-// The engines of one model. Sessions that ask for the same share one.
-class Engines {
+// The engine of those who ask for none: made when it is first asked for, and kept while the model is open.
+class DefaultEngine {
  public:
-  explicit Engines(std::shared_ptr<const Runtime> runtime) : runtime_(std::move(runtime)) {}
+  explicit DefaultEngine(std::shared_ptr<const Runtime> runtime) : runtime_(std::move(runtime)) {}
 
-  const Runtime& runtime() const { return *runtime_; }
-  std::shared_ptr<Engine> get(const EngineOptions& asked);
+  const std::shared_ptr<const Runtime>& runtime() const { return runtime_; }
+  std::shared_ptr<Engine> get();
 
  private:
   const std::shared_ptr<const Runtime> runtime_;
   std::mutex mutex_;
-  std::shared_ptr<Engine> default_;  // of those who ask for nothing; kept while the model is open
-  std::vector<std::weak_ptr<Engine>> others_;
+  std::shared_ptr<Engine> engine_;
 };
 
 }  // namespace bitnet

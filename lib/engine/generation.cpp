@@ -2,6 +2,7 @@
 #include "engine/generation.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -29,37 +30,150 @@ size_t begun_stop(std::string_view text, const std::vector<std::string>& stops) 
 
 }  // namespace
 
-Generation::Generation(Session& session, std::vector<Token> prompt, GenerationOptions options)
-    : session_(session),
+Generation::Generation(std::shared_ptr<Session> session, std::vector<Token> prompt, GenerationOptions options)
+    : session_(std::move(session)),
       options_(std::move(options)),
+      prompt_(std::move(prompt)),
       sampler_(options_.sampler),
-      decoder_(session.runtime().tokenizer(),
-               {.special = (options_.flags & BITNET_GENERATE_SPECIAL_OUTPUT) != 0, .continuation = true}),
-      prompt_(std::move(prompt)) {
+      decoder_(session_->runtime().tokenizer(),
+               {.special = (options_.flags & BITNET_GENERATE_SPECIAL_OUTPUT) != 0, .continuation = true}) {
   const bool whole = (options_.flags & BITNET_GENERATE_WHOLE) != 0;
-  require(!prompt_.empty() || (!whole && session.position() > 0), BITNET_ERROR_ARGUMENT,
+  require(!prompt_.empty() || (!whole && session_->position() > 0), BITNET_ERROR_ARGUMENT,
           "there is nothing to go on from: the prompt and the session are both empty");
-  sampler_.check_tokens(session.runtime().model().hyper.vocabulary);
+  sampler_.check_tokens(session_->runtime().model().hyper.vocabulary);
   for (const std::string& stop : options_.stop) {
     require(!stop.empty(), BITNET_ERROR_ARGUMENT, "a stop string is empty");
   }
 }
 
-Generation::Piece Generation::next() {
-  if (finish_ != BITNET_FINISH_NOT) return {{}, kNoToken, finish_};
-  require(!cancelled_, BITNET_ERROR_CANCELLED, "the generation was cancelled");
-  if (!started_) {
-    start();
-  } else if (session_.position() < session_.context()) {
-    session_.eval({&drawn_, 1}, BITNET_LOGITS_LAST, &cancelled_);
-  } else if (ending_ == BITNET_FINISH_NOT) {
-    ending_ = BITNET_FINISH_CONTEXT;
-  }
-  if (ending_ != BITNET_FINISH_NOT) return end();
+Generation::~Generation() {
+  if (session_->generation_ == this) stop();
+  CompletionQueue::remove(ticket_);
+}
 
-  drawn_ = session_.sample(sampler_);
-  count_++;
-  if (session_.runtime().tokenizer().is_end_of_generation(drawn_) &&
+const Generation::Piece& Generation::next() {
+  require_not_submitted();
+  if (ended_) {
+    piece_.text.clear();
+    return piece_;
+  }
+  const Session::Use use(*session_, this);
+  get_ready();
+  if (!engine().await(seat())) {
+    require_not_cancelled();
+    session_->take_over();  // says what is wrong
+  }
+  return take();
+}
+
+void Generation::submit(std::shared_ptr<CompletionQueue> queue, void* user) {
+  require_not_submitted();
+  const bool comes_at_once = ended_ || cancelled_ || error_ != nullptr;
+  std::optional<Session::Use> use;
+  if (!comes_at_once) {
+    use.emplace(*session_, this);
+    get_ready();
+  }
+  ticket_.queue = std::move(queue);
+  ticket_.user = user;
+  ticket_.pending = true;
+  if (comes_at_once) return CompletionQueue::push(ticket_);
+  engine().submit(seat(), ticket_);
+}
+
+void Generation::require_not_submitted() const {
+  require(!ticket_.pending, BITNET_ERROR_BUSY,
+          "the generation has been submitted, and its queue has not given it back");
+}
+
+void Generation::require_not_cancelled() {
+  if (!cancelled_) return;
+  if (session_->generation_ == this) stop();
+  fail(BITNET_ERROR_CANCELLED, "the generation was cancelled");
+}
+
+// Has the engine work on an answer, if it does not already.
+void Generation::get_ready() {
+  require_not_cancelled();
+  if (session_->generation_ != this) start();
+  if (!engine().is_idle(seat())) return;
+  if (taken_over_) return engine().proceed(seat());
+  session_->ask(asked_, BITNET_LOGITS_LAST, &cancelled_);
+  engine().enter(seat());
+}
+
+// Has the prompt evaluated, but for what the session holds of it already.
+void Generation::start() {
+  std::span<const Token> prompt = prompt_;
+  if ((options_.flags & BITNET_GENERATE_WHOLE) != 0) {
+    const auto held = session_->tokens();
+    const auto same = std::mismatch(held.begin(), held.end(), prompt.begin(), prompt.end()).second - prompt.begin();
+    // The last token is evaluated in any case, for its logits.
+    const size_t kept = std::min<size_t>(same, prompt.size() - 1);
+    require(prompt.size() <= session_->context(), BITNET_ERROR_CONTEXT, "the prompt of ",
+            counted(prompt.size(), "token"), " does not fit a session of ", session_->context());
+    session_->cut(static_cast<uint32_t>(kept));
+    prompt = prompt.subspan(kept);
+  } else if (prompt.empty() && session_->logits_rows() == 0) {
+    require(session_->position() > 0, BITNET_ERROR_ARGUMENT, "the session was emptied before its generation began");
+    drawn_ = session_->tokens().back();
+    session_->cut(session_->position() - 1);
+    prompt = {&drawn_, 1};
+  }
+  if (!prompt.empty()) session_->check(prompt, BITNET_LOGITS_LAST);
+  asked_ = prompt;
+  taken_over_ = prompt.empty();
+  seat().follower = this;
+  session_->generation_ = this;
+}
+
+// Gives the answer out.
+const Generation::Piece& Generation::take() {
+  if (error_ != nullptr) std::rethrow_exception(error_);
+  std::swap(piece_, ready_);
+  ended_ = piece_.finish != BITNET_FINISH_NOT;
+  if (!ended_) given_++;
+  engine().take(seat());
+  if (ended_) {
+    seat().follower = nullptr;
+    session_->generation_ = nullptr;
+  }
+  return piece_;
+}
+
+// Ends it before its end. The session then holds the same, however far ahead the engine was: every token given out but
+// the last.
+void Generation::stop() {
+  engine().withdraw(seat());
+  if (count_ > 0) session_->cut(begin_ + (given_ > 0 ? given_ - 1 : 0));
+  seat().follower = nullptr;
+  session_->generation_ = nullptr;
+}
+
+// ---------------------------------------------------------------------------------------- after each evaluation
+
+Follower::Next Generation::follow(bool leads) noexcept {
+  try {
+    return go_on(leads);
+  } catch (...) {
+    error_ = std::current_exception();
+    return Next::nothing;
+  }
+}
+
+// Draws a token, and asks for its evaluation.
+Follower::Next Generation::go_on(bool leads) {
+  if (!taken_over_) session_->take_over();
+  taken_over_ = true;
+  if (ending_ != BITNET_FINISH_NOT) {
+    write_end();
+    return Next::nothing;
+  }
+  const std::optional<Token> token = session_->draw(sampler_, leads);
+  if (!token) return Next::needs_head;
+  drawn_ = *token;
+  if (count_++ == 0) begin_ = session_->position();
+  if (session_->runtime().tokenizer().is_end_of_generation(drawn_) &&
       (options_.flags & BITNET_GENERATE_IGNORE_END) == 0) {
     ending_ = BITNET_FINISH_END_TOKEN;
   } else if (count_ == options_.max_tokens) {
@@ -67,10 +181,12 @@ Generation::Piece Generation::next() {
   }
   held_ += decoder_.push(drawn_);
   release();
-  return {text_, drawn_, BITNET_FINISH_NOT};
+  ready_.token = drawn_;
+  ready_.finish = BITNET_FINISH_NOT;
+  return ask_next() ? Next::request : Next::nothing;
 }
 
-// Moves to text_ what no stop string can take back.
+// Moves to the answer what no stop string can take back.
 void Generation::release() {
   size_t ready = held_.size() - begun_stop(held_, options_.stop);
   if (const size_t stop = find_stop(held_, options_.stop); stop != std::string::npos) {
@@ -78,40 +194,28 @@ void Generation::release() {
     held_.resize(stop);
     ready = stop;
   }
-  text_.assign(held_, 0, ready);
+  ready_.text.assign(held_, 0, ready);
   held_.erase(0, ready);
 }
 
 // The last of the text, and the reason.
-Generation::Piece Generation::end() {
+void Generation::write_end() {
   if (ending_ != BITNET_FINISH_STOP) held_ += decoder_.finish();
-  text_ = std::exchange(held_, {});
-  finish_ = ending_;
-  return {text_, kNoToken, finish_};
+  ready_.text = std::exchange(held_, {});
+  ready_.token = kNoToken;
+  ready_.finish = ending_;
 }
 
-// Evaluates the prompt, but for what the session holds of it already.
-void Generation::start() {
-  std::span<const Token> prompt = prompt_;
-  if ((options_.flags & BITNET_GENERATE_WHOLE) != 0) {
-    const auto held = session_.tokens();
-    const auto same = std::mismatch(held.begin(), held.end(), prompt.begin(), prompt.end()).second - prompt.begin();
-    // The last token is evaluated in any case, for its logits.
-    const size_t kept = std::min<size_t>(same, prompt.size() - 1);
-    require(prompt.size() <= session_.context(), BITNET_ERROR_CONTEXT, "the prompt of ",
-            counted(prompt.size(), "token"), " does not fit a session of ", session_.context());
-    session_.rewind(static_cast<uint32_t>(kept));
-    prompt = prompt.subspan(kept);
+// The token drawn is evaluated in any case, so that the session holds it, unless there is no room.
+bool Generation::ask_next() {
+  if (session_->position() == session_->context()) {
+    if (ending_ == BITNET_FINISH_NOT) ending_ = BITNET_FINISH_CONTEXT;
+    return false;
   }
-  if (!prompt.empty()) {
-    session_.eval(prompt, BITNET_LOGITS_LAST, &cancelled_);
-  } else if (session_.logits_rows() == 0) {
-    require(session_.position() > 0, BITNET_ERROR_ARGUMENT, "the session was emptied before its generation began");
-    const Token last = session_.tokens().back();
-    session_.rewind(session_.position() - 1);
-    session_.eval({&last, 1}, BITNET_LOGITS_LAST, &cancelled_);
-  }
-  started_ = true;
+  asked_ = {&drawn_, 1};
+  taken_over_ = false;
+  session_->ask(asked_, BITNET_LOGITS_LAST, &cancelled_);
+  return true;
 }
 
 }  // namespace bitnet

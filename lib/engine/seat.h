@@ -9,6 +9,7 @@
 #include <span>
 
 #include "bitnet.h"
+#include "engine/completion_queue.h"
 #include "engine/head.h"
 #include "engine/kv_cache.h"
 #include "kernels.h"
@@ -34,18 +35,40 @@ struct Request {
   void* abort_user = nullptr;
 };
 
-// Is at the same address as long as its engine knows it. From run() on all but `aborted` belongs to the engine.
+// What goes on after each request without a caller's help: a generation, which draws a token and has it evaluated.
+class Follower {
+ public:
+  enum class Next : uint8_t {
+    request,     // an answer is there for the caller, and seat.request is the next one
+    nothing,     // an answer is there
+    needs_head,  // nothing yet: what it wants takes all threads
+  };
+  // After the seat's request is done. Where `leads`, no pass runs, and it may use Engine::alone(); otherwise others do
+  // the same beside it.
+  virtual Next follow(bool leads) noexcept = 0;
+
+ protected:
+  ~Follower() = default;
+};
+
+enum class Priority : uint8_t { interactive, background };
+
+// Is at the same address as long as its engine knows it. From the time at which a request is entered until it is
+// answered or withdrawn, all but `aborted` belongs to the engine.
 struct Seat {
   enum class State : uint8_t {
     none,
     waiting,    // for a pass
     computing,  // in the current pass
+    following,  // done; its follower is at work
+    held,       // done; its follower waits until the answer before is taken
     done,
     cancelled,
     failed,
   };
   using Time = std::chrono::steady_clock::time_point;
 
+  Priority priority = Priority::interactive;
   Request request;
   State state = State::none;
   uint32_t computed = 0;                   // tokens
@@ -55,8 +78,15 @@ struct Seat {
   bool logits_later = false;               // `hidden` has been stored, not `logits`
   bool screened = false;                   // `screened` has been filled
   std::exception_ptr error;                // of a failed one
-  Caller* caller = nullptr;
   std::atomic<bool> aborted{false};
+
+  Follower* follower = nullptr;  // null: requests are single
+  bool answered = false;         // by the follower; nobody has taken that
+  // Who is told when the request, or with a follower the answer, is there: a thread that waits, a queue, or nobody, who
+  // then comes and looks.
+  Caller* caller = nullptr;
+  CompletionQueue::Ticket* ticket = nullptr;
+  bool driven = false;  // passes are computed for it also while nobody waits
 
   // Whether passes wait for this session's next request.
   Time left = {};     // when its latest request was done
@@ -64,6 +94,22 @@ struct Seat {
   bool awaited = false;
 
   uint32_t remaining() const { return static_cast<uint32_t>(request.tokens.size()) - computed; }
+  bool is_under_way() const {
+    switch (state) {
+      case State::waiting:
+      case State::computing:
+      case State::following:
+      case State::held:
+        return true;
+      case State::none:
+      case State::done:
+      case State::cancelled:
+      case State::failed:
+        return false;
+    }
+    return false;
+  }
+  bool generates() const { return remaining() == 1; }
   bool wants_out() const {
     if (aborted.load(std::memory_order_relaxed)) return true;
     for (const auto* cancel : request.cancels) {

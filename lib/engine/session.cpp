@@ -22,7 +22,7 @@ SessionOptions with_defaults(SessionOptions options, const HyperParameters& hype
 
 uint64_t work_bytes(const Model& model, const SessionOptions& options) {
   const uint64_t rows_of_logits = model.screen.data != nullptr ? 2 : 1;
-  return Engine::bytes(model, with_defaults(options.engine)) + uint64_t{options.context} * sizeof(Token) +
+  return uint64_t{options.context} * sizeof(Token) +
          (rows_of_logits * model.hyper.vocabulary + model.hyper.hidden) * sizeof(float);
 }
 
@@ -33,9 +33,7 @@ MemoryNeed need_of(const Model& model, const SessionOptions& options) {
   return {cache + work,
           "a session of " + counted(options.context, "token") + " (KV cache " + size_text(cache) + ", work space " +
               size_text(work) + ")",
-          cache < work ? "fewer threads or a smaller batch take less"
-          : shrinks    ? "a smaller context or an int8 KV cache takes less"
-                       : "a smaller context takes less"};
+          shrinks ? "a smaller context or an int8 KV cache takes less" : "a smaller context takes less"};
 }
 
 MemoryNeed need_of_fork(const Model& model, const SessionOptions& options) {
@@ -68,6 +66,7 @@ Session::Session(std::shared_ptr<Engine> engine, const SessionOptions& options)
       tokens_(options.context * sizeof(Token)),
       logits_(vocabulary() * sizeof(float)),
       hidden_(runtime().model().hyper.hidden * sizeof(float)) {
+  seat_.priority = options.priority;
   engine_->add(seat_);
 }
 
@@ -90,14 +89,14 @@ Session::Session(const Session& other) : Session(other.engine_, other.options_) 
 
 Session::~Session() { engine_->remove(seat_); }
 
-std::shared_ptr<Session> Session::create(Engines& engines, const SessionOptions& asked) {
-  const Runtime& runtime = engines.runtime();
+std::shared_ptr<Session> Session::create(std::shared_ptr<Engine> engine, const SessionOptions& asked) {
+  const Runtime& runtime = engine->runtime();
   const Model& model = runtime.model();
   const SessionOptions options = with_defaults(asked, model.hyper);
   const auto need = [&] { return need_of(model, options); };
   return with_memory(need, [&] {
-    require_memory(need(), model.owned_bytes, memory_limit());
-    auto session = std::make_shared<Session>(engines.get(options.engine), options);
+    require_memory(need(), model.owned_bytes + Engine::bytes(model, engine->options()), memory_limit());
+    auto session = std::make_shared<Session>(std::move(engine), options);
     if (asked.context == 0 && model.hyper.context > options.context) {
       runtime.log(BITNET_LOG_INFO, "context: " + std::to_string(options.context) + " of the " +
                                        std::to_string(model.hyper.context) +
@@ -144,6 +143,10 @@ void Session::rewind(uint32_t to) {
   const Use use(*this);
   require(to <= position(), BITNET_ERROR_ARGUMENT, "cannot rewind to position ", to, ": the session holds ",
           counted(position(), "token"));
+  cut(to);
+}
+
+void Session::cut(uint32_t to) {
   set_position(to);
   logits_rows_ = 0;
   logits_later_ = false;
@@ -184,9 +187,15 @@ Token Session::sample(Sampler& sampler) {
   require(
       logits_rows_ != 0, BITNET_ERROR_ARGUMENT,
       "there are no logits to draw a token from: evaluate tokens with BITNET_LOGITS_LAST or BITNET_LOGITS_ALL first");
+  return *draw(sampler, true);
+}
+
+// Nothing if that takes the head, and it may not be used.
+std::optional<Token> Session::draw(Sampler& sampler, bool with_head) {
   const auto start = std::chrono::steady_clock::now();
   Token token;
-  if (!sample_largest(sampler, token)) {
+  if (!draw_largest(sampler, with_head, token)) {
+    if (logits_later_ && !with_head) return std::nullopt;
     all_wanted_ |= logits_later_ || sampler.count_needed(vocabulary(), tokens()) == 0;
     token = sampler.sample(last_logits(logits_rows_ - 1), tokens(), runtime().kernels());
   }
@@ -196,9 +205,9 @@ Token Session::sample(Sampler& sampler) {
   return token;
 }
 
-// Draws the token that sample() draws, if that takes only a few of the logits and the others are not there yet.
-bool Session::sample_largest(Sampler& sampler, Token& token) {
-  if (!logits_later_) return false;
+// If that takes only a few of the logits, and the others are not there yet.
+bool Session::draw_largest(Sampler& sampler, bool with_head, Token& token) {
+  if (!logits_later_ || (!is_screened_ && !with_head)) return false;
   const size_t count = sampler.count_needed(vocabulary(), tokens());
   if (count == 0) return false;
   std::vector<TokenLogit> found;
@@ -219,10 +228,10 @@ bool Session::find_largest(size_t count, std::span<const Token> also, std::vecto
   });
 }
 
-void Session::eval(std::span<const Token> tokens, bitnet_logits_of which, const std::atomic<bool>* cancel) {
+void Session::eval(std::span<const Token> tokens, bitnet_logits_of which) {
   const Use use(*this);
   check(tokens, which);
-  ask(tokens, which, cancel);
+  ask(tokens, which);
   Seat* const seat = &seat_;
   engine_->run({&seat, 1});
   take_over();
@@ -241,7 +250,7 @@ void Session::eval_batch(std::span<const Item> items) {
     uses.emplace_back(session);
     session.check(items[i].tokens, items[i].which);
   }
-  for (const Item& item : items) item.session->ask(item.tokens, item.which, nullptr);
+  for (const Item& item : items) item.session->ask(item.tokens, item.which);
 
   std::vector<Session*> left;
   for (const Item& item : items) left.push_back(item.session);
@@ -303,9 +312,12 @@ void Session::take_over() {
       fail(BITNET_ERROR_CANCELLED, "the evaluation was cancelled");
     case Seat::State::failed:
       std::rethrow_exception(seat_.error);
+    case Seat::State::following:  // by the session's generation, which calls this
+      break;
     case Seat::State::none:
     case Seat::State::waiting:
     case Seat::State::computing:
+    case Seat::State::held:
       fail(BITNET_ERROR_INTERNAL, "an evaluation returned before it was done");
   }
   std::ranges::copy(tokens, tokens_.as<Token>() + position());

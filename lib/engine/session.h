@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
 #include <utility>
@@ -29,7 +30,7 @@ const char* kv_name(KvType type);
 struct SessionOptions {
   uint32_t context = 0;
   KvType kv = KvType::int16;
-  EngineOptions engine = {};  // of the engine that computes
+  Priority priority = Priority::interactive;
   int (*abort)(void* user) = nullptr;
   void* abort_user = nullptr;
 };
@@ -49,16 +50,18 @@ constexpr uint32_t default_context(uint32_t trained) {
   return trained < kMostDefaultContext ? trained : kMostDefaultContext;
 }
 
+class Generation;
+
 class Session {
  public:
   // With defaults filled in.
   Session(std::shared_ptr<Engine> engine, const SessionOptions& options);
   ~Session();
   // The same, but where there is not enough memory, the error says how much was needed and what takes less.
-  static std::shared_ptr<Session> create(Engines& engines, const SessionOptions& options);
+  static std::shared_ptr<Session> create(std::shared_ptr<Engine> engine, const SessionOptions& options);
   std::shared_ptr<Session> fork() const;
 
-  // What a session takes besides the model, with the work space of its engine.
+  // What a session takes besides the model and its engine.
   static uint64_t bytes(const Model& model, const SessionOptions& options);
 
   const Runtime& runtime() const { return engine_->runtime(); }
@@ -74,8 +77,8 @@ class Session {
   std::span<const float> logits(size_t index) const;
   size_t logits_rows() const { return logits_rows_; }
 
-  // All or nothing. *cancel, where given, cancels like options.abort does.
-  void eval(std::span<const Token> tokens, bitnet_logits_of which, const std::atomic<bool>* cancel = nullptr);
+  // All or nothing.
+  void eval(std::span<const Token> tokens, bitnet_logits_of which);
 
   struct Item {
     Session* session;
@@ -102,24 +105,31 @@ class Session {
   void reset_perf();
 
  private:
-  // The right to change the session, for one call at a time.
+  friend class Generation;  // whose requests go on without a call
+
+  // The right to change the session, for one call at a time. While a generation is under way, only its calls have it.
   class Use {
    public:
-    explicit Use(const Session& session) : session_(&session) {
+    explicit Use(const Session& session, const Generation* generation = nullptr) : session_(&session) {
       require(!session.busy_.exchange(true, std::memory_order_acquire), BITNET_ERROR_BUSY,
               "the session is in use: another call has not returned");
       session.user_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+      if (session.generation_ == nullptr || session.generation_ == generation) return;
+      release();
+      fail(BITNET_ERROR_BUSY, "a generation uses the session: let it end, or free it");
     }
     Use(Use&& other) noexcept : session_(std::exchange(other.session_, nullptr)) {}
     Use& operator=(Use&&) = delete;
     ~Use() {
-      if (session_ == nullptr) return;
+      if (session_ != nullptr) release();
+    }
+
+   private:
+    void release() {
       session_->user_.store({}, std::memory_order_relaxed);
       session_->busy_.store(false, std::memory_order_release);
       session_->busy_.notify_all();
     }
-
-   private:
     const Session* session_;
   };
 
@@ -130,10 +140,12 @@ class Session {
 
   size_t vocabulary() const { return runtime().model().hyper.vocabulary; }
   void check(std::span<const Token> tokens, bitnet_logits_of which) const;
-  void ask(std::span<const Token> tokens, bitnet_logits_of which, const std::atomic<bool>* cancel);
+  void ask(std::span<const Token> tokens, bitnet_logits_of which, const std::atomic<bool>* cancel = nullptr);
   void take_over();
+  void cut(uint32_t position);
   void set_position(uint32_t position) { position_.store(position, std::memory_order_release); }
-  bool sample_largest(Sampler& sampler, Token& token);
+  std::optional<Token> draw(Sampler& sampler, bool with_head);
+  bool draw_largest(Sampler& sampler, bool with_head, Token& token);
   bool find_largest(size_t count, std::span<const Token> also, std::vector<TokenLogit>& found);
 
   std::shared_ptr<Engine> engine_;
@@ -154,7 +166,8 @@ class Session {
   std::atomic<bool> cancel_{false};
   // One call at a time changes the session, or reads what others change.
   mutable std::atomic<bool> busy_{false};
-  mutable std::atomic<std::thread::id> user_{};  // whose call that is
+  mutable std::atomic<std::thread::id> user_{};         // whose call that is
+  std::atomic<const Generation*> generation_{nullptr};  // that is under way
 };
 
 }  // namespace bitnet

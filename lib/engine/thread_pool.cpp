@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "engine/thread_pool.h"
 
+#include <algorithm>
 #include <chrono>
 #include <system_error>
 
+#include "base/cores.h"
 #include "base/error.h"
 #include "base/float_environment.h"
 
@@ -54,9 +56,9 @@ struct Ticket {
 
 }  // namespace
 
-ThreadPool::ThreadPool(uint32_t threads, bitnet_parallel_fn parallel, void* parallel_user)
-    : threads_(threads), width_(threads), parallel_(parallel), parallel_user_(parallel_user) {
-  if (parallel != nullptr) return;
+ThreadPool::ThreadPool(const PoolOptions& options) : options_(options), width_(options.threads) {
+  if (options.parallel != nullptr) return;
+  const uint32_t threads = options.threads;
   try {
     workers_.reserve(threads - 1);
     for (uint32_t i = 1; i < threads; i++) workers_.emplace_back([this, i] { work(i); });
@@ -72,11 +74,56 @@ ThreadPool::ThreadPool(uint32_t threads, bitnet_parallel_fn parallel, void* para
   }
 }
 
+// Threads beyond the CPUs would wait for one another, and the work would be cut finer for nothing.
+uint32_t ThreadPool::usable(uint32_t threads) {
+  if (threads == 0) threads = std::min(usable_cores(), kMostThreads);
+  require(threads <= kMostThreads, BITNET_ERROR_ARGUMENT, threads, " threads asked for; the most is ", kMostThreads);
+  return std::min(threads, usable_cpus());
+}
+
+std::shared_ptr<ThreadPool> ThreadPool::create(PoolOptions options) {
+  // How many CPUs there are to a caller's own pool, the caller knows.
+  const uint32_t usable_threads = usable(options.threads);
+  if (options.parallel == nullptr || options.threads == 0) options.threads = usable_threads;
+  return std::make_shared<ThreadPool>(options);
+}
+
+std::shared_ptr<ThreadPool> ThreadPool::shared_default() {
+  static std::mutex mutex;
+  static std::weak_ptr<ThreadPool> latest;
+  static uint64_t process;  // whose that is: a child of fork() has none of its threads
+  const std::lock_guard lock(mutex);
+  auto pool = process == process_id() ? latest.lock() : nullptr;
+  if (pool == nullptr) latest = pool = create({});
+  process = process_id();
+  return pool;
+}
+
+ThreadPool::Turn::Turn(ThreadPool& pool) : pool_(pool) {
+  const std::lock_guard lock(pool.line_mutex_);
+  Turn** end = &pool.first_;
+  while (*end != nullptr) end = &(*end)->next_;
+  *end = this;
+}
+
+ThreadPool::Turn::~Turn() {
+  const std::lock_guard lock(pool_.line_mutex_);
+  Turn** place = &pool_.first_;
+  while (*place != this) place = &(*place)->next_;
+  *place = next_;
+  pool_.line_moved_.notify_all();
+}
+
+bool ThreadPool::Turn::come(std::chrono::nanoseconds patience) {
+  std::unique_lock lock(pool_.line_mutex_);
+  return pool_.line_moved_.wait_for(lock, patience, [&] { return pool_.first_ == this; });
+}
+
 ThreadPool::~ThreadPool() { stop(); }
 
 void ThreadPool::stop() {
   stopping_.store(true, std::memory_order_release);
-  use(threads_);
+  use(options_.threads);
   signal_.fetch_add(1, std::memory_order_release);
   signal_.notify_all();
   for (std::thread& worker : workers_) worker.join();
@@ -96,13 +143,13 @@ void ThreadPool::run_task(uint32_t count, Task task, void* data) {
   const std::lock_guard lock(running_);
   task_ = task;
   data_ = data;
-  if (parallel_ != nullptr) {
+  if (options_.parallel != nullptr) {
     auto piece = [](void* self, uint32_t index) {
       const DefaultFloatEnvironment environment;
       auto* pool = static_cast<ThreadPool*>(self);
       pool->task_(pool->data_, index);
     };
-    return parallel_(parallel_user_, count, piece, this);
+    return options_.parallel(options_.parallel_user, count, piece, this);
   }
   finished_.store(0, std::memory_order_relaxed);
   const uint32_t run = signal_.load(std::memory_order_relaxed) + 1;
@@ -137,6 +184,7 @@ bool ThreadPool::run_one() {
 }
 
 void ThreadPool::work(uint32_t index) {
+  if (options_.on_thread_start != nullptr) options_.on_thread_start(options_.on_thread_start_user, index);
   const DefaultFloatEnvironment environment;
   uint32_t seen = 0;
   while (!stopping_.load(std::memory_order_acquire)) {

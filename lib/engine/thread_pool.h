@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Cuts work into pieces and runs them on the session's own threads, or on the caller's pool.
+// Cuts work into pieces and runs them on threads of its own, or on the caller's pool. The engines of several models may
+// share one: they take turns, in the order in which they ask.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -14,21 +18,54 @@
 
 namespace bitnet {
 
+struct PoolOptions {
+  uint32_t threads = 0;
+  bitnet_parallel_fn parallel = nullptr;
+  void* parallel_user = nullptr;
+  bitnet_thread_start_fn on_thread_start = nullptr;
+  void* on_thread_start_user = nullptr;
+};
+
 class ThreadPool {
  public:
   static constexpr uint32_t kMostThreads = 512;
 
   // `threads`, at most kMostThreads, counts the calling one: threads - 1 are started. With `parallel`, none are, and it
   // runs the pieces.
-  explicit ThreadPool(uint32_t threads, bitnet_parallel_fn parallel = nullptr, void* parallel_user = nullptr);
+  explicit ThreadPool(const PoolOptions& options);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
+  // How many threads a pool has for which so many are asked; 0: one per physical core. Throws Error for too many.
+  static uint32_t usable(uint32_t threads);
+  static std::shared_ptr<ThreadPool> create(PoolOptions options);
+  // Of all who ask for none: as long as one of them has it.
+  static std::shared_ptr<ThreadPool> shared_default();
+
+  uint32_t threads() const { return options_.threads; }
+  bool is_callers() const { return options_.parallel != nullptr; }
+
+  // A place in the line of those who want to call use(), run() and each() undisturbed, from construction on. It is
+  // their turn once come() has returned true, until destruction.
+  class Turn {
+   public:
+    explicit Turn(ThreadPool& pool);
+    ~Turn();
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    // Waits no longer than that.
+    bool come(std::chrono::nanoseconds patience);
+
+   private:
+    ThreadPool& pool_;
+    Turn* next_ = nullptr;
+  };
+
   // The number of pieces that run() is best called with: all threads, or as many as use() says.
   uint32_t width() const { return width_.load(std::memory_order_relaxed); }
 
-  // From the next run on, at most this many threads take part; the others sleep. Not during a run.
+  // From the next run on, at most this many threads take part; the others sleep. Not during a run, nor beyond a turn.
   void use(uint32_t threads);
 
   // Calls function(i) for i < count, in any order, and returns when all have returned. function must not throw, nor
@@ -75,12 +112,14 @@ class ThreadPool {
   void work(uint32_t index);
   void stop();
 
-  const uint32_t threads_;
+  const PoolOptions options_;
   std::atomic<uint32_t> width_;  // workers from here on sleep on it
-  const bitnet_parallel_fn parallel_;
-  void* const parallel_user_;
 
-  std::mutex running_;  // forked sessions share a pool: one run at a time
+  std::mutex line_mutex_;  // guards the line of turns, whose first it is
+  std::condition_variable line_moved_;
+  Turn* first_ = nullptr;
+
+  std::mutex running_;  // one run at a time
 
   // The current run. ticket_ packs its number, count of pieces and next piece (32, 16, 16 bits), so that a piece is
   // claimed by one compare-and-swap, and a worker that wakes late can never claim a piece of a run that is over.

@@ -134,7 +134,7 @@ TEST_F(Arguments, OlderAndNewerOptionsWork) {
 
   // An older program's struct ends after `context`; what lies behind it is not looked at.
   bitnet_session_options older = {
-      .size = offsetof(bitnet_session_options, threads), .context = 16, .threads = UINT32_MAX};
+      .size = offsetof(bitnet_session_options, kv), .context = 16, .kv = static_cast<bitnet_kv>(99)};
   ASSERT_OK(bitnet_session_create(model.get(), &older, &raw));
   EXPECT_EQ(bitnet_session_context(raw), 16u);
   bitnet_session_free(raw);

@@ -25,12 +25,8 @@ void run_on_threads(void*, uint32_t count, void (*task)(void*, uint32_t), void* 
 // Logits of every token, evaluated in the pieces of `split`, then of five more one by one.
 std::vector<float> run(const Model& model, uint32_t threads, const Split& split, uint32_t batch = 0,
                        bitnet_kv kv = BITNET_KV_DEFAULT) {
-  const Session session = make_session(model, {.size = sizeof(bitnet_session_options),
-                                               .context = 64,
-                                               .threads = threads,
-                                               .batch = batch,
-                                               .parallel = threads > 2 ? run_on_threads : nullptr,
-                                               .kv = kv});
+  const Pool pool = make_pool({.threads = threads, .parallel = threads > 2 ? run_on_threads : nullptr});
+  const Session session = make_session(model, {.context = 64, .kv = kv}, {.pool = pool.get(), .batch = batch});
   const Tokens tokens = random_tokens(kTokens + 5);
   std::vector<float> all;
   size_t at = 0;
@@ -152,8 +148,7 @@ TEST(Determinism, AScreenChangesNoLogitAndNoToken) {
   for (const bitnet_sampler_options& options : samplers) {
     std::vector<bitnet_token> drawn[2];
     for (const bool with_screen : {false, true}) {
-      const Session session = make_session(with_screen ? screened : plain,
-                                           {.size = sizeof(bitnet_session_options), .context = 64, .threads = 2});
+      const Session session = make_session(with_screen ? screened : plain, {.context = 64}, {.threads = 2});
       bitnet_sampler* sampler = nullptr;
       ASSERT_OK(bitnet_sampler_create(&options, &sampler));
       eval(session, prompt);
@@ -172,8 +167,7 @@ TEST(Determinism, AScreenChangesNoLogitAndNoToken) {
 // Logits that are computed late are those of the evaluation, also for a fork, and once asked for, sampling uses them.
 TEST(Determinism, LogitsOfAScreenedHeadAreThereWhenAskedFor) {
   const Model plain = open(model_path()), screened = open(model_path(BITNET_PACKING_I2, BITNET_HEAD_SCREENED));
-  const bitnet_session_options options = {.size = sizeof options, .context = 64, .threads = 2};
-  const Session expected = make_session(plain, options), session = make_session(screened, options);
+  const Session expected = make_session(plain, {.context = 64}), session = make_session(screened, {.context = 64});
   const Tokens tokens = random_tokens(9);
   eval(expected, tokens);
   eval(session, tokens);
@@ -195,7 +189,7 @@ TEST(Determinism, ALongSequenceIsTheSameHoweverItIsSplit) {
   const Tokens tokens = random_tokens(kLong);
   const auto run_long = [&](const Model& model, uint32_t threads, const Split& split, bitnet_kv kv) {
     const Session session =
-        make_session(model, {.size = sizeof(bitnet_session_options), .context = kLong, .threads = threads, .kv = kv});
+        make_session(model, {.size = sizeof(bitnet_session_options), .context = kLong, .kv = kv}, {.threads = threads});
     size_t at = 0;
     for (const size_t count : split) {
       eval(session, std::span(tokens).subspan(at, count));
@@ -234,15 +228,12 @@ TEST(Determinism, ABatchOfSessionsGivesWhatEachGivesAlone) {
   const std::vector<std::span<const bitnet_token>> pieces = {
       std::span(tokens).first(20), std::span(tokens).subspan(20, 1), std::span(tokens).subspan(21, 39),
       std::span(tokens).subspan(10, 30)};
+  const Engine engine = make_engine(model, {.threads = 2, .batch = 16});
   std::vector<Session> sessions;
   std::vector<bitnet_batch_item> items;
   const bitnet_kv kinds[] = {BITNET_KV_INT16, BITNET_KV_INT16, BITNET_KV_INT8, BITNET_KV_F16};
   for (const auto piece : pieces) {
-    sessions.push_back(make_session(model, {.size = sizeof(bitnet_session_options),
-                                            .context = 64,
-                                            .threads = 2,
-                                            .batch = 16,
-                                            .kv = kinds[sessions.size()]}));
+    sessions.push_back(make_session(model, {.context = 64, .kv = kinds[sessions.size()], .engine = engine.get()}));
     items.push_back({sessions.back().get(), piece.data(), piece.size(), BITNET_LOGITS_LAST});
   }
   ASSERT_OK(bitnet_eval_batch(items.data(), items.size()));
@@ -265,7 +256,7 @@ TEST(Determinism, ABatchOfScreenedSessionsDrawsWhatEachDrawsAlone) {
       {.size = sizeof(bitnet_sampler_options), .temperature = 2, .top_k = 3, .repetition_penalty = 1.2f},
       {.size = sizeof(bitnet_sampler_options), .seed = 7, .temperature = 1, .min_p = 0.01f},
   };
-  const bitnet_session_options options = {.size = sizeof options, .context = 32, .threads = 2};
+  const bitnet_session_options options = {.context = 32};
   struct Member {
     Session alone, together;
     Sampler draws_alone, draws_together;

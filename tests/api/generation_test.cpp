@@ -47,7 +47,7 @@ class GenerationTest : public testing::Test {
   Model model = open(model_path());
 
   Session session(uint32_t context = 128) {
-    return make_session(model, {.size = sizeof(bitnet_session_options), .context = context, .threads = 2});
+    return make_session(model, {.size = sizeof(bitnet_session_options), .context = context}, {.threads = 2});
   }
   Tokens tokens_of(const Session& s) {
     const bitnet_token* tokens = nullptr;

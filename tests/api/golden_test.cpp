@@ -12,7 +12,7 @@ namespace {
 
 uint64_t digest(bitnet_packing packing, bitnet_head head, bitnet_kv kv) {
   const Model model = open(model_path(packing, head));
-  const Session session = make_session(model, {.context = 64, .threads = 2, .kv = kv});
+  const Session session = make_session(model, {.context = 64, .kv = kv}, {.threads = 2});
   const Tokens prompt = random_tokens(40);
   eval(session, prompt, BITNET_LOGITS_ALL);
   std::vector<float> all;

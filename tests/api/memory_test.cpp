@@ -85,15 +85,29 @@ TEST(Memory, EveryAllocationOfOpenMayFail) {
 
 TEST(Memory, EveryAllocationOfASessionMayFail) {
   const Model model = open(model_path());
-  const bitnet_session_options options = {.size = sizeof options, .context = 64, .threads = 3};
+  const bitnet_pool_options pool_options = {.size = sizeof pool_options, .threads = 3};
+  bitnet_engine_options engine_options = {.size = sizeof engine_options};
+  bitnet_session_options options = {.size = sizeof options, .context = 64};
+  Pool pool;
+  Engine engine;
   Session session;
   const long count = fail_every_allocation([&] {
+    bitnet_pool* raw_pool = nullptr;
+    bitnet_status status = bitnet_pool_create(&pool_options, &raw_pool);
+    pool.reset(raw_pool);
+    if (status != BITNET_OK) return status;
+    bitnet_engine* raw_engine = nullptr;
+    engine_options.pool = pool.get();
+    status = bitnet_engine_create(model.get(), &engine_options, &raw_engine);
+    engine.reset(raw_engine);
+    if (status != BITNET_OK) return status;
     bitnet_session* raw = nullptr;
-    const bitnet_status status = bitnet_session_create(model.get(), &options, &raw);
+    options.engine = engine.get();
+    status = bitnet_session_create(model.get(), &options, &raw);
     session.reset(raw);
     return status;
   });
-  EXPECT_GT(count, 5);
+  EXPECT_GT(count, 10);
   eval(session, random_tokens(10));
 }
 
@@ -110,7 +124,7 @@ TEST(Memory, EveryAllocationOfAGenerationMayFail) {
 
 TEST(Memory, EvaluationTakesNone) {
   const Model model = open(model_path());
-  const Session session = make_session(model, {.size = sizeof(bitnet_session_options), .context = 64, .threads = 2});
+  const Session session = make_session(model, {.size = sizeof(bitnet_session_options), .context = 64}, {.threads = 2});
   const Tokens tokens = random_tokens(40);
   allocations_left = 0;
   const bitnet_status prompt = bitnet_eval(session.get(), tokens.data(), 39, BITNET_LOGITS_LAST);
@@ -122,7 +136,7 @@ TEST(Memory, EvaluationTakesNone) {
 
 TEST(Memory, TheForetoldNeedIsWhatASessionTakes) {
   const Model model = open(model_path());
-  bitnet_session_options options = {.size = sizeof options, .context = 512, .threads = 2};
+  bitnet_session_options options = {.size = sizeof options, .context = 512};
   uint64_t small = 0, large = 0;
   ASSERT_OK(bitnet_session_memory(model.get(), &options, &small));
   options.context = 16384;
@@ -155,7 +169,7 @@ void expect_told(bitnet_status status, std::initializer_list<const char*> words)
 TEST(Memory, AnErrorOfASessionSaysHowMuchAndWhatTakesLess) {
   const Model model = open(model_path());
   bitnet_session* session = nullptr;
-  bitnet_session_options options = {.size = sizeof options, .context = 1 << 20, .threads = 1};
+  bitnet_session_options options = {.size = sizeof options, .context = 1 << 20};
   const LargestAllocation limit(size_t{64} << 20);
   expect_told(bitnet_session_create(model.get(), &options, &session),
               {"cannot allocate 1.9 GiB for a session of 1048576 tokens", "KV cache 1.9 GiB",
@@ -163,17 +177,25 @@ TEST(Memory, AnErrorOfASessionSaysHowMuchAndWhatTakesLess) {
   options.kv = BITNET_KV_INT8;
   expect_told(bitnet_session_create(model.get(), &options, &session),
               {"KV cache 1008.0 MiB", "; a smaller context takes less"});
-  options = {.size = sizeof options, .context = 4096, .threads = 64, .batch = 4096};
-  uint64_t bytes = 0;
-  ASSERT_OK(bitnet_session_memory(model.get(), &options, &bytes));
-  largest_allocation = 8 << 20;
-  expect_told(bitnet_session_create(model.get(), &options, &session), {"fewer threads or a smaller batch take less"});
   EXPECT_EQ(session, nullptr);
+}
+
+TEST(Memory, AnErrorOfAnEngineSaysHowMuchAndWhatTakesLess) {
+  const Model model = open(model_path());
+  const bitnet_engine_options options = {.size = sizeof options, .threads = 2, .batch = 4096};
+  uint64_t bytes = 0;
+  ASSERT_OK(bitnet_engine_memory(model.get(), &options, &bytes));
+  EXPECT_GT(bytes, uint64_t{8} << 20);
+  const LargestAllocation limit(8 << 20);
+  bitnet_engine* engine = nullptr;
+  expect_told(bitnet_engine_create(model.get(), &options, &engine),
+              {"for an engine of", "fewer threads or a smaller batch take less"});
+  EXPECT_EQ(engine, nullptr);
 }
 
 TEST(Memory, AnErrorOfAForkOrASavedSessionNamesIt) {
   const Model model = open(model_path());
-  const Session session = make_session(model, {.context = 65536, .threads = 1});
+  const Session session = make_session(model, {.context = 65536}, {.threads = 1});
   eval(session, random_tokens(512), BITNET_LOGITS_NONE);
   bitnet_session* fork = nullptr;
   std::vector<unsigned char> state(4 << 20);
@@ -190,7 +212,7 @@ TEST(Memory, AnErrorOfAForkOrASavedSessionNamesIt) {
 
 TEST(Memory, AnErrorOfLogitsSaysOfHowManyTokens) {
   const Model model = open(model_path());
-  const Session session = make_session(model, {.context = 512, .threads = 1});
+  const Session session = make_session(model, {.context = 512}, {.threads = 1});
   const Tokens tokens = random_tokens(512);
   const LargestAllocation limit(1 << 20);
   expect_told(bitnet_eval(session.get(), tokens.data(), tokens.size(), BITNET_LOGITS_ALL),

@@ -71,7 +71,7 @@ class Places : public testing::Test {
     if (!model) return {};
     bitnet_model_info info = {.size = sizeof info};
     EXPECT_OK(bitnet_model_get_info(model.get(), &info));
-    const Session session = make_session(model, {.context = 64, .threads = 1});
+    const Session session = make_session(model, {.context = 64}, {.threads = 1});
     eval(session, Tokens{1, 2, 3, 4});
     const float* data = nullptr;
     EXPECT_OK(bitnet_session_logits(session.get(), 0, &data));
@@ -124,12 +124,12 @@ TEST_F(Places, AFileThatCannotBeMappedConvertsAndVerifies) {
 
 TEST_F(Places, ASavedSessionThatCannotBeMappedIsLoaded) {
   const Model model = open(model_path());
-  const Session session = make_session(model, {.context = 64, .threads = 1});
+  const Session session = make_session(model, {.context = 64}, {.threads = 1});
   eval(session, random_tokens(20));
   const std::string path = temporary_folder() + "/unmapped.state";
   ASSERT_OK(bitnet_session_save(session.get(), path.c_str()));
   maps_files = false;
-  const Session loaded = make_session(model, {.context = 64, .threads = 1});
+  const Session loaded = make_session(model, {.context = 64}, {.threads = 1});
   ASSERT_OK(bitnet_session_load(loaded.get(), path.c_str()));
   EXPECT_EQ(bitnet_session_position(loaded.get()), 20u);
 }
@@ -144,7 +144,7 @@ TEST_F(Places, AFileThatEndsEarlyIsRefused) {
 
 TEST_F(Places, ASessionSavedToALinkIsWhereTheLinkPoints) {
   const Model model = open(model_path());
-  const Session session = make_session(model, {.context = 64, .threads = 1});
+  const Session session = make_session(model, {.context = 64}, {.threads = 1});
   eval(session, random_tokens(20));
   const std::string link = temporary_folder() + "/link.state", target = temporary_folder() + "/target.state";
   fs::create_symlink("target.state", link);
@@ -172,7 +172,7 @@ TEST_F(Places, AModelConvertedOntoItselfByAnyNameIsWhole) {
   EXPECT_EQ(read_whole(hard), before);
   ASSERT_OK(bitnet_convert(hard.c_str(), hard.c_str(), &t5));
   EXPECT_EQ(read_whole(hard), read_whole(model));
-  const Session session = make_session(held, {.context = 64, .threads = 1});
+  const Session session = make_session(held, {.context = 64}, {.threads = 1});
   eval(session, Tokens{1, 2, 3});
 }
 

@@ -25,7 +25,8 @@ TEST(Memory, OfClosedSessionsGoesBackToTheSystemEachTime) {
   const auto open_and_close = [&] {
     std::vector<Session> sessions;
     for (int i = 0; i < 40; ++i) {
-      sessions.push_back(make_session(model, {.size = sizeof(bitnet_session_options), .context = 1024, .threads = 1}));
+      sessions.push_back(
+          make_session(model, {.size = sizeof(bitnet_session_options), .context = 1024}, {.threads = 1}));
       eval(sessions.back(), random_tokens(128), BITNET_LOGITS_ALL);
     }
     return resident_bytes();

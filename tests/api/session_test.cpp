@@ -12,7 +12,7 @@
 namespace bitnet_test {
 namespace {
 
-constexpr bitnet_session_options kSmall = {.size = sizeof kSmall, .context = 64, .threads = 2};
+constexpr bitnet_session_options kSmall = {.size = sizeof kSmall, .context = 64};
 
 class SessionTest : public testing::Test {
  protected:
@@ -133,17 +133,15 @@ TEST_F(SessionTest, AbortStopsBetweenLayersAndChangesNothing) {
 }
 
 TEST_F(SessionTest, ACallersThreadPoolGivesTheSame) {
-  bitnet_session_options options = kSmall;
-  options.threads = 3;
-  options.parallel = [](void* user, uint32_t count, void (*task)(void*, uint32_t), void* data) {
+  const auto parallel = [](void* user, uint32_t count, void (*task)(void*, uint32_t), void* data) {
     ++*static_cast<int*>(user);
     std::vector<std::thread> threads;
     for (uint32_t i = 0; i < count; i++) threads.emplace_back(task, data, i);
     for (std::thread& thread : threads) thread.join();
   };
   int runs = 0;
-  options.parallel_user = &runs;
-  const Session session = make_session(model, options), reference = with(10);
+  const Pool pool = make_pool({.threads = 3, .parallel = parallel, .parallel_user = &runs});
+  const Session session = make_session(model, kSmall, {.pool = pool.get()}), reference = with(10);
   eval(session, std::span(tokens).first(10));
   EXPECT_GT(runs, 0);
   EXPECT_TRUE(same_bits(logits(session), logits(reference)));
@@ -182,16 +180,30 @@ TEST_F(SessionTest, PerfCountsWhatWasDone) {
 }
 
 TEST_F(SessionTest, AbsurdCountsAreRefused) {
-  bitnet_session* session = nullptr;
+  bitnet_pool* pool = nullptr;
+  bitnet_engine* engine = nullptr;
   for (const uint32_t threads : {513u, UINT32_MAX}) {
-    const bitnet_session_options options = {.size = sizeof options, .threads = threads};
-    EXPECT_EQ(bitnet_session_create(model.get(), &options, &session), BITNET_ERROR_ARGUMENT) << threads;
+    const bitnet_pool_options of_pool = {.size = sizeof of_pool, .threads = threads};
+    EXPECT_EQ(bitnet_pool_create(&of_pool, &pool), BITNET_ERROR_ARGUMENT) << threads;
+    const bitnet_engine_options of_engine = {.size = sizeof of_engine, .threads = threads};
+    EXPECT_EQ(bitnet_engine_create(model.get(), &of_engine, &engine), BITNET_ERROR_ARGUMENT) << threads;
   }
+  const Pool some = make_pool({.threads = 1});
+  for (const bitnet_engine_options& of_engine : {
+           bitnet_engine_options{.size = sizeof(bitnet_engine_options), .batch = 5000},
+           bitnet_engine_options{.size = sizeof(bitnet_engine_options), .pass_ms = 60001},
+           bitnet_engine_options{.size = sizeof(bitnet_engine_options), .pool = some.get(), .threads = 1},
+       }) {
+    EXPECT_EQ(bitnet_engine_create(model.get(), &of_engine, &engine), BITNET_ERROR_ARGUMENT) << bitnet_last_error();
+  }
+  EXPECT_EQ(pool, nullptr);
+  EXPECT_EQ(engine, nullptr);
+  bitnet_session* session = nullptr;
   bitnet_session_options options = {.size = sizeof options, .context = UINT32_MAX};
   EXPECT_EQ(bitnet_session_create(model.get(), &options, &session), BITNET_ERROR_ARGUMENT);
   options = {.size = sizeof options, .kv = static_cast<bitnet_kv>(99)};
   EXPECT_EQ(bitnet_session_create(model.get(), &options, &session), BITNET_ERROR_ARGUMENT);
-  options = {.size = sizeof options, .batch = 5000};
+  options = {.size = sizeof options, .priority = static_cast<bitnet_priority>(2)};
   EXPECT_EQ(bitnet_session_create(model.get(), &options, &session), BITNET_ERROR_ARGUMENT);
   EXPECT_EQ(session, nullptr);
 }
@@ -205,10 +217,15 @@ TEST(Defaults, AreAsDocumented) {
     EXPECT_EQ(bitnet_session_memory(model.get(), &options, &result), BITNET_OK) << bitnet_last_error();
     return result;
   };
-  const uint64_t by_default = bytes({.context = 4096, .threads = 1});
-  EXPECT_EQ(by_default, bytes({.context = 4096, .threads = 1, .batch = 256}));
-  EXPECT_LT(by_default, bytes({.context = 4096, .threads = 1, .batch = 257}));
-  EXPECT_EQ(by_default, bytes({.context = 4096, .threads = 1, .kv = BITNET_KV_INT16}));
+  EXPECT_EQ(bytes({.context = 4096}), bytes({.context = 4096, .kv = BITNET_KV_INT16}));
+  const auto engine_bytes = [&](bitnet_engine_options options) {
+    options.size = sizeof options;
+    uint64_t result = 0;
+    EXPECT_EQ(bitnet_engine_memory(model.get(), &options, &result), BITNET_OK) << bitnet_last_error();
+    return result;
+  };
+  EXPECT_EQ(engine_bytes({.threads = 1}), engine_bytes({.threads = 1, .batch = 256}));
+  EXPECT_LT(engine_bytes({.threads = 1}), engine_bytes({.threads = 1, .batch = 257}));
 
   const auto draw = [](uint32_t window, const std::vector<bitnet_token>& recent) {
     const bitnet_sampler_options options = {

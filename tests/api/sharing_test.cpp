@@ -14,8 +14,10 @@ namespace bitnet_test {
 namespace {
 
 constexpr uint32_t kContext = 96;
-constexpr bitnet_session_options kOptions = {
-    .size = sizeof(bitnet_session_options), .context = kContext, .threads = 2, .batch = 24};
+
+// Sessions on the default engine, unless they are made with another.
+constexpr bitnet_session_options kOptions = {.size = sizeof(bitnet_session_options), .context = kContext};
+constexpr bitnet_engine_options kEngine = {.size = sizeof(bitnet_engine_options), .threads = 2, .batch = 24};
 
 // Some sequences of tokens, and the logits after each token as a session computes them alone, one token at a time.
 struct Sequences {
@@ -24,9 +26,7 @@ struct Sequences {
   explicit Sequences(const Model& model) {
     for (uint32_t i = 0; i < kCount; i++) {
       tokens.push_back(random_tokens(kContext, 10 + i));
-      bitnet_session_options options = kOptions;
-      options.threads = 1;
-      const Session alone = make_session(model, options);
+      const Session alone = make_session(model, kOptions, {.threads = 1});
       logits.emplace_back();
       for (uint32_t t = 0; t < kContext; t++) {
         eval(alone, std::span(tokens[i]).subspan(t, 1));
@@ -42,12 +42,15 @@ struct Sequences {
 // What one thread does with a few sessions of its own, which all hold the beginning of some sequence.
 class Driver {
  public:
-  Driver(const Model& model, const Sequences& sequences, uint32_t seed) : sequences_(sequences), random_(seed) {
+  Driver(const Model& model, const Engine& engine, const Sequences& sequences, uint32_t seed)
+      : sequences_(sequences), random_(seed) {
     for (uint32_t i = 0; i < kSessions; i++) {
       states_[i].sequence = below(Sequences::kCount);
       bitnet_session_options options = kOptions;
       options.abort = [](void* user) { return static_cast<Driver*>(user)->aborts() ? 1 : 0; };
       options.abort_user = this;
+      options.engine = engine.get();
+      options.priority = i % 2 == 0 ? BITNET_PRIORITY_INTERACTIVE : BITNET_PRIORITY_BACKGROUND;
       states_[i].session = make_session(model, options);
     }
     const bitnet_sampler_options greedy = {.size = sizeof greedy};
@@ -169,9 +172,10 @@ void drive(bitnet_head head) {
   SCOPED_TRACE("BITNET_TEST_SEED=" + std::to_string(first_seed));
   const Model model = open(model_path(BITNET_PACKING_I2, head));
   const Sequences sequences(model);
+  const Engine engine = make_engine(model, kEngine);
   std::vector<std::unique_ptr<Driver>> drivers;
   for (uint32_t i = 0; i < kThreads; i++) {
-    drivers.push_back(std::make_unique<Driver>(model, sequences, first_seed + i));
+    drivers.push_back(std::make_unique<Driver>(model, engine, sequences, first_seed + i));
   }
   std::vector<std::thread> threads;
   for (const auto& driver : drivers) {
@@ -302,10 +306,13 @@ TEST(Sharing, ACallbackMayFreeItsOwnSession) {
 TEST(Sharing, CallersOfOnePoolOfTheirOwnTakeTurns) {
   const Model model = open(model_path());
   const Tokens tokens = random_tokens(40);
-  bitnet_session_options options = kOptions;
-  options.parallel = [](void*, uint32_t count, void (*task)(void*, uint32_t), void* data) {
+  const auto parallel = [](void*, uint32_t count, void (*task)(void*, uint32_t), void* data) {
     for (uint32_t i = 0; i < count; i++) task(data, i);
   };
+  const Pool pool = make_pool({.threads = 2, .parallel = parallel});
+  const Engine engine = make_engine(model, {.pool = pool.get()});
+  bitnet_session_options options = kOptions;
+  options.engine = engine.get();
   const Session alone = make_session(model, kOptions);
   eval(alone, tokens);
   const auto reference = logits(alone);

@@ -48,6 +48,32 @@ Model open(const std::string& path, const char* isa) {
   return Model(model);
 }
 
+Pool make_pool(bitnet_pool_options options) {
+  options.size = sizeof options;
+  bitnet_pool* pool = nullptr;
+  EXPECT_OK(bitnet_pool_create(&options, &pool));
+  return Pool(pool);
+}
+
+Engine make_engine(const Model& model, bitnet_engine_options options) {
+  options.size = sizeof options;
+  bitnet_engine* engine = nullptr;
+  EXPECT_OK(bitnet_engine_create(model.get(), &options, &engine));
+  return Engine(engine);
+}
+
+Queue make_queue() {
+  bitnet_queue* queue = nullptr;
+  EXPECT_OK(bitnet_queue_create(&queue));
+  return Queue(queue);
+}
+
+Session make_session(const Model& model, bitnet_session_options options, bitnet_engine_options engine) {
+  const Engine own = make_engine(model, engine);
+  options.engine = own.get();
+  return make_session(model, options);
+}
+
 Session make_session(const Model& model, bitnet_session_options options) {
   options.size = sizeof options;
   bitnet_session* session = nullptr;

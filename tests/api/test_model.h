@@ -15,15 +15,21 @@ namespace bitnet_test {
 
 struct Free {
   void operator()(bitnet_model* p) const { bitnet_close(p); }
+  void operator()(bitnet_pool* p) const { bitnet_pool_free(p); }
+  void operator()(bitnet_engine* p) const { bitnet_engine_free(p); }
   void operator()(bitnet_session* p) const { bitnet_session_free(p); }
   void operator()(bitnet_sampler* p) const { bitnet_sampler_free(p); }
   void operator()(bitnet_generation* p) const { bitnet_generation_free(p); }
+  void operator()(bitnet_queue* p) const { bitnet_queue_free(p); }
   void operator()(bitnet_decoder* p) const { bitnet_decoder_free(p); }
 };
 using Model = std::unique_ptr<bitnet_model, Free>;
+using Pool = std::unique_ptr<bitnet_pool, Free>;
+using Engine = std::unique_ptr<bitnet_engine, Free>;
 using Session = std::unique_ptr<bitnet_session, Free>;
 using Sampler = std::unique_ptr<bitnet_sampler, Free>;
 using Generation = std::unique_ptr<bitnet_generation, Free>;
+using Queue = std::unique_ptr<bitnet_queue, Free>;
 using Decoder = std::unique_ptr<bitnet_decoder, Free>;
 constexpr uint32_t kVocabulary = 1000;  // of the models below
 
@@ -39,7 +45,12 @@ std::string model_path(bitnet_packing packing = BITNET_PACKING_I2, bitnet_head h
 
 // These fail the test, with the library's message, if the call fails.
 Model open(const std::string& path, const char* isa = nullptr);
+Pool make_pool(bitnet_pool_options options = {});
+Engine make_engine(const Model& model, bitnet_engine_options options = {});
 Session make_session(const Model& model, bitnet_session_options options = {});
+// With an engine of its own.
+Session make_session(const Model& model, bitnet_session_options options, bitnet_engine_options engine);
+Queue make_queue();
 void eval(const Session& session, std::span<const bitnet_token> tokens, bitnet_logits_of logits = BITNET_LOGITS_LAST);
 std::vector<float> logits(const Session& session, size_t row = 0);
 

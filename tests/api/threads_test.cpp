@@ -10,14 +10,14 @@ namespace {
 TEST(Threads, SessionsOfOneModelAndItsTextFunctionsAtOnce) {
   const Model model = open(model_path());
   const Tokens tokens = random_tokens(30);
-  const Session alone = make_session(model, {.size = sizeof(bitnet_session_options), .context = 64, .threads = 1});
+  const Session alone = make_session(model, {.size = sizeof(bitnet_session_options), .context = 64}, {.threads = 1});
   eval(alone, tokens);
   const auto reference = logits(alone);
   std::vector<std::thread> threads;
   for (uint32_t i = 0; i < 4; i++) {
     threads.emplace_back([&, i] {
       const Session session =
-          make_session(model, {.size = sizeof(bitnet_session_options), .context = 64, .threads = 1 + i % 3});
+          make_session(model, {.size = sizeof(bitnet_session_options), .context = 64}, {.threads = 1 + i % 3});
       for (int round = 0; round < 3; round++) {
         ASSERT_OK(bitnet_session_rewind(session.get(), 0));
         eval(session, tokens);
@@ -36,8 +36,8 @@ TEST(Threads, HowManyGenerateChangesNothing) {
   const Tokens tokens = random_tokens(40);
   std::vector<float> reference;
   for (const uint32_t generating : {1u, 2u, 0u, UINT32_MAX}) {
-    const Session session = make_session(
-        model, {.size = sizeof(bitnet_session_options), .context = 64, .threads = 3, .generation_threads = generating});
+    const Session session = make_session(model, {.size = sizeof(bitnet_session_options), .context = 64},
+                                         {.threads = 3, .generation_threads = generating});
     for (size_t i = 0; i < tokens.size(); i++) eval(session, std::span(tokens).subspan(i, 1));
     if (reference.empty()) reference = logits(session);
     EXPECT_TRUE(same_bits(logits(session), reference)) << generating;
@@ -47,7 +47,7 @@ TEST(Threads, HowManyGenerateChangesNothing) {
 TEST(Threads, ForksOfOneSessionAtOnceTakeTurns) {
   const Model model = open(model_path());
   const Tokens tokens = random_tokens(30);
-  const Session session = make_session(model, {.size = sizeof(bitnet_session_options), .context = 64, .threads = 2});
+  const Session session = make_session(model, {.size = sizeof(bitnet_session_options), .context = 64}, {.threads = 2});
   eval(session, std::span(tokens).first(10));
   std::vector<Session> forks;
   for (int i = 0; i < 3; i++) {

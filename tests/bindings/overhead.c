@@ -111,14 +111,19 @@ static double most(double (*measure)(void)) {
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
-  const bitnet_session_options options = {.size = sizeof options, .context = CONTEXT, .threads = 1, .abort = aborted};
   check(bitnet_open(argv[1], NULL, &model));
+  const bitnet_engine_options one_thread = {.size = sizeof one_thread, .threads = 1};
+  bitnet_engine* engine = NULL;
+  check(bitnet_engine_create(model, &one_thread, &engine));
+  const bitnet_session_options options = {
+      .size = sizeof options, .context = CONTEXT, .engine = engine, .abort = aborted};
   check(bitnet_session_create(model, &options, &session));
   printf("position %.0f\n", least(position));
   printf("detokenize %.0f\n", least(detokenize));
   printf("token %.0f\n", least(token));
   printf("cancel %.0f\n", most(cancel));
   bitnet_session_free(session);
+  bitnet_engine_free(engine);
   bitnet_close(model);
   return 0;
 }

@@ -33,7 +33,7 @@ struct Fixture {
   Buffer f16, tiles;
   std::vector<float> scales, bounds;
   Model model;
-  ThreadPool threads{2};
+  ThreadPool threads{{.threads = 2}};
   Head head;
 
   Fixture(size_t rows, size_t cols, const Weight& weight)

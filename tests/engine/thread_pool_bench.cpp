@@ -31,7 +31,7 @@ double microseconds_to_begin(bitnet::ThreadPool& pool, uint32_t threads) {
 }
 
 void measure(const char* name, uint32_t threads, int runs, std::chrono::microseconds pause) {
-  bitnet::ThreadPool pool(threads);
+  bitnet::ThreadPool pool({.threads = threads});
   std::vector<double> times;
   for (int i = 0; i < runs; i++) {
     if (pause.count() > 0) std::this_thread::sleep_for(pause);

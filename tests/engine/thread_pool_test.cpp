@@ -25,7 +25,7 @@ namespace {
 
 TEST(ThreadPool, RunsEveryPieceOnce) {
   for (const uint32_t threads : {1u, 2u, 3u, 7u}) {
-    ThreadPool pool(threads);
+    ThreadPool pool({.threads = threads});
     for (uint32_t run = 0; run < 2000; run++) {
       const uint32_t count = run % 9;
       std::vector<std::atomic<int>> calls(9);
@@ -38,7 +38,7 @@ TEST(ThreadPool, RunsEveryPieceOnce) {
 template <typename Each>
 void expect_every_piece_once(const Each& each) {
   for (const uint32_t threads : {1u, 2u, 3u, 7u}) {
-    ThreadPool pool(threads);
+    ThreadPool pool({.threads = threads});
     for (uint32_t run = 0; run < 2000; run++) {
       const uint32_t count = run % 23;
       std::vector<std::atomic<int>> calls(23), busy(threads);
@@ -64,7 +64,7 @@ TEST(ThreadPool, RunsAreOfNeighboursAndWhatIsLeftOfThemIsTaken) {
   auto backwards = [](void*, uint32_t count, void (*task)(void*, uint32_t), void* data) {
     while (count-- > 0) task(data, count);
   };
-  ThreadPool pool(3, backwards);
+  ThreadPool pool({.threads = 3, .parallel = backwards});
   std::vector<uint32_t> pieces, workers;
   pool.each_in_runs(10, [&](uint32_t i, uint32_t worker) {
     pieces.push_back(i);
@@ -75,7 +75,7 @@ TEST(ThreadPool, RunsAreOfNeighboursAndWhatIsLeftOfThemIsTaken) {
 }
 
 TEST(ThreadPool, WakesAfterSleep) {
-  ThreadPool pool(3);
+  ThreadPool pool({.threads = 3});
   for (int i = 0; i < 5; i++) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     std::atomic<int> sum{0};
@@ -97,7 +97,7 @@ double cpu_seconds() {
 }
 
 TEST(ThreadPool, SleepsWhenIdle) {
-  ThreadPool pool(4);
+  ThreadPool pool({.threads = 4});
   for (const uint32_t width : {4u, 2u, 1u}) {
     pool.use(width);
     pool.run(4, [](uint32_t) {});
@@ -109,7 +109,7 @@ TEST(ThreadPool, SleepsWhenIdle) {
 }
 
 TEST(ThreadPool, UsesFewerThreadsAndAllAgain) {
-  ThreadPool pool(4);
+  ThreadPool pool({.threads = 4});
   for (int round = 0; round < 200; round++) {
     for (const uint32_t width : {1u, 3u, 2u, 4u}) {
       pool.use(width);
@@ -133,7 +133,7 @@ TEST(ThreadPool, UsesFewerThreadsAndAllAgain) {
 }
 
 TEST(ThreadPool, RunsOfSeveralCallersTakeTurns) {
-  ThreadPool pool(2);
+  ThreadPool pool({.threads = 2});
   std::atomic<int> inside{0}, most{0}, total{0};
   auto call = [&] {
     for (int i = 0; i < 200; i++) {
@@ -164,7 +164,7 @@ TEST(ThreadPool, UsesTheCallersPool) {
       task(data, i);
     }
   };
-  ThreadPool pool(4, parallel, &calls);
+  ThreadPool pool({.threads = 4, .parallel = parallel, .parallel_user = &calls});
   std::vector<uint32_t> seen;
   pool.run(4, [&](uint32_t i) { seen.push_back(i); });
   EXPECT_EQ(calls.runs, 1u);
@@ -184,7 +184,7 @@ TEST(ThreadPool, SaysHowManyThreadsDidNotStart) {
   for (const auto& [threads, wanted] : {std::pair{2u, "cannot start 1 thread: "}, {4u, "cannot start 3 threads: "}}) {
     set_stack(size_t{1} << 50);
     try {
-      ThreadPool pool(threads);
+      ThreadPool pool({.threads = threads});
       ADD_FAILURE() << "started";
     } catch (const Error& error) {
       EXPECT_EQ(error.status(), BITNET_ERROR_MEMORY);
@@ -197,7 +197,7 @@ TEST(ThreadPool, SaysHowManyThreadsDidNotStart) {
 
 TEST(ThreadPool, PiecesFindTheDefaultFloatEnvironment) {
   ASSERT_EQ(std::fesetround(FE_UPWARD), 0);
-  ThreadPool pool(3);
+  ThreadPool pool({.threads = 3});
   std::atomic<int> wrong{0};
   pool.run(3, [&](uint32_t) { wrong += std::fegetround() != FE_TONEAREST; });
   pool.run(1, [&](uint32_t) { wrong += std::fegetround() != FE_TONEAREST; });

@@ -60,8 +60,7 @@ inline std::shared_ptr<bitnet::Session> seed_session(bitnet::KvType kv) {
   std::memcpy(memory, file.data(), std::min(file.size(), sizeof memory));
   const auto container = bitnet::open_container(std::span<const std::byte>(memory).first(file.size()));
   const auto runtime = std::make_shared<const bitnet::Runtime>(bitnet::load_model(container), bitnet::RuntimeOptions{});
-  bitnet::Engines engines(runtime);
-  auto session = bitnet::Session::create(engines, {.context = 32, .kv = kv, .engine = {.threads = 1}});
+  auto session = bitnet::Session::create(bitnet::Engine::create(runtime, {.threads = 1}), {.context = 32, .kv = kv});
   const bitnet::Token tokens[] = {1, 2, 3};
   session->eval(tokens, BITNET_LOGITS_NONE);
   return session;

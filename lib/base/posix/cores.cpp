@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "base/cores.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <string_view>
 #include <thread>
@@ -96,5 +98,7 @@ uint32_t usable_cores() {
   const std::vector<uint32_t> cpus = allowed_cpus();
   return within_quota(cpus.empty() ? std::thread::hardware_concurrency() : count_cores(cpus));
 }
+
+uint64_t process_id() { return static_cast<uint64_t>(getpid()); }
 
 }  // namespace bitnet

@@ -65,4 +65,6 @@ uint32_t known(uint32_t count) { return std::max(1u, count == 0 ? std::thread::h
 uint32_t usable_cpus() { return known(count().cpus); }
 uint32_t usable_cores() { return known(count().cores); }
 
+uint64_t process_id() { return GetCurrentProcessId(); }
+
 }  // namespace bitnet

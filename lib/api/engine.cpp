@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#include "api/handles.h"
+
+using namespace bitnet;
+
+namespace {
+
+EngineOptions make_options(const bitnet_engine_options* options) {
+  const auto o = read_options(options, "bitnet_engine_options");
+  require(o.pool == nullptr || o.threads == 0, BITNET_ERROR_ARGUMENT,
+          "bitnet_engine_options has a pool and a number of threads: the pool has its own");
+  return {
+      .pool = o.pool != nullptr ? o.pool->pool : nullptr,
+      .threads = o.threads,
+      .generation_threads = o.generation_threads,
+      .batch = o.batch,
+      .pass_time = std::chrono::milliseconds(o.pass_ms),
+  };
+}
+
+}  // namespace
+
+bitnet_status bitnet_pool_create(const bitnet_pool_options* options, bitnet_pool** pool) {
+  return guard([&] {
+    require_pointer(pool, "pool");
+    const auto o = read_options(options, "bitnet_pool_options");
+    *pool = new bitnet_pool{ThreadPool::create({
+        .threads = o.threads,
+        .parallel = o.parallel,
+        .parallel_user = o.parallel_user,
+        .on_thread_start = o.on_thread_start,
+        .on_thread_start_user = o.on_thread_start_user,
+    })};
+  });
+}
+
+void bitnet_pool_free(bitnet_pool* pool) { delete pool; }
+
+bitnet_status bitnet_engine_memory(const bitnet_model* model, const bitnet_engine_options* options, uint64_t* bytes) {
+  return guard([&] {
+    require_pointer(model, "model");
+    require_pointer(bytes, "bytes");
+    *bytes = Engine::bytes(model->runtime->model(), with_defaults(make_options(options)));
+  });
+}
+
+bitnet_status bitnet_engine_create(bitnet_model* model, const bitnet_engine_options* options, bitnet_engine** engine) {
+  return guard([&] {
+    require_pointer(model, "model");
+    require_pointer(engine, "engine");
+    *engine = new bitnet_engine{Engine::create(model->runtime, make_options(options))};
+  });
+}
+
+void bitnet_engine_free(bitnet_engine* engine) { delete engine; }
