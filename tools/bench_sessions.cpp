@@ -34,43 +34,46 @@ struct Result {
   double rate() const { return median(rates); }
 };
 
-// One session and the thread that uses it.
+// One session that generates.
 class Client {
  public:
   Client(Session session, const SessionsBench& bench, uint32_t seed)
-      : session_(std::move(session)), pause_(std::chrono::microseconds(bench.pause)) {
-    bitnet_sampler_options sampling = {};
-    sampling.size = sizeof sampling;
-    sampling.seed = seed;
-    sampling.top_k = bench.top_k;
-    sampling.temperature = bench.top_k != 0 ? 1 : 0;
+      : session_(std::move(session)), calls_(bench.calls), pause_(std::chrono::microseconds(bench.pause)) {
+    sampling_.size = sizeof sampling_;
+    sampling_.seed = seed;
+    sampling_.top_k = bench.top_k;
+    sampling_.temperature = bench.top_k != 0 ? 1 : 0;
     bitnet_sampler* sampler = nullptr;
-    check(bitnet_sampler_create(&sampling, &sampler));
+    check(bitnet_sampler_create(&sampling_, &sampler));
     sampler_.reset(sampler);
   }
 
   void begin(std::span<const bitnet_token> prompt) {
+    generation_.reset();
     check(bitnet_session_rewind(session_.get(), 0));
     check(bitnet_eval(session_.get(), prompt.data(), prompt.size(), BITNET_LOGITS_LAST));
-    token_ = draw();
+    check(bitnet_sample(sampler_.get(), session_.get(), &token_));
     bitnet_session_reset_perf(session_.get());
+    gaps_.clear();
+    if (calls_ != SessionCalls::eval) start_generation();
   }
 
-  // Generates `count` tokens; with `over`, as many as come until that is set.
-  void generate(uint32_t count, const std::atomic<bool>* over) {
-    gaps_.clear();
-    auto last = Clock::now();
-    for (uint32_t i = 0; over != nullptr ? !over->load() : i < count; ++i) {
-      if (bitnet_session_position(session_.get()) == bitnet_session_context(session_.get())) {
-        check(bitnet_session_rewind(session_.get(), 1));
-      }
-      check(bitnet_eval(session_.get(), &token_, 1, BITNET_LOGITS_LAST));
-      token_ = draw();
-      const auto now = Clock::now();
-      gaps_.push_back(seconds(now - last));
-      last = now;
-      while (Clock::now() - now < pause_) {
-      }
+  // The time of the first token counts from here.
+  void start() { last_ = Clock::now(); }
+
+  void submit(bitnet_queue* queue) { check(bitnet_generation_submit(generation_.get(), queue, this)); }
+
+  // Gets one more token, and does other work.
+  void step() {
+    if (calls_ == SessionCalls::eval) {
+      evaluate();
+    } else {
+      pull();
+    }
+    const auto now = Clock::now();
+    gaps_.push_back(seconds(now - last_));
+    last_ = now;
+    while (Clock::now() - now < pause_) {
     }
   }
 
@@ -83,16 +86,46 @@ class Client {
   }
 
  private:
-  bitnet_token draw() {
-    bitnet_token token = 0;
-    check(bitnet_sample(sampler_.get(), session_.get(), &token));
-    return token;
+  void evaluate() {
+    if (bitnet_session_position(session_.get()) == bitnet_session_context(session_.get())) {
+      check(bitnet_session_rewind(session_.get(), 1));
+    }
+    check(bitnet_eval(session_.get(), &token_, 1, BITNET_LOGITS_LAST));
+    check(bitnet_sample(sampler_.get(), session_.get(), &token_));
+  }
+
+  void pull() {
+    bitnet_piece piece = {};
+    piece.size = sizeof piece;
+    for (;;) {
+      const bitnet_status status = bitnet_generation_next(generation_.get(), &piece);
+      check(status);
+      if (status == BITNET_OK) break;
+      generation_.reset();  // the session is full
+      check(bitnet_session_rewind(session_.get(), 1));
+      start_generation();
+    }
+    token_ = piece.token;
+  }
+
+  void start_generation() {
+    bitnet_generate_options options = {};
+    options.size = sizeof options;
+    options.flags = BITNET_GENERATE_IGNORE_END;
+    options.sampler = &sampling_;
+    bitnet_generation* generation = nullptr;
+    check(bitnet_generation_start_tokens(session_.get(), &token_, 1, &options, &generation));
+    generation_.reset(generation);
   }
 
   Session session_;
+  Generation generation_;
+  const SessionCalls calls_;
+  bitnet_sampler_options sampling_ = {};
   Sampler sampler_;
   bitnet_token token_ = 0;
   const std::chrono::microseconds pause_;
+  Clock::time_point last_;
   std::vector<double> gaps_;
 };
 
@@ -180,13 +213,25 @@ class Runner {
   // Returns how long it took.
   double run(std::vector<std::unique_ptr<Client>>& clients, Result& result) {
     std::atomic<bool> over{false};
-    std::barrier start(static_cast<std::ptrdiff_t>(clients.size()) + 1);
+    // Whether a client that has so many tokens wants more.
+    const auto wants = [&](const Client& client) {
+      return bench_.arriving != 0 ? !over.load() : client.gaps().size() < setting_.generate;
+    };
+    const bool queue = bench_.calls == SessionCalls::queue;
+    std::barrier start(static_cast<std::ptrdiff_t>(queue ? 1 : clients.size()) + 1);
     Threads threads;
-    for (const auto& client : clients) {
+    if (queue) {
       threads.start([&] {
         start.arrive_and_wait();
-        client->generate(setting_.generate, bench_.arriving != 0 ? &over : nullptr);
+        drive(clients, wants);
       });
+    } else {
+      for (const auto& client : clients) {
+        threads.start([&] {
+          start.arrive_and_wait();
+          for (client->start(); wants(*client);) client->step();
+        });
+      }
     }
     start.arrive_and_wait();
     const auto begin = Clock::now();
@@ -201,6 +246,31 @@ class Runner {
     }
     threads.join();
     return seconds(Clock::now() - begin);
+  }
+
+  // Of all clients, by one thread.
+  template <typename Wants>
+  static void drive(const std::vector<std::unique_ptr<Client>>& clients, const Wants& wants) {
+    bitnet_queue* made = nullptr;
+    check(bitnet_queue_create(&made));
+    const Queue queue(made);
+    size_t open = 0;
+    for (const auto& client : clients) {
+      client->start();
+      client->submit(queue.get());
+      open++;
+    }
+    while (open != 0) {
+      void* user = nullptr;
+      check(bitnet_queue_next(queue.get(), UINT32_MAX, &user));
+      auto& client = *static_cast<Client*>(user);
+      client.step();
+      if (wants(client)) {
+        client.submit(queue.get());
+      } else {
+        open--;
+      }
+    }
   }
 
   // Returns how long it took.

@@ -13,23 +13,6 @@ namespace bitnet::program {
 
 namespace {
 
-template <typename Enum>
-CLI::Option* add_choice(CLI::App& command, const char* name, Enum& value, const char* description,
-                        std::initializer_list<std::pair<const char*, Enum>> words) {
-  std::string shown;
-  for (const auto& [word, _] : words) shown += (shown.empty() ? "" : "|") + std::string(word);
-  const std::vector<std::pair<const char*, Enum>> choices(words);
-  const auto choose = [&value, choices, name, shown](const std::string& given) {
-    for (const auto& [word, meaning] : choices) {
-      if (given != word) continue;
-      value = meaning;
-      return;
-    }
-    throw CLI::ValidationError(name, "'" + given + "' is none of " + shown);
-  };
-  return command.add_option_function<std::string>(name, choose, description)->option_text(shown);
-}
-
 // Where the models of an installed program lie, whatever prefix it was moved to. The build tree looks the same.
 std::string shipped_models() {
   std::string folder = folder_of(program_path());

@@ -64,6 +64,24 @@ CLI::Option* add_number(CLI::App& command, const std::string& names, Value& valu
 CLI::Option* add_numbers(CLI::App& command, const std::string& names, std::vector<uint32_t>& values,
                          const std::string& description, uint32_t most);
 
+// One of some words, each with its meaning.
+template <typename Enum>
+CLI::Option* add_choice(CLI::App& command, const char* name, Enum& value, const char* description,
+                        std::initializer_list<std::pair<const char*, Enum>> words) {
+  std::string shown;
+  for (const auto& [word, _] : words) shown += (shown.empty() ? "" : "|") + std::string(word);
+  const std::vector<std::pair<const char*, Enum>> choices(words);
+  const auto choose = [&value, choices, name, shown](const std::string& given) {
+    for (const auto& [word, meaning] : choices) {
+      if (given != word) continue;
+      value = meaning;
+      return;
+    }
+    throw CLI::ValidationError(name, "'" + given + "' is none of " + shown);
+  };
+  return command.add_option_function<std::string>(name, choose, description)->option_text(shown);
+}
+
 // For names of files: nothing is taken for "no file", such as an empty variable of a shell.
 CLI::Validator not_empty();
 

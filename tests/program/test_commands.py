@@ -328,7 +328,8 @@ class Commands(unittest.TestCase):
 
     def test_bench_of_sessions_in_every_form(self):
         common = ["bench", "-m", tiny(), "-p", "4", "-n", "6", "-t", "1", "-r", "2", "--sessions", "1,3", "-o"]
-        for options in ([], ["--top-k", "5", "--pause", "10"], ["--arriving", "8"]):
+        for options in ([], ["--top-k", "5", "--pause", "10"], ["--arriving", "8"], ["--calls", "next", "--arriving", "8"],
+                        ["--calls", "queue", "--pause", "10"]):
             results = json.loads(self.succeed(*common, "json", *options))["results"]
             self.assertEqual([r["sessions"] for r in results], [1, 3])
             for result in results:
