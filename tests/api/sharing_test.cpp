@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
+#include <mutex>
 #include <random>
 #include <thread>
 
@@ -23,7 +25,7 @@ constexpr bitnet_engine_options kEngine = {.size = sizeof(bitnet_engine_options)
 struct Sequences {
   static constexpr uint32_t kCount = 4;
 
-  explicit Sequences(const Model& model) {
+  explicit Sequences(const Model& of) : model(of) {
     for (uint32_t i = 0; i < kCount; i++) {
       tokens.push_back(random_tokens(kContext, 10 + i));
       const Session alone = make_session(model, kOptions, {.threads = 1});
@@ -35,14 +37,34 @@ struct Sequences {
     }
   }
 
+  // The likeliest tokens after the first `length` of a sequence, as a session draws them alone.
+  Tokens continuation(uint32_t sequence, uint32_t length) {
+    const std::lock_guard lock(mutex);
+    Tokens& drawn = continuations[{sequence, length}];
+    if (!drawn.empty()) return drawn;
+    const Session alone = make_session(model, kOptions, {.threads = 1});
+    eval(alone, std::span(tokens[sequence]).first(length));
+    while (drawn.size() < kMostDrawn) {
+      const std::vector<float> row = bitnet_test::logits(alone);
+      drawn.push_back(static_cast<bitnet_token>(std::max_element(row.begin(), row.end()) - row.begin()));
+      if (length + drawn.size() > kContext) break;
+      eval(alone, std::span(&drawn.back(), 1));
+    }
+    return drawn;
+  }
+
+  static constexpr uint32_t kMostDrawn = 8;
+  const Model& model;
   std::vector<Tokens> tokens;
   std::vector<std::vector<std::vector<float>>> logits;
+  std::mutex mutex;
+  std::map<std::pair<uint32_t, uint32_t>, Tokens> continuations;
 };
 
 // What one thread does with a few sessions of its own, which all hold the beginning of some sequence.
 class Driver {
  public:
-  Driver(const Model& model, const Engine& engine, const Sequences& sequences, uint32_t seed)
+  Driver(const Model& model, const Engine& engine, Sequences& sequences, uint32_t seed)
       : sequences_(sequences), random_(seed) {
     for (uint32_t i = 0; i < kSessions; i++) {
       states_[i].sequence = below(Sequences::kCount);
@@ -64,13 +86,16 @@ class Driver {
 
   void step() {
     State& state = states_[below(kSessions)];
-    switch (below(8)) {
+    switch (below(10)) {
       case 0:
         return rewind(state);
       case 1:
         return fork(state);
       case 2:
         return save_and_load(state);
+      case 3:
+      case 4:
+        return generate(state);
       default:
         return evaluate(state);
     }
@@ -132,6 +157,56 @@ class Driver {
     check(state, position, count, which);
   }
 
+  // Through calls that wait or through the queue, to some end or other. Forgets it afterwards.
+  void generate(const State& state) {
+    bitnet_session* const session = state.session.get();
+    uint32_t position = bitnet_session_position(session);
+    if (position + 2 >= kContext) {
+      position = below(kContext / 2);
+      ASSERT_OK(bitnet_session_rewind(session, position));
+    }
+    const uint32_t count = 1 + below(kContext - position - 2), most = 1 + below(Sequences::kMostDrawn);
+    const bitnet_generate_options options = {
+        .size = sizeof options, .max_tokens = most, .flags = BITNET_GENERATE_IGNORE_END};
+    abort_ = below(4) == 0;
+    const bool submits = below(2) == 0;
+    const Tokens expected = sequences_.continuation(state.sequence, position + count);
+    bitnet_generation* made = nullptr;
+    ASSERT_OK(bitnet_generation_start_tokens(session, sequences_.tokens[state.sequence].data() + position, count,
+                                             &options, &made));
+    Generation generation(made);
+    const uint32_t wanted = below(most + 2);
+    Tokens drawn;
+    bitnet_status status = BITNET_OK;
+    while (status == BITNET_OK && drawn.size() < wanted) {
+      if (submits) {
+        void* user = nullptr;
+        ASSERT_OK(bitnet_generation_submit(made, queue_.get(), made));
+        ASSERT_OK(bitnet_queue_next(queue_.get(), UINT32_MAX, &user));
+        ASSERT_EQ(user, made);
+      }
+      bitnet_piece piece = {.size = sizeof piece};
+      status = bitnet_generation_next(made, &piece);
+      if (status == BITNET_OK) drawn.push_back(piece.token);
+    }
+    if (status == BITNET_ERROR_CANCELLED) {
+      cancelled++;
+    } else {
+      ASSERT_GE(status, 0) << bitnet_last_error();
+      evaluated++;
+    }
+    ASSERT_LE(drawn.size(), expected.size());
+    EXPECT_TRUE(std::equal(drawn.begin(), drawn.end(), expected.begin())) << testing::PrintToString(drawn);
+    generation.reset();
+    const uint32_t held = bitnet_session_position(session);
+    if (status == BITNET_END) {
+      EXPECT_EQ(held, std::min<size_t>(kContext, position + count + drawn.size()));
+    } else if (!drawn.empty()) {
+      EXPECT_EQ(held, position + count + drawn.size() - 1);
+    }
+    ASSERT_OK(bitnet_session_rewind(session, std::min(held, position + below(count + 1))));
+  }
+
   void check(const State& state, uint32_t position, uint32_t count, bitnet_logits_of which) {
     const auto& expected = sequences_.logits[state.sequence];
     if (which == BITNET_LOGITS_NONE) return;
@@ -145,8 +220,9 @@ class Driver {
     }
   }
 
-  const Sequences& sequences_;
+  Sequences& sequences_;
   std::mt19937 random_;
+  Queue queue_ = make_queue();
   State states_[kSessions];
   Sampler sampler_;
   bool abort_ = false;
@@ -171,7 +247,7 @@ void drive(bitnet_head head) {
   const uint32_t first_seed = seed();
   SCOPED_TRACE("BITNET_TEST_SEED=" + std::to_string(first_seed));
   const Model model = open(model_path(BITNET_PACKING_I2, head));
-  const Sequences sequences(model);
+  Sequences sequences(model);
   const Engine engine = make_engine(model, kEngine);
   std::vector<std::unique_ptr<Driver>> drivers;
   for (uint32_t i = 0; i < kThreads; i++) {
