@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <barrier>
 #include <chrono>
 #include <exception>
 #include <mutex>
@@ -11,6 +10,7 @@
 #include <thread>
 
 #include "base/path.h"
+#include "base/waiting.h"
 #include "table.h"
 #include "terminal.h"
 
@@ -158,6 +158,21 @@ class Threads {
   std::exception_ptr error_;
 };
 
+// Lets threads go when all of them have come.
+class StartingLine {
+ public:
+  explicit StartingLine(uint32_t threads) : missing_(threads) {}
+  void wait() {
+    const uint32_t missing = missing_.fetch_sub(1, std::memory_order_acq_rel) - 1;
+    if (missing == 0) return wake_all(missing_);
+    for (uint32_t seen = missing; seen != 0; seen = missing_.load(std::memory_order_acquire))
+      wait_while(missing_, seen);
+  }
+
+ private:
+  std::atomic<uint32_t> missing_;
+};
+
 class Runner {
  public:
   Runner(const Model& model, const SessionsBench& bench, const SessionsSetting& setting, uint32_t threads)
@@ -218,22 +233,22 @@ class Runner {
       return bench_.arriving != 0 ? !over.load() : client.gaps().size() < setting_.generate;
     };
     const bool queue = bench_.calls == SessionCalls::queue;
-    std::barrier start(static_cast<std::ptrdiff_t>(queue ? 1 : clients.size()) + 1);
+    StartingLine start(static_cast<uint32_t>(queue ? 1 : clients.size()) + 1);
     Threads threads;
     if (queue) {
       threads.start([&] {
-        start.arrive_and_wait();
+        start.wait();
         drive(clients, wants);
       });
     } else {
       for (const auto& client : clients) {
         threads.start([&] {
-          start.arrive_and_wait();
+          start.wait();
           for (client->start(); wants(*client);) client->step();
         });
       }
     }
-    start.arrive_and_wait();
+    start.wait();
     const auto begin = Clock::now();
     if (bench_.arriving != 0) {
       try {

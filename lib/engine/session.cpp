@@ -125,7 +125,7 @@ void Session::close() {
   if (!busy_.load(std::memory_order_acquire)) return;
   cancel(true);
   if (user_.load(std::memory_order_relaxed) == std::this_thread::get_id()) return;
-  busy_.wait(true, std::memory_order_acquire);
+  wait_while(busy_, true);
   cancel(false);  // a generation may go on with the session
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/waiting.h"
 #include "bitnet.h"
 #include "engine/engine.h"
 #include "engine/kv_cache.h"
@@ -128,7 +129,7 @@ class Session {
     void release() {
       session_->user_.store({}, std::memory_order_relaxed);
       session_->busy_.store(false, std::memory_order_release);
-      session_->busy_.notify_all();
+      wake_all(session_->busy_);
     }
     const Session* session_;
   };

@@ -8,6 +8,7 @@
 #include "base/cores.h"
 #include "base/error.h"
 #include "base/float_environment.h"
+#include "base/waiting.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -125,13 +126,13 @@ void ThreadPool::stop() {
   stopping_.store(true, std::memory_order_release);
   use(options_.threads);
   signal_.fetch_add(1, std::memory_order_release);
-  signal_.notify_all();
+  wake_all(signal_);
   for (std::thread& worker : workers_) worker.join();
   workers_.clear();
 }
 
 void ThreadPool::use(uint32_t threads) {
-  if (width_.exchange(threads, std::memory_order_acq_rel) < threads) width_.notify_all();
+  if (width_.exchange(threads, std::memory_order_acq_rel) < threads) wake_all(width_);
 }
 
 void ThreadPool::run_task(uint32_t count, Task task, void* data) {
@@ -155,7 +156,7 @@ void ThreadPool::run_task(uint32_t count, Task task, void* data) {
   const uint32_t run = signal_.load(std::memory_order_relaxed) + 1;
   ticket_.store(Ticket{run, count, 0}.pack(), std::memory_order_release);
   signal_.store(run, std::memory_order_release);
-  signal_.notify_all();
+  wake_all(signal_);
 
   const DefaultFloatEnvironment environment;
   while (run_one()) {
@@ -163,7 +164,7 @@ void ThreadPool::run_task(uint32_t count, Task task, void* data) {
   const auto finished = [&] { return finished_.load(std::memory_order_acquire) == count; };
   if (comes_soon(finished)) return;
   for (uint32_t seen; (seen = finished_.load(std::memory_order_acquire)) != count;) {
-    finished_.wait(seen, std::memory_order_acquire);
+    wait_while(finished_, seen);
   }
 }
 
@@ -178,7 +179,7 @@ bool ThreadPool::run_one() {
       continue;
     }
     task_(data_, index);
-    if (finished_.fetch_add(1, std::memory_order_acq_rel) + 1 == ticket.count) finished_.notify_one();
+    if (finished_.fetch_add(1, std::memory_order_acq_rel) + 1 == ticket.count) wake_one(finished_);
     return true;
   }
 }
@@ -189,12 +190,12 @@ void ThreadPool::work(uint32_t index) {
   uint32_t seen = 0;
   while (!stopping_.load(std::memory_order_acquire)) {
     for (uint32_t width; (width = width_.load(std::memory_order_acquire)) <= index;) {
-      width_.wait(width, std::memory_order_acquire);
+      wait_while(width_, width);
     }
     while (run_one()) {
     }
     const auto called = [&] { return signal_.load(std::memory_order_acquire) != seen; };
-    if (!comes_soon(called)) signal_.wait(seen, std::memory_order_acquire);
+    if (!comes_soon(called)) wait_while(signal_, seen);
     seen = signal_.load(std::memory_order_acquire);
   }
 }

@@ -10,6 +10,7 @@
 #include <random>
 #include <thread>
 
+#include "base/waiting.h"
 #include "test_model.h"
 
 namespace bitnet_test {
@@ -302,8 +303,8 @@ struct Held {
   static int hold(void* user) {
     auto* held = static_cast<Held*>(user);
     held->reached.store(true);
-    held->reached.notify_all();
-    held->free.wait(false);
+    bitnet::wake_all(held->reached);
+    bitnet::wait_while(held->free, false);
     return held->result;
   }
   std::atomic<bool> reached{false}, free{false};
@@ -319,7 +320,7 @@ TEST(Sharing, ASessionInUseAnswersABusyCaller) {
   const Session session = make_session(model, options);
   const Tokens tokens = random_tokens(8);
   std::thread other([&] { EXPECT_OK(bitnet_eval(session.get(), tokens.data(), 4, BITNET_LOGITS_LAST)); });
-  held.reached.wait(false);
+  bitnet::wait_while(held.reached, false);
   EXPECT_EQ(bitnet_eval(session.get(), tokens.data(), 1, BITNET_LOGITS_LAST), BITNET_ERROR_BUSY);
   EXPECT_EQ(bitnet_session_rewind(session.get(), 0), BITNET_ERROR_BUSY);
   const float* row = nullptr;
@@ -328,7 +329,7 @@ TEST(Sharing, ASessionInUseAnswersABusyCaller) {
   EXPECT_EQ(bitnet_session_fork(session.get(), &fork), BITNET_ERROR_BUSY);
   EXPECT_EQ(bitnet_session_position(session.get()), 0u);
   held.free.store(true);
-  held.free.notify_all();
+  bitnet::wake_all(held.free);
   other.join();
   EXPECT_EQ(bitnet_session_position(session.get()), 4u);
 }
@@ -353,10 +354,10 @@ TEST(Sharing, ASessionThatIsFreedCancelsItsCall) {
   std::atomic<bool> started{false};
   std::thread other([&] {
     started.store(true);
-    started.notify_all();
+    bitnet::wake_all(started);
     EXPECT_EQ(bitnet_eval(session, tokens.data(), tokens.size(), BITNET_LOGITS_NONE), BITNET_ERROR_CANCELLED);
   });
-  started.wait(false);
+  bitnet::wait_while(started, false);
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   bitnet_session_free(session);
   other.join();

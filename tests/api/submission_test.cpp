@@ -80,7 +80,11 @@ void expect_same(const Client& client, const Client& alone, size_t i) {
 
 class Submission : public testing::TestWithParam<bitnet_head> {
  protected:
+#ifdef BITNET_SANITIZED
+  static constexpr size_t kClients = 9;
+#else
   static constexpr size_t kClients = 20;
+#endif
 
   Model model = open(model_path(BITNET_PACKING_I2, GetParam()));
   Engine engine = make_engine(model, {.threads = 2});
