@@ -502,6 +502,7 @@ void Engine::settle(Duration time, const std::exception_ptr& error) {
       if (!seat->answered) following_.push_back(seat);
     }
   }
+  if (withdrawing_ != 0) withdrawn_.notify_all();
 }
 
 void Engine::finish(Seat& seat, Seat::State state) {
