@@ -382,8 +382,8 @@ typedef struct bitnet_pool_options {
                                   control group's share of CPU time */
   bitnet_parallel_fn parallel; /* your own pool in place of threads of the library; `threads` then is the number of
                                   pieces that work is cut into. One of the threads that wait for a pass calls it, for
-                                  all of them; it must be able to run all pieces by itself if your other threads wait in
-                                  the library */
+                                  all of them, or once something has been submitted, a thread of the engine. It must be
+                                  able to run all pieces by itself if your other threads wait in the library */
   void* parallel_user;
   bitnet_thread_start_fn on_thread_start; /* told of each thread that is started; NULL: nobody is. Priorities and
                                              affinities are otherwise those of the thread that makes the pool */

@@ -27,8 +27,7 @@ constexpr uint32_t kBackgroundPasses = 20;  // one of so many computes something
 
 void ask_abort(const Caller& caller) {
   for (Seat* seat : caller.seats) {
-    const Request& request = seat->request;
-    if (request.abort != nullptr && request.abort(request.abort_user) != 0) seat->aborted.store(true);
+    if (seat->abort != nullptr && seat->abort(seat->abort_user) != 0) seat->aborted.store(true);
   }
 }
 
@@ -159,9 +158,10 @@ bool Engine::await(Seat& seat) {
 void Engine::submit(Seat& seat, CompletionQueue::Ticket& ticket) {
   const Lock lock(mutex_);
   if (seat.answered || !seat.is_under_way()) return CompletionQueue::push(ticket);
+  start_driver();
+  require(driver_.joinable(), BITNET_ERROR_MEMORY, "cannot start the thread that computes what is submitted");
   seat.ticket = &ticket;
   seat.driven = true;
-  start_driver();
   hand_over();
 }
 
@@ -228,7 +228,7 @@ void Engine::start_driver() {
   try {
     driver_ = std::thread([this] { drive(); });
   } catch (const std::system_error&) {
-    // The system allows no more threads: callers go on leading.
+    // The system allows no more threads: callers go on leading, and what is submitted is refused.
   }
 }
 
@@ -269,7 +269,7 @@ void Engine::hand_over() {
 
 // Until something changes for the caller. May return earlier.
 void Engine::wait(Lock& lock, Caller& caller) {
-  const bool asks = std::ranges::any_of(caller.seats, [](const Seat* s) { return s->request.abort != nullptr; });
+  const bool asks = std::ranges::any_of(caller.seats, [](const Seat* s) { return s->abort != nullptr; });
   if (!asks) return caller.changed.wait(lock);
   caller.changed.wait_for(lock, kAskEvery);
   lock.unlock();

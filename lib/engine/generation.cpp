@@ -78,7 +78,12 @@ void Generation::submit(std::shared_ptr<CompletionQueue> queue, void* user) {
   ticket_.user = user;
   ticket_.pending = true;
   if (comes_at_once) return CompletionQueue::push(ticket_);
-  engine().submit(seat(), ticket_);
+  try {
+    engine().submit(seat(), ticket_);
+  } catch (...) {
+    ticket_.pending = false;
+    throw;
+  }
 }
 
 void Generation::require_not_submitted() const {

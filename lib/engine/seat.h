@@ -31,8 +31,6 @@ struct Request {
   bool wants_all = false;  // the logits rather than these, if others are computed as well
   // Any of these makes it leave; null: none.
   const std::atomic<bool>* cancels[2] = {};
-  int (*abort)(void* user) = nullptr;  // asked by the caller
-  void* abort_user = nullptr;
 };
 
 // What goes on after each request without a caller's help: a generation, which draws a token and has it evaluated.
@@ -68,7 +66,11 @@ struct Seat {
   };
   using Time = std::chrono::steady_clock::time_point;
 
+  // Once for all.
   Priority priority = Priority::interactive;
+  int (*abort)(void* user) = nullptr;  // asked by a caller; makes it leave as well
+  void* abort_user = nullptr;
+
   Request request;
   State state = State::none;
   uint32_t computed = 0;                   // tokens

@@ -67,6 +67,8 @@ Session::Session(std::shared_ptr<Engine> engine, const SessionOptions& options)
       logits_(vocabulary() * sizeof(float)),
       hidden_(runtime().model().hyper.hidden * sizeof(float)) {
   seat_.priority = options.priority;
+  seat_.abort = options.abort;
+  seat_.abort_user = options.abort_user;
   engine_->add(seat_);
 }
 
@@ -296,8 +298,6 @@ void Session::ask(std::span<const Token> tokens, bitnet_logits_of which, const s
       .screened = &screened_,
       .wants_all = all_wanted_,
       .cancels = {&cancel_, cancel},
-      .abort = options_.abort,
-      .abort_user = options_.abort_user,
   };
 }
 
