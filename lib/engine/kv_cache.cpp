@@ -21,6 +21,15 @@ uint64_t KvCache::bytes(const HyperParameters& hyper, KvType type, uint32_t cont
          (key_block_bytes(type, hyper.head_dim) + value_block_bytes(type, hyper.head_dim));
 }
 
+KvCache::Split KvCache::split(size_t head, size_t position) const {
+  Split split;
+  for (size_t i = 0; i < split.keys.size(); i++) {
+    split.keys[i] = keys(head, position) + i * key_block_;
+    split.values[i] = values(head, position) + i * value_block_;
+  }
+  return split;
+}
+
 // Calls copy(offset in the block, offset in the row, size) for each piece of a row.
 template <typename Copy>
 void KvCache::each_key_part(size_t position, const Copy& copy) const {

@@ -3,6 +3,7 @@
 // read straight through (kernels.h).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -34,6 +35,12 @@ class KvCache {
   // The KV heads of all layers are counted through.
   size_t heads() const { return heads_; }
   size_t head(uint32_t layer, uint32_t head) const { return layer * layer_heads_ + head; }
+
+  // The blocks of keys and values of one split, which begins at `position`, for Attention.
+  struct Split {
+    std::array<const void*, kKvSplit / kKvBlock + 1> keys, values;
+  };
+  Split split(size_t head, size_t position) const;
 
   // Keys or values from `position` on, a multiple of kKvBlock.
   const std::byte* keys(size_t head, size_t position) const { return keys_of(head) + position / kKvBlock * key_block_; }
