@@ -37,6 +37,7 @@ void ask_abort(const Caller& caller) {
 EngineOptions with_defaults(EngineOptions options) {
   if (options.threads == 0) options.threads = std::min(usable_cores(), ThreadPool::kMostThreads);
   if (options.batch == 0) options.batch = kDefaultBatch;
+  if (options.prefix_bytes == 0) options.prefix_bytes = kDefaultPrefixBytes;
   require(options.threads <= ThreadPool::kMostThreads, BITNET_ERROR_ARGUMENT, options.threads,
           " threads asked for; the most is ", ThreadPool::kMostThreads);
   // Threads beyond the CPUs would wait for one another, and the work would be cut finer for nothing. How many CPUs
@@ -51,6 +52,7 @@ EngineOptions with_defaults(EngineOptions options) {
 Engine::Engine(std::shared_ptr<const Runtime> runtime, const EngineOptions& options)
     : runtime_(std::move(runtime)),
       options_(options),
+      pages_(runtime_->model().hyper, options.prefix_bytes),
       threads_(options.threads, options.parallel, options.parallel_user),
       tuner_(options.generation_threads != 0 ? options.generation_threads : options.threads,
              options.generation_threads != 0 || options.parallel != nullptr),

@@ -26,6 +26,7 @@
 
 #include "bitnet.h"
 #include "engine/forward.h"
+#include "engine/kv_pages.h"
 #include "engine/pass_costs.h"
 #include "engine/runtime.h"
 #include "engine/seat.h"
@@ -34,10 +35,14 @@
 
 namespace bitnet {
 
+// 51 pages, or 3264 tokens, of a model of the 2B-4T shape.
+constexpr uint64_t kDefaultPrefixBytes = uint64_t{256} << 20;
+
 struct EngineOptions {
   uint32_t threads = 0;
   uint32_t generation_threads = 0;  // of them, those that compute a row alone; 0: found while generating
   uint32_t batch = 0;               // the most rows in a pass
+  uint64_t prefix_bytes = 0;        // the most that is kept of prefixes that no session holds; 0: kDefaultPrefixBytes
   bitnet_parallel_fn parallel = nullptr;
   void* parallel_user = nullptr;
 
@@ -66,6 +71,7 @@ class Engine {
   const Runtime& runtime() const { return *runtime_; }
   const std::shared_ptr<const Runtime>& shared_runtime() const { return runtime_; }
   const EngineOptions& options() const { return options_; }
+  KvPages& pages() { return pages_; }
 
   void add(Seat& seat);
   void remove(Seat& seat);
@@ -122,6 +128,7 @@ class Engine {
 
   const std::shared_ptr<const Runtime> runtime_;
   const EngineOptions options_;
+  KvPages pages_;
   ThreadPool threads_;
   ThreadTuner tuner_;
   ForwardPass forward_;
