@@ -159,8 +159,10 @@ struct Attention {
   const float* q;  // row r, head h of the group: head_dim values from q + r * q_stride + h * head_dim
   size_t q_stride;
   size_t rows, group;  // >= 1
-  const void* keys;    // of the split: whole blocks, but what they hold of positions that no row sees is not used
-  const void* values;  // f16: of the positions that the last row sees; else like the keys
+  // The blocks of the split, as many as its rows see something of, and after them one that is likely to be read next,
+  // or any other pointer. What blocks hold of positions that no row sees is not used; values of f16 may end before it.
+  const void* const* keys;
+  const void* const* values;
   size_t head_dim;
   size_t length;  // row r sees the first min(length + r, kKvSplit) positions of the split; >= 1
   float scale;

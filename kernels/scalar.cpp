@@ -334,8 +334,8 @@ float weigh(float* scores, size_t count, AttentionState state) {
 }
 
 void attend_f16(const Attention& a, size_t block, size_t count, const float* q, AttentionState state) {
-  const f16* keys = static_cast<const f16*>(a.keys) + block * kKvBlock * a.head_dim;
-  const f16* values = static_cast<const f16*>(a.values) + block * kKvBlock * value_stride(a.head_dim);
+  const auto* keys = static_cast<const f16*>(a.keys[block]);
+  const auto* values = static_cast<const f16*>(a.values[block]);
   float weights[kKvBlock];
   for (size_t position = 0; position < count; ++position) {
     float score = 0;
@@ -375,8 +375,8 @@ int32_t code_at(const uint8_t* words, size_t word, size_t i) {
 template <KvType type>
 void attend_codes(const Attention& a, size_t block, size_t count, const float* q, AttentionState state) {
   const size_t width = value_stride(a.head_dim);
-  const auto* keys = static_cast<const uint8_t*>(a.keys) + block * key_block_bytes(type, a.head_dim);
-  const auto* values = static_cast<const uint8_t*>(a.values) + block * value_block_bytes(type, a.head_dim);
+  const auto* keys = static_cast<const uint8_t*>(a.keys[block]);
+  const auto* values = static_cast<const uint8_t*>(a.values[block]);
   float key_steps[kKvBlock], value_steps[kKvBlock];
   __builtin_memcpy(key_steps, keys + key_steps_at(type, a.head_dim), sizeof key_steps);
   __builtin_memcpy(value_steps, values + value_steps_at(type, a.head_dim), sizeof value_steps);

@@ -230,13 +230,16 @@ class SelfCheck {
 
   bool attention_agrees(void (*Kernels::*function)(const Attention&), KvType type) {
     in_.fill_cache(type);
+    static_assert(kBlocks == 2);
+    const void* const keys[] = {in_.keys, in_.keys + key_block_bytes(type, kHeadDim), in_.keys};
+    const void* const values[] = {in_.values, in_.values + value_block_bytes(type, kHeadDim), in_.values};
     return agree(function, [&](auto f, float* out) {
       f({.q = in_.x,
          .q_stride = kHeads * kHeadDim,
          .rows = kQueryRows,
          .group = kHeads,
-         .keys = in_.keys,
-         .values = in_.values,
+         .keys = keys,
+         .values = values,
          .head_dim = kHeadDim,
          .length = kPositions,
          .scale = 0.25f,

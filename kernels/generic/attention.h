@@ -62,9 +62,8 @@ struct FloatAttention : Floats<Simd> {
   };
 
   // `columns` is a multiple of kLanes. The last panel may be filled only in part.
-  static Panels convert(const f16* matrix, size_t filled, size_t columns, size_t rows, float* panels) {
+  static Panels convert(const f16* matrix, size_t filled, size_t columns, size_t rows, float* panels, const f16* next) {
     constexpr size_t kColumns = Panels::kColumns;
-    const f16* const next = matrix + columns * rows;
     for (size_t row = 0; row < filled; ++row, matrix += columns) {
       for (size_t column = 0; column < columns; column += kLanes) {
         const size_t within = column % kColumns;
@@ -267,14 +266,16 @@ struct FloatAttention : Floats<Simd> {
       begin_state(a.states + i * attention_state_floats(dim), dim);
     }
     for_blocks(a, scores, factors, [&](const Block& b, size_t block, size_t first) {
-      const f16* const block_keys = static_cast<const f16*>(a.keys) + block * kKvBlock * dim;
-      const f16* const block_values = static_cast<const f16*>(a.values) + block * kKvBlock * width;
+      const auto* block_keys = static_cast<const f16*>(a.keys[block]);
+      const auto* block_values = static_cast<const f16*>(a.values[block]);
+      const auto* next_keys = static_cast<const f16*>(a.keys[block + 1]);
+      const auto* next_values = static_cast<const f16*>(a.values[block + 1]);
       if (queries <= Plain::kTileRows) {
         take_in<Plain>(b, q + first * dim, {block_keys, dim, kKvBlock, block_values},
-                       {block_values, kKvBlock, width, block_keys + kKvBlock * dim});
+                       {block_values, kKvBlock, width, next_keys});
       } else {
-        take_in(b, q + first * dim, convert(block_keys, dim, kKvBlock, dim, keys),
-                convert(block_values, b.count(b.queries - 1), width, kKvBlock, values));
+        take_in(b, q + first * dim, convert(block_keys, dim, kKvBlock, dim, keys, next_keys),
+                convert(block_values, b.count(b.queries - 1), width, kKvBlock, values, next_values));
       }
     });
   }

@@ -246,7 +246,7 @@ struct CodeAttention : FloatAttention<Simd> {
 
   template <KvType type>
   static void take_in(const Block& b, const Factors<KeyOperands<type>>& q, size_t first, const uint8_t* keys,
-                      const uint8_t* values, const Factors<Pairs<type>>& weights) {
+                      const uint8_t* values, const uint8_t* next_keys, const Factors<Pairs<type>>& weights) {
     const size_t dim = b.head_dim;
     const auto* key_steps = reinterpret_cast<const float*>(keys + key_steps_at(type, dim));
     const auto* value_steps = reinterpret_cast<const float*>(values + value_steps_at(type, dim));
@@ -257,7 +257,7 @@ struct CodeAttention : FloatAttention<Simd> {
       for (size_t i = b.count(query); i < kKvBlock; ++i) scaled[i] = 0;  // where the step may be NaN
       weights.set(query, scaled, weight_step<type>(scaled, kKvBlock));
     }
-    add_codes(b, weights, {values, value_stride(dim), keys + key_block_bytes(type, dim)});
+    add_codes(b, weights, {values, value_stride(dim), next_keys});
   }
 
   template <KvType type>
@@ -278,9 +278,9 @@ struct CodeAttention : FloatAttention<Simd> {
       begin_state(state, dim);
     }
     for_blocks(a, scores, factors, [&](const Block& b, size_t block, size_t first) {
-      const auto* keys = static_cast<const uint8_t*>(a.keys) + block * key_block_bytes(type, dim);
-      const auto* values = static_cast<const uint8_t*>(a.values) + block * value_block_bytes(type, dim);
-      take_in<type>(b, q, first, keys, values, weights);
+      take_in<type>(b, q, first, static_cast<const uint8_t*>(a.keys[block]),
+                    static_cast<const uint8_t*>(a.values[block]), static_cast<const uint8_t*>(a.keys[block + 1]),
+                    weights);
     });
   }
 

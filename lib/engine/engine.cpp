@@ -37,6 +37,7 @@ EngineOptions with_defaults(EngineOptions options) {
   options.threads = options.pool != nullptr ? options.pool->threads() : ThreadPool::usable(options.threads);
   if (options.batch == 0) options.batch = kDefaultBatch;
   if (options.pass_time == milliseconds::zero()) options.pass_time = kDefaultPassTime;
+  if (options.prefix_bytes == 0) options.prefix_bytes = kDefaultPrefixBytes;
   options.generation_threads = std::min(options.generation_threads, options.threads);
   require(options.batch <= kMaxBatch, BITNET_ERROR_ARGUMENT, "batch of ", options.batch,
           " tokens asked for; the most is ", kMaxBatch);
@@ -65,6 +66,7 @@ std::shared_ptr<Engine> Engine::create(std::shared_ptr<const Runtime> runtime, c
 Engine::Engine(std::shared_ptr<const Runtime> runtime, const EngineOptions& options)
     : runtime_(std::move(runtime)),
       options_(options),
+      pages_(runtime_->model().hyper, options.prefix_bytes),
       pool_(options.pool),
       tuner_(options.generation_threads != 0 ? options.generation_threads : options.threads,
              options.generation_threads != 0 || options.pool->is_callers()),

@@ -31,6 +31,7 @@
 
 #include "bitnet.h"
 #include "engine/forward.h"
+#include "engine/kv_pages.h"
 #include "engine/pass_costs.h"
 #include "engine/runtime.h"
 #include "engine/seat.h"
@@ -39,13 +40,17 @@
 
 namespace bitnet {
 
+// 51 pages, or 3264 tokens, of a model of the 2B-4T shape.
+constexpr uint64_t kDefaultPrefixBytes = uint64_t{256} << 20;
+
 struct EngineOptions {
-  std::shared_ptr<ThreadPool> pool =
-      nullptr;  // null: one of its own with `threads`, or the default one where that is 0 as well
+  // Null: one of its own with `threads`, or the default one where that is 0 as well.
+  std::shared_ptr<ThreadPool> pool = nullptr;
   uint32_t threads = 0;
   uint32_t generation_threads = 0;        // of the pool's, those that compute a row alone; 0: found while generating
   uint32_t batch = 0;                     // the most rows in a pass
   std::chrono::milliseconds pass_time{};  // what a pass is to take while several sessions compute
+  uint64_t prefix_bytes = 0;  // the most that is kept of prefixes that no session holds; 0: kDefaultPrefixBytes
 };
 // With defaults filled in. Throws Error for counts out of range.
 EngineOptions with_defaults(EngineOptions options);
@@ -72,6 +77,7 @@ class Engine {
   const Runtime& runtime() const { return *runtime_; }
   const std::shared_ptr<const Runtime>& shared_runtime() const { return runtime_; }
   const EngineOptions& options() const { return options_; }
+  KvPages& pages() { return pages_; }
 
   void add(Seat& seat);
   void remove(Seat& seat);
@@ -154,6 +160,7 @@ class Engine {
 
   const std::shared_ptr<const Runtime> runtime_;
   const EngineOptions options_;
+  KvPages pages_;
   const std::shared_ptr<ThreadPool> pool_;
   ThreadTuner tuner_;
   ForwardPass forward_;

@@ -406,14 +406,14 @@ void ForwardPass::attend_split(uint32_t layer, uint32_t kv_head, Tile tile, uint
                                uint32_t worker) {
   const size_t dim = hyper_.head_dim;
   const Row& first = rows_[tile.begin];
-  const size_t cache_head = first.cache->head(layer, kv_head);
+  const KvCache::Split split = first.cache->split(first.cache->head(layer, kv_head), begin);
   attention_kernel(kernels_, first.cache->type())({
       .q = q_ + size_t{tile.begin} * layout_.attention + size_t{kv_head} * group() * dim,
       .q_stride = layout_.attention,
       .rows = tile.rows,
       .group = group(),
-      .keys = first.cache->keys(cache_head, begin),
-      .values = first.cache->values(cache_head, begin),
+      .keys = split.keys.data(),
+      .values = split.values.data(),
       .head_dim = dim,
       .length = first.position + size_t{1} - begin,
       .scale = 1.0f / std::sqrt(static_cast<float>(dim)),

@@ -150,7 +150,7 @@ const Generation::Piece& Generation::take() {
 // the last.
 void Generation::stop() {
   engine().withdraw(seat());
-  if (count_ > 0) session_->cut(begin_ + (given_ > 0 ? given_ - 1 : 0));
+  session_->cut(count_ == 0 ? session_->position() : begin_ + std::max(given_, 1u) - 1);
   seat().follower = nullptr;
   session_->generation_ = nullptr;
 }

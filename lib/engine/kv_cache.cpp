@@ -1,75 +1,116 @@
 // SPDX-License-Identifier: MIT
 #include "engine/kv_cache.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace bitnet {
 
-KvCache::KvCache(const HyperParameters& hyper, KvType type, uint32_t context)
-    : type_(type),
-      heads_(size_t{hyper.layers} * hyper.kv_heads),
-      layer_heads_(hyper.kv_heads),
-      dim_(hyper.head_dim),
-      key_block_(key_block_bytes(type, dim_)),
-      value_block_(value_block_bytes(type, dim_)),
-      blocks_(blocks(context)),
+KvCache::KvCache(KvPages& pages, KvType type, uint32_t context, bool prefixes)
+    : pages_(pages),
+      layout_(pages.layout(type)),
       context_(context),
-      data_(bytes(hyper, type, context)) {}
+      table_memory_(blocks(context) * sizeof(KvPages::Page*)),
+      table_(table_memory_.as<KvPages::Page*>(), blocks(context)) {
+  pages_.reserve(type, table_.size(), prefixes);
+}
 
-uint64_t KvCache::bytes(const HyperParameters& hyper, KvType type, uint32_t context) {
-  return uint64_t{hyper.layers} * hyper.kv_heads * blocks(context) *
-         (key_block_bytes(type, hyper.head_dim) + value_block_bytes(type, hyper.head_dim));
+KvCache::~KvCache() {
+  pages_.release(table_.first(count_));
+  pages_.give_up(type(), table_.size());
+}
+
+// Behind the last page comes the first one again: no matter.
+KvCache::Split KvCache::split(size_t head, size_t position) const {
+  Split split;
+  const size_t first = position / kKvBlock;
+  for (size_t i = 0; i < split.keys.size(); i++) {
+    const size_t block = first + i < count_ ? first + i : first;
+    split.keys[i] = key_block(head, block);
+    split.values[i] = value_block(head, block);
+  }
+  return split;
+}
+
+void KvCache::prepare(size_t begin, size_t end) {
+  if (begin % kKvBlock != 0) table_[begin / kKvBlock] = pages_.writable(table_[begin / kKvBlock]);
+  if (blocks(end) <= count_) return;
+  pages_.take(type(), table_.subspan(count_, blocks(end) - count_));
+  count_ = blocks(end);
+}
+
+void KvCache::truncate(size_t position) {
+  size_t kept = blocks(position);
+  if (kept < count_ && pages_.owned(*table_[kept])) kept++;
+  if (kept >= count_) return;
+  pages_.release(table_.subspan(kept, count_ - kept));
+  count_ = kept;
+}
+
+void KvCache::share(const KvCache& other, size_t positions) {
+  count_ = blocks(positions);
+  std::ranges::copy(other.table_.first(count_), table_.begin());
+  pages_.share(table_.first(count_));
+}
+
+void KvCache::keep(uint64_t scope, std::span<const Token> tokens) {
+  pages_.keep(scope, tokens, table_.first(tokens.size() / kKvBlock));
+}
+
+size_t KvCache::find(uint64_t scope, std::span<const Token> tokens, size_t held) {
+  const size_t full = held / kKvBlock;
+  pages_.release(table_.subspan(full, count_ - full));
+  const size_t found = pages_.find(type(), scope, tokens, full, table_.first(tokens.size() / kKvBlock));
+  count_ = full + found;
+  return found * kKvBlock;
 }
 
 // Calls copy(offset in the block, offset in the row, size) for each piece of a row.
 template <typename Copy>
 void KvCache::each_key_part(size_t position, const Copy& copy) const {
+  const KvType type = layout_.type;
+  const size_t dim = layout_.dim;
   const size_t within = position % kKvBlock;
-  if (!has_codes(type_)) {
-    for (size_t d = 0; d < dim_; d++) copy((d * kKvBlock + within) * sizeof(f16), d * sizeof(f16), sizeof(f16));
+  if (!has_codes(type)) {
+    for (size_t d = 0; d < dim; d++) copy((d * kKvBlock + within) * sizeof(f16), d * sizeof(f16), sizeof(f16));
     return;
   }
-  const size_t words = key_words(type_, dim_), size = code_bytes(type_);
-  for (size_t d = 0; d < dim_; d++) {
+  const size_t words = key_words(type, dim), size = code_bytes(type);
+  for (size_t d = 0; d < dim; d++) {
     copy((d % words * kKvBlock + within) * sizeof(uint32_t) + d / words * size, d * size, size);
   }
-  copy(key_steps_at(type_, dim_) + within * sizeof(float), dim_ * size, sizeof(float));
+  copy(key_steps_at(type, dim) + within * sizeof(float), dim * size, sizeof(float));
 }
 
 template <typename Copy>
 void KvCache::each_value_part(size_t position, const Copy& copy) const {
-  const size_t within = position % kKvBlock, stride = value_stride(dim_);
-  if (!has_codes(type_)) return copy(within * stride * sizeof(f16), 0, dim_ * sizeof(f16));
-  const size_t word = within % value_words(type_), place = within / value_words(type_), size = code_bytes(type_);
-  for (size_t d = 0; d < dim_; d++) copy((word * stride + d) * sizeof(uint32_t) + place * size, d * size, size);
-  copy(value_steps_at(type_, dim_) + within * sizeof(float), dim_ * size, sizeof(float));
+  const KvType type = layout_.type;
+  const size_t dim = layout_.dim;
+  const size_t within = position % kKvBlock, stride = value_stride(dim);
+  if (!has_codes(type)) return copy(within * stride * sizeof(f16), 0, dim * sizeof(f16));
+  const size_t word = within % value_words(type), place = within / value_words(type), size = code_bytes(type);
+  for (size_t d = 0; d < dim; d++) copy((word * stride + d) * sizeof(uint32_t) + place * size, d * size, size);
+  copy(value_steps_at(type, dim) + within * sizeof(float), dim * size, sizeof(float));
 }
 
 void KvCache::store_key(size_t head, size_t position, const std::byte* row) {
-  std::byte* const block = key_block(head, position);
+  std::byte* const block = key_block(head, position / kKvBlock);
   each_key_part(position, [&](size_t to, size_t from, size_t size) { std::memcpy(block + to, row + from, size); });
 }
 
 void KvCache::store_value(size_t head, size_t position, const std::byte* row) {
-  std::byte* const block = value_block(head, position);
+  std::byte* const block = value_block(head, position / kKvBlock);
   each_value_part(position, [&](size_t to, size_t from, size_t size) { std::memcpy(block + to, row + from, size); });
 }
 
 void KvCache::load_key(size_t head, size_t position, std::byte* row) const {
-  const std::byte* const block = keys(head, position);
+  const std::byte* const block = key_block(head, position / kKvBlock);
   each_key_part(position, [&](size_t from, size_t to, size_t size) { std::memcpy(row + to, block + from, size); });
 }
 
 void KvCache::load_value(size_t head, size_t position, std::byte* row) const {
-  const std::byte* const block = values(head, position);
+  const std::byte* const block = value_block(head, position / kKvBlock);
   each_value_part(position, [&](size_t from, size_t to, size_t size) { std::memcpy(row + to, block + from, size); });
-}
-
-void KvCache::copy(const KvCache& other, size_t positions) {
-  for (size_t head = 0; head < heads_; head++) {
-    std::memcpy(key_block(head, 0), other.keys(head, 0), blocks(positions) * key_block_);
-    std::memcpy(value_block(head, 0), other.values(head, 0), blocks(positions) * value_block_);
-  }
 }
 
 }  // namespace bitnet

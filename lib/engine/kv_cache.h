@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Keys and values of the tokens that a session has seen. Each layer and KV head has its own, laid out for attention to
-// read straight through (kernels.h).
+// Keys and values of the tokens that a session has seen: a table of pages, in which each layer and KV head has its own
+// blocks, laid out for attention to read straight through (kernels.h).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/buffer.h"
+#include "engine/kv_pages.h"
 #include "kernels.h"
 #include "model/model.h"
 
@@ -24,26 +27,33 @@ constexpr bool is_known(KvType type) {
 
 class KvCache {
  public:
-  KvCache(const HyperParameters& hyper, KvType type, uint32_t context);
+  // Takes address space for `context` positions. `prefixes`: whether find() and keep() will be called.
+  KvCache(KvPages& pages, KvType type, uint32_t context, bool prefixes);
+  KvCache(const KvCache&) = delete;
+  KvCache& operator=(const KvCache&) = delete;
+  ~KvCache();
 
-  static uint64_t bytes(const HyperParameters& hyper, KvType type, uint32_t context);
+  // What that comes to when it is full.
+  static uint64_t bytes(const HyperParameters& hyper, KvType type, uint32_t context) {
+    return blocks(context) * KvLayout(hyper, type).bytes;
+  }
 
-  KvType type() const { return type_; }
+  KvType type() const { return layout_.type; }
   uint32_t context() const { return context_; }
 
   // The KV heads of all layers are counted through.
-  size_t heads() const { return heads_; }
-  size_t head(uint32_t layer, uint32_t head) const { return layer * layer_heads_ + head; }
+  size_t heads() const { return layout_.heads; }
+  size_t head(uint32_t layer, uint32_t head) const { return layer * layout_.layer_heads + head; }
 
-  // Keys or values from `position` on, a multiple of kKvBlock.
-  const std::byte* keys(size_t head, size_t position) const { return keys_of(head) + position / kKvBlock * key_block_; }
-  const std::byte* values(size_t head, size_t position) const {
-    return keys_of(head) + blocks_ * key_block_ + position / kKvBlock * value_block_;
-  }
+  // The blocks of keys and values of one split, which begins at `position`, for Attention.
+  struct Split {
+    std::array<const void*, kKvSplit / kKvBlock + 1> keys, values;
+  };
+  Split split(size_t head, size_t position) const;
 
   // The key or value of one position by itself, row_bytes() long: head_dim float16 numbers, or as many codes and then
-  // their step.
-  size_t row_bytes() const { return row_bytes(type_, dim_); }
+  // their step. A position that is stored to has been prepared.
+  size_t row_bytes() const { return row_bytes(layout_.type, layout_.dim); }
   static size_t row_bytes(KvType type, size_t head_dim) {
     return head_dim * code_bytes(type) + (has_codes(type) ? sizeof(float) : 0);
   }
@@ -52,25 +62,38 @@ class KvCache {
   void load_key(size_t head, size_t position, std::byte* row) const;
   void load_value(size_t head, size_t position, std::byte* row) const;
 
-  // Takes over the first `positions` of a cache of the same shape.
-  void copy(const KvCache& other, size_t positions);
+  // None of these allocates.
+
+  // Has pages of its own for these positions, with what is there before `begin`, which is where the cache ends.
+  void prepare(size_t begin, size_t end);
+  // Forgets all positions from there on. A page behind the last one stays for what comes next.
+  void truncate(size_t position);
+  // An empty cache shares the first positions of another one of its kind.
+  void share(const KvCache& other, size_t positions);
+  // The cache holds these tokens: keeps the full pages for others of the scope.
+  void keep(uint64_t scope, std::span<const Token> tokens);
+  // The first `held` of these tokens are in the cache, whole pages that are kept. Takes over the next pages from others
+  // of the scope. Returns how many positions that comes to.
+  size_t find(uint64_t scope, std::span<const Token> tokens, size_t held);
 
  private:
   static size_t blocks(size_t positions) { return (positions + kKvBlock - 1) / kKvBlock; }
-  // All keys of a head, then all its values.
-  const std::byte* keys_of(size_t head) const { return data_.data() + head * blocks_ * (key_block_ + value_block_); }
-  std::byte* key_block(size_t head, size_t position) { return const_cast<std::byte*>(keys(head, position)); }
-  std::byte* value_block(size_t head, size_t position) { return const_cast<std::byte*>(values(head, position)); }
+  std::byte* key_block(size_t head, size_t block) const {
+    return table_[block]->data + head * (layout_.key_block + layout_.value_block);
+  }
+  std::byte* value_block(size_t head, size_t block) const { return key_block(head, block) + layout_.key_block; }
 
   template <typename Copy>
   void each_key_part(size_t position, const Copy& copy) const;
   template <typename Copy>
   void each_value_part(size_t position, const Copy& copy) const;
 
-  KvType type_;
-  size_t heads_, layer_heads_, dim_, key_block_, value_block_, blocks_;
+  KvPages& pages_;
+  const KvLayout& layout_;
   uint32_t context_;
-  Buffer data_;
+  Buffer table_memory_;
+  std::span<KvPages::Page*> table_;
+  size_t count_ = 0;  // of pages in the table
 };
 
 }  // namespace bitnet

@@ -62,7 +62,7 @@ const char* kv_name(KvType type) {
 Session::Session(std::shared_ptr<Engine> engine, const SessionOptions& options)
     : engine_(std::move(engine)),
       options_(options),
-      cache_(runtime().model().hyper, options.kv, options.context),
+      cache_(engine_->pages(), options.kv, options.context, options.prefix_scope != 0),
       tokens_(options.context * sizeof(Token)),
       logits_(vocabulary() * sizeof(float)),
       hidden_(runtime().model().hyper.hidden * sizeof(float)) {
@@ -76,7 +76,8 @@ Session::Session(const Session& other) : Session(other.engine_, other.options_) 
   const Use use(other);
   perf_ = other.perf();
   std::memcpy(tokens_.data(), other.tokens_.data(), other.position() * sizeof(Token));
-  cache_.copy(other.cache_, other.position());
+  cache_.share(other.cache_, other.position());
+  loaded_ = other.loaded_;
   if (other.logits_rows_ != 0 && !other.logits_later_) {
     const size_t bytes = other.logits_rows_ * vocabulary() * sizeof(float);
     if (logits_.size() < bytes) logits_ = Buffer(bytes);
@@ -150,6 +151,8 @@ void Session::rewind(uint32_t to) {
 
 void Session::cut(uint32_t to) {
   set_position(to);
+  cache_.truncate(to);
+  if (to == 0) loaded_ = false;
   logits_rows_ = 0;
   logits_later_ = false;
 }
@@ -288,9 +291,12 @@ void Session::ask(std::span<const Token> tokens, bitnet_logits_of which, const s
     if (logits_.size() < bytes) logits_ = Buffer(bytes);
     if (engine_->head().has_screen()) engine_->head().prepare(screened_);
   });
+  cache_.truncate(position());
+  const size_t reused = reuse(tokens, which), begin = position() + reused;
+  cache_.prepare(begin, position() + tokens.size());
   seat_.request = {
-      .tokens = tokens,
-      .position = position(),
+      .tokens = tokens.subspan(reused),
+      .position = static_cast<uint32_t>(begin),
       .cache = &cache_,
       .which = which,
       .logits = logits_.as<float>(),
@@ -301,6 +307,18 @@ void Session::ask(std::span<const Token> tokens, bitnet_logits_of which, const s
   };
 }
 
+// Takes over keys and values of the first of these tokens, in whole pages, but for the last token of all. Returns how
+// many those are.
+size_t Session::reuse(std::span<const Token> tokens, bitnet_logits_of which) {
+  if (!shares_prefixes() || which == BITNET_LOGITS_ALL || position() % kKvBlock != 0 || tokens.size() < kKvBlock) {
+    return 0;
+  }
+  std::ranges::copy(tokens, tokens_.as<Token>() + position());
+  const size_t found =
+      cache_.find(options_.prefix_scope, {tokens_.as<Token>(), position() + tokens.size()}, position());
+  return std::min(found, tokens.size() - 1);
+}
+
 // What the request has come to.
 void Session::take_over() {
   const std::span<const Token> tokens = seat_.request.tokens;
@@ -309,8 +327,10 @@ void Session::take_over() {
       break;
     case Seat::State::cancelled:
       cancel(false);
+      cache_.truncate(position());
       fail(BITNET_ERROR_CANCELLED, "the evaluation was cancelled");
     case Seat::State::failed:
+      cache_.truncate(position());
       std::rethrow_exception(seat_.error);
     case Seat::State::following:  // by the session's generation, which calls this
       break;
@@ -320,8 +340,10 @@ void Session::take_over() {
     case Seat::State::held:
       fail(BITNET_ERROR_INTERNAL, "an evaluation returned before it was done");
   }
-  std::ranges::copy(tokens, tokens_.as<Token>() + position());
-  set_position(position() + static_cast<uint32_t>(tokens.size()));
+  const uint32_t reused = seat_.request.position - position();
+  std::ranges::copy(tokens, tokens_.as<Token>() + seat_.request.position);
+  set_position(seat_.request.position + static_cast<uint32_t>(tokens.size()));
+  if (shares_prefixes()) cache_.keep(options_.prefix_scope, this->tokens());
   switch (seat_.request.which) {
     case BITNET_LOGITS_LAST:
       logits_rows_ = 1;
@@ -335,12 +357,13 @@ void Session::take_over() {
   logits_later_ = seat_.logits_later;
   is_screened_ = seat_.screened;
   all_wanted_ = false;
-  const bool prompt = tokens.size() > 1;
+  const bool prompt = reused + tokens.size() > 1;
   const std::lock_guard lock(perf_mutex_);
   (prompt ? perf_.prompt_tokens : perf_.generated_tokens) += tokens.size();
   (prompt ? perf_.prompt_ns : perf_.generated_ns) += seat_.nanoseconds;
   perf_.passes += seat_.passes;
   perf_.pass_sessions += seat_.pass_sessions;
+  perf_.reused_tokens += reused;
 }
 
 }  // namespace bitnet

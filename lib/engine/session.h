@@ -31,6 +31,7 @@ const char* kv_name(KvType type);
 struct SessionOptions {
   uint32_t context = 0;
   KvType kv = KvType::int16;
+  uint64_t prefix_scope = 0;  // sessions with the same one share what they have computed of the same tokens; 0: none
   Priority priority = Priority::interactive;
   int (*abort)(void* user) = nullptr;
   void* abort_user = nullptr;
@@ -41,6 +42,7 @@ struct Perf {
   uint64_t generated_tokens = 0, generated_ns = 0;
   uint64_t sampled_tokens = 0, sample_ns = 0;
   uint64_t passes = 0, pass_sessions = 0;
+  uint64_t reused_tokens = 0;
 };
 
 // Of a session for which nobody names a context: what the model was trained for, but no more than most programs want
@@ -143,6 +145,8 @@ class Session {
   void check(std::span<const Token> tokens, bitnet_logits_of which) const;
   void ask(std::span<const Token> tokens, bitnet_logits_of which, const std::atomic<bool>* cancel = nullptr);
   void take_over();
+  size_t reuse(std::span<const Token> tokens, bitnet_logits_of which);
+  bool shares_prefixes() const { return options_.prefix_scope != 0 && !loaded_; }
   void cut(uint32_t position);
   void set_position(uint32_t position) { position_.store(position, std::memory_order_release); }
   std::optional<Token> draw(Sampler& sampler, bool with_head);
@@ -152,7 +156,8 @@ class Session {
   std::shared_ptr<Engine> engine_;
   SessionOptions options_;
   KvCache cache_;
-  Buffer tokens_;  // `context` of them
+  Buffer tokens_;        // `context` of them
+  bool loaded_ = false;  // the first of them, whose keys and values others must not trust
   std::atomic<uint32_t> position_{0};
   mutable Buffer logits_;  // at least one row
   size_t logits_rows_ = 0;

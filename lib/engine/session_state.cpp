@@ -108,6 +108,9 @@ void Session::load(std::span<const std::byte> state) {
     require(tokens[i] >= 0 && static_cast<size_t>(tokens[i]) < vocabulary(), BITNET_ERROR_FORMAT,
             "the saved session is damaged: token ", tokens[i], " is out of range");
   }
+  cache_.truncate(0);
+  cache_.prepare(0, header.tokens);
+  loaded_ = header.tokens != 0;
   std::copy_n(tokens, header.tokens, tokens_.as<Token>());
   const auto* row = reinterpret_cast<const std::byte*>(tokens + header.tokens);
   for (size_t head = 0; head < cache_.heads(); head++) {

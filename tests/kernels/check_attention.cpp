@@ -12,7 +12,7 @@ auto attention(const Kernels& k, KvType type) {
   return type == KvType::f16 ? k.attention_f16 : type == KvType::int8 ? k.attention_int8 : k.attention_int16;
 }
 
-// Queries, keys and values of one split. What no row sees is NaN.
+// Queries, keys and values of one split, each block by itself. What no row sees is NaN.
 struct Split {
   Split(Check& c, KvType type, size_t head_dim, size_t rows, size_t group, size_t length, Values kind)
       : type(type),
@@ -20,33 +20,38 @@ struct Split {
         rows(rows),
         group(group),
         length(length),
-        q((rows * group - 1) * (head_dim + 3) + group * head_dim),
-        keys(blocks() * key_block_bytes(type, head_dim)),
-        values(type == KvType::f16 ? seen() * value_stride(head_dim) * sizeof(f16)
-                                   : blocks() * value_block_bytes(type, head_dim)) {
+        q((rows * group - 1) * (head_dim + 3) + group * head_dim) {
     for (float& x : q) x = c.in.value(kind);
-    if (type == KvType::f16) {
-      fill_f16(c, kind);
-    } else {
-      fill_codes(c, kind);
+    for (size_t begin = 0; begin < seen(); begin += kKvBlock) {
+      const size_t count = std::min(seen() - begin, kKvBlock);
+      keys.emplace_back(key_block_bytes(type, head_dim));
+      values.emplace_back(has_codes(type) ? value_block_bytes(type, head_dim)
+                                          : count * value_stride(head_dim) * sizeof(f16));
+      if (has_codes(type)) {
+        fill_codes(c, kind, keys.back(), key_steps_at(type, head_dim), count);
+        fill_codes(c, kind, values.back(), value_steps_at(type, head_dim), count);
+      } else {
+        fill_f16(c, kind, count);
+      }
     }
   }
 
   void set_queries(float x) { std::fill(q.begin(), q.end(), x); }
   void seal() {
     q.seal();
-    keys.seal();
-    values.seal();
+    for (auto* blocks : {&keys, &values}) {
+      for (auto& block : *blocks) block.seal();
+    }
   }
 
   size_t seen() const { return std::min(length + rows - 1, kKvSplit); }
-  size_t blocks() const { return (seen() + kKvBlock - 1) / kKvBlock; }
 
   Guarded<float> states(const Kernels& k, float scale) const {
     Guarded<float> states(rows * group * attention_state_floats(head_dim));
     Guarded<std::byte> scratch((attention_scratch_bytes(type, rows * group, head_dim) + 63) / 64 * 64);
-    attention(k, type)({q.data(), group * (head_dim + 3), rows, group, keys.data(), values.data(), head_dim, length,
-                        scale, states.data(), scratch.data()});
+    const auto key_list = listed(keys), value_list = listed(values);
+    attention(k, type)({q.data(), group * (head_dim + 3), rows, group, key_list.data(), value_list.data(), head_dim,
+                        length, scale, states.data(), scratch.data()});
     if (!scratch.intact()) throw Check::Difference{"it wrote outside of its scratch"};
     return states;
   }
@@ -54,38 +59,41 @@ struct Split {
   KvType type;
   size_t head_dim, rows, group, length;
   Guarded<float> q;
-  Guarded<uint8_t> keys, values;
+  std::vector<Guarded<uint8_t>> keys, values;
 
  private:
-  void fill_f16(Check& c, Values kind) {
-    auto* const k = reinterpret_cast<f16*>(keys.data());
-    auto* const v = reinterpret_cast<f16*>(values.data());
-    std::fill_n(k, keys.size() / sizeof(f16), f16{0x7e00});
-    std::fill_n(v, values.size() / sizeof(f16), f16{0});
-    for (size_t position = 0; position < seen(); ++position) {
-      f16* const key = k + position / kKvBlock * kKvBlock * head_dim + position % kKvBlock;
+  // After the last one comes a pointer to memory that may not be touched.
+  std::vector<const void*> listed(const std::vector<Guarded<uint8_t>>& blocks) const {
+    std::vector<const void*> list;
+    for (const auto& block : blocks) list.push_back(block.data());
+    list.push_back(untouchable.data());
+    return list;
+  }
+
+  void fill_f16(Check& c, Values kind, size_t count) {
+    auto* const k = reinterpret_cast<f16*>(keys.back().data());
+    auto* const v = reinterpret_cast<f16*>(values.back().data());
+    std::fill_n(k, keys.back().size() / sizeof(f16), f16{0x7e00});
+    std::fill_n(v, values.back().size() / sizeof(f16), f16{0});
+    for (size_t position = 0; position < count; ++position) {
       for (size_t d = 0; d < head_dim; ++d) {
         const float x = c.in.value(kind), y = c.in.value(kind);
-        c.scalar.to_f16(&x, 1, key + d * kKvBlock);
+        c.scalar.to_f16(&x, 1, k + d * kKvBlock + position);
         c.scalar.to_f16(&y, 1, v + position * value_stride(head_dim) + d);
       }
     }
   }
 
   // Any code may stand anywhere.
-  void fill_codes(Check& c, Values kind) {
-    for (uint8_t& code : std::span(keys.data(), keys.size())) code = static_cast<uint8_t>(c.in.bits());
-    for (uint8_t& code : std::span(values.data(), values.size())) code = static_cast<uint8_t>(c.in.bits());
-    for (size_t position = 0; position < blocks() * kKvBlock; ++position) {
-      const size_t block = position / kKvBlock, within = position % kKvBlock * sizeof(float);
-      const float nan = std::numeric_limits<float>::quiet_NaN();
-      const float x = position < seen() ? c.in.value(kind) : nan, y = position < seen() ? c.in.value(kind) : nan;
-      std::memcpy(keys.data() + block * key_block_bytes(type, head_dim) + key_steps_at(type, head_dim) + within, &x,
-                  sizeof x);
-      std::memcpy(values.data() + block * value_block_bytes(type, head_dim) + value_steps_at(type, head_dim) + within,
-                  &y, sizeof y);
+  static void fill_codes(Check& c, Values kind, Guarded<uint8_t>& block, size_t steps_at, size_t count) {
+    for (uint8_t& code : block) code = static_cast<uint8_t>(c.in.bits());
+    for (size_t position = 0; position < kKvBlock; ++position) {
+      const float step = position < count ? c.in.value(kind) : std::numeric_limits<float>::quiet_NaN();
+      std::memcpy(block.data() + steps_at + position * sizeof step, &step, sizeof step);
     }
   }
+
+  const Guarded<uint8_t> untouchable{0};
 };
 
 void check_split(Check& c, KvType type, size_t head_dim, size_t rows, size_t group, size_t length, Values kind,
@@ -135,12 +143,8 @@ void check_largest_sums(Check& c, size_t head_dim, int16_t key, float key_step, 
   for (float sign : {-1.0f, 1.0f}) {
     c.at("head_dim %zu, keys %d, values %d, sign %g", head_dim, key, value, double(sign));
     Split split(c, type, head_dim, 2, 3, 200, Values::signed_zeros);
-    for (size_t block = 0; block < split.blocks(); ++block) {
-      fill_block(split.keys.data() + block * key_block_bytes(type, head_dim), key_steps_at(type, head_dim), key,
-                 key_step);
-      fill_block(split.values.data() + block * value_block_bytes(type, head_dim), value_steps_at(type, head_dim), value,
-                 1.0f);
-    }
+    for (auto& block : split.keys) fill_block(block.data(), key_steps_at(type, head_dim), key, key_step);
+    for (auto& block : split.values) fill_block(block.data(), value_steps_at(type, head_dim), value, 1.0f);
     split.set_queries(sign);
     c.same(split.states(c.scalar, 1.0f), split.states(c.table, 1.0f));
   }
@@ -213,7 +217,9 @@ void bench_attention(Bench& b) {
     const size_t queries = rows * kGroup;
     Pages<std::byte> keys(kKeyBytes), values(kValueBytes), scratch(attention_scratch_bytes(type, queries, kDim));
     Pages<float> q(queries * kDim), states(queries * attention_state_floats(kDim));
-    const Attention a{q.data(), kGroup * kDim,       rows, kGroup,        keys.data(),   values.data(),
+    const KvBlocks key_blocks(keys.data(), key_block_bytes(type, kDim));
+    const KvBlocks value_blocks(values.data(), value_block_bytes(type, kDim));
+    const Attention a{q.data(), kGroup * kDim,       rows, kGroup,        key_blocks.at, value_blocks.at,
                       kDim,     kKvSplit - rows + 1, 0.1f, states.data(), scratch.data()};
     b.measure(type == KvType::f16    ? "attention_f16"
               : type == KvType::int8 ? "attention_int8"

@@ -17,6 +17,14 @@ enum class Values { ordinary, tiny, huge, subnormal, signed_zeros, mixed, infini
 constexpr Values kAllValues[] = {Values::ordinary,     Values::tiny,  Values::huge,       Values::subnormal,
                                  Values::signed_zeros, Values::mixed, Values::infinities, Values::nans};
 
+// The blocks of a split that lie one after the other.
+struct KvBlocks {
+  KvBlocks(const void* first, size_t bytes) {
+    for (size_t i = 0; i <= kKvSplit / kKvBlock; ++i) at[i] = static_cast<const char*>(first) + i * bytes;
+  }
+  const void* at[kKvSplit / kKvBlock + 1];
+};
+
 // Every count up to a few vectors, then those of real models and their neighbours.
 inline std::vector<size_t> lengths() {
   std::vector<size_t> n;

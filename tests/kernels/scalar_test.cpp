@@ -424,9 +424,11 @@ class KeysAndValues {
     std::vector<float> state(floats), next(floats), out(head_dim_);
     for (size_t begin = 0; begin < length; begin += kKvSplit) {
       float* const states = begin == 0 ? state.data() : next.data();
-      scalar().attention_f16({q, head_dim_, 1, 1, keys_.data() + begin * head_dim_,
-                              values_.data() + begin * value_stride(head_dim_), head_dim_, length - begin, scale,
-                              states, nullptr});
+      const KvBlocks keys(keys_.data() + begin * head_dim_, key_block_bytes(KvType::f16, head_dim_));
+      const KvBlocks values(values_.data() + begin * value_stride(head_dim_),
+                            value_block_bytes(KvType::f16, head_dim_));
+      scalar().attention_f16(
+          {q, head_dim_, 1, 1, keys.at, values.at, head_dim_, length - begin, scale, states, nullptr});
       if (begin != 0) scalar().attention_merge(state.data(), states, head_dim_);
     }
     scalar().attention_finish(state.data(), head_dim_, out.data());
@@ -511,8 +513,10 @@ class CodedKeysAndValues {
 
   std::vector<float> attend(const float* q, float scale) const {
     std::vector<float> state(attention_state_floats(dim_)), out(dim_);
+    const KvBlocks keys(keys_.data(), key_block_bytes(type, dim_));
+    const KvBlocks values(values_.data(), value_block_bytes(type, dim_));
     (type == KvType::int8 ? scalar().attention_int8 : scalar().attention_int16)(
-        {q, dim_, 1, 1, keys_.data(), values_.data(), dim_, key_numbers.size() / dim_, scale, state.data(), nullptr});
+        {q, dim_, 1, 1, keys.at, values.at, dim_, key_numbers.size() / dim_, scale, state.data(), nullptr});
     scalar().attention_finish(state.data(), dim_, out.data());
     return out;
   }
@@ -632,15 +636,17 @@ TEST(Attention, ARowOfSeveralSeesWhatItSeesAlone) {
   const size_t dim = 20, rows = 5, group = 3;
   for (size_t length : {1, 62, 510}) {
     const Guarded<float> q = in.floats(rows * group * dim);
-    const Guarded<f16> keys = in.halves(kKvSplit * dim), values = in.halves(kKvSplit * value_stride(dim));
+    const Guarded<f16> key_halves = in.halves(kKvSplit * dim), value_halves = in.halves(kKvSplit * value_stride(dim));
+    const KvBlocks keys(key_halves.data(), key_block_bytes(KvType::f16, dim));
+    const KvBlocks values(value_halves.data(), value_block_bytes(KvType::f16, dim));
     const size_t floats = attention_state_floats(dim);
     std::vector<float> together(rows * group * floats), alone(floats);
     scalar().attention_f16(
-        {q.data(), group * dim, rows, group, keys.data(), values.data(), dim, length, 1e-5f, together.data(), nullptr});
+        {q.data(), group * dim, rows, group, keys.at, values.at, dim, length, 1e-5f, together.data(), nullptr});
     for (size_t row = 0; row < rows; ++row) {
       for (size_t head = 0; head < group; ++head) {
         const size_t i = row * group + head;
-        scalar().attention_f16({q.data() + i * dim, dim, 1, 1, keys.data(), values.data(), dim,
+        scalar().attention_f16({q.data() + i * dim, dim, 1, 1, keys.at, values.at, dim,
                                 std::min(length + row, kKvSplit), 1e-5f, alone.data(), nullptr});
         EXPECT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + static_cast<ptrdiff_t>(i * floats)))
             << length << ", row " << row;

@@ -2,6 +2,7 @@
 #include "base/pages.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <new>
@@ -35,6 +36,21 @@ std::byte* allocate_huge_pages(size_t size) {
   madvise(begin + head, size / kHugePage * kHugePage, MADV_HUGEPAGE);
 #endif
   return begin + head;
+}
+
+void discard_pages(std::byte* begin, size_t size) noexcept {
+  const size_t page = system_page_bytes(), head = (page - reinterpret_cast<uintptr_t>(begin) % page) % page;
+  if (size < head + page) return;
+#ifdef __linux__
+  madvise(begin + head, (size - head) / page * page, MADV_DONTNEED);
+#else
+  madvise(begin + head, (size - head) / page * page, MADV_FREE);
+#endif
+}
+
+size_t system_page_bytes() {
+  static const auto bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
 }
 
 void free_pages(std::byte* pages, size_t size) noexcept { munmap(pages, round_up(size)); }

@@ -32,6 +32,22 @@ std::byte* allocate_huge_pages(size_t size) {
   }
 }
 
+// What is reset is not written to the swap file, and unlocking what is not locked takes it out of the working set. It
+// stays committed, so that it can be used again without fail.
+void discard_pages(std::byte* begin, size_t size) noexcept {
+  const size_t page = system_page_bytes(), head = (page - reinterpret_cast<uintptr_t>(begin) % page) % page;
+  if (size < head + page) return;
+  const size_t whole = (size - head) / page * page;
+  VirtualAlloc(begin + head, whole, MEM_RESET, PAGE_READWRITE);
+  VirtualUnlock(begin + head, whole);
+}
+
+size_t system_page_bytes() {
+  SYSTEM_INFO info;
+  GetSystemInfo(&info);
+  return info.dwPageSize;
+}
+
 void free_pages(std::byte* pages, size_t) noexcept {
   MEMORY_BASIC_INFORMATION info;
   if (VirtualQuery(pages, &info, sizeof info) != 0) VirtualFree(info.AllocationBase, 0, MEM_RELEASE);
