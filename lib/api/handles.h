@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "bitnet.h"
+#include "engine/chat.h"
 #include "engine/engine.h"
 #include "engine/generation.h"
 #include "engine/runtime.h"
@@ -47,6 +48,11 @@ struct bitnet_decoder {
 struct bitnet_generation {
   std::shared_ptr<bitnet::Session> session;
   bitnet::Generation generation;
+  std::unique_ptr<bitnet::ChatReply> reply = nullptr;  // of a chat; goes before the generation, which it refers to
+};
+
+struct bitnet_chat {
+  std::shared_ptr<bitnet::Chat> chat;
 };
 
 namespace bitnet {
@@ -72,6 +78,10 @@ bitnet_status guard(const Body& body) noexcept {
   } catch (...) {
     return remember_exception();
   }
+}
+
+inline void check_flags(uint32_t flags, uint32_t known) {
+  require((flags & ~known) == 0, BITNET_ERROR_ARGUMENT, "flags has bits that this function does not know: ", flags);
 }
 
 inline void require_pointer(const void* pointer, const char* name) {
@@ -151,7 +161,11 @@ inline Log make_log(bitnet_log_fn log, void* user) {
   return [=](bitnet_log_level level, const std::string& message) { log(user, level, one_line(message).c_str()); };
 }
 
+GenerationOptions make_generation_options(const bitnet_generate_options* options);
 SamplerOptions make_sampler_options(const bitnet_sampler_options* options);
 SessionOptions make_session_options(const bitnet_session_options* options);
+
+// All of the text. The callback may stop it; NULL: nobody is told.
+void push_text(bitnet_generation& generation, bitnet_text_fn callback, void* user);
 
 }  // namespace bitnet

@@ -38,6 +38,7 @@ class Generation {
   Piece next();
 
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  bool is_cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 
  private:
   void start();
