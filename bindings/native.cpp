@@ -124,7 +124,9 @@ void Conversation::add(std::string_view role, std::string_view content) {
 
 std::vector<bitnet_message> Conversation::get() const {
   std::vector<bitnet_message> messages;
-  for (const auto& [role, content] : messages_) messages.push_back({role.c_str(), content.data(), content.size()});
+  for (const auto& [role, content] : messages_) {
+    messages.push_back({sizeof(bitnet_message), role.c_str(), content.data(), content.size()});
+  }
   return messages;
 }
 

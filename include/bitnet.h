@@ -21,10 +21,11 @@
  *   bitnet_generation  text being generated in a session, pulled piece by piece
  *   bitnet_queue       tells which of many generations have a piece ready
  *   bitnet_decoder     tokens to text as they come, never splitting a UTF-8 character
+ *   bitnet_chat        a conversation: its messages, and replies to them that a session generates
  *
  * Lifetime. Each create, open or start has one close or free, which accepts NULL. Objects may be freed in any order: a
- * session keeps its model alive, a generation keeps its session alive, a decoder keeps its model alive. A pointer that
- * a function hands out is valid as long as that function's comment says. The caller never frees it.
+ * session keeps its model alive, a generation and a chat keep their session alive, a decoder keeps its model alive. A
+ * pointer that a function hands out is valid as long as that function's comment says. The caller never frees it.
  *
  * Threads. Any number of threads may use a bitnet_model at once. One thread at a time may use any other object; it need
  * not always be the same thread. Functions with other rules say so. The only global state is each thread's last error
@@ -136,6 +137,7 @@ typedef struct bitnet_sampler bitnet_sampler;
 typedef struct bitnet_generation bitnet_generation;
 typedef struct bitnet_queue bitnet_queue;
 typedef struct bitnet_decoder bitnet_decoder;
+typedef struct bitnet_chat bitnet_chat;
 
 typedef int32_t bitnet_token; /* 0 .. vocabulary-1 */
 
@@ -326,7 +328,9 @@ BITNET_API void bitnet_decoder_free(bitnet_decoder* decoder);
 
 /* -------------------------------------------------------------------- chat */
 
+/* One turn of a conversation. In an array all messages have the same size, which is the way from one to the next. */
 typedef struct bitnet_message {
+  size_t size;         /* sizeof(bitnet_message) */
   const char* role;    /* "system", "user", "assistant", as the model's template knows them; zero-terminated */
   const char* content; /* UTF-8 */
   size_t length;       /* of the content in bytes; 0: up to its terminating zero byte */
@@ -337,15 +341,17 @@ enum {
   BITNET_CHAT_REPLY = 1, /* end where the assistant's reply begins */
   BITNET_CHAT_TRUST = 2, /* control tokens spelt out in contents ("<|eot_id|>") are those tokens. Never for text from
                             strangers, who could then speak for others */
+  BITNET_CHAT_PLAIN = 4, /* where the model has no template, a conversation is plain text: one content after the other,
+                            those of the user, but for the first message, on a new line. The model goes on with it */
 };
 
 /* The tokens of a conversation as the model's chat template writes it, for bitnet_generation_start_tokens (with
  * BITNET_GENERATE_WHOLE) or bitnet_eval. Control tokens are those that the template itself writes; what contents spell
  * is plain text, also where the template trims or changes it. Added tokens that are not control tokens are recognised
- * everywhere, as Hugging Face does. Nothing else is added: the template writes the begin token. Buffer handling as in
- * bitnet_tokenize. Thread-safe. Errors: UNSUPPORTED if the model has no template or the template uses a construct that
- * this library does not know (named in bitnet_last_error); ARGUMENT with the template's own message if it refuses the
- * conversation. */
+ * everywhere, as Hugging Face does. Nothing else is added: the template writes the begin token. For conversations
+ * that go on, a bitnet_chat does all of this. Buffer handling as in bitnet_tokenize. Thread-safe. Errors: UNSUPPORTED
+ * if the model has no template (but see BITNET_CHAT_PLAIN) or the template uses a construct that this library does not
+ * know (named in bitnet_last_error); ARGUMENT with the template's own message if it refuses the conversation. */
 BITNET_API bitnet_status bitnet_chat_tokenize(const bitnet_model* model, const bitnet_message* messages, size_t count,
                                               uint32_t flags, bitnet_token* tokens, size_t capacity,
                                               size_t* token_count);
@@ -692,6 +698,105 @@ typedef int (*bitnet_text_fn)(void* user, const char* text, size_t length);
  * ended, for whatever reason, the callback's included. Errors: as bitnet_generation_start and _next. */
 BITNET_API bitnet_status bitnet_generate(bitnet_session* session, const char* prompt, size_t length,
                                          const bitnet_generate_options* options, bitnet_text_fn callback, void* user);
+
+/* ----------------------------------------------------------- conversations */
+
+/* What is done about a history that leaves too little room for a reply. */
+typedef enum bitnet_chat_fit BITNET_AS_INT {
+  BITNET_CHAT_FIT_DROP_OLDEST = 0, /* the oldest turns are left out of the prompt, but for leading system messages */
+  BITNET_CHAT_FIT_REFUSE = 1,      /* the reply is refused with CONTEXT: the caller shortens the history */
+} bitnet_chat_fit;
+
+/* How a conversation is held. */
+typedef struct bitnet_chat_options {
+  size_t size;         /* sizeof(bitnet_chat_options) */
+  uint32_t flags;      /* BITNET_CHAT_TRUST, BITNET_CHAT_PLAIN */
+  bitnet_chat_fit fit; /* what is done about a history that is too long */
+  uint32_t reserve;    /* tokens of the context that a prompt leaves free for the reply; 0: the reply's `max_tokens`, or
+                          256, but no more than a quarter of the context */
+} bitnet_chat_options;
+
+/* Makes an empty conversation, whose replies the session generates. The session's tokens are an aid: what it holds of a
+ * prompt is not evaluated again, and a reply is the same whatever it holds. It may be used for other things, or by
+ * other chats, between replies. While one thread pulls a reply, another may call functions of its chat; otherwise one
+ * thread at a time uses a chat. Errors: ARGUMENT; UNSUPPORTED or FORMAT if the model has no template that can be used.
+ */
+BITNET_API bitnet_status bitnet_chat_create(bitnet_session* session, const bitnet_chat_options* options,
+                                            bitnet_chat** chat);
+BITNET_API void bitnet_chat_free(bitnet_chat* chat);
+
+/* The history. Nothing is evaluated by changing it. A reply that is being generated ends with any change, as if its
+ * generation had been freed, and its generation is cancelled. Role and content are copied. bitnet_chat_add puts a
+ * message at the end, bitnet_chat_insert before message `index`. bitnet_chat_remove takes out `count` messages from
+ * `index` on; SIZE_MAX: all from there. Errors: ARGUMENT (no role, no content, an index beyond the end). */
+BITNET_API bitnet_status bitnet_chat_add(bitnet_chat* chat, const bitnet_message* message);
+BITNET_API bitnet_status bitnet_chat_insert(bitnet_chat* chat, size_t index, const bitnet_message* message);
+BITNET_API bitnet_status bitnet_chat_remove(bitnet_chat* chat, size_t index, size_t count);
+
+/* The number of messages; 0 for NULL. */
+BITNET_API size_t bitnet_chat_count(const bitnet_chat* chat);
+
+/* Fills in *message, whose size the caller has set. Role and content end with a zero byte, and are valid until that
+ * message is removed, or the chat freed. Errors: ARGUMENT if there is no message `index`. */
+BITNET_API bitnet_status bitnet_chat_message(const bitnet_chat* chat, size_t index, bitnet_message* message);
+
+/* Prepares a reply to the history, which bitnet_generation_next then generates. The model's template writes the prompt,
+ * and BITNET_GENERATE_WHOLE is implied: what the session holds of the prompt is not evaluated again. Nothing is
+ * evaluated yet.
+ *
+ * When the text has ended, for whatever reason, it is added to the history, as a message of the "assistant", before
+ * bitnet_generation_next returns BITNET_END. If the generation is cancelled or freed before, what had been given out is
+ * added, or nothing if there was no text: remove it, if you do not want it. With BITNET_GENERATE_SPECIAL_OUTPUT the end
+ * token is given out, but not added. Changing the history, or asking for another reply, ends a reply in the same way.
+ *
+ * With BITNET_CHAT_FIT_DROP_OLDEST a prompt that leaves less than `reserve` tokens free begins later: with the first
+ * turn from which on a quarter of the context is free, so that the next prompts begin likewise and find their beginning
+ * evaluated. A turn is a message of the user and what follows it. The last one is always there, even if it leaves less
+ * than `reserve`. The history stays whole; bitnet_chat_get_prompt tells what was left out.
+ *
+ * Errors: ARGUMENT (no messages; options); CONTEXT if the history does not fit: see bitnet_chat_get_prompt; of the
+ * template as bitnet_chat_tokenize. The history is then unchanged. */
+BITNET_API bitnet_status bitnet_chat_reply(bitnet_chat* chat, const bitnet_generate_options* options,
+                                           bitnet_generation** generation);
+
+/* Prepares another reply in place of the last message, which must be the assistant's. That message stays until the text
+ * has ended; if the generation is cancelled or freed before it gave out any text, it stays for good. Errors: as
+ * bitnet_chat_reply; ARGUMENT if the last message is not the assistant's. */
+BITNET_API bitnet_status bitnet_chat_regenerate(bitnet_chat* chat, const bitnet_generate_options* options,
+                                                bitnet_generation** generation);
+
+/* Adds a message of the user, and the reply to it, in one call. Returns BITNET_OK when the text has ended, for whatever
+ * reason, the callback's included, after which what it was given is the reply. If `callback` is NULL, the reply is only
+ * added. Errors: as bitnet_chat_reply and bitnet_generation_next, also after text was given out. The history is then as
+ * before. */
+BITNET_API bitnet_status bitnet_chat_send(bitnet_chat* chat, const char* text, size_t length,
+                                          const bitnet_generate_options* options, bitnet_text_fn callback, void* user);
+
+/* The latest prompt, also one that was refused with CONTEXT. */
+typedef struct bitnet_chat_prompt {
+  size_t size;            /* sizeof(bitnet_chat_prompt), set by the caller */
+  size_t left_out;        /* messages that were left out of it; 0: none */
+  size_t left_out_from;   /* the first of these, in the history as it was then; they stand side by side */
+  uint32_t tokens;        /* tokens that it has */
+  uint32_t tokens_needed; /* tokens of context that it and the room for the reply take */
+} bitnet_chat_prompt;
+
+/* Fills in *prompt; numbers are 0 before the first reply. */
+BITNET_API bitnet_status bitnet_chat_get_prompt(const bitnet_chat* chat, bitnet_chat_prompt* prompt);
+
+/* Saving writes the history as JSON, an object that other programs know as well:
+ *     {"model": "the model's name", "messages": [{"role": "user", "content": "Hi"}, ...]}
+ * Bytes that are not UTF-8 become U+FFFD. The file appears under its name only when it is complete. Loading replaces
+ * the history; of what stands beside "messages" it reads nothing, and of messages role and content only: any other
+ * member that is not null is refused rather than lost. At most 16 MiB are saved or loaded. Errors: NOT_FOUND; IO;
+ * FORMAT; UNSUPPORTED (a longer history; a message with more in it; a library that was built without JSON,
+ * BITNET_CORE). The history is then unchanged. */
+BITNET_API bitnet_status bitnet_chat_save(const bitnet_chat* chat, const char* path);
+BITNET_API bitnet_status bitnet_chat_load(bitnet_chat* chat, const char* path);
+
+/* The same to and from memory. Buffer handling as in bitnet_detokenize. */
+BITNET_API bitnet_status bitnet_chat_save_memory(const bitnet_chat* chat, char* text, size_t capacity, size_t* length);
+BITNET_API bitnet_status bitnet_chat_load_memory(bitnet_chat* chat, const char* text, size_t length);
 
 /* ------------------------------------------------------------------- files */
 

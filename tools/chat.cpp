@@ -312,7 +312,7 @@ std::vector<bitnet_token> Chat::continued() const {
 std::vector<bitnet_token> Chat::templated() const {
   std::vector<bitnet_message> messages;
   for (const Message& message : messages_) {
-    messages.push_back({message.role.c_str(), message.content.c_str(), message.content.size()});
+    messages.push_back({sizeof(bitnet_message), message.role.c_str(), message.content.c_str(), message.content.size()});
   }
   const uint32_t flags = BITNET_CHAT_REPLY | (options_.special ? uint32_t{BITNET_CHAT_TRUST} : 0);
   std::vector<bitnet_token> tokens(bitnet_session_context(session_.get()));  // more would not fit anyway

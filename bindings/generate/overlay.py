@@ -5,7 +5,8 @@ Only data. Whatever is not listed here follows from bitnet.h by the rules of api
 # ---------------------------------------------------------------- what it is
 
 # Structs and flags that each language has written by hand, for they are shaped by its idiom.
-BY_HAND = {"bitnet_message", "bitnet_batch_item", "bitnet_logit_bias", "bitnet_piece"}
+BY_HAND = {"bitnet_message", "bitnet_batch_item", "bitnet_logit_bias", "bitnet_piece", "bitnet_chat_options",
+           "bitnet_chat_prompt"}
 
 # An int is a truth value if its comment begins with "nonzero: "; otherwise it is a number in this range.
 RANGES = {"bitnet_convert_options.zstd_level": (0, 19)}

@@ -168,6 +168,9 @@ const (
 	// Control tokens spelt out in contents, such as "<|eot_id|>", are those tokens. Never for text from strangers, who
 	// could then speak for others.
 	ChatTrust ChatFlag = C.BITNET_CHAT_TRUST
+	// Where the model has no template, a conversation is plain text: one content after the other, those of the user,
+	// but for the first message, on a new line. The model goes on with it.
+	ChatPlain ChatFlag = C.BITNET_CHAT_PLAIN
 )
 
 // KV is how a session stores the keys and values of its tokens. Each kind rounds in its own way: logits differ
@@ -230,6 +233,16 @@ func (f Finish) String() string {
 	}
 	return fmt.Sprintf("Finish(%d)", int(f))
 }
+
+// ChatFit is what is done about a history that leaves too little room for a reply.
+type ChatFit int32
+
+const (
+	// The oldest turns are left out of the prompt, but for leading system messages.
+	ChatFitDropOldest ChatFit = C.BITNET_CHAT_FIT_DROP_OLDEST
+	// The reply is refused with CONTEXT: the caller shortens the history.
+	ChatFitRefuse ChatFit = C.BITNET_CHAT_FIT_REFUSE
+)
 
 // OpenOptions is how a model is opened.
 type OpenOptions struct {

@@ -253,7 +253,7 @@ func (s *scratch) conversation(messages []Message) (*C.bitnet_message, error) {
 		}
 		content := C.CString(message.Content)
 		*s = append(*s, unsafe.Pointer(content))
-		c[i].content, c[i].length = content, C.size_t(len(message.Content))
+		c[i].size, c[i].content, c[i].length = C.sizeof_bitnet_message, content, C.size_t(len(message.Content))
 	}
 	return first, nil
 }

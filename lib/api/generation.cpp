@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "api/handles.h"
+#include "engine/chat_prompt.h"
 
 using namespace bitnet;
 
@@ -8,7 +9,9 @@ namespace {
 constexpr uint32_t kKnownFlags = BITNET_GENERATE_SPECIAL_PROMPT | BITNET_GENERATE_SPECIAL_OUTPUT |
                                  BITNET_GENERATE_IGNORE_END | BITNET_GENERATE_WHOLE;
 
-GenerationOptions make_options(const bitnet_generate_options* options) {
+}  // namespace
+
+GenerationOptions bitnet::make_generation_options(const bitnet_generate_options* options) {
   const auto o = read_options(options, "bitnet_generate_options");
   require((o.flags & ~kKnownFlags) == 0, BITNET_ERROR_ARGUMENT,
           "bitnet_generate_options.flags has unknown bits: ", o.flags);
@@ -25,6 +28,8 @@ GenerationOptions make_options(const bitnet_generate_options* options) {
   return result;
 }
 
+namespace {
+
 bitnet_generation* start(bitnet_session* session, std::vector<Token> prompt, GenerationOptions options) {
   return new bitnet_generation{{session->session, std::move(prompt), std::move(options)}};
 }
@@ -35,12 +40,21 @@ std::vector<Token> encode_prompt(const Session& session, std::string_view text, 
   const Tokenizer& tokenizer = session.runtime().tokenizer();
   std::vector<Token> tokens =
       tokenizer.encode(text, {.special = (flags & BITNET_GENERATE_SPECIAL_PROMPT) != 0, .bos_eos = false});
-  const Vocabulary& vocabulary = tokenizer.vocabulary();
-  if (at_start && vocabulary.add_bos && vocabulary.bos != kNoToken &&
-      (tokens.empty() || tokens.front() != vocabulary.bos)) {
-    tokens.insert(tokens.begin(), vocabulary.bos);
-  }
+  if (at_start) add_begin_token(tokenizer.vocabulary(), tokens);
   return tokens;
+}
+
+// What a chat's generation gives out, it gives to the chat, too.
+const Generation::Piece& next_piece(bitnet_generation& generation) {
+  if (generation.reply == nullptr) return generation.generation.next();
+  try {
+    const Generation::Piece& piece = generation.generation.next();
+    generation.reply->take(piece);
+    return piece;
+  } catch (const Error&) {
+    if (generation.generation.is_cancelled()) generation.reply->break_off();
+    throw;
+  }
 }
 
 bitnet_status fill(const Generation::Piece& piece, bitnet_piece* out) {
@@ -57,12 +71,21 @@ bitnet_status fill(const Generation::Piece& piece, bitnet_piece* out) {
 
 }  // namespace
 
+void bitnet::push_text(bitnet_generation& generation, bitnet_text_fn callback, void* user) {
+  for (bool going = true; going;) {
+    const Generation::Piece& piece = next_piece(generation);
+    going = piece.finish == BITNET_FINISH_NOT;
+    if (callback == nullptr || piece.text.empty()) continue;
+    if (callback(user, piece.text.c_str(), piece.text.size()) != 0) return;
+  }
+}
+
 bitnet_status bitnet_generation_start(bitnet_session* session, const char* prompt, size_t length,
                                       const bitnet_generate_options* options, bitnet_generation** generation) {
   return guard([&] {
     require_pointer(session, "session");
     require_pointer(generation, "generation");
-    GenerationOptions o = make_options(options);
+    GenerationOptions o = make_generation_options(options);
     std::vector<Token> tokens = encode_prompt(*session->session, read_text(prompt, length, "prompt"), o.flags);
     *generation = start(session, std::move(tokens), std::move(o));
   });
@@ -74,7 +97,7 @@ bitnet_status bitnet_generation_start_tokens(bitnet_session* session, const bitn
     require_pointer(session, "session");
     require_pointer(generation, "generation");
     const auto tokens = read_array(prompt, count, "prompt");
-    *generation = start(session, {tokens.begin(), tokens.end()}, make_options(options));
+    *generation = start(session, {tokens.begin(), tokens.end()}, make_generation_options(options));
   });
 }
 
@@ -82,7 +105,7 @@ bitnet_status bitnet_generation_next(bitnet_generation* generation, bitnet_piece
   return guard([&] {
     require_pointer(generation, "generation");
     require_pointer(piece, "bitnet_piece");
-    return fill(generation->generation.next(), piece);
+    return fill(next_piece(*generation), piece);
   });
 }
 
@@ -96,15 +119,11 @@ bitnet_status bitnet_generate(bitnet_session* session, const char* prompt, size_
                               const bitnet_generate_options* options, bitnet_text_fn callback, void* user) {
   return guard([&] {
     require_pointer(session, "session");
-    GenerationOptions o = make_options(options);
-    std::vector<Token> tokens = encode_prompt(*session->session, read_text(prompt, length, "prompt"), o.flags);
-    Generation generation(session->session, std::move(tokens), std::move(o));
-    for (bool going = true; going;) {
-      const Generation::Piece& piece = generation.next();
-      going = piece.finish == BITNET_FINISH_NOT;
-      if (callback == nullptr || piece.text.empty()) continue;
-      if (callback(user, piece.text.c_str(), piece.text.size()) != 0) return;
-    }
+    GenerationOptions o = make_generation_options(options);
+    const auto kept = session->session;  // also if the callback frees the handle
+    std::vector<Token> tokens = encode_prompt(*kept, read_text(prompt, length, "prompt"), o.flags);
+    bitnet_generation generation{{kept, std::move(tokens), std::move(o)}};
+    push_text(generation, callback, user);
   });
 }
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "bitnet.h"
+#include "engine/chat.h"
 #include "engine/completion_queue.h"
 #include "engine/engine.h"
 #include "engine/generation.h"
@@ -60,6 +61,11 @@ struct bitnet_decoder {
 
 struct bitnet_generation {
   bitnet::Generation generation;
+  std::unique_ptr<bitnet::ChatReply> reply = nullptr;  // of a chat; goes before the generation, which it refers to
+};
+
+struct bitnet_chat {
+  std::shared_ptr<bitnet::Chat> chat;
 };
 
 namespace bitnet {
@@ -85,6 +91,10 @@ bitnet_status guard(const Body& body) noexcept {
   } catch (...) {
     return remember_exception();
   }
+}
+
+inline void check_flags(uint32_t flags, uint32_t known) {
+  require((flags & ~known) == 0, BITNET_ERROR_ARGUMENT, "flags has bits that this function does not know: ", flags);
 }
 
 inline void require_pointer(const void* pointer, const char* name) {
@@ -164,6 +174,10 @@ inline Log make_log(bitnet_log_fn log, void* user) {
   return [=](bitnet_log_level level, const std::string& message) { log(user, level, one_line(message).c_str()); };
 }
 
+GenerationOptions make_generation_options(const bitnet_generate_options* options);
 SamplerOptions make_sampler_options(const bitnet_sampler_options* options);
+
+// All of the text. The callback may stop it; NULL: nobody is told.
+void push_text(bitnet_generation& generation, bitnet_text_fn callback, void* user);
 
 }  // namespace bitnet

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include "api/handles.h"
-#include "text/known_templates.h"
 
 using namespace bitnet;
 
@@ -11,43 +10,9 @@ const Runtime& get(const bitnet_model* model) {
   return *model->runtime;
 }
 
-void check_flags(uint32_t flags, uint32_t known) {
-  require((flags & ~known) == 0, BITNET_ERROR_ARGUMENT, "flags has bits that this function does not know: ", flags);
-}
-
 void check_token(const Tokenizer& tokenizer, Token token) {
   require(token >= 0 && static_cast<size_t>(token) < tokenizer.size(), BITNET_ERROR_ARGUMENT, "token ", token,
           " is out of range: the vocabulary has ", tokenizer.size());
-}
-
-std::vector<ChatMessage> read_messages(const bitnet_message* messages, size_t count) {
-  std::vector<ChatMessage> result;
-  for (const bitnet_message& message : read_array(messages, count, "messages")) {
-    const size_t index = result.size();
-    require(message.role != nullptr, BITNET_ERROR_ARGUMENT, "message ", index, " has no role (the first is message 0)");
-    require(message.content != nullptr, BITNET_ERROR_ARGUMENT, "message ", index,
-            " has no content (the first is message 0)");
-    const size_t length = message.length == 0 ? BITNET_NUL_TERMINATED : message.length;
-    result.push_back({message.role, read_text(message.content, length, "content")});
-  }
-  return result;
-}
-
-MarkedText render(const Runtime& runtime, const bitnet_message* messages, size_t count, uint32_t flags) {
-  check_flags(flags, BITNET_CHAT_REPLY | BITNET_CHAT_TRUST);
-  const std::vector<ChatMessage> conversation = read_messages(messages, count);
-  const Tokenizer& tokenizer = runtime.tokenizer();
-  const Vocabulary& vocabulary = tokenizer.vocabulary();
-  std::string bos, eos, unknown, padding;
-  auto spelling = [&](Token token, std::string& text) -> std::optional<std::string_view> {
-    if (token == kNoToken) return std::nullopt;
-    return text = tokenizer.piece(token);
-  };
-  return runtime.chat_template().render(conversation, {.add_generation_prompt = (flags & BITNET_CHAT_REPLY) != 0,
-                                                       .bos_token = spelling(vocabulary.bos, bos),
-                                                       .eos_token = spelling(vocabulary.eos, eos),
-                                                       .unk_token = spelling(vocabulary.unknown, unknown),
-                                                       .pad_token = spelling(vocabulary.padding, padding)});
 }
 
 }  // namespace
@@ -130,24 +95,3 @@ bitnet_status bitnet_decoder_finish(bitnet_decoder* decoder, const char** text, 
 }
 
 void bitnet_decoder_free(bitnet_decoder* decoder) { delete decoder; }
-
-const char* bitnet_chat_template_name(size_t index) {
-  const auto known = known_templates();
-  return index < known.size() ? known[index].name : nullptr;
-}
-
-bitnet_status bitnet_chat_tokenize(const bitnet_model* model, const bitnet_message* messages, size_t count,
-                                   uint32_t flags, bitnet_token* tokens, size_t capacity, size_t* token_count) {
-  return guard([&] {
-    const MarkedText rendered = render(get(model), messages, count, flags);
-    const Tokenizer& tokenizer = get(model).tokenizer();
-    const auto all = (flags & BITNET_CHAT_TRUST) != 0 ? tokenizer.encode(rendered.text, {.special = true})
-                                                      : tokenizer.encode(rendered);
-    return write_array(std::span<const Token>(all), tokens, capacity, token_count);
-  });
-}
-
-bitnet_status bitnet_chat_format(const bitnet_model* model, const bitnet_message* messages, size_t count,
-                                 uint32_t flags, char* text, size_t capacity, size_t* length) {
-  return guard([&] { return write_text(render(get(model), messages, count, flags).text, text, capacity, length); });
-}

@@ -295,6 +295,7 @@ Engine::Turn::Turn(Engine& engine) : engine_(engine) {
   turn_.emplace(*engine.pool_);
   while (!turn_->come(std::chrono::seconds(1))) {
   }
+  engine.pool_->use(engine.tuner_.threads());
 }
 
 Engine::Turn::~Turn() {

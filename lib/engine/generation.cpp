@@ -47,8 +47,14 @@ Generation::Generation(std::shared_ptr<Session> session, std::vector<Token> prom
 }
 
 Generation::~Generation() {
-  if (session_->generation_ == this) stop();
+  stop();
   CompletionQueue::remove(ticket_);
+}
+
+bool Session::is_free_for(const Generation* generation) const {
+  const std::lock_guard lock(generation_mutex_);
+  if (generation_ != nullptr && generation_ != generation && generation_->is_cancelled()) generation_->leave_seat();
+  return generation_ == nullptr || generation_ == generation;
 }
 
 const Generation::Piece& Generation::next() {
@@ -93,14 +99,14 @@ void Generation::require_not_submitted() const {
 
 void Generation::require_not_cancelled() {
   if (!cancelled_) return;
-  if (session_->generation_ == this) stop();
+  stop();
   fail(BITNET_ERROR_CANCELLED, "the generation was cancelled");
 }
 
 // Has the engine work on an answer, if it does not already.
 void Generation::get_ready() {
   require_not_cancelled();
-  if (session_->generation_ != this) start();
+  if (!has_seat()) start();
   if (!engine().is_idle(seat())) return;
   if (taken_over_) return engine().proceed(seat());
   session_->ask(asked_, BITNET_LOGITS_LAST, &cancelled_);
@@ -128,8 +134,14 @@ void Generation::start() {
   if (!prompt.empty()) session_->check(prompt, BITNET_LOGITS_LAST);
   asked_ = prompt;
   taken_over_ = prompt.empty();
+  const std::lock_guard lock(session_->generation_mutex_);
   seat().follower = this;
   session_->generation_ = this;
+}
+
+bool Generation::has_seat() const {
+  const std::lock_guard lock(session_->generation_mutex_);
+  return session_->generation_ == this;
 }
 
 // Gives the answer out.
@@ -139,16 +151,21 @@ const Generation::Piece& Generation::take() {
   ended_ = piece_.finish != BITNET_FINISH_NOT;
   if (!ended_) given_++;
   engine().take(seat());
-  if (ended_) {
-    seat().follower = nullptr;
-    session_->generation_ = nullptr;
-  }
+  if (!ended_) return piece_;
+  const std::lock_guard lock(session_->generation_mutex_);
+  seat().follower = nullptr;
+  session_->generation_ = nullptr;
   return piece_;
 }
 
-// Ends it before its end. The session then holds the same, however far ahead the engine was: every token given out but
-// the last.
+// Before its end, if it is not over.
 void Generation::stop() {
+  const std::lock_guard lock(session_->generation_mutex_);
+  if (session_->generation_ == this) leave_seat();
+}
+
+// The session then holds the same, however far ahead the engine was: every token given out but the last.
+void Generation::leave_seat() {
   engine().withdraw(seat());
   session_->cut(count_ == 0 ? session_->position() : begin_ + std::max(given_, 1u) - 1);
   seat().follower = nullptr;

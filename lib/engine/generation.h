@@ -48,8 +48,11 @@ class Generation final : Follower {
 
   // From any thread.
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  bool is_cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 
  private:
+  friend bool Session::is_free_for(const Generation* generation) const;
+
   Next follow(bool leads) noexcept override;
   Next go_on(bool leads);
   bool ask_next();
@@ -60,8 +63,10 @@ class Generation final : Follower {
   void require_not_cancelled();
   void get_ready();
   void start();
+  bool has_seat() const;
   const Piece& take();
   void stop();
+  void leave_seat();
 
   Engine& engine() { return *session_->engine_; }
   Seat& seat() { return session_->seat_; }

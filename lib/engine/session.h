@@ -117,9 +117,9 @@ class Session {
       require(!session.busy_.exchange(true, std::memory_order_acquire), BITNET_ERROR_BUSY,
               "the session is in use: another call has not returned");
       session.user_.store(std::this_thread::get_id(), std::memory_order_relaxed);
-      if (session.generation_ == nullptr || session.generation_ == generation) return;
+      if (session.is_free_for(generation)) return;
       release();
-      fail(BITNET_ERROR_BUSY, "a generation uses the session: let it end, or free it");
+      fail(BITNET_ERROR_BUSY, "a generation uses the session: let it end, cancel or free it");
     }
     Use(Use&& other) noexcept : session_(std::exchange(other.session_, nullptr)) {}
     Use& operator=(Use&&) = delete;
@@ -141,6 +141,7 @@ class Session {
   std::vector<std::byte> pack_state() const;
   std::span<const float> last_logits(size_t index) const;
 
+  bool is_free_for(const Generation* generation) const;
   size_t vocabulary() const { return runtime().model().hyper.vocabulary; }
   void check(std::span<const Token> tokens, bitnet_logits_of which) const;
   void ask(std::span<const Token> tokens, bitnet_logits_of which, const std::atomic<bool>* cancel = nullptr);
@@ -172,8 +173,9 @@ class Session {
   std::atomic<bool> cancel_{false};
   // One call at a time changes the session, or reads what others change.
   mutable std::atomic<bool> busy_{false};
-  mutable std::atomic<std::thread::id> user_{};         // whose call that is
-  std::atomic<const Generation*> generation_{nullptr};  // that is under way
+  mutable std::atomic<std::thread::id> user_{};  // whose call that is
+  mutable std::mutex generation_mutex_;
+  mutable Generation* generation_ = nullptr;  // that is under way and has the seat
 };
 
 }  // namespace bitnet

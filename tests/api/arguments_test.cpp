@@ -217,7 +217,7 @@ TEST_F(Arguments, AnUnknownIsaIsRefusedByName) {
 }
 
 TEST_F(Arguments, AModelWithoutChatTemplateSaysSo) {
-  const bitnet_message message = {"user", "Hello", 0};
+  const bitnet_message message = turn("user", "Hello");
   size_t length = 0;
   EXPECT_EQ(bitnet_chat_format(model.get(), &message, 1, 1, nullptr, 0, &length), BITNET_ERROR_UNSUPPORTED);
   for (const char* const word : {"chat template", "bitnet_open_options", "--chat-template"}) {

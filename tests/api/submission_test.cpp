@@ -318,6 +318,25 @@ TEST(Pools, EnginesOfSeveralModelsTakeTurns) {
   for (std::thread& thread : threads) thread.join();
 }
 
+// For a time fewer threads compute than the pool has; an engine that is made then will use them all.
+TEST(Pools, AnEngineHasRoomForAllThreads) {
+  const Model model = open(model_path());
+  const Pool pool = make_pool({.threads = 2});
+  const Session narrow = make_session(model, {.context = 128}, {.pool = pool.get(), .generation_threads = 1});
+  const Tokens tokens = random_tokens(100);
+  eval(narrow, tokens);
+  for (int i = 0; i < 20; i++) {
+    eval(narrow, std::span(tokens).first(1));
+    const Session wide = make_session(model, {.context = 128}, {.pool = pool.get()});
+    eval(wide, tokens);
+    eval(wide, std::span(tokens).first(i + 1));
+    const Session alone = make_session(model, {.context = 128}, {.threads = 1});
+    eval(alone, tokens);
+    eval(alone, std::span(tokens).first(i + 1));
+    ASSERT_TRUE(same_bits(logits(wide), logits(alone))) << i;
+  }
+}
+
 TEST(Pools, AnnounceEachThread) {
   struct Started {
     std::mutex mutex;

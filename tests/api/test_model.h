@@ -22,6 +22,7 @@ struct Free {
   void operator()(bitnet_generation* p) const { bitnet_generation_free(p); }
   void operator()(bitnet_queue* p) const { bitnet_queue_free(p); }
   void operator()(bitnet_decoder* p) const { bitnet_decoder_free(p); }
+  void operator()(bitnet_chat* p) const { bitnet_chat_free(p); }
 };
 using Model = std::unique_ptr<bitnet_model, Free>;
 using Pool = std::unique_ptr<bitnet_pool, Free>;
@@ -31,6 +32,7 @@ using Sampler = std::unique_ptr<bitnet_sampler, Free>;
 using Generation = std::unique_ptr<bitnet_generation, Free>;
 using Queue = std::unique_ptr<bitnet_queue, Free>;
 using Decoder = std::unique_ptr<bitnet_decoder, Free>;
+using Chat = std::unique_ptr<bitnet_chat, Free>;
 constexpr uint32_t kVocabulary = 1000;  // of the models below
 
 using Tokens = std::vector<bitnet_token>;
@@ -56,6 +58,11 @@ std::vector<float> logits(const Session& session, size_t row = 0);
 
 // Tokens that exercise the whole vocabulary, different for each seed.
 Tokens random_tokens(size_t count, uint32_t seed = 1);
+
+// A message; length 0: up to the zero byte.
+inline bitnet_message turn(const char* role, const char* content, size_t length = 0) {
+  return {sizeof(bitnet_message), role, content, length};
+}
 
 // Whether two rows of logits are the same bits.
 testing::AssertionResult same_bits(std::span<const float> a, std::span<const float> b);

@@ -243,6 +243,21 @@ public enum Finish: Sendable {
   }
 }
 
+/// What is done about a history that leaves too little room for a reply.
+public enum ChatFit: Sendable {
+  /// The oldest turns are left out of the prompt, but for leading system messages.
+  case dropOldest
+  /// The reply is refused with CONTEXT: the caller shortens the history.
+  case refuse
+
+  var toC: bitnet_chat_fit {
+    switch self {
+    case .dropOldest: return BITNET_CHAT_FIT_DROP_OLDEST
+    case .refuse: return BITNET_CHAT_FIT_REFUSE
+    }
+  }
+}
+
 /// How a model is opened.
 public struct OpenOptions: Sendable {
   /// Kernel set, see `Library.isaNames`; nil: $BITNET_ISA, or else the fastest.

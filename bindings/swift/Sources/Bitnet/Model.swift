@@ -145,7 +145,9 @@ public final class Model: @unchecked Sendable {  // a bitnet_model may be used b
       var cMessages: [bitnet_message] = []
       for role in stride(from: 0, to: pointers.count, by: 2) {
         let length = texts[role + 1].count - 1
-        cMessages.append(bitnet_message(role: pointers[role], content: pointers[role + 1], length: length))
+        cMessages.append(
+          bitnet_message(
+            size: MemoryLayout<bitnet_message>.size, role: pointers[role], content: pointers[role + 1], length: length))
       }
       return try cMessages.withPointer(body)
     }
