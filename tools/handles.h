@@ -70,6 +70,7 @@ struct Release {
 using Model = std::unique_ptr<bitnet_model, Release<bitnet_close>>;
 using Session = std::unique_ptr<bitnet_session, Release<bitnet_session_free>>;
 using Sampler = std::unique_ptr<bitnet_sampler, Release<bitnet_sampler_free>>;
+using ChatHandle = std::unique_ptr<bitnet_chat, Release<bitnet_chat_free>>;
 using Generation = std::unique_ptr<bitnet_generation, Release<bitnet_generation_free>>;
 
 }  // namespace bitnet::program
