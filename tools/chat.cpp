@@ -4,14 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <memory>
-#include <nlohmann/json.hpp>
-#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "base/error.h"
-#include "base/file.h"
 #include "base/path.h"
 #include "line_editor.h"
 #include "terminal.h"
@@ -22,39 +19,26 @@ namespace bitnet::program {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-struct Message {
-  std::string role, content;
-};
-
 std::string without_outer_spaces(const std::string& text) {
   constexpr const char* spaces = " \t\r\n";
   const size_t begin = text.find_first_not_of(spaces);
   return begin == text.npos ? "" : text.substr(begin, text.find_last_not_of(spaces) - begin + 1);
 }
 
-std::vector<Message> messages_in(const Json& json) {
-  std::vector<Message> messages;
-  for (const Json& message : json.at("messages")) {
-    messages.push_back({message.at("role").get<std::string>(), message.at("content").get<std::string>()});
-  }
-  return messages;
+ChatHandle make_chat(bitnet_session* session, const GenerateOptions& options) {
+  bitnet_chat_options chat_options = {};
+  chat_options.size = sizeof chat_options;
+  chat_options.flags = BITNET_CHAT_PLAIN | (options.special ? uint32_t{BITNET_CHAT_TRUST} : 0);
+  bitnet_chat* chat = nullptr;
+  check(bitnet_chat_create(session, &chat_options, &chat));
+  return ChatHandle(chat);
 }
 
-// Reading ends where the file is no JSON: in a model, at once.
-bool is_conversation(const std::string& path) {
-  if (path_kind(path) != PathKind::file) return false;
-  try {
-    const MappedFile file(path);
-    const auto* const text = reinterpret_cast<const char*>(file.bytes().data());
-    messages_in(Json::parse(text, text + file.bytes().size()));
-    return true;
-  } catch (const Json::exception&) {
-    return false;
-  } catch (const Error&) {  // it is empty, or cannot be read
-    return false;
-  }
+bitnet_chat_prompt latest_prompt(const bitnet_chat* chat) {
+  bitnet_chat_prompt prompt = {};
+  prompt.size = sizeof prompt;
+  check(bitnet_chat_get_prompt(chat, &prompt));
+  return prompt;
 }
 
 class Chat {
@@ -66,6 +50,7 @@ class Chat {
         model_(open_model(options.model)),
         info_(model_info(model_.get())),
         session_(make_session(model_.get(), options.context, options.session)),
+        chat_(make_chat(session_.get(), options)),
         lines_(options.model.quiet),
         seed_(options.seed.value_or(random_seed())) {
     set_system(options.system);
@@ -101,13 +86,14 @@ class Chat {
   void quit(const std::string&) { done_ = true; }
 
   void set_system(const std::string& text);
-  void reply();
-  std::vector<bitnet_token> prompt() const;
-  std::vector<bitnet_token> continued() const;
-  std::vector<bitnet_token> templated() const;
-  std::vector<size_t> beginnings() const;
-  std::vector<bitnet_token> prompt_that_fits();
-  std::vector<bitnet_token> that_fits_alone(std::vector<bitnet_token> tokens) const;
+  size_t count() const { return bitnet_chat_count(chat_.get()); }
+  bitnet_message message(size_t index) const;
+  void add(size_t index, const char* role, const std::string& content);
+  template <typename Is>
+  void remove_if(const Is& is);
+  bool is_conversation(const std::string& path) const;
+  void reply(bool again = false);
+  Generation start_reply(const TextOptions& text_options, bool again);
 
   GenerateOptions options_;
   const bool interactive_;
@@ -115,8 +101,8 @@ class Chat {
   Model model_;
   bitnet_model_info info_;
   Session session_;
+  ChatHandle chat_;
   InputLines lines_;
-  std::vector<Message> messages_;
   uint64_t seed_;
   uint64_t replies_ = 0;  // with each, other random numbers
   bool done_ = false;
@@ -188,14 +174,14 @@ void Chat::converse() {
 // A failure is told and the conversation goes on, unless nobody is there to read it.
 void Chat::answer(const std::string& message) {
   const std::string line = without_outer_spaces(message);
-  if (line.empty() && (info_.has_chat_template || messages_.empty())) return;
-  const std::vector<Message> before = messages_;
+  if (line.empty() && (info_.has_chat_template || count() == 0)) return;
+  const size_t before = count();
   try {
     if (message.starts_with('/')) return obey(line);
-    if (!line.empty()) messages_.push_back({"user", message});
+    if (!line.empty()) add(before, "user", message);
     reply();
   } catch (const std::exception& error) {
-    messages_ = before;
+    if (count() > before) check(bitnet_chat_remove(chat_.get(), before, SIZE_MAX));
     if (!interactive_) throw;
     write_message(error.what());
   }
@@ -220,46 +206,62 @@ void Chat::help(const std::string&) {
   if (!info_.has_chat_template) say("  An empty line lets the model go on.");
 }
 
+bitnet_message Chat::message(size_t index) const {
+  bitnet_message message = {};
+  message.size = sizeof message;
+  check(bitnet_chat_message(chat_.get(), index, &message));
+  return message;
+}
+
+void Chat::add(size_t index, const char* role, const std::string& content) {
+  const bitnet_message message = {sizeof message, role, content.c_str(), content.size()};
+  check(bitnet_chat_insert(chat_.get(), index, &message));
+}
+
+template <typename Is>
+void Chat::remove_if(const Is& is) {
+  for (size_t i = count(); i-- > 0;) {
+    if (is(std::string_view(message(i).role))) check(bitnet_chat_remove(chat_.get(), i, 1));
+  }
+}
+
 void Chat::reset(const std::string&) {
-  std::erase_if(messages_, [](const Message& message) { return message.role != "system"; });
+  remove_if([](std::string_view role) { return role != "system"; });
   check(bitnet_session_rewind(session_.get(), 0));
   say("The conversation begins anew.");
 }
 
 void Chat::retry(const std::string&) {
-  if (messages_.empty() || messages_.back().role != "assistant") throw Stop(kUsage, "there is no reply to replace yet");
-  messages_.pop_back();
-  reply();
+  if (count() == 0 || message(count() - 1).role != std::string_view("assistant")) {
+    throw Stop(kUsage, "there is no reply to replace yet");
+  }
+  reply(true);
+}
+
+bool Chat::is_conversation(const std::string& path) const {
+  return bitnet_chat_load(make_chat(session_.get(), options_).get(), path.c_str()) == BITNET_OK;
 }
 
 void Chat::save(const std::string& path) {
   if (exists(path) && !is_conversation(path)) {
     throw Stop(kFailure, path + " exists and is not a conversation; choose another name");
   }
-  Json list = Json::array();
-  for (const Message& message : messages_) list.push_back({{"role", message.role}, {"content", message.content}});
-  const Json json = {{"model", info_.name}, {"messages", list}};
-  const std::string text = json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
-  const auto is_odd = [](const Message& message) {
-    return valid_utf8_prefix(message.content) < message.content.size();
-  };
-  if (std::any_of(messages_.begin(), messages_.end(), is_odd)) say("(Bytes that are not UTF-8 are saved as U+FFFD.)");
-  OutputFile file(path);
-  file.write_at(0, std::as_bytes(std::span(text)));
-  file.commit();
-  say(formatted("%zu messages saved.", messages_.size()));
+  check(bitnet_chat_save(chat_.get(), path.c_str()));
+  bool odd = false;
+  for (size_t i = 0; i < count(); ++i) {
+    const std::string_view content(message(i).content, message(i).length);
+    odd = odd || valid_utf8_prefix(content) < content.size();
+  }
+  if (odd) say("(Bytes that are not UTF-8 are saved as U+FFFD.)");
+  say(formatted("%zu messages saved.", count()));
 }
 
 void Chat::load(const std::string& path) {
-  std::vector<Message> loaded;
-  try {
-    const Json json = Json::parse(read_text_file(path, options_.model.quiet));
-    loaded = messages_in(json);
-  } catch (const Json::exception&) {
-    throw Stop(kFailure, path + " is not a conversation that /save wrote");
-  }
-  messages_ = std::move(loaded);
-  say(formatted("%zu messages loaded.", messages_.size()));
+  const std::string text = read_text_file(path, options_.model.quiet);
+  const bitnet_status status = bitnet_chat_load_memory(chat_.get(), text.data(), text.size());
+  if (status == BITNET_ERROR_FORMAT) throw Stop(kFailure, path + " is not a conversation that /save wrote");
+  check(status);
+  say(formatted("%zu messages loaded.", count()));
 }
 
 void Chat::system(const std::string& text) {
@@ -268,8 +270,8 @@ void Chat::system(const std::string& text) {
 }
 
 void Chat::set_system(const std::string& text) {
-  std::erase_if(messages_, [](const Message& message) { return message.role == "system"; });
-  if (!text.empty()) messages_.insert(messages_.begin(), {"system", text});
+  remove_if([](std::string_view role) { return role == "system"; });
+  if (!text.empty()) add(0, "system", text);
 }
 
 void Chat::seed(const std::string& number) {
@@ -294,103 +296,33 @@ void Chat::stats(const std::string&) {
                 bitnet_session_context(session_.get()), static_cast<unsigned long long>(seed_)));
 }
 
-// The conversation as the model reads it, up to where its reply begins.
-std::vector<bitnet_token> Chat::prompt() const { return info_.has_chat_template ? templated() : continued(); }
-
-// Without a template: one text, which goes on.
-std::vector<bitnet_token> Chat::continued() const {
-  std::string text;
-  for (const Message& message : messages_) {
-    if (message.role == "user" && !text.empty()) text += '\n';
-    text += message.content;
+Generation Chat::start_reply(const TextOptions& text_options, bool again) {
+  bitnet_generation* started = nullptr;
+  const auto start = again ? bitnet_chat_regenerate : bitnet_chat_reply;
+  const bitnet_status status = start(chat_.get(), text_options.get(), &started);
+  if (status == BITNET_ERROR_CONTEXT) {
+    throw Stop(kFailure, formatted("the message of %u tokens does not fit the context of %u; start with -c N for more",
+                                   latest_prompt(chat_.get()).tokens, bitnet_session_context(session_.get())));
   }
-  auto tokens = tokenized(model_.get(), text, BITNET_TEXT_BOS_EOS);
-  if (!tokens.empty() && tokens.back() == info_.eos) tokens.pop_back();
-  return tokens;
-}
-
-std::vector<bitnet_token> Chat::templated() const {
-  std::vector<bitnet_message> messages;
-  for (const Message& message : messages_) {
-    messages.push_back({sizeof(bitnet_message), message.role.c_str(), message.content.c_str(), message.content.size()});
-  }
-  const uint32_t flags = BITNET_CHAT_REPLY | (options_.special ? uint32_t{BITNET_CHAT_TRUST} : 0);
-  std::vector<bitnet_token> tokens(bitnet_session_context(session_.get()));  // more would not fit anyway
-  size_t count = 0;
-  const auto tokenize = [&] {
-    return bitnet_chat_tokenize(model_.get(), messages.data(), messages.size(), flags, tokens.data(), tokens.size(),
-                                &count);
-  };
-  bitnet_status status = tokenize();
-  tokens.resize(count);
-  if (status == BITNET_ERROR_BUFFER) status = tokenize();
   check(status);
-  return tokens;
+  return Generation(started);
 }
 
-// The messages from which on the conversation can be kept: the first one, and every later one of the user.
-std::vector<size_t> Chat::beginnings() const {
-  std::vector<size_t> found;
-  for (size_t i = 0; i < messages_.size(); ++i) {
-    const std::string& role = messages_[i].role;
-    if (role == "user" || (found.empty() && role != "system")) found.push_back(i);
-  }
-  return found;
-}
-
-// The whole conversation; if it leaves no room for a reply, without as few of its oldest messages as do.
-std::vector<bitnet_token> Chat::prompt_that_fits() {
-  const uint32_t context = bitnet_session_context(session_.get());
-  const uint32_t room = std::min<uint32_t>(256, context / 4);
-  const auto fits = [&](const std::vector<bitnet_token>& tokens) { return tokens.size() + room <= context; };
-  auto tokens = prompt();
-  const std::vector<size_t> begin = beginnings();
-  if (fits(tokens) || begin.size() < 2) return that_fits_alone(std::move(tokens));
-
-  const std::vector<Message> all = std::move(messages_);
-  const auto prompt_from = [&](size_t first) {
-    messages_.clear();
-    for (size_t i = 0; i < all.size(); ++i) {
-      if (i >= first || all[i].role == "system") messages_.push_back(all[i]);
-    }
-    return prompt();
-  };
-  tokens = prompt_from(begin.back());
-  size_t too_early = 0, late_enough = begin.size() - 1;
-  if (fits(tokens)) {
-    while (late_enough - too_early > 1) {
-      const size_t middle = too_early + (late_enough - too_early) / 2;
-      (fits(prompt_from(begin[middle])) ? late_enough : too_early) = middle;
-    }
-    tokens = prompt_from(begin[late_enough]);
-  }
-  tokens = that_fits_alone(std::move(tokens));
-  say("(The oldest messages were forgotten to make room.)");
-  return tokens;
-}
-
-// A message for which there is little room is still better than none.
-std::vector<bitnet_token> Chat::that_fits_alone(std::vector<bitnet_token> tokens) const {
-  const uint32_t context = bitnet_session_context(session_.get());
-  if (tokens.size() < context) return tokens;
-  throw Stop(kFailure, formatted("the message of %zu tokens does not fit the context of %u; start with -c N for more",
-                                 tokens.size(), context));
-}
-
-void Chat::reply() {
-  const auto prompt = prompt_that_fits();
+void Chat::reply(bool again) {
   const int64_t limit = options_.tokens.value_or(info_.has_chat_template ? -1 : 256);
-  const Reply reply = stream_reply(session_.get(), prompt, options_, seed_ + replies_++,
-                                   limit < 0 ? 0 : static_cast<uint32_t>(limit), BITNET_GENERATE_WHOLE);
+  const TextOptions text_options(options_, seed_ + replies_++, limit < 0 ? 0 : static_cast<uint32_t>(limit));
+  const size_t asked = count();
+  Generation generation = start_reply(text_options, again);
+  const bitnet_chat_prompt prompt = latest_prompt(chat_.get());
+  if (prompt.left_out > 0) say("(The oldest messages were forgotten to make room.)");
+  const Reply reply = stream_reply(generation);
+  generation.reset();  // what was written of an interrupted reply is kept
   if (!reply.text.ends_with('\n')) write_out("\n");
   if (reply.finish == BITNET_FINISH_CONTEXT) say("(The context is full.)");
   if (reply.interrupted) say("(Stopped.)");
   if (reply.interrupted && editor_) editor_->forget_pending();
-  if (!messages_.empty() && messages_.back().role == "assistant") {
-    messages_.back().content += reply.text;
-  } else {
-    messages_.push_back({"assistant", reply.text});
-  }
+  if (count() == asked && !again) add(asked, "assistant", "");  // templates want a reply between two messages
+  check(bitnet_chat_remove(chat_.get(), prompt.left_out_from, prompt.left_out));
 }
 
 }  // namespace

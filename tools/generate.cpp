@@ -122,41 +122,34 @@ std::optional<uint64_t> seed_in(const std::string& text) {
 
 uint64_t random_seed() { return std::random_device()(); }
 
-Reply stream_reply(bitnet_session* session, const std::vector<bitnet_token>& prompt, const GenerateOptions& options,
-                   uint64_t seed, uint32_t max_tokens, uint32_t flags, const std::string& before) {
-  std::vector<bitnet_logit_bias> biases;
-  for (const std::string& text : options.logit_bias) biases.push_back(parse_bias(text));
-  std::vector<std::string> stop_texts;
-  for (const std::string& text : options.stop) stop_texts.push_back(options.escapes ? unescaped(text) : text);
-  std::vector<const char*> stops;
-  for (const std::string& text : stop_texts) stops.push_back(text.c_str());
+TextOptions::TextOptions(const GenerateOptions& options, uint64_t seed, uint32_t max_tokens) {
+  for (const std::string& text : options.logit_bias) biases_.push_back(parse_bias(text));
+  for (const std::string& text : options.stop) stop_texts_.push_back(options.escapes ? unescaped(text) : text);
+  for (const std::string& text : stop_texts_) stops_.push_back(text.c_str());
 
-  bitnet_sampler_options sampler = {};
-  sampler.size = sizeof sampler;
-  sampler.seed = seed;
-  sampler.temperature = options.temperature;
-  sampler.top_k = options.top_k;
-  sampler.top_p = options.top_p;
-  sampler.min_p = options.min_p;
-  sampler.repetition_penalty = options.repeat_penalty;
-  sampler.frequency_penalty = options.frequency_penalty;
-  sampler.presence_penalty = options.presence_penalty;
-  sampler.penalty_window = options.repeat_last;
-  sampler.logit_bias = biases.data();
-  sampler.logit_bias_count = biases.size();
+  sampler_.size = sizeof sampler_;
+  sampler_.seed = seed;
+  sampler_.temperature = options.temperature;
+  sampler_.top_k = options.top_k;
+  sampler_.top_p = options.top_p;
+  sampler_.min_p = options.min_p;
+  sampler_.repetition_penalty = options.repeat_penalty;
+  sampler_.frequency_penalty = options.frequency_penalty;
+  sampler_.presence_penalty = options.presence_penalty;
+  sampler_.penalty_window = options.repeat_last;
+  sampler_.logit_bias = biases_.data();
+  sampler_.logit_bias_count = biases_.size();
 
-  bitnet_generate_options generate = {};
-  generate.size = sizeof generate;
-  generate.max_tokens = max_tokens;
-  generate.flags = flags | (options.ignore_end ? uint32_t{BITNET_GENERATE_IGNORE_END} : 0) |
-                   (options.special ? uint32_t{BITNET_GENERATE_SPECIAL_OUTPUT} : 0);
-  generate.sampler = &sampler;
-  generate.stop = stops.data();
-  generate.stop_count = stops.size();
+  generate_.size = sizeof generate_;
+  generate_.max_tokens = max_tokens;
+  generate_.flags = (options.ignore_end ? uint32_t{BITNET_GENERATE_IGNORE_END} : 0) |
+                    (options.special ? uint32_t{BITNET_GENERATE_SPECIAL_OUTPUT} : 0);
+  generate_.sampler = &sampler_;
+  generate_.stop = stops_.data();
+  generate_.stop_count = stops_.size();
+}
 
-  bitnet_generation* started = nullptr;
-  check(bitnet_generation_start_tokens(session, prompt.data(), prompt.size(), &generate, &started));
-  const Generation generation(started);
+Reply stream_reply(const Generation& generation, const std::string& before) {
   write_out(before);
   Reply reply;
   bitnet_piece piece = {};

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bitnet.h"
+#include "handles.h"
 #include "options.h"
 
 namespace bitnet::program {
@@ -44,16 +45,32 @@ uint64_t random_seed();
 // A seed as people write it; "-1" is another one each time. Throws CLI::ValidationError.
 std::optional<uint64_t> seed_in(const std::string& text);
 
+// What the options say of a text, as the library takes it.
+class TextOptions {
+ public:
+  // No limit of its own for max_tokens 0.
+  TextOptions(const GenerateOptions& options, uint64_t seed, uint32_t max_tokens);
+  TextOptions(const TextOptions&) = delete;
+  TextOptions& operator=(const TextOptions&) = delete;
+
+  const bitnet_generate_options* get() const { return &generate_; }
+
+ private:
+  std::vector<bitnet_logit_bias> biases_;
+  std::vector<std::string> stop_texts_;
+  std::vector<const char*> stops_;
+  bitnet_sampler_options sampler_ = {};
+  bitnet_generate_options generate_ = {};
+};
+
 struct Reply {
   std::string text;
   bitnet_finish finish = BITNET_FINISH_NOT;
   bool interrupted = false;  // by Ctrl-C, which is then forgotten
 };
 
-// Continues the session with the prompt (flags: BITNET_GENERATE_...) and writes the text to standard output as it
-// comes, with `before` in front of it once nothing stands in the way. No limit of its own for max_tokens 0.
-Reply stream_reply(bitnet_session* session, const std::vector<bitnet_token>& prompt, const GenerateOptions& options,
-                   uint64_t seed, uint32_t max_tokens, uint32_t flags, const std::string& before = "");
+// Writes the text to standard output as it comes, with `before` in front of it.
+Reply stream_reply(const Generation& generation, const std::string& before = "");
 
 // "prompt 5 tokens, 120.3 tokens/s; generated 256 tokens, 85.2 tokens/s"
 std::string speed_text(const bitnet_session* session);

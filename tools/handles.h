@@ -71,6 +71,7 @@ using Model = std::unique_ptr<bitnet_model, Release<bitnet_close>>;
 using Engine = std::unique_ptr<bitnet_engine, Release<bitnet_engine_free>>;
 using Session = std::unique_ptr<bitnet_session, Release<bitnet_session_free>>;
 using Sampler = std::unique_ptr<bitnet_sampler, Release<bitnet_sampler_free>>;
+using ChatHandle = std::unique_ptr<bitnet_chat, Release<bitnet_chat_free>>;
 using Generation = std::unique_ptr<bitnet_generation, Release<bitnet_generation_free>>;
 using Queue = std::unique_ptr<bitnet_queue, Release<bitnet_queue_free>>;
 

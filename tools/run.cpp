@@ -72,8 +72,10 @@ void run(const GenerateOptions& options) {
       options.hide_prompt || text.empty()
           ? ""
           : coloured(Stream::out, Colour::bold, is_terminal(Stream::out) ? without_controls(text) : text);
-  const Reply reply =
-      stream_reply(session.get(), prompt, options, seed, tokens < 0 ? 0 : static_cast<uint32_t>(tokens), 0, shown);
+  const TextOptions text_options(options, seed, tokens < 0 ? 0 : static_cast<uint32_t>(tokens));
+  bitnet_generation* started = nullptr;
+  check(bitnet_generation_start_tokens(session.get(), prompt.data(), prompt.size(), text_options.get(), &started));
+  const Reply reply = stream_reply(Generation(started), shown);
   if (!reply.text.ends_with('\n')) write_out("\n");
   if (!options.model.quiet) write_closing_lines(session.get(), info, reply, seed);
   if (reply.interrupted) throw Stop(kInterrupted, "");
