@@ -344,11 +344,8 @@ void add_bench(CLI::App& program) {
   command->add_flag("--logits", options->logits, "Generation: ask for all logits instead of the likeliest token");
   command->add_flag("--limits", options->limits, "Generation: also read the same weights and do nothing else, in turn");
   add_list("--sessions", options->sessions.sessions, "Sessions that generate at once");
-  add_choice(
-      *command, "--calls", options->sessions.calls,
-      "With --sessions: a thread for each evaluates and samples (eval, the default) or pulls a generation (next); "
-      "or one thread drives all through a queue",
-      {{"eval", SessionCalls::eval}, {"next", SessionCalls::next}, {"queue", SessionCalls::queue}});
+  add_choice(*command, "--calls", options->sessions.calls, "With --sessions: how tokens are asked for (eval)",
+             {{"eval", SessionCalls::eval}, {"next", SessionCalls::next}, {"queue", SessionCalls::queue}});
   add_number<uint32_t>(*command, "--top-k", options->sessions.top_k,
                        "With --sessions: draw from so many of the likeliest tokens (0: take the likeliest)");
   add_number<uint32_t>(*command, "--pause", options->sessions.pause,
