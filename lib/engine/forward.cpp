@@ -116,7 +116,7 @@ ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool&
       kernels_(kernels),
       threads_(threads),
       rope_(model.hyper.head_dim, model.hyper.rope_theta, model.rope_factors, model.hyper.rope_magnitude),
-      layout_(model, threads.width(), batch),
+      layout_(model, threads.threads(), batch),
       memory_(layout_.total),
       head_(model, kernels, threads),
       x_(floats(layout_.x)),

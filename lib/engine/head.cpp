@@ -106,7 +106,7 @@ Head::Layout::Layout(const Model& model, uint32_t threads) : activations(0) {
 uint64_t Head::bytes(const Model& model, uint32_t threads) { return Layout(model, threads).total; }
 
 Head::Head(const Model& model, const Kernels& kernels, ThreadPool& threads)
-    : model_(model), kernels_(kernels), threads_(threads), layout_(model, threads.width()), memory_(layout_.total) {}
+    : model_(model), kernels_(kernels), threads_(threads), layout_(model, threads.threads()), memory_(layout_.total) {}
 
 uint32_t Head::chunks() const { return (model_.head.rows + kChunk - 1) / kChunk; }
 
