@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <new>
 #include <thread>
 
@@ -71,6 +72,8 @@ void Listener::log(bitnet_log_level, std::string_view) {}
 
 OpenOptions::OpenOptions() : bitnet_open_options{} { size = sizeof(bitnet_open_options); }
 ConvertOptions::ConvertOptions() : bitnet_convert_options{} { size = sizeof(bitnet_convert_options); }
+PoolOptions::PoolOptions() : bitnet_pool_options{} { size = sizeof(bitnet_pool_options); }
+EngineOptions::EngineOptions() : bitnet_engine_options{} { size = sizeof(bitnet_engine_options); }
 SessionOptions::SessionOptions() : bitnet_session_options{} { size = sizeof(bitnet_session_options); }
 SamplerOptions::SamplerOptions() : bitnet_sampler_options{} { size = sizeof(bitnet_sampler_options); }
 GenerateOptions::GenerateOptions() : bitnet_generate_options{} { size = sizeof(bitnet_generate_options); }
@@ -206,6 +209,38 @@ int64_t Model::session_memory(const SessionOptions& options) const {
   return static_cast<int64_t>(bytes);
 }
 
+int64_t Model::engine_memory(const EngineOptions& options) const {
+  uint64_t bytes = 0;
+  check(bitnet_engine_memory(model_.share().get(), &options, &bytes));
+  return static_cast<int64_t>(bytes);
+}
+
+// ------------------------------------------------------------- pool, engine
+
+namespace {
+
+std::shared_ptr<bitnet_pool> make_pool(const PoolOptions& options) {
+  bitnet_pool* pool = nullptr;
+  check(bitnet_pool_create(&options, &pool));
+  return own(pool, bitnet_pool_free);
+}
+
+std::shared_ptr<bitnet_engine> make_engine(const std::shared_ptr<bitnet_model>& model, const EngineOptions& options,
+                                           const std::shared_ptr<bitnet_pool>& pool) {
+  bitnet_engine_options c_options = options;
+  c_options.pool = pool.get();
+  bitnet_engine* engine = nullptr;
+  check(bitnet_engine_create(model.get(), &c_options, &engine));
+  return own(engine, bitnet_engine_free, model);
+}
+
+}  // namespace
+
+Pool::Pool(const PoolOptions& options) : pool_("pool", make_pool(options)) {}
+
+Engine::Engine(const Model& model, const EngineOptions& options, const Pool* pool)
+    : engine_("engine", make_engine(model.model_.share(), options, pool != nullptr ? pool->pool_.share() : nullptr)) {}
+
 // ---------------------------------------------------------- sampler, decoder
 
 namespace {
@@ -259,19 +294,105 @@ std::string Decoder::finish() {
   });
 }
 
+// -------------------------------------------------------------------- queue
+
+class QueueState {
+ public:
+  QueueState() {
+    bitnet_queue* made = nullptr;
+    check(bitnet_queue_create(&made));
+    queue = own(made, bitnet_queue_free);
+  }
+
+  // Of a generation that was freed before C's queue could give it.
+  void give(uint64_t number) {
+    {
+      const std::scoped_lock lock(mutex);
+      ended.push_back(number);
+    }
+    bitnet_queue_wake(queue.get());
+  }
+
+  // The next of these; 0 if there is none.
+  uint64_t take() {
+    const std::scoped_lock lock(mutex);
+    if (ended.empty()) return 0;
+    const uint64_t number = ended.front();
+    ended.pop_front();
+    return number;
+  }
+
+  std::shared_ptr<bitnet_queue> queue;
+
+ private:
+  std::mutex mutex;
+  std::deque<uint64_t> ended;
+};
+
+Queue::Queue() : state_(std::make_shared<QueueState>()) {}
+
+uint64_t Queue::next(uint32_t timeout_ms) const {
+  if (const uint64_t number = state_->take()) return number;
+  void* user = nullptr;
+  if (check(bitnet_queue_next(state_->queue.get(), timeout_ms, &user)) == BITNET_OK) {
+    return reinterpret_cast<uintptr_t>(user);
+  }
+  return state_->take();
+}
+
+void Queue::wake() const { bitnet_queue_wake(state_->queue.get()); }
+
 // ------------------------------------------------------------------ session
 
-// What a session and its generation share. Everything but the atomics is guarded by the mutex.
+// What a session and its generation share. Everything but the atomics is guarded by the mutex. To write the pointers
+// takes the other one, too, which is never held for long: with it alone any thread may cancel what they point to.
 class SessionState {
  public:
   std::mutex mutex;
+  std::mutex pointers;
   std::atomic<std::thread::id> user;        // who holds the mutex
-  std::atomic<bool> closing = false;        // cancels the call that runs; others find it closed
+  std::atomic<bool> closing = false;        // calls find it closed
   std::atomic<size_t> views = 0;            // objects of class Logits
   std::shared_ptr<bitnet_session> session;  // null when closed
   std::shared_ptr<bitnet_generation> generation;
-  uint64_t generations = 0;  // the number of the latest
+  uint64_t generations = 0;           // the number of the latest
+  std::shared_ptr<QueueState> queue;  // that the generation is submitted to, or was until next() is called
+  uint64_t submission = 0;            // under which number
+  std::atomic<uint64_t> stopped = 0;  // the number of the generation that close() found submitted
   uint32_t vocabulary = 0;
+
+  void begin(bitnet_generation* begun) {
+    const std::scoped_lock lock(pointers);
+    generation = own(begun, bitnet_generation_free);
+    ++generations;
+  }
+
+  void end() {
+    std::shared_ptr<bitnet_generation> ended;
+    {
+      const std::scoped_lock lock(pointers);
+      ended = std::move(generation);
+    }
+    ended.reset();  // who waits for it is told after that
+    if (queue != nullptr) std::exchange(queue, nullptr)->give(submission);
+  }
+
+  void cancel() {
+    const std::scoped_lock lock(pointers);
+    bitnet_session_cancel(session.get(), 1);
+  }
+
+  void cancel_generation(uint64_t number) {
+    const std::scoped_lock lock(pointers);
+    if (generations == number) bitnet_generation_cancel(generation.get());
+  }
+
+  void close() {
+    if (queue != nullptr) stopped = generations;
+    end();
+    const std::scoped_lock lock(pointers);
+    session.reset();
+  }
 };
 
 namespace {
@@ -307,46 +428,19 @@ class Change : public Use {
  public:
   explicit Change(SessionState& state) : Use(state) {
     if (state.views != 0) refuse("the session cannot change while arrays of its logits are in use");
-    state.generation.reset();
+    state.end();
   }
 };
 
-// The calls that run on this thread, for the abort callback, which the evaluating thread asks.
-struct Running {
-  std::span<SessionState* const> states;
-  const Cancel* cancel;
-};
-thread_local const Running* running = nullptr;
+// Cancellation is told to the library by whoever asks for it. Only where a language has signals that its own code must
+// handle, or threads that can be interrupted, the thread that called is asked, and by this.
+int abort_interrupted(void*) { return interrupted() ? 1 : 0; }
 
-class Run {
- public:
-  Run(std::span<SessionState* const> states, const Cancel* cancel)
-      : now_{states, cancel}, before_(std::exchange(running, &now_)) {}
-  ~Run() { running = before_; }
-  Run(const Run&) = delete;
-  Run& operator=(const Run&) = delete;
-
- private:
-  Running now_;
-  const Running* before_;
-};
-
-int abort_running(void*) {
-  if (running == nullptr) return 0;
-  const bool closing = std::ranges::any_of(running->states, [](const SessionState* s) { return s->closing.load(); });
-  return closing || (running->cancel != nullptr && running->cancel->requested()) ||
-         (interrupted != nullptr && interrupted());
-}
-
-// Throws CANCELLED before a call that need not begin.
-void check_requested(const Cancel* cancel) {
-  if (cancel != nullptr && cancel->requested()) throw Error{BITNET_ERROR_CANCELLED, "the call was cancelled"};
-}
-
-std::shared_ptr<bitnet_session> make_session(const std::shared_ptr<bitnet_model>& model,
-                                             const SessionOptions& options) {
+std::shared_ptr<bitnet_session> make_session(const std::shared_ptr<bitnet_model>& model, const SessionOptions& options,
+                                             const std::shared_ptr<bitnet_engine>& engine) {
   bitnet_session_options c_options = options;
-  c_options.abort = abort_running;
+  if (interrupted != nullptr) c_options.abort = abort_interrupted;
+  c_options.engine = engine.get();
   bitnet_session* session = nullptr;
   check(bitnet_session_create(model.get(), &c_options, &session));
   return own(session, bitnet_session_free, model);
@@ -354,21 +448,54 @@ std::shared_ptr<bitnet_session> make_session(const std::shared_ptr<bitnet_model>
 
 }  // namespace
 
+void Cancel::request() {
+  const std::scoped_lock lock(mutex_);
+  requested_ = true;
+  for (bitnet_session* session : running_) bitnet_session_cancel(session, 1);
+}
+
+// A call that evaluates sessions, which are held, and a request that may cancel it.
+class Cancellable {
+ public:
+  Cancellable(std::vector<bitnet_session*> sessions, Cancel* cancel) : sessions_(std::move(sessions)), cancel_(cancel) {
+    if (cancel == nullptr) return;
+    const std::scoped_lock lock(cancel->mutex_);
+    if (cancel->requested_) throw Error{BITNET_ERROR_CANCELLED, "the call was cancelled"};
+    cancel->running_.insert(cancel->running_.end(), sessions_.begin(), sessions_.end());
+  }
+  ~Cancellable() {
+    if (cancel_ == nullptr) return;
+    const std::scoped_lock lock(cancel_->mutex_);
+    for (bitnet_session* session : sessions_) {
+      cancel_->running_.erase(std::ranges::find(cancel_->running_, session));
+      // A request that came too late is not for the session's next call.
+      if (cancel_->requested_) bitnet_session_cancel(session, 0);
+    }
+  }
+  Cancellable(const Cancellable&) = delete;
+  Cancellable& operator=(const Cancellable&) = delete;
+
+ private:
+  std::vector<bitnet_session*> sessions_;
+  Cancel* cancel_;
+};
+
 Session::Session(std::shared_ptr<bitnet_session> session, uint32_t vocabulary)
     : state_(std::make_shared<SessionState>()) {
   state_->session = std::move(session);
   state_->vocabulary = vocabulary;
 }
 
-Session::Session(const Model& model, const SessionOptions& options)
-    : Session(make_session(model.model_.share(), options), model.info().vocabulary) {}
+Session::Session(const Model& model, const SessionOptions& options, const Engine* engine)
+    : Session(make_session(model.model_.share(), options, engine != nullptr ? engine->engine_.share() : nullptr),
+              model.info().vocabulary) {}
 
 void Session::close() {
   if (state_->user == std::this_thread::get_id()) refuse("the session is in the midst of another call of this thread");
   state_->closing = true;
+  state_->cancel();
   const std::scoped_lock lock(state_->mutex);
-  state_->generation.reset();
-  state_->session.reset();
+  state_->close();
 }
 
 Session* Session::fork() const {
@@ -430,11 +557,9 @@ bitnet_perf Session::perf() const {
 
 void Session::reset_perf() { bitnet_session_reset_perf(Use(*state_).session()); }
 
-void Session::eval(Tokens tokens, bitnet_logits_of logits, const Cancel* cancel) {
+void Session::eval(Tokens tokens, bitnet_logits_of logits, Cancel* cancel) {
   const Change change(*state_);
-  check_requested(cancel);
-  SessionState* const states[] = {state_.get()};
-  const Run run(states, cancel);
+  const Cancellable call({change.session()}, cancel);
   check(bitnet_eval(change.session(), tokens.data(), tokens.size(), logits));
 }
 
@@ -454,8 +579,8 @@ Generation* Session::generate(std::string_view prompt, const GenerateOptions& op
   options.with([&](const bitnet_generate_options* c_options) {
     check(bitnet_generation_start(change.session(), prompt.data(), prompt.size(), c_options, &generation));
   });
-  state_->generation = own(generation, bitnet_generation_free);
-  return new Generation(state_, ++state_->generations);
+  state_->begin(generation);
+  return new Generation(state_, state_->generations);
 }
 
 Generation* Session::generate_tokens(Tokens prompt, const GenerateOptions& options) {
@@ -464,8 +589,8 @@ Generation* Session::generate_tokens(Tokens prompt, const GenerateOptions& optio
   options.with([&](const bitnet_generate_options* c_options) {
     check(bitnet_generation_start_tokens(change.session(), prompt.data(), prompt.size(), c_options, &generation));
   });
-  state_->generation = own(generation, bitnet_generation_free);
-  return new Generation(state_, ++state_->generations);
+  state_->begin(generation);
+  return new Generation(state_, state_->generations);
 }
 
 Logits::Logits(std::shared_ptr<SessionState> state, size_t index) : state_(std::move(state)) {
@@ -484,7 +609,7 @@ Logits::~Logits() { --state_->views; }
 Generation::~Generation() {
   cancel();
   if (state_->user == std::this_thread::get_id() || !state_->mutex.try_lock()) return;
-  if (state_->generations == number_) state_->generation.reset();
+  if (state_->generations == number_) state_->end();
   state_->mutex.unlock();
 }
 
@@ -492,22 +617,49 @@ void Generation::close() {
   cancel();
   if (state_->user == std::this_thread::get_id()) refuse("the session is in the midst of another call of this thread");
   const std::scoped_lock lock(state_->mutex);
-  if (state_->generations == number_) state_->generation.reset();
+  if (state_->generations == number_) state_->end();
 }
 
-Piece Generation::next() {
-  const Use use(*state_);
-  check_requested(&cancel_);
+void Generation::cancel() {
+  cancelled_ = true;
+  state_->cancel_generation(number_);
+}
+
+// Of a generation whose session is held.
+void Generation::check_going() const {
+  if (cancelled_) {
+    if (state_->generations == number_) state_->end();
+    throw Error{BITNET_ERROR_CANCELLED, "the generation was cancelled"};
+  }
   if (state_->generations != number_ || state_->generation == nullptr) {
     refuse("the generation is over: it was closed, or its session has been used for something else");
   }
   if (state_->views != 0) refuse("the session cannot change while arrays of its logits are in use");
-  SessionState* const states[] = {state_.get()};
-  const Run run(states, &cancel_);
+}
+
+Piece Generation::next() {
+  // Closing the session cancels the step under way, whoever waits for it.
+  uint64_t stopped = number_;
+  if (state_->stopped.compare_exchange_strong(stopped, 0)) {
+    throw Error{BITNET_ERROR_CANCELLED, "the generation was cancelled: its session was closed"};
+  }
+  const Use use(*state_);
+  check_going();
   bitnet_piece piece = {};
   piece.size = sizeof piece;
-  check(bitnet_generation_next(state_->generation.get(), &piece));
+  const bitnet_status status = bitnet_generation_next(state_->generation.get(), &piece);
+  if (status != BITNET_ERROR_BUSY) state_->queue = nullptr;
+  check(status);
   return {{piece.text, piece.length}, piece.token, piece.finish};
+}
+
+void Generation::submit(const Queue& queue, uint64_t number) {
+  const Use use(*state_);
+  check_going();
+  void* const user = reinterpret_cast<void*>(static_cast<uintptr_t>(number));
+  check(bitnet_generation_submit(state_->generation.get(), queue.state_->queue.get(), user));
+  state_->queue = queue.state_;
+  state_->submission = number;
 }
 
 // -------------------------------------------------------------------- batch
@@ -516,7 +668,7 @@ void Batch::add(const Session& session, Tokens tokens, bitnet_logits_of logits) 
   items_.push_back({session.state_, {tokens.begin(), tokens.end()}, logits});
 }
 
-void Batch::eval(const Cancel* cancel) const {
+void Batch::eval(Cancel* cancel) const {
   std::vector<SessionState*> states;
   for (const Item& item : items_) states.push_back(item.state.get());
   std::ranges::sort(states);  // one order of locking for all
@@ -528,8 +680,9 @@ void Batch::eval(const Cancel* cancel) const {
   for (const Item& item : items_) {
     c_items.push_back({item.state->session.get(), item.tokens.data(), item.tokens.size(), item.logits});
   }
-  check_requested(cancel);
-  const Run run(states, cancel);
+  std::vector<bitnet_session*> sessions;
+  for (const SessionState* state : states) sessions.push_back(state->session.get());
+  const Cancellable call(std::move(sessions), cancel);
   check(bitnet_eval_batch(c_items.data(), c_items.size()));
 }
 

@@ -47,11 +47,14 @@ class Listener {
 // A request to stop, which stays made. Any thread may make it, before or during the call that it is given to.
 class Cancel {
  public:
-  void request() { requested_ = true; }
+  void request();
   bool requested() const { return requested_; }
 
  private:
+  friend class Cancellable;
   std::atomic<bool> requested_ = false;
+  std::mutex mutex_;
+  std::vector<bitnet_session*> running_;  // of the calls under way, guarded by the mutex
 };
 
 // ------------------------------------------------------------------ options
@@ -74,6 +77,14 @@ struct ConvertOptions : bitnet_convert_options {
 
  private:
   std::string chat_template_;
+};
+
+struct PoolOptions : bitnet_pool_options {
+  PoolOptions();
+};
+
+struct EngineOptions : bitnet_engine_options {
+  EngineOptions();
 };
 
 struct SessionOptions : bitnet_session_options {
@@ -182,13 +193,37 @@ class Model {
   std::string chat_format(const Conversation& conversation, uint32_t flags) const;
   std::vector<bitnet_token> chat_tokenize(const Conversation& conversation, uint32_t flags) const;
   int64_t session_memory(const SessionOptions& options) const;
+  int64_t engine_memory(const EngineOptions& options) const;
 
  private:
+  friend class Engine;
   friend class Session;
   friend class Decoder;
   explicit Model(std::shared_ptr<bitnet_model> model) : model_("model", std::move(model)) {}
 
   Locked<bitnet_model> model_;
+};
+
+// Threads that compute. Engines that use it keep it after close().
+class Pool {
+ public:
+  explicit Pool(const PoolOptions& options);
+  void close() { pool_.close(); }
+
+ private:
+  friend class Engine;
+  Locked<bitnet_pool> pool_;
+};
+
+// Computes what its sessions ask for, together. Sessions that use it keep it after close().
+class Engine {
+ public:
+  Engine(const Model& model, const EngineOptions& options, const Pool* pool);  // null: as bitnet_engine_options says
+  void close() { engine_.close(); }
+
+ private:
+  friend class Session;
+  Locked<bitnet_engine> engine_;
 };
 
 class Sampler {
@@ -244,6 +279,23 @@ struct Piece {
   bitnet_finish finish;  // BITNET_FINISH_NOT while there is more to come
 };
 
+class QueueState;
+
+// Where one thread waits for the pieces of any number of generations.
+class Queue {
+ public:
+  Queue();
+
+  // Waits for what has been submitted, and returns its number, which may be given twice; 0 if nothing came in this
+  // time, or wake() was called.
+  uint64_t next(uint32_t timeout_ms) const;
+  void wake() const;  // any thread
+
+ private:
+  friend class Generation;
+  std::shared_ptr<QueueState> state_;
+};
+
 // Text being generated. Anything else that changes the session ends it: its next call is then an error.
 class Generation {
  public:
@@ -253,20 +305,25 @@ class Generation {
   void close();
 
   Piece next();
-  void cancel() { cancel_.request(); }  // any thread: the call of next() under way, or the next one, throws CANCELLED
+  // Asks for the next piece without waiting for it. The queue gives the number, which is not 0, as soon as next() would
+  // return or throw at once, for whatever reason.
+  void submit(const Queue& queue, uint64_t number);
+  void cancel();  // any thread: the call of next() under way, or the next one, throws CANCELLED
 
  private:
   friend class Session;
   Generation(std::shared_ptr<SessionState> state, uint64_t number) : state_(std::move(state)), number_(number) {}
 
+  void check_going() const;
+
   std::shared_ptr<SessionState> state_;
   uint64_t number_;
-  Cancel cancel_;
+  std::atomic<bool> cancelled_ = false;
 };
 
 class Session {
  public:
-  Session(const Model& model, const SessionOptions& options);
+  Session(const Model& model, const SessionOptions& options, const Engine* engine);  // null: the model's own
   // Cancels what another thread is doing with the session, then frees it.
   void close();
 
@@ -284,7 +341,7 @@ class Session {
   bitnet_perf perf() const;
   void reset_perf();
 
-  void eval(Tokens tokens, bitnet_logits_of logits, const Cancel* cancel);
+  void eval(Tokens tokens, bitnet_logits_of logits, Cancel* cancel);
   Logits* logits(size_t index) const;
   bitnet_token sample(Sampler& sampler);
   Generation* generate(std::string_view prompt, const GenerateOptions& options);
@@ -301,7 +358,7 @@ class Session {
 class Batch {
  public:
   void add(const Session& session, Tokens tokens, bitnet_logits_of logits);
-  void eval(const Cancel* cancel) const;
+  void eval(Cancel* cancel) const;
 
  private:
   struct Item {

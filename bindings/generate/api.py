@@ -23,7 +23,9 @@ KINDS = {
     "uint32_t": "count",
     "uint64_t": "number",
 }
-NOT_SHOWN = {"size_t", "void*", "function", "bitnet_parallel_fn"}
+# Objects are parameters, which are written by hand; a program's own threads stay C's.
+NOT_SHOWN = {"size_t", "void*", "function", "bitnet_parallel_fn", "bitnet_thread_start_fn", "bitnet_pool*",
+             "bitnet_engine*"}
 
 
 @dataclasses.dataclass(frozen=True)

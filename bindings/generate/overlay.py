@@ -110,6 +110,14 @@ COMMENTS = {
                                "swift": "a progress callback asked to stop"},
     "BITNET_ERROR_UNSUPPORTED": {"*": "well-formed, but this version cannot do it"},
     "BITNET_LOGITS_ALL": {"*": "of every token given"},
+    "bitnet_engine_options.threads": {
+        "*": "without a pool: threads of its own that compute, the one that leads a pass included, at most 512; 0: those of "
+             "the default pool, which all engines that ask for none share"},
+    "bitnet_engine_options.generation_threads": {
+        "*": "of the threads, those that compute a token by itself; 0: as many as turn out fastest, which is found by trying "
+             "fewer for a token now and then"},
+    "BITNET_PRIORITY_BACKGROUND": {
+        "*": "computed as far as passes stay within the time that the engine gives them, and in one of 20 at least"},
     "BITNET_CHAT_TRUST": {
         "go": 'control tokens spelt out in contents, such as "<|eot_id|>", are those tokens. Never for text from strangers, '
               "who could then speak for others"},

@@ -66,6 +66,8 @@ func (c closed) Is(target error) bool { return target == ErrClosed }
 
 const (
 	modelClosed   = closed("model")
+	poolClosed    = closed("pool")
+	engineClosed  = closed("engine")
 	sessionClosed = closed("session")
 	samplerClosed = closed("sampler")
 	decoderClosed = closed("decoder")

@@ -40,8 +40,10 @@ func open(t testing.TB, path string) *bitnet.Model {
 
 func newSession(t testing.TB, model *bitnet.Model, options bitnet.SessionOptions) *bitnet.Session {
 	t.Helper()
-	options.Threads = 1
-	session, err := model.NewSession(&options)
+	engine, err := model.NewEngine(&bitnet.EngineOptions{Threads: 1}, nil)
+	check(t, err)
+	defer engine.Close()
+	session, err := engine.NewSession(&options)
 	check(t, err)
 	t.Cleanup(func() { session.Close() })
 	return session

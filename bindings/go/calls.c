@@ -48,39 +48,13 @@ bitnet_status bitnet_go_verify_against(const char* path, const char* original, u
   return bitnet_verify_against(path, original, progress, (void*)listener);
 }
 
-// Of the call that runs on this thread. Not of the session: a fork has the callback of its origin.
-static _Thread_local const int32_t* running;
-
-static int aborted(void* user) {
-  (void)user;
-  return running != NULL && __atomic_load_n(running, __ATOMIC_RELAXED) != 0;
+bitnet_status bitnet_go_submit(bitnet_generation* generation, bitnet_queue* queue, uintptr_t number) {
+  return bitnet_generation_submit(generation, queue, (void*)number);
 }
 
-bitnet_status bitnet_go_session_create(bitnet_model* model, const bitnet_session_options* options,
-                                       bitnet_session** session) {
-  bitnet_session_options with = *options;
-  with.abort = aborted;
-  return bitnet_session_create(model, &with, session);
-}
-
-bitnet_status bitnet_go_eval(bitnet_session* session, const bitnet_token* tokens, size_t count, bitnet_logits_of logits,
-                             const int32_t* cancel) {
-  running = cancel;
-  const bitnet_status status = bitnet_eval(session, tokens, count, logits);
-  running = NULL;
-  return status;
-}
-
-bitnet_status bitnet_go_eval_batch(const bitnet_batch_item* items, size_t count, const int32_t* cancel) {
-  running = cancel;
-  const bitnet_status status = bitnet_eval_batch(items, count);
-  running = NULL;
-  return status;
-}
-
-bitnet_status bitnet_go_next(bitnet_generation* generation, bitnet_piece* piece, const int32_t* cancel) {
-  running = cancel;
-  const bitnet_status status = bitnet_generation_next(generation, piece);
-  running = NULL;
+bitnet_status bitnet_go_queue_next(bitnet_queue* queue, uint32_t timeout_ms, uintptr_t* number) {
+  void* user = NULL;
+  const bitnet_status status = bitnet_queue_next(queue, timeout_ms, &user);
+  *number = (uintptr_t)user;
   return status;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What cgo cannot say in Go: callbacks, and calls that one of them looks into. */
+/* What cgo cannot say in Go: callbacks, and numbers that C knows as pointers. */
 #include <bitnet.h>
 
 /* The calls that call back, to the Go functions of the listener behind a cgo.Handle: a number, which must not stand as
@@ -13,10 +13,6 @@ bitnet_status bitnet_go_convert(const char* input, const char* output, const bit
 bitnet_status bitnet_go_verify(const char* path, uintptr_t listener);
 bitnet_status bitnet_go_verify_against(const char* path, const char* original, uintptr_t listener);
 
-/* The calls that evaluate are cancelled as soon as *cancel is not zero. */
-bitnet_status bitnet_go_session_create(bitnet_model* model, const bitnet_session_options* options,
-                                       bitnet_session** session);
-bitnet_status bitnet_go_eval(bitnet_session* session, const bitnet_token* tokens, size_t count, bitnet_logits_of logits,
-                             const int32_t* cancel);
-bitnet_status bitnet_go_eval_batch(const bitnet_batch_item* items, size_t count, const int32_t* cancel);
-bitnet_status bitnet_go_next(bitnet_generation* generation, bitnet_piece* piece, const int32_t* cancel);
+/* What a queue gives is a number as well. */
+bitnet_status bitnet_go_submit(bitnet_generation* generation, bitnet_queue* queue, uintptr_t number);
+bitnet_status bitnet_go_queue_next(bitnet_queue* queue, uint32_t timeout_ms, uintptr_t* number);

@@ -189,6 +189,16 @@ const (
 	KVInt16 KV = C.BITNET_KV_INT16
 )
 
+// Priority is whose rows go into a pass first.
+type Priority int32
+
+const (
+	// Somebody waits for it.
+	PriorityInteractive Priority = C.BITNET_PRIORITY_INTERACTIVE
+	// Computed as far as passes stay within the time that the engine gives them, and in one of 20 at least.
+	PriorityBackground Priority = C.BITNET_PRIORITY_BACKGROUND
+)
+
 // LogitsOf is which tokens' logits an evaluation computes.
 type LogitsOf int32
 
@@ -385,21 +395,70 @@ func newInfo(c *C.bitnet_model_info) Info {
 	}
 }
 
-// SessionOptions is how a session computes.
+// PoolOptions is how a pool computes.
+type PoolOptions struct {
+	// Threads that compute, the one that leads a pass included, at most 512; 0: one per physical core. No more than the
+	// CPUs that the creating thread may run on, within its control group's share of CPU time.
+	Threads int
+}
+
+// c is what C takes; what that points to is in memory.
+func (o *PoolOptions) c(memory *scratch) (c C.bitnet_pool_options, err error) {
+	c.size = C.sizeof_bitnet_pool_options
+	if o == nil {
+		return c, nil
+	}
+	if c.threads, err = toCount("Threads", o.Threads, math.MaxUint32); err != nil {
+		return c, err
+	}
+	return c, nil
+}
+
+// EngineOptions is how an engine computes.
+type EngineOptions struct {
+	// Without a pool: threads of its own that compute, the one that leads a pass included, at most 512; 0: those of the
+	// default pool, which all engines that ask for none share.
+	Threads int
+	// Of the threads, those that compute a token by itself; 0: as many as turn out fastest, which is found by trying
+	// fewer for a token now and then.
+	GenerationThreads int
+	// The most tokens in a pass, at most 4096; 0: 256.
+	Batch int
+	// While several sessions compute, prompts are cut so that a pass takes about so many milliseconds, and with it the
+	// time between two tokens of the others; at most 60000; 0: 100.
+	PassMs int
+}
+
+// c is what C takes; what that points to is in memory.
+func (o *EngineOptions) c(memory *scratch) (c C.bitnet_engine_options, err error) {
+	c.size = C.sizeof_bitnet_engine_options
+	if o == nil {
+		return c, nil
+	}
+	if c.threads, err = toCount("Threads", o.Threads, math.MaxUint32); err != nil {
+		return c, err
+	}
+	if c.generation_threads, err = toCount("GenerationThreads", o.GenerationThreads, math.MaxUint32); err != nil {
+		return c, err
+	}
+	if c.batch, err = toCount("Batch", o.Batch, math.MaxUint32); err != nil {
+		return c, err
+	}
+	if c.pass_ms, err = toCount("PassMs", o.PassMs, math.MaxUint32); err != nil {
+		return c, err
+	}
+	return c, nil
+}
+
+// SessionOptions is what a session is.
 type SessionOptions struct {
 	// Tokens it can hold; 0: what the model was trained for, at most 8192. More is allowed; beyond what it was trained
 	// for, quality fades.
 	Context int
-	// Threads that compute, the calling one included, at most 512; 0: one per physical core. No more than the CPUs that
-	// the creating thread may run on, within its control group's share of CPU time.
-	Threads int
-	// Tokens computed together in a pass, at most 4096; 0: 256.
-	Batch int
 	// How keys and values are kept.
 	KV KV
-	// Of Threads, those that compute a token by itself; 0: as many as turn out fastest, which is found by trying fewer
-	// for a token now and then.
-	GenerationThreads int
+	// When others compute as well.
+	Priority Priority
 }
 
 // c is what C takes; what that points to is in memory.
@@ -411,16 +470,8 @@ func (o *SessionOptions) c(memory *scratch) (c C.bitnet_session_options, err err
 	if c.context, err = toCount("Context", o.Context, math.MaxUint32); err != nil {
 		return c, err
 	}
-	if c.threads, err = toCount("Threads", o.Threads, math.MaxUint32); err != nil {
-		return c, err
-	}
-	if c.batch, err = toCount("Batch", o.Batch, math.MaxUint32); err != nil {
-		return c, err
-	}
 	c.kv = C.bitnet_kv(o.KV)
-	if c.generation_threads, err = toCount("GenerationThreads", o.GenerationThreads, math.MaxUint32); err != nil {
-		return c, err
-	}
+	c.priority = C.bitnet_priority(o.Priority)
 	return c, nil
 }
 

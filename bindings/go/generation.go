@@ -23,6 +23,8 @@ import (
 // it belongs to one goroutine at a time; others cancel its context.
 type Generation struct {
 	session *Session
+	ctx     context.Context
+	done    <-chan struct{} // of the context
 	err     error
 	text    string
 	tokens  []Token
@@ -70,7 +72,7 @@ func (s *Session) Chat(ctx context.Context, messages []Message, options *Generat
 
 func (s *Session) generate(ctx context.Context, options *GenerateOptions,
 	start func(*C.bitnet_generate_options, **C.bitnet_generation) C.bitnet_status) *Generation {
-	g := &Generation{session: s}
+	g := &Generation{session: s, ctx: ctx, done: ctx.Done()}
 	var memory scratch
 	defer memory.free()
 	o, err := options.c(&memory)
@@ -78,18 +80,14 @@ func (s *Session) generate(ctx context.Context, options *GenerateOptions,
 		g.err = err
 		return g
 	}
-	w := newWatch(ctx)
 	g.err = s.change(func() C.bitnet_status {
 		var generation *C.bitnet_generation
 		status := start(&o, &generation)
 		if status == C.BITNET_OK {
-			s.generation, s.generating, s.watch = generation, g, w
+			s.generation, s.generating = generation, g
 		}
 		return status
 	})
-	if g.err != nil {
-		w.end()
-	}
 	return g
 }
 
@@ -105,7 +103,7 @@ func (g *Generation) Next() bool {
 	return false
 }
 
-// step draws one token, whose text may be empty.
+// step waits for one token, whose text may be empty. The thread that it is called on does not wait.
 func (g *Generation) step() error {
 	s := g.session
 	if err := s.lock(); err != nil {
@@ -116,12 +114,16 @@ func (g *Generation) step() error {
 		return ErrOver
 	}
 	piece := C.bitnet_piece{size: C.sizeof_bitnet_piece}
-	err := s.watch.run([]*Session{s}, func(cancel *C.int32_t) C.bitnet_status {
-		return C.bitnet_go_next(s.generation, &piece, cancel)
-	})
+	err := g.ctx.Err()
+	if err == nil {
+		err = await(s.generation, g.done)
+	}
+	if err == nil {
+		err = call(func() C.bitnet_status { return C.bitnet_generation_next(s.generation, &piece) })
+	}
 	if err != nil {
 		s.endGeneration()
-		return err
+		return ended(g.ctx, err)
 	}
 	g.text = C.GoStringN(piece.text, C.int(piece.length))
 	g.finish = Finish(piece.finish)

@@ -174,8 +174,11 @@ func TestOpeningAThousandTimesDoesNotGrow(t *testing.T) {
 		for i := 0; i < cycles; i++ {
 			model, err := bitnet.Open(modelPath, nil)
 			check(t, err)
-			s, err := model.NewSession(&bitnet.SessionOptions{Threads: 1, Context: 64})
+			engine, err := model.NewEngine(&bitnet.EngineOptions{Threads: 1}, nil)
 			check(t, err)
+			s, err := engine.NewSession(&bitnet.SessionOptions{Context: 64})
+			check(t, err)
+			check(t, engine.Close())
 			read(t, s.Generate(background, "It", &bitnet.GenerateOptions{MaxTokens: 1}))
 			check(t, s.Close())
 			check(t, model.Close())

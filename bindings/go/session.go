@@ -18,38 +18,41 @@ import (
 	"unsafe"
 )
 
-// A Session is one sequence of tokens with its KV cache, its threads and its last logits.
+// A Session is one sequence of tokens with its KV cache and its last logits.
 type Session struct {
 	mutex      sync.Mutex // held during every call
+	pointer    sync.Mutex // held besides to write c, and by whoever cancels the call under way
 	c          *C.bitnet_session
 	generation *C.bitnet_generation // the one that may go on
 	generating *Generation          // whose it is
-	watch      *watch               // of its context
 	model      *Model
 	vocabulary int
 	number     uint64 // the order in which EvalBatch locks
-
-	closing atomic.Bool
-	running atomic.Pointer[int32] // what cancels the call under way
+	closing    atomic.Bool
 }
 
 var sessions atomic.Uint64 // made so far
 
-// NewSession makes an empty session.
+// NewSession makes an empty session. The model's own engine computes for it, as for all that are made here.
 func (m *Model) NewSession(options *SessionOptions) (*Session, error) {
+	return m.newSession(options, nil)
+}
+
+func (m *Model) newSession(options *SessionOptions, engine *C.bitnet_engine) (*Session, error) {
 	var memory scratch
 	defer memory.free()
 	o, err := options.c(&memory)
 	if err != nil {
 		return nil, err
 	}
+	o.engine = engine
 	info, err := m.Info()
 	if err != nil {
 		return nil, err
 	}
 	var c *C.bitnet_session
 	err = m.use(func(model *C.bitnet_model) error {
-		if err := call(func() C.bitnet_status { return C.bitnet_go_session_create(model, &o, &c) }); err != nil {
+		if err := call(func() C.bitnet_status { return C.bitnet_session_create(model, &o, &c) }); err != nil {
 			return err
 		}
 		m.base.acquire()
@@ -70,7 +73,7 @@ func newSession(c *C.bitnet_session, m *Model, vocabulary int) *Session {
 // Model is what made the session.
 func (s *Session) Model() *Model { return s.model }
 
-// SessionMemory tells the bytes that a session takes besides the model.
+// SessionMemory tells the bytes that a session takes besides the model and its engine.
 func (m *Model) SessionMemory(options *SessionOptions) (uint64, error) {
 	var memory scratch
 	defer memory.free()
@@ -88,15 +91,17 @@ func (m *Model) SessionMemory(options *SessionOptions) (uint64, error) {
 // Close cancels what another goroutine is doing with the session, then frees it. It always returns nil.
 func (s *Session) Close() error {
 	s.closing.Store(true)
-	if cancel := s.running.Load(); cancel != nil {
-		atomic.StoreInt32(cancel, 1)
-	}
+	s.pointer.Lock()
+	C.bitnet_session_cancel(s.c, 1)
+	s.pointer.Unlock()
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	if s.c != nil {
 		s.endGeneration()
+		s.pointer.Lock()
 		C.bitnet_session_free(s.c)
 		s.c = nil
+		s.pointer.Unlock()
 		s.model.base.release()
 	}
 	return nil
@@ -107,8 +112,7 @@ func (s *Session) endGeneration() {
 		return
 	}
 	C.bitnet_generation_free(s.generation)
-	s.watch.end()
-	s.generation, s.generating, s.watch = nil, nil, nil
+	s.generation, s.generating = nil, nil
 }
 
 // lock begins a call, which must unlock the mutex unless there is an error.
@@ -140,59 +144,54 @@ func (s *Session) change(function func() C.bitnet_status) error {
 	return call(function)
 }
 
-// A watch is on a context whose end cancels the calls under it. It refers to nothing else: what is forgotten is
-// finalized in spite of it.
-type watch struct {
-	ctx    context.Context
-	cancel *int32 // what C looks at
-	over   chan struct{}
-}
-
-func newWatch(ctx context.Context) *watch {
-	w := &watch{ctx, new(int32), make(chan struct{})}
-	if ctx.Done() != nil {
-		go func() {
-			select {
-			case <-ctx.Done():
-				atomic.StoreInt32(w.cancel, 1)
-			case <-w.over:
-			}
-		}()
-	}
-	return w
-}
-
-func (w *watch) end() { close(w.over) }
-
 // run is for one call that evaluates, with these sessions locked: it is cancelled by the context and by Close.
-func run(ctx context.Context, locked []*Session, function func(cancel *C.int32_t) C.bitnet_status) error {
-	w := newWatch(ctx)
-	defer w.end()
-	return w.run(locked, function)
-}
-
-func (w *watch) run(locked []*Session, function func(cancel *C.int32_t) C.bitnet_status) error {
-	if err := w.ctx.Err(); err != nil {
+func run(ctx context.Context, locked []*Session, function func() C.bitnet_status) error {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	closing := false
-	for _, s := range locked {
-		s.running.Store(w.cancel)
-		defer s.running.Store(nil)
-		// Close may have been called before it could see what to cancel.
-		closing = closing || s.closing.Load()
-	}
-	if closing {
-		return sessionClosed
-	}
-	err := call(func() C.bitnet_status { return function((*C.int32_t)(unsafe.Pointer(w.cancel))) })
-	if errors.Is(err, errCancelled) {
-		if err := w.ctx.Err(); err != nil {
-			return err
+	cancel := func(cancel C.int) {
+		for _, s := range locked {
+			C.bitnet_session_cancel(s.c, cancel)
 		}
-		return sessionClosed
 	}
-	return err
+	stop := onDone(ctx, func() { cancel(1) })
+	err := call(function)
+	if stop() {
+		cancel(0) // it may have come too late, and is not for the next call
+	}
+	return ended(ctx, err)
+}
+
+// onDone calls action when the context ends, until the function that it returns is called, which tells whether it did.
+func onDone(ctx context.Context, action func()) (stop func() bool) {
+	if ctx.Done() == nil {
+		return func() bool { return false }
+	}
+	over, done := make(chan struct{}), make(chan bool, 1)
+	go func() {
+		select {
+		case <-ctx.Done():
+			action()
+			done <- true
+		case <-over:
+			done <- false
+		}
+	}()
+	return func() bool {
+		close(over)
+		return <-done
+	}
+}
+
+// ended is the error of a call that the context, or else Close, may have cancelled.
+func ended(ctx context.Context, err error) error {
+	if !errors.Is(err, errCancelled) {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return sessionClosed
 }
 
 // Eval appends tokens and computes their keys, values and logits. On an error the session is as before. When the context
@@ -203,9 +202,9 @@ func (s *Session) Eval(ctx context.Context, tokens []Token, logits LogitsOf) err
 	}
 	defer s.mutex.Unlock()
 	s.endGeneration()
-	return run(ctx, []*Session{s}, func(cancel *C.int32_t) C.bitnet_status {
+	return run(ctx, []*Session{s}, func() C.bitnet_status {
 		data, count := tokenPointer(tokens)
-		return C.bitnet_go_eval(s.c, data, count, C.bitnet_logits_of(logits), cancel)
+		return C.bitnet_eval(s.c, data, count, C.bitnet_logits_of(logits))
 	})
 }
 
@@ -216,7 +215,8 @@ type BatchItem struct {
 	Logits  LogitsOf
 }
 
-// EvalBatch is Eval for several sessions of one model in one pass over the weights. All or nothing.
+// EvalBatch is Eval for several sessions of one model in one pass over the weights. If one of them cannot be
+// evaluated, nothing is.
 func EvalBatch(ctx context.Context, items []BatchItem) error {
 	order := make([]*Session, len(items))
 	for i, item := range items {
@@ -243,8 +243,8 @@ func EvalBatch(ctx context.Context, items []BatchItem) error {
 		c[i].tokens = (*C.bitnet_token)(memory.array(len(item.Tokens), unsafe.Sizeof(Token(0))))
 		copy(unsafe.Slice((*Token)(unsafe.Pointer(c[i].tokens)), len(item.Tokens)), item.Tokens)
 	}
-	return run(ctx, order, func(cancel *C.int32_t) C.bitnet_status {
-		return C.bitnet_go_eval_batch(&c[0], C.size_t(len(items)), cancel)
+	return run(ctx, order, func() C.bitnet_status {
+		return C.bitnet_eval_batch(&c[0], C.size_t(len(items)))
 	})
 }
 
@@ -319,7 +319,7 @@ func (s *Session) Rewind(position int) error {
 	return s.change(func() C.bitnet_status { return C.bitnet_session_rewind(s.c, c) })
 }
 
-// Fork makes a second session with the same tokens, KV cache and options. It shares the threads of the first.
+// Fork makes a second session with the same tokens, KV cache and options. Its engine is that of the first.
 func (s *Session) Fork() (*Session, error) {
 	var fork *C.bitnet_session
 	if err := s.use(func() C.bitnet_status { return C.bitnet_session_fork(s.c, &fork) }); err != nil {

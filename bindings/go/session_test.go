@@ -261,7 +261,7 @@ func TestKindsOfCache(t *testing.T) {
 	}
 	var bytes []uint64
 	for _, kind := range []bitnet.KV{bitnet.KVDefault, bitnet.KVF16, bitnet.KVInt8, bitnet.KVInt16} {
-		memory, err := model.SessionMemory(&bitnet.SessionOptions{Threads: 1, Context: 20000, KV: kind})
+		memory, err := model.SessionMemory(&bitnet.SessionOptions{Context: 20000, KV: kind})
 		check(t, err)
 		bytes = append(bytes, memory)
 	}
@@ -289,7 +289,10 @@ func TestOneThreadGenerates(t *testing.T) {
 	defer runtime.UnlockOSThread()
 	model := open(t, modelPath)
 	others := processorTimes(t)
-	s, err := model.NewSession(&bitnet.SessionOptions{Context: 600, Threads: 2, GenerationThreads: 1})
+	engine, err := model.NewEngine(&bitnet.EngineOptions{Threads: 2, GenerationThreads: 1}, nil)
+	check(t, err)
+	defer engine.Close()
+	s, err := engine.NewSession(&bitnet.SessionOptions{Context: 600})
 	check(t, err)
 	defer s.Close()
 	workers := processorTimes(t)
@@ -319,10 +322,18 @@ func TestOneThreadGenerates(t *testing.T) {
 
 func TestOptionsOfSessionsOutOfRange(t *testing.T) {
 	model := open(t, modelPath)
-	for _, options := range []bitnet.SessionOptions{{Context: -1}, {Threads: -1}, {Batch: -1}, {GenerationThreads: -1}, {KV: 77}} {
+	for _, options := range []bitnet.SessionOptions{{Context: -1}, {KV: 77}, {Priority: 77}} {
 		if _, err := model.NewSession(&options); !errors.Is(err, bitnet.ErrArgument) {
 			t.Errorf("%+v: %v", options, err)
 		}
+	}
+	for _, options := range []bitnet.EngineOptions{{Threads: -1}, {Batch: -1}, {GenerationThreads: -1}, {PassMs: -1}} {
+		if _, err := model.NewEngine(&options, nil); !errors.Is(err, bitnet.ErrArgument) {
+			t.Errorf("%+v: %v", options, err)
+		}
+	}
+	if _, err := bitnet.NewPool(&bitnet.PoolOptions{Threads: 513}); !errors.Is(err, bitnet.ErrArgument) {
+		t.Error(err)
 	}
 	s := newSession(t, model, bitnet.SessionOptions{})
 	check(t, s.Eval(background, []bitnet.Token{1}, bitnet.LogitsLast))

@@ -9,6 +9,7 @@ from typing import Any, Union
 
 from . import _chat, _check, _native
 from ._chat import Message
+from ._engine import Engine, Pool
 from ._errors import ArgumentError
 from ._files import Listener
 from ._object import Closeable
@@ -115,15 +116,28 @@ class Model(Closeable):
         flags = _native.BITNET_CHAT_REPLY if reply is None or _check.boolean(reply, "reply") else 0
         return self._native.chat_format(_chat.conversation(messages), flags).decode(errors="replace")
 
-    def session(self, *, options: SessionArguments) -> Session:
+    def engine(self, *, pool: Pool | None = None, options: EngineArguments) -> Engine:
+        """What computes for the sessions that are made with it, in place of the model's own engine.
+
+        pool                whose threads compute; None: as `threads` says
+        {EngineArguments}
+        """
+        return Engine(self, pool=pool, **options._asdict())
+
+    def engine_memory(self, *, options: EngineArguments) -> int:
+        """The bytes that such an engine takes besides the model and its sessions."""
+        return self._native.engine_memory(options.native())
+
+    def session(self, *, engine: Engine | None = None, options: SessionArguments) -> Session:
         """An empty session.
 
+        engine    what computes for it; None: the model's own, which all its sessions share
         {SessionArguments}
         """
-        return Session(self, **options._asdict())
+        return Session(self, engine=engine, **options._asdict())
 
     def session_memory(self, *, options: SessionArguments) -> int:
-        """The bytes that such a session takes besides the model."""
+        """The bytes that such a session takes besides the model and its engine."""
         return self._native.session_memory(options.native())
 
 

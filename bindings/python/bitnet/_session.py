@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Union
 
-from . import _check, _native
+from . import _check, _native, _waiting
 from ._object import Closeable
 from ._options import *
 from ._types import Path
@@ -16,6 +16,7 @@ if typing.TYPE_CHECKING:
     import numpy
 
     from ._chat import Message
+    from ._engine import Engine
     from ._model import Bytes, Model
 
 Tokens = Union[Sequence[int], "numpy.ndarray[Any, numpy.dtype[numpy.int32]]"]
@@ -41,8 +42,11 @@ def _native_cancel(cancel: Cancel | None) -> Any:
     return None if cancel is None else _check.instance(cancel, Cancel, "cancel")._native
 
 
-class Generation(Closeable, Iterator[str]):
+class Generation(Closeable, Iterator[str], AsyncIterator[str]):
     """The text being generated, piece by piece: an iterator of whole characters, made by Session.generate.
+
+    As an asynchronous iterator, `async for text in session.generate(...)`, it leaves the event loop to others while it is
+    computed; any number of them may be under way. Cancelling the task cancels it.
 
     Changing the session otherwise ends it. A context manager, for those who stop early.
     """
@@ -55,17 +59,30 @@ class Generation(Closeable, Iterator[str]):
 
     def __next__(self) -> str:
         while self.finish is None:
-            piece = self._native.next()
-            if piece.finish:
-                self.finish = Finish(piece.finish)
-            else:
-                self.tokens.append(piece.token)
-            if piece.text:
-                return piece.text.decode()
+            text = self._take()
+            if text:
+                return text
         raise StopIteration
 
+    async def __anext__(self) -> str:
+        while self.finish is None:
+            await _waiting.wait(self._native)
+            text = self._take()
+            if text:
+                return text
+        raise StopAsyncIteration
+
+    def _take(self) -> str:
+        """The text of the next token, which may be empty."""
+        piece = self._native.next()
+        if piece.finish:
+            self.finish = Finish(piece.finish)
+        else:
+            self.tokens.append(piece.token)
+        return piece.text.decode()
+
     def cancel(self) -> None:
-        """From any thread: the step under way raises CancelledError, or the next one."""
+        """From any thread: the step under way raises bitnet.CancelledError, or the next one."""
         self._native.cancel()
 
     def close(self) -> None:
@@ -86,14 +103,15 @@ class _LogitsView:
 
 
 class Session(Closeable):
-    """One sequence of tokens with its KV cache, its threads and its last logits. A context manager. Made by Model.session,
-    which says what the options are."""
+    """One sequence of tokens with its KV cache and its last logits. A context manager. Made by Model.session, which says
+    what the options are."""
 
-    def __init__(self, model: Model, *, options: SessionArguments):
+    def __init__(self, model: Model, *, engine: Engine | None = None, options: SessionArguments):
+        from ._engine import native_engine
         from ._model import Model
 
         self._model = _check.instance(model, Model, "model")
-        self._native = _native.Session(model._native, options.native())
+        self._native = _native.Session(model._native, options.native(), native_engine(engine))
 
     @property
     def model(self) -> Model:
@@ -165,7 +183,7 @@ class Session(Closeable):
         self._native.rewind(_check.count(position, "position"))
 
     def fork(self) -> Session:
-        """A second session with the same tokens, KV cache and options. It shares the threads of the first."""
+        """A second session with the same tokens, KV cache and options. Its engine is that of the first."""
         fork = Session.__new__(Session)
         fork._model = self._model
         fork._native = self._native.fork()
@@ -199,7 +217,8 @@ class Session(Closeable):
 
 def eval_batch(items: Iterable[tuple[Session, Tokens]], *, logits: Which | None = "last",
                cancel: Cancel | None = None) -> None:
-    """Session.eval for several sessions of one model in one pass over the weights. All or nothing."""
+    """Session.eval for several sessions of one model in one pass over the weights. If one of them cannot be
+    evaluated, nothing is."""
     batch = _native.Batch()
     which = _check.choice(WHICH, logits, "logits")
     for i, (session, tokens) in enumerate(_check.pairs(items, "items", "(session, tokens)")):

@@ -118,13 +118,13 @@ class New(Folder):
 
     def test_number_is_an_option_and_is_told(self):
         header = self.changed(
-            ("  bitnet_kv kv; ", "  uint32_t made_up; /* of `threads`, some; 0: all */\n  bitnet_kv kv; "),
+            ("  bitnet_kv kv; ", "  uint32_t made_up; /* of `context`, some; 0: all */\n  bitnet_kv kv; "),
             ("  uint32_t layers; ", "  uint32_t made_up; /* how much of it */\n  uint32_t layers; "))
         wanted = {
-            "python": ["made_up: int | None = 0", "of threads, some; 0: all", "made_up=native.made_up"],
+            "python": ["made_up: int | None = 0", "of context, some; 0: all", "made_up=native.made_up"],
             "java": ["SessionOptions madeUp(int madeUp)", "options.setMade_up(madeUp);", "madeUp = from.getMade_up();"],
-            "csharp": ["native.made_up = Arguments.Count(MadeUp", "MadeUp = (int)from.made_up;", 'Of <see cref="Threads"/>, some'],
-            "go": ['toCount("MadeUp", o.MadeUp', "int(c.made_up),", "// Of Threads, some; 0: all."],
+            "csharp": ["native.made_up = Arguments.Count(MadeUp", "MadeUp = (int)from.made_up;", 'Of <see cref="Context"/>, some'],
+            "go": ['toCount("MadeUp", o.MadeUp', "int(c.made_up),", "// Of Context, some; 0: all."],
             "swift": ['options.made_up = try count(madeUp, "madeUp")', "madeUp = Int(c.made_up)"],
         }
         for language, texts in wanted.items():

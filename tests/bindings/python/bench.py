@@ -50,7 +50,7 @@ def cancel(session):
     sys.exit("the prompt was too short")
 
 
-with bitnet.Model(sys.argv[1]) as model, model.session(context=16384, threads=1) as session:
+with bitnet.Model(sys.argv[1]) as model, model.engine(threads=1).session(context=16384) as session:
     for measure in position, detokenize, token:
         print(f"{measure.__name__} {min(measure(model, session) for _ in range(10)):.0f}")
     print(f"cancel {max(cancel(session) for _ in range(10)):.0f}")

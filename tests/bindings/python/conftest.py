@@ -31,7 +31,14 @@ def chat_model():
         yield model
 
 
+@pytest.fixture(scope="session")
+def engine(model):
+    """Of one thread."""
+    with model.engine(threads=1) as engine:
+        yield engine
+
+
 @pytest.fixture
-def session(model):
-    with model.session(threads=1) as session:
+def session(engine):
+    with engine.session() as session:
         yield session

@@ -31,7 +31,7 @@ def uses(tmp_path_factory):
     """What can be called, with good arguments: name, function, positional arguments by name."""
     folder = tmp_path_factory.mktemp("files")
     model = bitnet.Model(CHAT_MODEL)
-    session = model.session(threads=1, context=64)
+    session = model.engine(threads=1).session(context=64)
     state = session.save_bytes()
     session.save(folder / "state")
     sampler, decoder = bitnet.Sampler(), bitnet.Decoder(model)
@@ -191,7 +191,7 @@ def test_activation_and_order_of_weights_as_options():
 
 
 def test_reprs(chat_model, model_path):
-    with bitnet.Model(model_path) as model, model.session(threads=1, context=64) as session:
+    with bitnet.Model(model_path) as model, model.engine(threads=1).session(context=64) as session:
         assert repr(model) == f"<bitnet.Model 'austen', bitnet-b1.58, {model.info.parameters} weights>"
         assert repr(session) == "<bitnet.Session of 'austen', 0 of 64 tokens>"
         generation = session.generate(PROMPT, max_tokens=3)
@@ -217,7 +217,7 @@ def test_reprs(chat_model, model_path):
 
 
 def test_a_repr_does_not_wait(model):
-    with model.session(context=20000, threads=1) as session:
+    with model.engine(threads=1).session(context=20000) as session:
         cancel = bitnet.Cancel()
         tokens = model.tokenize(PROMPT * 2500)[:19000]
 

@@ -14,9 +14,9 @@ from conftest import PROMPT
 
 
 @pytest.fixture
-def long_prompt(model):
+def long_prompt(engine, model):
     """A session, and more tokens than it computes in some seconds."""
-    with model.session(context=20000, threads=1) as session:
+    with engine.session(context=20000) as session:
         yield session, model.tokenize(PROMPT * 2500)[:19000]
 
 
@@ -53,9 +53,9 @@ def test_generates_from_tokens(session, model, golden):
     assert "".join(session.generate(tokens, max_tokens=100)) == golden
 
 
-def test_sampling_options_are_passed_on(model):
+def test_sampling_options_are_passed_on(engine):
     def text(**options):
-        with model.session(threads=1) as session:
+        with engine.session() as session:
             return "".join(session.generate(PROMPT, max_tokens=20, **options))
 
     greedy = text()
@@ -66,7 +66,7 @@ def test_sampling_options_are_passed_on(model):
     for penalty in "repetition_penalty", "frequency_penalty", "presence_penalty":
         assert text(**{penalty: 1.9}) != greedy
         assert text(**{penalty: 1.9}, penalty_window=1) != text(**{penalty: 1.9})
-    first = model.session(threads=1).generate(PROMPT, max_tokens=1)
+    first = engine.session().generate(PROMPT, max_tokens=1)
     list(first)
     assert text(logit_bias={first.tokens[0]: -numpy.inf}) != greedy
     with pytest.raises(bitnet.ArgumentError, match="temperature"):
@@ -130,9 +130,9 @@ def test_logits_without_a_copy_hold_the_session(session):
     assert (part == kept).all()
 
 
-def test_logits_wherever_they_lie(model):
+def test_logits_wherever_they_lie(engine):
     tokens = [5] * 300
-    sessions = [model.session(threads=1, context=300) for _ in range(4)]  # too much for what malloc has below 4 GiB
+    sessions = [engine.session(context=300) for _ in range(4)]  # too much for what malloc has below 4 GiB
     for session in sessions:
         session.eval(tokens, logits="all")
     with bitnet.Sampler() as sampler:
@@ -140,22 +140,22 @@ def test_logits_wherever_they_lie(model):
             assert session.logits(299, copy=False).argmax() == sampler.sample(session)
 
 
-def test_batch(model):
-    sessions = [model.session(threads=1) for _ in range(3)]
+def test_batch(engine):
+    sessions = [engine.session() for _ in range(3)]
     bitnet.eval_batch([(session, [5, 6, 7 + i]) for i, session in enumerate(sessions)])
     for i, session in enumerate(sessions):
-        with model.session(threads=1) as alone:
+        with engine.session() as alone:
             alone.eval([5, 6, 7 + i])
             assert (alone.logits() == session.logits()).all()
     with pytest.raises(bitnet.ArgumentError, match="twice"):
         bitnet.eval_batch([(sessions[0], [1]), (sessions[0], [1])])
 
 
-def test_state(model, session, tmp_path):
+def test_state(engine, session, tmp_path):
     list(session.generate(PROMPT, max_tokens=10))
     path = tmp_path / "état 🌍.state"
     session.save(path)
-    with model.session(threads=1) as other, model.session(threads=1) as third, session.fork() as fork:
+    with engine.session() as other, engine.session() as third, session.fork() as fork:
         other.load(path)
         third.load_bytes(session.save_bytes())
         assert other.tokens == third.tokens == fork.tokens == session.tokens
@@ -176,8 +176,8 @@ def test_a_state_of_another_model_is_refused(session, chat_model):
             session.load_bytes(other.save_bytes())
 
 
-def test_a_fork_outlives_its_origin(model):
-    origin = model.session(threads=1)
+def test_a_fork_outlives_its_origin(engine):
+    origin = engine.session()
     origin.eval([1, 2, 3])
     fork = origin.fork()
     origin.close()
@@ -199,14 +199,13 @@ def test_too_long_a_prompt(model):
             next(session.generate(PROMPT * 3))
         assert session.context == 8
     assert model.session_memory(context=512) > model.session_memory(context=8) > 0
-    for option in "context", "threads", "batch", "generation_threads":
-        with pytest.raises(ValueError, match=f"{option} is -1"):
-            model.session(**{option: -1})
+    with pytest.raises(ValueError, match="context is -1"):
+        model.session(context=-1)
 
 
 @pytest.mark.parametrize("kv", ["f16", "int8"])
-def test_another_kind_of_cache(model, session, kv):
-    with model.session(threads=1, kv=kv) as other:
+def test_another_kind_of_cache(engine, session, kv):
+    with engine.session(kv=kv) as other:
         session.eval([1, 2, 3])
         other.eval([1, 2, 3])
         assert not (other.logits() == session.logits()).all()
@@ -215,7 +214,7 @@ def test_another_kind_of_cache(model, session, kv):
 
 
 def test_memory_of_the_kinds_of_cache(model):
-    default, f16, int8, int16 = (model.session_memory(threads=1, context=20000, kv=kv)
+    default, f16, int8, int16 = (model.session_memory(context=20000, kv=kv)
                                  for kv in (None, "f16", "int8", "int16"))
     assert f16 > int8 / 0.6
     assert f16 < default == int16 < 1.1 * f16
@@ -231,7 +230,7 @@ def processor_times():
 
 def test_one_thread_generates(model):
     others = processor_times().keys()
-    with model.session(context=600, threads=2, generation_threads=1) as session:
+    with model.engine(threads=2, generation_threads=1).session(context=600) as session:
         workers = processor_times().keys() - others
         if not workers:
             pytest.skip("there is one CPU")
@@ -243,11 +242,11 @@ def test_one_thread_generates(model):
     assert max(took[task] for task in workers) < max(took.values()) / 2
 
 
-def test_threads_share_a_model(model, golden):
+def test_threads_share_a_model(engine, golden):
     texts = []
 
     def work():
-        with model.session(threads=1) as session:
+        with engine.session() as session:
             texts.append("".join(session.generate(PROMPT, max_tokens=100)))
 
     threads = [threading.Thread(target=work) for _ in range(4)]

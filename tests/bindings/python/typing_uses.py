@@ -22,7 +22,11 @@ bitnet.Model("a", chat_template=b"chatml")  # type: ignore[arg-type]
 bitnet.Model(3)  # type: ignore[arg-type]
 bitnet.Model.from_bytes("a")  # type: ignore[arg-type]
 
-session: bitnet.Session = model.session(context=64, threads=None, kv="int8")
+with bitnet.Pool(threads=2) as pool, model.engine(pool=pool, pass_ms=50, batch=None) as engine:
+    own: bitnet.Session = engine.session(context=64, priority="background")
+model.engine(kv="int8")  # type: ignore[call-arg]
+model.session(engine=pool)  # type: ignore[arg-type]
+session: bitnet.Session = model.session(context=64, kv="int8", engine=None)
 model.session(kv="int4")  # type: ignore[arg-type]
 model.session(thread=3)  # type: ignore[call-arg]
 

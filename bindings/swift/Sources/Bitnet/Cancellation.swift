@@ -2,10 +2,14 @@
 import CBitnet
 import Foundation
 
-/// A request to stop, made by the task that awaits an evaluation, and seen by the thread that evaluates.
+/// A request to stop, made by the task that awaits an evaluation, which tells the session.
 final class Cancellation: @unchecked Sendable {  // the lock guards all there is
+  private let session: OpaquePointer
   private let lock = NSLock()
   private var requested = false
+  private var running = false
+
+  init(_ session: OpaquePointer) { self.session = session }
 
   var isRequested: Bool {
     lock.lock()
@@ -17,30 +21,32 @@ final class Cancellation: @unchecked Sendable {  // the lock guards all there is
     lock.lock()
     defer { lock.unlock() }
     requested = true
+    if running { bitnet_session_cancel(session, 1) }
   }
 
   /// Makes a call that the request cancels.
   func during<R>(_ call: () throws -> R) throws -> R {
-    if isRequested { throw CancellationError() }
-    pthread_setspecific(running, Unmanaged.passUnretained(self).toOpaque())
-    defer { pthread_setspecific(running, nil) }
+    try begin()
+    defer { end() }
     do {
       return try call()
     } catch let error as BitnetError where error.status == .cancelled && isRequested {
       throw CancellationError()
     }
   }
-}
 
-/// Of each thread: the `Cancellation` of the call that it is in.
-private let running: pthread_key_t = {
-  var key = pthread_key_t()
-  pthread_key_create(&key, nil)
-  return key
-}()
+  private func begin() throws {
+    lock.lock()
+    defer { lock.unlock() }
+    if requested { throw CancellationError() }
+    running = true
+  }
 
-/// What a session asks between layers, on the evaluating thread. Forks share it, so that it goes by the thread.
-func abortRunning(_: UnsafeMutableRawPointer?) -> Int32 {
-  guard let current = pthread_getspecific(running) else { return 0 }
-  return Unmanaged<Cancellation>.fromOpaque(current).takeUnretainedValue().isRequested ? 1 : 0
+  /// A request that came too late is not for the session's next call.
+  private func end() {
+    lock.lock()
+    defer { lock.unlock() }
+    running = false
+    if requested { bitnet_session_cancel(session, 0) }
+  }
 }

@@ -202,6 +202,21 @@ public enum KV: Sendable {
   }
 }
 
+/// Whose rows go into a pass first.
+public enum Priority: Sendable {
+  /// Somebody waits for it.
+  case interactive
+  /// Computed as far as passes stay within the time that the engine gives them, and in one of 20 at least.
+  case background
+
+  var toC: bitnet_priority {
+    switch self {
+    case .interactive: return BITNET_PRIORITY_INTERACTIVE
+    case .background: return BITNET_PRIORITY_BACKGROUND
+    }
+  }
+}
+
 /// Which tokens' logits an evaluation computes.
 public enum LogitsOf: Sendable {
   /// Of the last token given.
@@ -401,30 +416,78 @@ public struct ModelInfo: Sendable, Equatable {
   }
 }
 
-/// How a session computes.
+/// How a pool computes.
+public struct PoolOptions: Sendable {
+  /// Threads that compute, the one that leads a pass included, at most 512; 0: one per physical core. No more than the
+  /// CPUs that the creating thread may run on, within its control group's share of CPU time.
+  public var threads: Int = 0
+
+  public init(
+    threads: Int = 0
+  ) {
+    self.threads = threads
+  }
+
+  /// Calls with what C takes, whose pointers are valid during that call.
+  func withC<R>(_ body: (inout bitnet_pool_options) throws -> R) throws -> R {
+    var options = bitnet_pool_options()
+    options.size = MemoryLayout<bitnet_pool_options>.size
+    options.threads = try count(threads, "threads")
+    return try body(&options)
+  }
+}
+
+/// How an engine computes.
+public struct EngineOptions: Sendable {
+  /// Without a pool: threads of its own that compute, the one that leads a pass included, at most 512; 0: those of the
+  /// default pool, which all engines that ask for none share.
+  public var threads: Int = 0
+  /// Of the threads, those that compute a token by itself; 0: as many as turn out fastest, which is found by trying
+  /// fewer for a token now and then.
+  public var generationThreads: Int = 0
+  /// The most tokens in a pass, at most 4096; 0: 256.
+  public var batch: Int = 0
+  /// While several sessions compute, prompts are cut so that a pass takes about so many milliseconds, and with it the
+  /// time between two tokens of the others; at most 60000; 0: 100.
+  public var passMs: Int = 0
+
+  public init(
+    threads: Int = 0, generationThreads: Int = 0, batch: Int = 0, passMs: Int = 0
+  ) {
+    self.threads = threads
+    self.generationThreads = generationThreads
+    self.batch = batch
+    self.passMs = passMs
+  }
+
+  /// Calls with what C takes, whose pointers are valid during that call.
+  func withC<R>(_ body: (inout bitnet_engine_options) throws -> R) throws -> R {
+    var options = bitnet_engine_options()
+    options.size = MemoryLayout<bitnet_engine_options>.size
+    options.threads = try count(threads, "threads")
+    options.generation_threads = try count(generationThreads, "generationThreads")
+    options.batch = try count(batch, "batch")
+    options.pass_ms = try count(passMs, "passMs")
+    return try body(&options)
+  }
+}
+
+/// What a session is.
 public struct SessionOptions: Sendable {
   /// Tokens it can hold; 0: what the model was trained for, at most 8192. More is allowed; beyond what it was trained
   /// for, quality fades.
   public var context: Int = 0
-  /// Threads that compute, the calling one included, at most 512; 0: one per physical core. No more than the CPUs that
-  /// the creating thread may run on, within its control group's share of CPU time.
-  public var threads: Int = 0
-  /// Tokens computed together in a pass, at most 4096; 0: 256.
-  public var batch: Int = 0
   /// How keys and values are kept.
   public var kv: KV = .int16
-  /// Of `threads`, those that compute a token by itself; 0: as many as turn out fastest, which is found by trying fewer
-  /// for a token now and then.
-  public var generationThreads: Int = 0
+  /// When others compute as well.
+  public var priority: Priority = .interactive
 
   public init(
-    context: Int = 0, threads: Int = 0, batch: Int = 0, kv: KV = .int16, generationThreads: Int = 0
+    context: Int = 0, kv: KV = .int16, priority: Priority = .interactive
   ) {
     self.context = context
-    self.threads = threads
-    self.batch = batch
     self.kv = kv
-    self.generationThreads = generationThreads
+    self.priority = priority
   }
 
   /// Calls with what C takes, whose pointers are valid during that call.
@@ -432,10 +495,8 @@ public struct SessionOptions: Sendable {
     var options = bitnet_session_options()
     options.size = MemoryLayout<bitnet_session_options>.size
     options.context = try count(context, "context")
-    options.threads = try count(threads, "threads")
-    options.batch = try count(batch, "batch")
     options.kv = kv.toC
-    options.generation_threads = try count(generationThreads, "generationThreads")
+    options.priority = priority.toC
     return try body(&options)
   }
 }

@@ -153,17 +153,38 @@ public final class Model: @unchecked Sendable {  // a bitnet_model may be used b
     }
   }
 
-  /// An empty session.
+  /// What computes for the sessions that it makes, in place of the model's own engine; with a pool, by its threads.
+  public func engine(_ options: EngineOptions = EngineOptions(), pool: Pool? = nil) throws -> Engine {
+    var engine: OpaquePointer?
+    try options.withC { options in
+      options.pool = pool?.pointer
+      try check(bitnet_engine_create(pointer, &options, &engine))
+    }
+    return Engine(self, engine!)
+  }
+
+  /// The bytes that such an engine takes besides the model and its sessions.
+  public func engineMemory(_ options: EngineOptions = EngineOptions()) throws -> UInt64 {
+    var bytes: UInt64 = 0
+    try options.withC { try check(bitnet_engine_memory(pointer, &$0, &bytes)) }
+    return bytes
+  }
+
+  /// An empty session. The model's own engine computes for it, as for all that are made here.
   public func session(_ options: SessionOptions = SessionOptions()) throws -> Session {
+    try session(options, engine: nil)
+  }
+
+  func session(_ options: SessionOptions, engine: OpaquePointer?) throws -> Session {
     var session: OpaquePointer?
     try options.withC { options in
-      options.abort = abortRunning
+      options.engine = engine
       try check(bitnet_session_create(pointer, &options, &session))
     }
     return Session(self, session!)
   }
 
-  /// The bytes that such a session takes besides the model.
+  /// The bytes that such a session takes besides the model and its engine.
   public func sessionMemory(_ options: SessionOptions = SessionOptions()) throws -> UInt64 {
     var bytes: UInt64 = 0
     try options.withC { try check(bitnet_session_memory(pointer, &$0, &bytes)) }

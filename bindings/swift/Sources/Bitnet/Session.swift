@@ -2,7 +2,7 @@
 import CBitnet
 import Foundation
 
-/// One sequence of tokens with its KV cache, its threads and its last logits. Made by `Model.session()`.
+/// One sequence of tokens with its KV cache and its last logits. Made by `Model.session()`.
 ///
 /// May be used by any task: calls queue up. Long calls are `async`; cancelling their task stops them as soon as a layer is
 /// done.
@@ -42,7 +42,7 @@ public final class Session: @unchecked Sendable {  // the queue guards pointer a
 
   /// Makes a call that takes long, which cancelling the task stops.
   func run<R: Sendable>(_ call: @escaping @Sendable () throws -> R) async throws -> R {
-    let cancellation = Cancellation()
+    let cancellation = Cancellation(pointer)
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         queue.async { continuation.resume(with: Result { try cancellation.during(call) }) }
@@ -165,7 +165,7 @@ public final class Session: @unchecked Sendable {  // the queue guards pointer a
     try change { try check(bitnet_session_rewind($0, position)) }
   }
 
-  /// A second session with the same tokens, KV cache and options. It shares the threads of this one.
+  /// A second session with the same tokens, KV cache and options. Its engine is that of this one.
   public func fork() throws -> Session {
     try look { session in
       var fork: OpaquePointer?

@@ -50,7 +50,9 @@ final class BitnetTests: XCTestCase {
   private static let shared = try! Model(path: variable("BITNET_MODEL"))
   private let model = BitnetTests.shared
 
-  private func session(context: Int = 0) throws -> Session { try model.session(SessionOptions(context: context, threads: 1)) }
+  private func session(context: Int = 0) throws -> Session {
+    try model.engine(EngineOptions(threads: 1)).session(SessionOptions(context: context))
+  }
 
   private func golden() throws -> String {
     String(try String(contentsOfFile: variable("BITNET_GOLDEN"), encoding: .utf8).dropLast())
@@ -191,8 +193,9 @@ final class BitnetTests: XCTestCase {
       await status { _ = try Model(path: path + "\0x") },
       await status { _ = try Model(path: path, OpenOptions(isa: "none")) },
       await status { _ = try Model(path: path, OpenOptions(verify: true), progress: { _, _ in false }) },
-      await status { _ = try self.model.session(SessionOptions(threads: -1)) },
-      await status { _ = try self.model.session(SessionOptions(generationThreads: -1)) },
+      await status { _ = try self.model.engine(EngineOptions(threads: -1)) },
+      await status { _ = try self.model.engine(EngineOptions(generationThreads: -1)) },
+      await status { _ = try Pool(PoolOptions(threads: 513)) },
       await status { _ = try Sampler(SamplerOptions(temperature: -1)) },
       await status { try await self.session().eval([]) },
       await status { try await self.session().eval([4096]) },
@@ -205,7 +208,7 @@ final class BitnetTests: XCTestCase {
       statuses,
       [
         .io, .format, .format, .argument, .unsupported, .cancelled, .argument, .argument, .argument, .argument,
-        .argument, .argument, .argument, .format, .context,
+        .argument, .argument, .argument, .argument, .format, .context,
       ])
   }
 
@@ -319,15 +322,15 @@ final class BitnetTests: XCTestCase {
     let session = try session()
     try await session.eval([1, 2, 3])
     for kv in [KV.f16, .int8] {
-      let other = try model.session(SessionOptions(threads: 1, kv: kv))
+      let other = try model.engine(EngineOptions(threads: 1)).session(SessionOptions(kv: kv))
       try await other.eval([1, 2, 3])
       XCTAssertNotEqual(try session.logits(), try other.logits())
       XCTAssertThrowsError(try session.load(other.save())) { XCTAssertEqual(($0 as? BitnetError)?.status, .mismatch) }
     }
     let bytes = try [KV.f16, .int8, .int16].map {
-      Double(try model.sessionMemory(SessionOptions(context: 20000, threads: 1, kv: $0)))
+      Double(try model.sessionMemory(SessionOptions(context: 20000, kv: $0)))
     }
-    XCTAssertEqual(Double(try model.sessionMemory(SessionOptions(context: 20000, threads: 1))), bytes[2])
+    XCTAssertEqual(Double(try model.sessionMemory(SessionOptions(context: 20000))), bytes[2])
     XCTAssertLessThan(bytes[1], 0.6 * bytes[0])
     XCTAssertGreaterThan(bytes[2], bytes[0])
     XCTAssertLessThan(bytes[2], 1.1 * bytes[0])
@@ -504,7 +507,8 @@ final class BitnetTests: XCTestCase {
 
     func testOneThreadGenerates() async throws {
       let others = try processorTimes()
-      let session = try model.session(SessionOptions(context: 600, threads: 2, generationThreads: 1))
+      let session = try model.engine(EngineOptions(threads: 2, generationThreads: 1)).session(
+        SessionOptions(context: 600))
       let workers = try processorTimes().keys.filter { others[$0] == nil }
       try XCTSkipIf(workers.isEmpty, "there is one CPU")
       try await session.eval([1, 2, 3])
@@ -534,7 +538,8 @@ final class BitnetTests: XCTestCase {
       func cycle(_ times: Int) async throws {
         for _ in 0..<times {
           let model = try Model(path: variable("BITNET_MODEL"))
-          _ = try await whole(model.session(SessionOptions(context: 64, threads: 1)).generate("It", limit(1)))
+          let session = try model.engine(EngineOptions(threads: 1)).session(SessionOptions(context: 64))
+          _ = try await whole(session.generate("It", limit(1)))
         }
       }
       // A leak grows in each round. What the runtime keeps for itself grows now and then, so the least counts.

@@ -46,7 +46,7 @@ func cancel(_ session: Session) async throws -> Double {
 }
 
 let model = try Model(path: CommandLine.arguments[1])
-let session = try model.session(SessionOptions(context: 16384, threads: 1))
+let session = try model.engine(EngineOptions(threads: 1)).session(SessionOptions(context: 16384))
 print("position", (0..<rounds).map { _ in position(session) }.min()!)
 print("detokenize", try (0..<rounds).map { _ in try detokenize(model) }.min()!)
 var tokens: [Double] = []
