@@ -368,23 +368,6 @@ TEST(Engines, AnEngineOfAnotherModelIsRefused) {
   EXPECT_EQ(session, nullptr);
 }
 
-// The pool of one that generates by fewer threads is narrow for a time. Run under the address sanitizer as well.
-TEST(Engines, MadeWhileTheirPoolIsNarrowHaveRoomForAllItsThreads) {
-  const Model model = open(model_path());
-  const Pool pool = make_pool({.threads = 2});
-  const Engine narrow = make_engine(model, {.pool = pool.get(), .generation_threads = 1});
-  const Session first = make_session(model, {.context = 64, .engine = narrow.get()});
-  const Tokens tokens = random_tokens(40);
-  const Session alone = make_session(model, {.context = 64}, {.threads = 1});
-  eval(alone, tokens);
-  for (int i = 0; i < 5; i++) {
-    eval(first, {1});
-    const Session session = make_session(model, {.context = 64}, {.pool = pool.get()});
-    eval(session, tokens);
-    EXPECT_TRUE(same_bits(logits(session), logits(alone)));
-  }
-}
-
 // In any order, with work left over.
 TEST(Engines, OutliveTheirHandles) {
   Model model = open(model_path());
