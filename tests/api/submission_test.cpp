@@ -386,7 +386,7 @@ TEST(Engines, OutliveTheirHandles) {
 TEST(Priorities, NobodyStarves) {
   const Model model = open(model_path());
   const Engine engine = make_engine(model, {.threads = 2, .batch = 8, .pass_ms = 1});
-  const Tokens tokens = random_tokens(200);
+  const Tokens tokens = random_tokens(60);
   const auto expected = [&] {
     const Session alone = make_session(model, {.context = 256});
     eval(alone, tokens);
