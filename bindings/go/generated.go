@@ -387,6 +387,10 @@ type SessionOptions struct {
 	// Of Threads, those that compute a token by itself; 0: as many as turn out fastest, which is found by trying fewer
 	// for a token now and then.
 	GenerationThreads int
+	// Sessions of one engine with the same number share what they compute of the same first tokens; 0: with nobody. How
+	// long a prompt takes then tells whether others in the scope had the same text: give users who may not learn this
+	// of each other different numbers.
+	PrefixScope uint64
 }
 
 // c is what C takes; what that points to is in memory.
@@ -408,6 +412,7 @@ func (o *SessionOptions) c(memory *scratch) (c C.bitnet_session_options, err err
 	if c.generation_threads, err = toCount("GenerationThreads", o.GenerationThreads, math.MaxUint32); err != nil {
 		return c, err
 	}
+	c.prefix_scope = C.uint64_t(o.PrefixScope)
 	return c, nil
 }
 
@@ -429,6 +434,8 @@ type Perf struct {
 	Passes uint64
 	// Sessions that they computed for, summed: divided by Passes, how many shared one.
 	PassSessions uint64
+	// Tokens that needed no evaluation, because the session's prefix_scope had them.
+	ReusedTokens uint64
 }
 
 func newPerf(c *C.bitnet_perf) Perf {
@@ -441,6 +448,7 @@ func newPerf(c *C.bitnet_perf) Perf {
 		SampleTime:      time.Duration(c.sample_ns),
 		Passes:          uint64(c.passes),
 		PassSessions:    uint64(c.pass_sessions),
+		ReusedTokens:    uint64(c.reused_tokens),
 	}
 }
 

@@ -27,6 +27,7 @@ SessionOptions bitnet::make_session_options(const bitnet_session_options* option
   return {
       .context = o.context,
       .kv = make_kv(o.kv),
+      .prefix_scope = o.prefix_scope,
       .engine = {.threads = o.threads,
                  .generation_threads = o.generation_threads,
                  .batch = o.batch,
@@ -148,6 +149,7 @@ bitnet_status bitnet_session_get_perf(const bitnet_session* session, bitnet_perf
         .sample_ns = perf.sample_ns,
         .passes = perf.passes,
         .pass_sessions = perf.pass_sessions,
+        .reused_tokens = perf.reused_tokens,
     };
     write_info(info, out, "bitnet_perf");
   });

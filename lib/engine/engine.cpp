@@ -368,6 +368,14 @@ void Engine::finish(Seat& seat, Seat::State state) {
   if (--seat.caller->open == 0) seat.caller->changed.notify_one();
 }
 
+EngineOptions Engines::with_defaults(const EngineOptions& asked) {
+  if (asked == EngineOptions{}) {
+    const std::lock_guard lock(mutex_);
+    if (default_) return default_->options();
+  }
+  return bitnet::with_defaults(asked);
+}
+
 std::shared_ptr<Engine> Engines::get(const EngineOptions& asked) {
   const EngineOptions options = with_defaults(asked);
   const std::lock_guard lock(mutex_);

@@ -163,6 +163,8 @@ class Engines {
 
   const Runtime& runtime() const { return *runtime_; }
   std::shared_ptr<Engine> get(const EngineOptions& asked);
+  // with_defaults(), which reads much of the system, but for those who ask for nothing: what their engine has.
+  EngineOptions with_defaults(const EngineOptions& asked);
 
  private:
   const std::shared_ptr<const Runtime> runtime_;

@@ -20,13 +20,15 @@ SessionOptions with_defaults(SessionOptions options, const HyperParameters& hype
   return options;
 }
 
+// What follows is of options with their defaults filled in.
+
 uint64_t work_bytes(const Model& model, const SessionOptions& options) {
   const uint64_t rows_of_logits = model.screen.data != nullptr ? 2 : 1;
-  return Engine::bytes(model, with_defaults(options.engine)) + uint64_t{options.context} * sizeof(Token) +
+  const uint64_t prefixes = options.prefix_scope != 0 ? options.engine.prefix_bytes : 0;
+  return Engine::bytes(model, options.engine) + prefixes + uint64_t{options.context} * sizeof(Token) +
          (rows_of_logits * model.hyper.vocabulary + model.hyper.hidden) * sizeof(float);
 }
 
-// Of options with their defaults filled in.
 MemoryNeed need_of(const Model& model, const SessionOptions& options) {
   const uint64_t cache = KvCache::bytes(model.hyper, options.kv, options.context), work = work_bytes(model, options);
   const bool shrinks = code_bytes(options.kv) > code_bytes(KvType::int8);
@@ -68,6 +70,7 @@ Session::Session(std::shared_ptr<Engine> engine, const SessionOptions& options)
       tokens_(options.context * sizeof(Token)),
       logits_(vocabulary() * sizeof(float)),
       hidden_(runtime().model().hyper.hidden * sizeof(float)) {
+  options_.engine = engine_->options();
   engine_->add(seat_);
 }
 
@@ -94,10 +97,14 @@ Session::~Session() { engine_->remove(seat_); }
 std::shared_ptr<Session> Session::create(Engines& engines, const SessionOptions& asked) {
   const Runtime& runtime = engines.runtime();
   const Model& model = runtime.model();
-  const SessionOptions options = with_defaults(asked, model.hyper);
-  const auto need = [&] { return need_of(model, options); };
+  SessionOptions options = with_defaults(asked, model.hyper);
+  const auto need = [&] {
+    SessionOptions all = options;
+    all.engine = engines.with_defaults(options.engine);
+    return need_of(model, all);
+  };
   return with_memory(need, [&] {
-    require_memory(need(), model.owned_bytes, memory_limit());
+    require_memory(need(), model.owned_bytes, runtime.memory_limit());
     auto session = std::make_shared<Session>(engines.get(options.engine), options);
     if (asked.context == 0 && model.hyper.context > options.context) {
       runtime.log(BITNET_LOG_INFO, "context: " + std::to_string(options.context) + " of the " +
@@ -112,14 +119,15 @@ std::shared_ptr<Session> Session::fork() const {
   const auto need = [&] { return need_of_fork(runtime().model(), options_); };
   return with_memory(need, [&] {
     const Model& model = runtime().model();
-    require_memory(need(), model.owned_bytes + bytes(model, options_), memory_limit());
+    require_memory(need(), model.owned_bytes + need_of(model, options_).bytes, runtime().memory_limit());
     return std::shared_ptr<Session>(new Session(*this));
   });
 }
 
 uint64_t Session::bytes(const Model& model, const SessionOptions& asked) {
-  const SessionOptions options = with_defaults(asked, model.hyper);
-  return KvCache::bytes(model.hyper, options.kv, options.context) + work_bytes(model, options);
+  SessionOptions options = with_defaults(asked, model.hyper);
+  options.engine = with_defaults(options.engine);
+  return need_of(model, options).bytes;
 }
 
 // A callback of the call that runs may free its own session: that call keeps it until it returns.
@@ -244,7 +252,12 @@ void Session::eval_batch(std::span<const Item> items) {
     uses.emplace_back(session);
     session.check(items[i].tokens, items[i].which);
   }
-  for (const Item& item : items) item.session->ask(item.tokens, item.which, nullptr);
+  try {
+    for (const Item& item : items) item.session->ask(item.tokens, item.which, nullptr);
+  } catch (...) {
+    for (const Item& item : items) item.session->cache_.truncate(item.session->position());
+    throw;
+  }
 
   std::vector<Session*> left;
   for (const Item& item : items) left.push_back(item.session);
@@ -331,6 +344,7 @@ void Session::take_over() {
   const uint32_t reused = seat_.request.position - position();
   std::ranges::copy(tokens, tokens_.as<Token>() + seat_.request.position);
   set_position(seat_.request.position + static_cast<uint32_t>(tokens.size()));
+  cache_.settle();
   if (shares_prefixes()) cache_.keep(options_.prefix_scope, this->tokens());
   switch (seat_.request.which) {
     case BITNET_LOGITS_LAST:

@@ -401,15 +401,21 @@ public struct SessionOptions: Sendable {
   /// Of `threads`, those that compute a token by itself; 0: as many as turn out fastest, which is found by trying fewer
   /// for a token now and then.
   public var generationThreads: Int = 0
+  /// Sessions of one engine with the same number share what they compute of the same first tokens; 0: with nobody. How
+  /// long a prompt takes then tells whether others in the scope had the same text: give users who may not learn this of
+  /// each other different numbers.
+  public var prefixScope: UInt64 = 0
 
   public init(
-    context: Int = 0, threads: Int = 0, batch: Int = 0, kv: KV = .int16, generationThreads: Int = 0
+    context: Int = 0, threads: Int = 0, batch: Int = 0, kv: KV = .int16, generationThreads: Int = 0,
+    prefixScope: UInt64 = 0
   ) {
     self.context = context
     self.threads = threads
     self.batch = batch
     self.kv = kv
     self.generationThreads = generationThreads
+    self.prefixScope = prefixScope
   }
 
   /// Calls with what C takes, whose pointers are valid during that call.
@@ -421,6 +427,7 @@ public struct SessionOptions: Sendable {
     options.batch = try count(batch, "batch")
     options.kv = kv.toC
     options.generation_threads = try count(generationThreads, "generationThreads")
+    options.prefix_scope = prefixScope
     return try body(&options)
   }
 }
@@ -443,6 +450,8 @@ public struct Perf: Sendable, Equatable {
   public let passes: Int
   /// Sessions that they computed for, summed: divided by `passes`, how many shared one.
   public let passSessions: Int
+  /// Tokens that needed no evaluation, because the session's `prefix_scope` had them.
+  public let reusedTokens: Int
 
   init(_ c: bitnet_perf) {
     promptTokens = Int(c.prompt_tokens)
@@ -453,6 +462,7 @@ public struct Perf: Sendable, Equatable {
     sampleTime = .nanoseconds(Int64(c.sample_ns))
     passes = Int(c.passes)
     passSessions = Int(c.pass_sessions)
+    reusedTokens = Int(c.reused_tokens)
   }
 }
 
