@@ -395,7 +395,7 @@ typedef struct bitnet_session_options {
                                   which is found by trying fewer for a token now and then */
   uint64_t prefix_scope;       /* sessions of one engine with the same number share what they compute of the same first
                                   tokens; 0: with nobody. How long a prompt takes then tells whether others in the scope
-                                  had the same text: give users who may not learn this of each other different numbers */
+                                  had the same text: give users who must not learn this different numbers */
 } bitnet_session_options;
 
 /* Stores in *bytes the memory that a session with these options takes at most, besides the model: KV cache, logits, and
@@ -403,11 +403,11 @@ typedef struct bitnet_session_options {
 BITNET_API bitnet_status bitnet_session_memory(const bitnet_model* model, const bitnet_session_options* options,
                                                uint64_t* bytes);
 
-/* Makes an empty session. It reserves all the memory that bitnet_session_memory states, so that evaluation cannot run out
- * of it; the system gives memory as it is used, that of the KV cache 64 tokens at a time. If a control group of the process certainly does not allow that much, the error is MEMORY. Sessions of one
- * model whose `threads`, `generation_threads`, `batch`, `parallel` and `parallel_user` are the same share an engine:
- * its threads, its work space and its passes. The first starts the threads, which sleep when there is nothing to do.
- * Thread-safe.
+/* Makes an empty session. It reserves all the memory that bitnet_session_memory states, so that evaluation cannot run
+ * out of it; the system gives memory as it is used, that of the KV cache 64 tokens at a time. If a control group of the
+ * process certainly does not allow that much, the error is MEMORY. Sessions of one model whose `threads`,
+ * `generation_threads`, `batch`, `parallel` and `parallel_user` are the same share an engine: its threads, its work
+ * space and its passes. The first starts the threads, which sleep when there is nothing to do. Thread-safe.
  *
  * Each session may be used by one thread at a time: a second one gets BUSY. Different sessions may be used at the same
  * time. What is ready together is then computed together, in one pass over the weights, which takes little more time
@@ -485,11 +485,11 @@ typedef enum bitnet_logits_of BITNET_AS_INT {
 } bitnet_logits_of;
 
 /* Appends tokens to the session and computes their keys, values and logits. With a `prefix_scope`, where the session
- * ends at a multiple of 64 tokens, those that others in the scope have computed after the same tokens are taken over, 64
- * at a time; the last one is evaluated in any case, for its logits, and with BITNET_LOGITS_ALL all are. The results are
- * the same bits. What a loaded state begins with is neither taken over nor given, since whoever wrote the file could
- * give others wrong texts. On an error or cancellation the session is as before the call, without logits. Errors: ARGUMENT (no tokens, or one out of range), CONTEXT, MEMORY (for
- * BITNET_LOGITS_ALL), CANCELLED, BUSY. */
+ * ends at a multiple of 64 tokens, it takes over those that others in the scope have computed after the same tokens, 64
+ * at a time. The last token is evaluated in any case, for its logits; with BITNET_LOGITS_ALL all are. The results are
+ * the same bits. A session that was loaded takes and gives nothing until it is rewound to 0, since whoever wrote the
+ * file could give others wrong texts. On an error or cancellation the session is as before the call, without logits.
+ * Errors: ARGUMENT (no tokens, or one out of range), CONTEXT, MEMORY (for BITNET_LOGITS_ALL), CANCELLED, BUSY. */
 BITNET_API bitnet_status bitnet_eval(bitnet_session* session, const bitnet_token* tokens, size_t count,
                                      bitnet_logits_of logits);
 

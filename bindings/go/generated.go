@@ -388,8 +388,8 @@ type SessionOptions struct {
 	// for a token now and then.
 	GenerationThreads int
 	// Sessions of one engine with the same number share what they compute of the same first tokens; 0: with nobody. How
-	// long a prompt takes then tells whether others in the scope had the same text: give users who may not learn this
-	// of each other different numbers.
+	// long a prompt takes then tells whether others in the scope had the same text: give users who must not learn this
+	// different numbers.
 	PrefixScope uint64
 }
 

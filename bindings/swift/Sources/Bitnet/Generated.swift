@@ -402,8 +402,8 @@ public struct SessionOptions: Sendable {
   /// for a token now and then.
   public var generationThreads: Int = 0
   /// Sessions of one engine with the same number share what they compute of the same first tokens; 0: with nobody. How
-  /// long a prompt takes then tells whether others in the scope had the same text: give users who may not learn this of
-  /// each other different numbers.
+  /// long a prompt takes then tells whether others in the scope had the same text: give users who must not learn this
+  /// different numbers.
   public var prefixScope: UInt64 = 0
 
   public init(
