@@ -416,10 +416,12 @@ typedef struct bitnet_engine_options {
   uint32_t pass_ms;            /* while several sessions compute, prompts are cut so that a pass takes about so many
                                   milliseconds, and with it the time between two tokens of the others; at most 60000; 0:
                                   100 */
+  uint64_t prefix_bytes; /* the most that is kept of the keys and values of prompts that no session holds any more,
+                            for sessions with a `prefix_scope`; 0: 268435456 */
 } bitnet_engine_options;
 
-/* Stores in *bytes the memory that an engine with these options takes, besides the model and its sessions. Thread-safe.
- */
+/* Stores in *bytes the memory that an engine with these options takes, besides the model, its sessions and what it
+ * keeps of prompts. Thread-safe. */
 BITNET_API bitnet_status bitnet_engine_memory(const bitnet_model* model, const bitnet_engine_options* options,
                                               uint64_t* bytes);
 
@@ -465,6 +467,9 @@ typedef struct bitnet_session_options {
                                called; nonzero cancels the evaluation. It must not call back into the library, but for
                                bitnet_session_free and bitnet_session_cancel. Not asked for what is submitted */
   void* abort_user;
+  uint64_t prefix_scope; /* sessions of one engine with the same number share what they compute of the same first
+                            tokens; 0: with nobody. How long a prompt takes then tells whether others in the scope had
+                            the same text: give users who must not learn this different numbers */
 } bitnet_session_options;
 
 /* Stores in *bytes the memory that a session with these options takes at most, besides the model and its engine: KV
@@ -472,9 +477,9 @@ typedef struct bitnet_session_options {
 BITNET_API bitnet_status bitnet_session_memory(const bitnet_model* model, const bitnet_session_options* options,
                                                uint64_t* bytes);
 
-/* Makes an empty session. It allocates all the memory that bitnet_session_memory states, so that evaluation cannot run
- * out of it. If a control group of the process certainly does not allow that much, the error is MEMORY. It starts no
- * thread. Thread-safe.
+/* Makes an empty session. It reserves all the memory that bitnet_session_memory states, so that evaluation cannot run
+ * out of it; the system gives memory as it is used, that of the KV cache 64 tokens at a time. If a control group of the
+ * process certainly does not allow that much, the error is MEMORY. It starts no thread. Thread-safe.
  *
  * Each session may be used by one thread at a time: a second one gets BUSY. Different sessions may be used at the same
  * time, and are then computed together (bitnet_engine_create). bitnet_session_position, _context, _tokens, _get_perf
@@ -492,7 +497,8 @@ BITNET_API void bitnet_session_free(bitnet_session* session);
  * notice. With `cancel` 0 takes that back. Any thread may call this while the session exists. */
 BITNET_API void bitnet_session_cancel(bitnet_session* session, int cancel);
 
-/* Makes a second session with the same tokens, KV cache and options. */
+/* Makes a second session with the same tokens, KV cache and options. The two share the memory of their tokens, 64 at a
+ * time, until one of them writes there: a fork of any length takes well below a millisecond. Errors: MEMORY, BUSY. */
 BITNET_API bitnet_status bitnet_session_fork(const bitnet_session* session, bitnet_session** fork);
 
 /* Number of tokens evaluated so far, and the number that fit. 0 for NULL. */
@@ -503,7 +509,8 @@ BITNET_API uint32_t bitnet_session_context(const bitnet_session* session);
 BITNET_API bitnet_status bitnet_session_tokens(const bitnet_session* session, const bitnet_token** tokens,
                                                size_t* count);
 
-/* Removes the tokens from `position` on; 0 empties the session. The session has no logits until the next evaluation.
+/* Removes the tokens from `position` on; 0 empties the session. Their memory goes back to the system, 64 at a time, but
+ * for a little that is used again. The session has no logits until the next evaluation.
  * Errors: ARGUMENT if position is beyond the end. */
 BITNET_API bitnet_status bitnet_session_rewind(bitnet_session* session, uint32_t position);
 
@@ -531,6 +538,7 @@ typedef struct bitnet_perf {
   uint64_t sample_ns;        /* time that took, in nanoseconds; with the head if the model's head is "screened" */
   uint64_t passes;           /* passes over the weights that computed for the session */
   uint64_t pass_sessions;    /* sessions that they computed for, summed: divided by `passes`, how many shared one */
+  uint64_t reused_tokens;    /* tokens that needed no evaluation, because the session's `prefix_scope` had them */
 } bitnet_perf;
 
 /* Counters since the session was made or since they were last reset. */
@@ -546,9 +554,12 @@ typedef enum bitnet_logits_of BITNET_AS_INT {
   BITNET_LOGITS_NONE = 2, /* none: quicker */
 } bitnet_logits_of;
 
-/* Appends tokens to the session and computes their keys, values and logits. On an error or cancellation the session is
- * as before the call, without logits. Errors: ARGUMENT (no tokens, or one out of range), CONTEXT, MEMORY (for
- * BITNET_LOGITS_ALL), CANCELLED, BUSY. */
+/* Appends tokens to the session and computes their keys, values and logits. With a `prefix_scope`, where the session
+ * ends at a multiple of 64 tokens, it takes over those that others in the scope have computed after the same tokens, 64
+ * at a time. The last token is evaluated in any case, for its logits; with BITNET_LOGITS_ALL all are. The results are
+ * the same bits. A session that was loaded takes and gives nothing until it is rewound to 0, since whoever wrote the
+ * file could give others wrong texts. On an error or cancellation the session is as before the call, without logits.
+ * Errors: ARGUMENT (no tokens, or one out of range), CONTEXT, MEMORY (for BITNET_LOGITS_ALL), CANCELLED, BUSY. */
 BITNET_API bitnet_status bitnet_eval(bitnet_session* session, const bitnet_token* tokens, size_t count,
                                      bitnet_logits_of logits);
 

@@ -427,6 +427,9 @@ type EngineOptions struct {
 	// While several sessions compute, prompts are cut so that a pass takes about so many milliseconds, and with it the
 	// time between two tokens of the others; at most 60000; 0: 100.
 	PassMs int
+	// The most that is kept of the keys and values of prompts that no session holds any more, for sessions with a
+	// prefix_scope; 0: 268435456.
+	PrefixBytes uint64
 }
 
 // c is what C takes; what that points to is in memory.
@@ -447,6 +450,7 @@ func (o *EngineOptions) c(memory *scratch) (c C.bitnet_engine_options, err error
 	if c.pass_ms, err = toCount("PassMs", o.PassMs, math.MaxUint32); err != nil {
 		return c, err
 	}
+	c.prefix_bytes = C.uint64_t(o.PrefixBytes)
 	return c, nil
 }
 
@@ -459,6 +463,10 @@ type SessionOptions struct {
 	KV KV
 	// When others compute as well.
 	Priority Priority
+	// Sessions of one engine with the same number share what they compute of the same first tokens; 0: with nobody. How
+	// long a prompt takes then tells whether others in the scope had the same text: give users who must not learn this
+	// different numbers.
+	PrefixScope uint64
 }
 
 // c is what C takes; what that points to is in memory.
@@ -472,6 +480,7 @@ func (o *SessionOptions) c(memory *scratch) (c C.bitnet_session_options, err err
 	}
 	c.kv = C.bitnet_kv(o.KV)
 	c.priority = C.bitnet_priority(o.Priority)
+	c.prefix_scope = C.uint64_t(o.PrefixScope)
 	return c, nil
 }
 
@@ -493,6 +502,8 @@ type Perf struct {
 	Passes uint64
 	// Sessions that they computed for, summed: divided by Passes, how many shared one.
 	PassSessions uint64
+	// Tokens that needed no evaluation, because the session's prefix_scope had them.
+	ReusedTokens uint64
 }
 
 func newPerf(c *C.bitnet_perf) Perf {
@@ -505,6 +516,7 @@ func newPerf(c *C.bitnet_perf) Perf {
 		SampleTime:      time.Duration(c.sample_ns),
 		Passes:          uint64(c.passes),
 		PassSessions:    uint64(c.pass_sessions),
+		ReusedTokens:    uint64(c.reused_tokens),
 	}
 }
 

@@ -15,6 +15,7 @@ EngineOptions make_options(const bitnet_engine_options* options) {
       .generation_threads = o.generation_threads,
       .batch = o.batch,
       .pass_time = std::chrono::milliseconds(o.pass_ms),
+      .prefix_bytes = o.prefix_bytes,
   };
 }
 

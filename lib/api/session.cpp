@@ -34,6 +34,7 @@ SessionOptions make_options(const bitnet_session_options& o) {
   return {
       .context = o.context,
       .kv = make_kv(o.kv),
+      .prefix_scope = o.prefix_scope,
       .priority = make_priority(o.priority),
       .abort = o.abort,
       .abort_user = o.abort_user,
@@ -158,6 +159,7 @@ bitnet_status bitnet_session_get_perf(const bitnet_session* session, bitnet_perf
         .sample_ns = perf.sample_ns,
         .passes = perf.passes,
         .pass_sessions = perf.pass_sessions,
+        .reused_tokens = perf.reused_tokens,
     };
     write_info(info, out, "bitnet_perf");
   });

@@ -18,7 +18,7 @@ constexpr std::align_val_t kSmallAlignment{64};
 #ifdef BITNET_SANITIZED
 constexpr size_t kPages = kHugePage;
 #else
-constexpr size_t kPages = size_t{128} << 10;
+constexpr size_t kPages = size_t{32} << 10;
 #endif
 
 }  // namespace

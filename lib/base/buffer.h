@@ -8,7 +8,7 @@
 
 namespace bitnet {
 
-// Aligned to 64 bytes. From 128 KiB on it comes from the system a page at a time as it is touched, and goes back there.
+// Aligned to 64 bytes. From 32 KiB on it comes from the system a page at a time as it is touched, and goes back there.
 // From 2 MiB on it is aligned to 2 MiB, too, and asks for huge pages, which make streaming weights up to half as fast
 // again.
 class Buffer {

@@ -40,4 +40,14 @@ void require_memory(const MemoryNeed& need, uint64_t taken, uint64_t limit) {
        need.bytes <= limit ? ", of which " + size_text(taken) + " are taken" : "", "; ", need.advice);
 }
 
+uint64_t RecentMemoryLimit::get() {
+  using Clock = std::chrono::steady_clock;
+  const std::lock_guard lock(mutex_);
+  if (const auto now = Clock::now(); read_ == Clock::time_point{} || now - read_ >= std::chrono::seconds(1)) {
+    bytes_ = memory_limit();
+    read_ = now;
+  }
+  return bytes_;
+}
+
 }  // namespace bitnet

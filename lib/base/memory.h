@@ -2,7 +2,9 @@
 // Running out of memory with an answer: how much was needed, for what, and what takes less.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -29,6 +31,17 @@ void require_memory(const MemoryNeed& need, uint64_t taken, uint64_t limit);
 // The most bytes that this process's control groups allow it, swap included; UINT64_MAX if nothing is known. Beyond
 // it no allocation fails: the system ends the process. `root` stands before /proc and /sys.
 uint64_t memory_limit(const std::string& root = {});
+
+// The same as it was less than a second ago: to look takes longer than to make a session. Thread-safe.
+class RecentMemoryLimit {
+ public:
+  uint64_t get();
+
+ private:
+  std::mutex mutex_;
+  std::chrono::steady_clock::time_point read_{};  // when; 0: not yet
+  uint64_t bytes_ = 0;
+};
 
 // Runs the body. An allocation that fails there becomes an Error that tells need(), a MemoryNeed.
 template <typename Need, typename Body>

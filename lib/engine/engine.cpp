@@ -54,7 +54,7 @@ std::shared_ptr<Engine> Engine::create(std::shared_ptr<const Runtime> runtime, c
                       "fewer threads or a smaller batch take less"};
   };
   return with_memory(need, [&] {
-    require_memory(need(), model.owned_bytes, memory_limit());
+    require_memory(need(), model.owned_bytes, runtime->memory_limit());
     if (options.pool == nullptr) {
       options.pool = asked.threads == 0 ? ThreadPool::shared_default() : ThreadPool::create({.threads = asked.threads});
       options.threads = options.pool->threads();

@@ -277,6 +277,7 @@ void ForwardPass::rotate_and_store(const Layer& layer, uint32_t index) {
       turn(k, 1, layer.k_norm, t);
       KvCache& cache = *rows_[t].cache;
       const size_t head = cache.head(index, kv_head);
+      cache.begin_row(head, rows_[t].position);
       round_kv(cache.type(), k, row);
       cache.store_key(head, rows_[t].position, row);
       round_kv(cache.type(), v, row);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace bitnet {
 
@@ -12,12 +13,12 @@ KvCache::KvCache(KvPages& pages, KvType type, uint32_t context, bool prefixes)
       context_(context),
       table_memory_(blocks(context) * sizeof(KvPages::Page*)),
       table_(table_memory_.as<KvPages::Page*>(), blocks(context)) {
-  pages_.reserve(type, table_.size(), prefixes);
+  pages_.reserve(type, pages_for(context), prefixes);
 }
 
 KvCache::~KvCache() {
-  pages_.release(table_.first(count_));
-  pages_.give_up(type(), table_.size());
+  truncate(0);
+  pages_.give_up(type(), pages_for(context_));
 }
 
 // Behind the last page comes the first one again: no matter.
@@ -33,15 +34,26 @@ KvCache::Split KvCache::split(size_t head, size_t position) const {
 }
 
 void KvCache::prepare(size_t begin, size_t end) {
-  if (begin % kKvBlock != 0) table_[begin / kKvBlock] = pages_.writable(table_[begin / kKvBlock]);
+  if (begin % kKvBlock != 0) {
+    KvPages::Page*& page = table_[begin / kKvBlock];
+    KvPages::Page* const own = pages_.writable(page);
+    if (own != page) original_ = std::exchange(page, own);
+    copied_at_ = begin;
+  }
   if (blocks(end) <= count_) return;
   pages_.take(type(), table_.subspan(count_, blocks(end) - count_));
   count_ = blocks(end);
 }
 
+void KvCache::settle() {
+  if (original_ != nullptr) pages_.release({&original_, 1});
+  original_ = nullptr;
+}
+
 void KvCache::truncate(size_t position) {
-  size_t kept = blocks(position);
-  if (kept < count_ && pages_.owned(*table_[kept])) kept++;
+  if (original_ != nullptr) std::swap(original_, table_[copied_at_ / kKvBlock]);
+  settle();
+  const size_t kept = blocks(position);
   if (kept >= count_) return;
   pages_.release(table_.subspan(kept, count_ - kept));
   count_ = kept;
@@ -58,10 +70,8 @@ void KvCache::keep(uint64_t scope, std::span<const Token> tokens) {
 }
 
 size_t KvCache::find(uint64_t scope, std::span<const Token> tokens, size_t held) {
-  const size_t full = held / kKvBlock;
-  pages_.release(table_.subspan(full, count_ - full));
-  const size_t found = pages_.find(type(), scope, tokens, full, table_.first(tokens.size() / kKvBlock));
-  count_ = full + found;
+  const size_t found = pages_.find(type(), scope, tokens, held / kKvBlock, table_.first(tokens.size() / kKvBlock));
+  count_ += found;
   return found * kKvBlock;
 }
 
@@ -91,6 +101,12 @@ void KvCache::each_value_part(size_t position, const Copy& copy) const {
   const size_t word = within % value_words(type), place = within / value_words(type), size = code_bytes(type);
   for (size_t d = 0; d < dim; d++) copy((word * stride + d) * sizeof(uint32_t) + place * size, d * size, size);
   copy(value_steps_at(type, dim) + within * sizeof(float), dim * size, sizeof(float));
+}
+
+void KvCache::begin_row(size_t head, size_t position) {
+  if (original_ == nullptr || position != copied_at_) return;
+  const size_t bytes = layout_.key_block + layout_.value_block;
+  std::memcpy(key_block(head, position / kKvBlock), original_->data + head * bytes, bytes);
 }
 
 void KvCache::store_key(size_t head, size_t position, const std::byte* row) {

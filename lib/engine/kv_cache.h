@@ -35,7 +35,7 @@ class KvCache {
 
   // What that comes to when it is full.
   static uint64_t bytes(const HyperParameters& hyper, KvType type, uint32_t context) {
-    return blocks(context) * KvLayout(hyper, type).bytes;
+    return pages_for(context) * KvLayout(hyper, type).bytes;
   }
 
   KvType type() const { return layout_.type; }
@@ -52,11 +52,13 @@ class KvCache {
   Split split(size_t head, size_t position) const;
 
   // The key or value of one position by itself, row_bytes() long: head_dim float16 numbers, or as many codes and then
-  // their step. A position that is stored to has been prepared.
+  // their step. A position that is stored to has been prepared, and begin_row(head, position) called before; several
+  // threads may do so at once for different heads.
   size_t row_bytes() const { return row_bytes(layout_.type, layout_.dim); }
   static size_t row_bytes(KvType type, size_t head_dim) {
     return head_dim * code_bytes(type) + (has_codes(type) ? sizeof(float) : 0);
   }
+  void begin_row(size_t head, size_t position);
   void store_key(size_t head, size_t position, const std::byte* row);
   void store_value(size_t head, size_t position, const std::byte* row);
   void load_key(size_t head, size_t position, std::byte* row) const;
@@ -64,9 +66,12 @@ class KvCache {
 
   // None of these allocates.
 
-  // Has pages of its own for these positions, with what is there before `begin`, which is where the cache ends.
+  // Makes room for these positions, of which `begin` is where the cache ends. From here to settle() or truncate() the
+  // page that the cache ends in may be half a copy: then only what is evaluated reads it.
   void prepare(size_t begin, size_t end);
-  // Forgets all positions from there on. A page behind the last one stays for what comes next.
+  // These positions have been stored to.
+  void settle();
+  // Forgets all positions from there on, and what has been prepared.
   void truncate(size_t position);
   // An empty cache shares the first positions of another one of its kind.
   void share(const KvCache& other, size_t positions);
@@ -78,6 +83,8 @@ class KvCache {
 
  private:
   static size_t blocks(size_t positions) { return (positions + kKvBlock - 1) / kKvBlock; }
+  // With one more, because for a time there are both a page that is shared and its copy.
+  static size_t pages_for(uint32_t context) { return blocks(context) + 1; }
   std::byte* key_block(size_t head, size_t block) const {
     return table_[block]->data + head * (layout_.key_block + layout_.value_block);
   }
@@ -94,6 +101,9 @@ class KvCache {
   Buffer table_memory_;
   std::span<KvPages::Page*> table_;
   size_t count_ = 0;  // of pages in the table
+  // While a copy takes the place of a shared page: that page. Its blocks are copied before they are first stored to.
+  KvPages::Page* original_ = nullptr;
+  size_t copied_at_ = 0;  // the position that is stored to first
 };
 
 }  // namespace bitnet

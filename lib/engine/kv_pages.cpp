@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -27,7 +28,11 @@ KvLayout::KvLayout(const HyperParameters& hyper, KvType type)
 // Neighbouring pages. What describes a page is made when the page is first used, so that a chunk takes no memory.
 struct KvPages::Chunk {
   Chunk(Kind& kind, size_t count)
-      : kind(&kind), count(count), memory(count * kind.layout.bytes), pages(count * sizeof(Page)) {}
+      : kind(&kind), count(count), memory(bytes(count, kind.layout.bytes)), pages(bytes(count, sizeof(Page))) {}
+  static size_t bytes(size_t count, size_t each) {
+    if (count > std::numeric_limits<ptrdiff_t>::max() / each) throw std::bad_alloc();
+    return count * each;
+  }
 
   Kind* kind;
   size_t count;
@@ -58,8 +63,10 @@ void KvPages::reserve(KvType type, size_t pages, bool prefixes) {
   kind.reserved += pages;
   try {
     const size_t target = std::max(wanted(kind), kind.capacity);
+    std::list<Chunk> added;
+    if (target > kind.capacity) added.emplace_back(kind, target - kind.capacity);
     if (kind.prefixes) reserve_buckets(target - kind.capacity);
-    if (target > kind.capacity) kind.chunks.emplace_back(kind, target - kind.capacity);
+    kind.chunks.splice(kind.chunks.end(), added);
     kind.capacity = target;
   } catch (...) {
     kind.reserved -= pages;
@@ -87,6 +94,11 @@ void KvPages::give_up(KvType type, size_t pages) noexcept {
   const std::lock_guard lock(mutex_);
   Kind& kind = kinds_[index(type)];
   kind.reserved -= pages;
+  for (; kind.reserved == 0 && kind.warm_count != 0; kind.warm_count--) {
+    Page* const page = std::exchange(kind.warm, kind.warm->next);
+    discard_pages(page->data, kind.layout.bytes);
+    free(*page);
+  }
   std::erase_if(kind.chunks, [&](const Chunk& chunk) {
     if (chunk.used != 0 || kind.capacity - chunk.count < wanted(kind)) return false;
     kind.capacity -= chunk.count;
@@ -97,6 +109,11 @@ void KvPages::give_up(KvType type, size_t pages) noexcept {
 // -------------------------------------------------------------------------------------------------------------- pages
 
 KvPages::Page* KvPages::take(Kind& kind) {
+  if (Page* const page = kind.warm; page != nullptr) {
+    kind.warm = page->next;
+    kind.warm_count--;
+    return new (page) Page{.data = page->data, .chunk = page->chunk, .users = 1};
+  }
   for (Chunk& chunk : kind.chunks) {
     if (chunk.used == chunk.count) continue;
     chunk.used++;
@@ -124,13 +141,7 @@ void KvPages::share(std::span<Page* const> pages) noexcept {
   for (Page* page : pages) page->users++;
 }
 
-bool KvPages::owned(const Page& page) {
-  const std::lock_guard lock(mutex_);
-  return page.users == 1 && !page.kept;
-}
-
-// Pages go in `gone` from the last one on, so that of those that are kept the earlier ones rest later. Their memory
-// goes back while others may go on.
+// From the last one on, so that of those that are kept the earlier ones rest later.
 void KvPages::release(std::span<Page* const> pages) noexcept {
   Page* gone = nullptr;
   {
@@ -138,27 +149,17 @@ void KvPages::release(std::span<Page* const> pages) noexcept {
     for (size_t i = pages.size(); i-- > 0;) leave(*pages[i], gone);
     trim(gone);
   }
-  discard(gone);
-  const std::lock_guard lock(mutex_);
-  free(gone);
+  dispose(gone);
 }
 
 KvPages::Page* KvPages::writable(Page* page) {
   const std::lock_guard lock(mutex_);
-  if (page->users == 1 && !page->kept) return page;
+  if (page->users != 1) return take(*page->chunk->kind);
+  if (!page->kept) return page;
   Kind& kind = *page->chunk->kind;
-  if (page->users == 1 && kind.layout.bytes > prefix_bytes_) {  // could not stay without this table
-    forget(*page);
-    return page;
-  }
-  Page* gone = nullptr;
-  leave(*page, gone);
-  trim(gone);  // others: this one has rested for the shortest time
-  discard(gone);
-  free(gone);
-  Page* const copy = take(kind);
-  std::memcpy(copy->data, page->data, kind.layout.tokens);
-  return copy;
+  if (kind.layout.bytes <= prefix_bytes_) return take(kind);
+  forget(*page);  // it could not rest
+  return page;
 }
 
 // Adds the page to those that are gone, if no table has it any more and it is not kept.
@@ -178,17 +179,30 @@ void KvPages::trim(Page*& gone) noexcept {
   }
 }
 
-void KvPages::discard(const Page* gone) noexcept {
-  for (; gone != nullptr; gone = gone->next) discard_pages(gone->data, gone->chunk->kind->layout.bytes);
+// Those that stay warm excepted, their memory goes back, while others may go on.
+void KvPages::dispose(Page* gone) noexcept {
+  if (gone == nullptr) return;
+  Page* cold = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    while (gone != nullptr) {
+      Page* const page = std::exchange(gone, gone->next);
+      Kind& kind = *page->chunk->kind;
+      const bool warm = kind.warm_count < kWarmPages;
+      page->next = std::exchange(warm ? kind.warm : cold, page);
+      if (warm) kind.warm_count++;
+    }
+  }
+  for (const Page* page = cold; page != nullptr; page = page->next) {
+    discard_pages(page->data, page->chunk->kind->layout.bytes);
+  }
+  const std::lock_guard lock(mutex_);
+  while (cold != nullptr) free(*std::exchange(cold, cold->next));
 }
 
-void KvPages::free(Page* gone) noexcept {
-  while (gone != nullptr) {
-    Page* const next = std::exchange(gone->next, gone->chunk->unused);
-    gone->chunk->unused = gone;
-    gone->chunk->used--;
-    gone = next;
-  }
+void KvPages::free(Page& page) noexcept {
+  page.next = std::exchange(page.chunk->unused, &page);
+  page.chunk->used--;
 }
 
 // ----------------------------------------------------------------------------------------------------------- prefixes
@@ -227,9 +241,7 @@ void KvPages::keep(uint64_t scope, std::span<const Token> tokens, std::span<Page
       }
     }
   }
-  discard(gone);
-  const std::lock_guard lock(mutex_);
-  free(gone);
+  dispose(gone);
 }
 
 size_t KvPages::find(KvType type, uint64_t scope, std::span<const Token> tokens, size_t held, std::span<Page*> pages) {

@@ -4,8 +4,9 @@
 //
 // Whoever makes a cache reserves as many pages as its table may hold. That takes address space, in a chunk of pages,
 // and from then on no page is ever missing: pages that differ are no more than places in tables. A page takes memory
-// when it is used, and gives it back when it stands in no table any more. Pages are used from the first chunk on, so
-// that those in use lie side by side in huge pages, whichever caches they belong to.
+// when it is used, and gives it back when it stands in no table any more, but for a few (kWarmPages): to take memory
+// takes much longer than to write it. Pages are used from the first chunk on, so that those in use lie side by side in
+// huge pages, whichever caches they belong to.
 //
 // Full pages may also be kept for caches that begin with the same tokens (prefixes). What is kept is a tree: each page
 // knows the one before, so that it stands for all tokens up to its end. A cache has the pages that it shares with the
@@ -28,6 +29,7 @@
 namespace bitnet {
 
 constexpr size_t kKvTypes = 3;
+constexpr size_t kWarmPages = 2;  // of a type, while there are caches
 
 // Where things lie in a page: for each layer and KV head a block of keys, then one of values; then the page's tokens,
 // which are set only if it is kept.
@@ -78,9 +80,7 @@ class KvPages {
   void share(std::span<Page* const> pages) noexcept;
   // Neighbours, of one type, that leave a table.
   void release(std::span<Page* const> pages) noexcept;
-  // Whether nobody else has the page, so that it may be written to.
-  bool owned(const Page& page);
-  // The page, or in its place a copy that may be written to.
+  // The page, if nobody else has it, so that it may be written to. Otherwise an unused one that may take its place.
   Page* writable(Page* page);
 
   // The full pages of a table, and their tokens, in a scope: they are kept. For those that are kept already the table
@@ -96,6 +96,8 @@ class KvPages {
     ~Kind();
     const KvLayout layout;
     size_t reserved = 0, capacity = 0;  // pages
+    Page* warm = nullptr;               // unused ones that have kept their memory; chunks count them as used
+    size_t warm_count = 0;
     bool prefixes = false;
     std::list<Chunk> chunks;
   };
@@ -113,8 +115,8 @@ class KvPages {
   Page* take(Kind& kind);
   void leave(Page& page, Page*& gone) noexcept;
   void trim(Page*& gone) noexcept;
-  static void discard(const Page* gone) noexcept;
-  static void free(Page* gone) noexcept;
+  void dispose(Page* gone) noexcept;
+  static void free(Page& page) noexcept;
 
   static std::byte* tokens_of(const Page& page);
   static Key key(uint64_t scope, const Page* before, std::span<const Token> tokens);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "bitnet.h"
 #include "kernels.h"
 #include "model/model.h"
@@ -33,6 +34,9 @@ class Runtime {
     if (log_) log_(level, message);
   }
 
+  // Of the process's control groups (memory.h).
+  uint64_t memory_limit() const { return memory_limit_.get(); }
+
   // Made when first asked for, since not every program that opens a model reads or writes text. Thread-safe.
   const Tokenizer& tokenizer() const;
   // A template of the file that cannot be used is found out here: a model may be opened for other things.
@@ -45,6 +49,7 @@ class Runtime {
   const Kernels* kernels_;
   Log log_;
   ChatTemplateChoice chat_template_choice_;
+  mutable RecentMemoryLimit memory_limit_;
   mutable std::mutex mutex_;
   mutable std::unique_ptr<const Tokenizer> tokenizer_;
   mutable std::unique_ptr<const ChatTemplate> chat_template_;

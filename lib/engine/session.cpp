@@ -20,13 +20,14 @@ SessionOptions with_defaults(SessionOptions options, const HyperParameters& hype
   return options;
 }
 
+// What follows is of options with their defaults filled in.
+
 uint64_t work_bytes(const Model& model, const SessionOptions& options) {
   const uint64_t rows_of_logits = model.screen.data != nullptr ? 2 : 1;
   return uint64_t{options.context} * sizeof(Token) +
          (rows_of_logits * model.hyper.vocabulary + model.hyper.hidden) * sizeof(float);
 }
 
-// Of options with their defaults filled in.
 MemoryNeed need_of(const Model& model, const SessionOptions& options) {
   const uint64_t cache = KvCache::bytes(model.hyper, options.kv, options.context), work = work_bytes(model, options);
   const bool shrinks = code_bytes(options.kv) > code_bytes(KvType::int8);
@@ -98,7 +99,7 @@ std::shared_ptr<Session> Session::create(std::shared_ptr<Engine> engine, const S
   const SessionOptions options = with_defaults(asked, model.hyper);
   const auto need = [&] { return need_of(model, options); };
   return with_memory(need, [&] {
-    require_memory(need(), model.owned_bytes + Engine::bytes(model, engine->options()), memory_limit());
+    require_memory(need(), model.owned_bytes + Engine::bytes(model, engine->options()), runtime.memory_limit());
     auto session = std::make_shared<Session>(std::move(engine), options);
     if (asked.context == 0 && model.hyper.context > options.context) {
       runtime.log(BITNET_LOG_INFO, "context: " + std::to_string(options.context) + " of the " +
@@ -113,14 +114,14 @@ std::shared_ptr<Session> Session::fork() const {
   const auto need = [&] { return need_of_fork(runtime().model(), options_); };
   return with_memory(need, [&] {
     const Model& model = runtime().model();
-    require_memory(need(), model.owned_bytes + bytes(model, options_), memory_limit());
+    require_memory(need(), model.owned_bytes + Engine::bytes(model, engine_->options()) + bytes(model, options_),
+                   runtime().memory_limit());
     return std::shared_ptr<Session>(new Session(*this));
   });
 }
 
 uint64_t Session::bytes(const Model& model, const SessionOptions& asked) {
-  const SessionOptions options = with_defaults(asked, model.hyper);
-  return KvCache::bytes(model.hyper, options.kv, options.context) + work_bytes(model, options);
+  return need_of(model, with_defaults(asked, model.hyper)).bytes;
 }
 
 // A callback of the call that runs may free its own session: that call keeps it until it returns.
@@ -255,7 +256,12 @@ void Session::eval_batch(std::span<const Item> items) {
     uses.emplace_back(session);
     session.check(items[i].tokens, items[i].which);
   }
-  for (const Item& item : items) item.session->ask(item.tokens, item.which);
+  try {
+    for (const Item& item : items) item.session->ask(item.tokens, item.which);
+  } catch (...) {
+    for (const Item& item : items) item.session->cache_.truncate(item.session->position());
+    throw;
+  }
 
   std::vector<Session*> left;
   for (const Item& item : items) left.push_back(item.session);
@@ -343,6 +349,7 @@ void Session::take_over() {
   const uint32_t reused = seat_.request.position - position();
   std::ranges::copy(tokens, tokens_.as<Token>() + seat_.request.position);
   set_position(seat_.request.position + static_cast<uint32_t>(tokens.size()));
+  cache_.settle();
   if (shares_prefixes()) cache_.keep(options_.prefix_scope, this->tokens());
   switch (seat_.request.which) {
     case BITNET_LOGITS_LAST:

@@ -109,7 +109,7 @@ void Session::load(std::span<const std::byte> state) {
             "the saved session is damaged: token ", tokens[i], " is out of range");
   }
   cache_.truncate(0);
-  cache_.prepare(0, header.tokens);
+  cache_.prepare(0, header.tokens);  // whole pages, none of them a copy
   loaded_ = header.tokens != 0;
   std::copy_n(tokens, header.tokens, tokens_.as<Token>());
   const auto* row = reinterpret_cast<const std::byte*>(tokens + header.tokens);

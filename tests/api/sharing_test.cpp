@@ -16,19 +16,21 @@
 namespace bitnet_test {
 namespace {
 
-constexpr uint32_t kContext = 96;
+constexpr uint32_t kContext = 200;  // more than three pages
 
 // Sessions on the default engine, unless they are made with another.
 constexpr bitnet_session_options kOptions = {.size = sizeof(bitnet_session_options), .context = kContext};
 constexpr bitnet_engine_options kEngine = {.size = sizeof(bitnet_engine_options), .threads = 2, .batch = 24};
 
-// Some sequences of tokens, and the logits after each token as a session computes them alone, one token at a time.
+// Some sequences of tokens, two of which begin alike, and the logits after each token as a session computes them alone,
+// one token at a time.
 struct Sequences {
   static constexpr uint32_t kCount = 4;
 
   explicit Sequences(const Model& of) : model(of) {
     for (uint32_t i = 0; i < kCount; i++) {
       tokens.push_back(random_tokens(kContext, 10 + i));
+      if (i % 2 != 0) std::copy_n(tokens[i - 1].begin(), kContext / 2, tokens[i].begin());  // go on otherwise
       const Session alone = make_session(model, kOptions, {.threads = 1});
       logits.emplace_back();
       for (uint32_t t = 0; t < kContext; t++) {
@@ -62,7 +64,8 @@ struct Sequences {
   std::map<std::pair<uint32_t, uint32_t>, Tokens> continuations;
 };
 
-// What one thread does with a few sessions of its own, which all hold the beginning of some sequence.
+// What one thread does with a few sessions of its own, which all hold the beginning of some sequence. Some share
+// prefixes with those of other threads.
 class Driver {
  public:
   Driver(const Model& model, const Engine& engine, Sequences& sequences, uint32_t seed)
@@ -73,6 +76,7 @@ class Driver {
       options.abort = [](void* user) { return static_cast<Driver*>(user)->aborts() ? 1 : 0; };
       options.abort_user = this;
       options.engine = engine.get();
+      options.prefix_scope = below(3);
       options.priority = i % 2 == 0 ? BITNET_PRIORITY_INTERACTIVE : BITNET_PRIORITY_BACKGROUND;
       states_[i].session = make_session(model, options);
     }
@@ -128,7 +132,7 @@ class Driver {
 
   void save_and_load(const State& state) {
     State& other = states_[below(kSessions)];
-    std::vector<char> saved(1 << 20);
+    std::vector<char> saved(2 << 20);
     size_t length = 0;
     ASSERT_OK(bitnet_session_save_memory(state.session.get(), saved.data(), saved.size(), &length));
     ASSERT_OK(bitnet_session_load_memory(other.session.get(), saved.data(), length));

@@ -450,14 +450,18 @@ public struct EngineOptions: Sendable {
   /// While several sessions compute, prompts are cut so that a pass takes about so many milliseconds, and with it the
   /// time between two tokens of the others; at most 60000; 0: 100.
   public var passMs: Int = 0
+  /// The most that is kept of the keys and values of prompts that no session holds any more, for sessions with a
+  /// `prefix_scope`; 0: 268435456.
+  public var prefixBytes: UInt64 = 0
 
   public init(
-    threads: Int = 0, generationThreads: Int = 0, batch: Int = 0, passMs: Int = 0
+    threads: Int = 0, generationThreads: Int = 0, batch: Int = 0, passMs: Int = 0, prefixBytes: UInt64 = 0
   ) {
     self.threads = threads
     self.generationThreads = generationThreads
     self.batch = batch
     self.passMs = passMs
+    self.prefixBytes = prefixBytes
   }
 
   /// Calls with what C takes, whose pointers are valid during that call.
@@ -468,6 +472,7 @@ public struct EngineOptions: Sendable {
     options.generation_threads = try count(generationThreads, "generationThreads")
     options.batch = try count(batch, "batch")
     options.pass_ms = try count(passMs, "passMs")
+    options.prefix_bytes = prefixBytes
     return try body(&options)
   }
 }
@@ -481,13 +486,18 @@ public struct SessionOptions: Sendable {
   public var kv: KV = .int16
   /// When others compute as well.
   public var priority: Priority = .interactive
+  /// Sessions of one engine with the same number share what they compute of the same first tokens; 0: with nobody. How
+  /// long a prompt takes then tells whether others in the scope had the same text: give users who must not learn this
+  /// different numbers.
+  public var prefixScope: UInt64 = 0
 
   public init(
-    context: Int = 0, kv: KV = .int16, priority: Priority = .interactive
+    context: Int = 0, kv: KV = .int16, priority: Priority = .interactive, prefixScope: UInt64 = 0
   ) {
     self.context = context
     self.kv = kv
     self.priority = priority
+    self.prefixScope = prefixScope
   }
 
   /// Calls with what C takes, whose pointers are valid during that call.
@@ -497,6 +507,7 @@ public struct SessionOptions: Sendable {
     options.context = try count(context, "context")
     options.kv = kv.toC
     options.priority = priority.toC
+    options.prefix_scope = prefixScope
     return try body(&options)
   }
 }
@@ -519,6 +530,8 @@ public struct Perf: Sendable, Equatable {
   public let passes: Int
   /// Sessions that they computed for, summed: divided by `passes`, how many shared one.
   public let passSessions: Int
+  /// Tokens that needed no evaluation, because the session's `prefix_scope` had them.
+  public let reusedTokens: Int
 
   init(_ c: bitnet_perf) {
     promptTokens = Int(c.prompt_tokens)
@@ -529,6 +542,7 @@ public struct Perf: Sendable, Equatable {
     sampleTime = .nanoseconds(Int64(c.sample_ns))
     passes = Int(c.passes)
     passSessions = Int(c.pass_sessions)
+    reusedTokens = Int(c.reused_tokens)
   }
 }
 
