@@ -146,7 +146,7 @@ TEST_F(PrefixTest, IsReusedAfterItsSessionsHaveGone) {
   const Session later = make(7);
   eval(later, joined(start, other));
   EXPECT_EQ(reused(later), 192u);
-  EXPECT_TRUE(same_bits(logits(last), alone(joined(start, one))));
+  EXPECT_TRUE(same_bits(logits(later), alone(joined(start, other))));
 }
 
 TEST_F(PrefixTest, IsReusedFromTheMiddleOn) {
