@@ -761,9 +761,9 @@ BITNET_API bitnet_status bitnet_chat_message(const bitnet_chat* chat, size_t ind
  * token is given out, but not added. Changing the history, or asking for another reply, ends a reply in the same way.
  *
  * With BITNET_CHAT_FIT_DROP_OLDEST a prompt that leaves less than `reserve` tokens free begins later: with the first
- * turn from which on a quarter of the context is free, so that the next prompts begin likewise and find their beginning
- * evaluated. A turn is a message of the user and what follows it. The last one is always there, even if it leaves less
- * than `reserve`. The history stays whole; bitnet_chat_get_prompt tells what was left out.
+ * turn from which on so many, and at least a quarter of the context, are free. The next prompts begin alike, and find
+ * that evaluated. A turn is a message of the user and what follows it. The last one is always there, even if it leaves
+ * less. The history stays whole; bitnet_chat_get_prompt tells what was left out.
  *
  * Errors: ARGUMENT (no messages; options); CONTEXT if the history does not fit: see bitnet_chat_get_prompt; of the
  * template as bitnet_chat_tokenize. The history is then unchanged. */
