@@ -355,7 +355,7 @@ TEST(Engines, MadeWhileTheirPoolIsNarrowHaveRoomForAllItsThreads) {
   const Session alone = make_session(model, {.context = 64}, {.threads = 1});
   eval(alone, tokens);
   for (int i = 0; i < 5; i++) {
-    eval(first, {1});
+    eval(first, Tokens{1});
     const Session session = make_session(model, {.context = 64}, {.pool = pool.get()});
     eval(session, tokens);
     EXPECT_TRUE(same_bits(logits(session), logits(alone)));
