@@ -5,28 +5,49 @@ package bitnet
 // #include "calls.h"
 import "C"
 
-import "sync"
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
 
 // completions is where goroutines wait for the pieces of their generations. One goroutine waits in C for all of them, and
 // so takes one thread of the system, however many there are. It ends when nobody has waited for a while.
 var completions struct {
-	mutex   sync.Mutex
-	queue   *C.bitnet_queue
-	waiting map[uintptr]chan struct{} // by the number under which C gives them
-	last    uintptr
+	stepping atomic.Int32 // goroutines that wait, here or in C
+	mutex    sync.Mutex
+	queue    *C.bitnet_queue
+	waiting  map[uintptr]chan struct{} // by the number under which C gives them
+	last     uintptr
 }
 
 const idleMilliseconds = 500
 
-// await submits a generation and waits until its next piece is there, or cancelled ends and so has cancelled it.
-func await(generation *C.bitnet_generation, cancelled <-chan struct{}) error {
+// next waits for the next piece of a generation, whose session is held. The context cancels it. Who is alone waits in C,
+// which is quicker than to be told of it.
+func next(ctx context.Context, generation *C.bitnet_generation, piece *C.bitnet_piece) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	defer completions.stepping.Add(-1)
+	if completions.stepping.Add(1) == 1 {
+		stop := onDone(ctx, func() { C.bitnet_generation_cancel(generation) })
+		defer stop()
+	} else if err := await(ctx, generation); err != nil {
+		return err
+	}
+	return call(func() C.bitnet_status { return C.bitnet_generation_next(generation, piece) })
+}
+
+// await waits until the next piece is there, an error, or the end.
+func await(ctx context.Context, generation *C.bitnet_generation) error {
 	ready := make(chan struct{})
 	if err := submit(generation, ready); err != nil {
 		return err
 	}
 	select {
 	case <-ready:
-	case <-cancelled:
+	case <-ctx.Done():
 		C.bitnet_generation_cancel(generation)
 		<-ready
 	}

@@ -24,7 +24,6 @@ import (
 type Generation struct {
 	session *Session
 	ctx     context.Context
-	done    <-chan struct{} // of the context
 	err     error
 	text    string
 	tokens  []Token
@@ -72,7 +71,8 @@ func (s *Session) Chat(ctx context.Context, messages []Message, options *Generat
 
 func (s *Session) generate(ctx context.Context, options *GenerateOptions,
 	start func(*C.bitnet_generate_options, **C.bitnet_generation) C.bitnet_status) *Generation {
-	g := &Generation{session: s, ctx: ctx, done: ctx.Done()}
+	_ = ctx.Err() // no context is a mistake that shows at once
+	g := &Generation{session: s, ctx: ctx}
 	var memory scratch
 	defer memory.free()
 	o, err := options.c(&memory)
@@ -103,7 +103,7 @@ func (g *Generation) Next() bool {
 	return false
 }
 
-// step waits for one token, whose text may be empty. The thread that it is called on does not wait.
+// step waits for one token, whose text may be empty.
 func (g *Generation) step() error {
 	s := g.session
 	if err := s.lock(); err != nil {
@@ -114,14 +114,7 @@ func (g *Generation) step() error {
 		return ErrOver
 	}
 	piece := C.bitnet_piece{size: C.sizeof_bitnet_piece}
-	err := g.ctx.Err()
-	if err == nil {
-		err = await(s.generation, g.done)
-	}
-	if err == nil {
-		err = call(func() C.bitnet_status { return C.bitnet_generation_next(s.generation, &piece) })
-	}
-	if err != nil {
+	if err := next(g.ctx, s.generation, &piece); err != nil {
 		s.endGeneration()
 		return ended(g.ctx, err)
 	}

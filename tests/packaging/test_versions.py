@@ -25,6 +25,7 @@ VERSIONS = {
     "examples/android/app/build.gradle.kts": f"bitnet-android:{NUMBER}",
     "examples/go/go.mod": f"bindings/go v{NUMBER}",
     "examples/java/Hello.java": rf"bitnet-{NUMBER}\.jar",
+    "examples/java/Serve.java": rf"bitnet-{NUMBER}\.jar",
     "examples/java/pom.xml": rf"<artifactId>bitnet</artifactId>\s*<version>{NUMBER}</version>",
     "include/bitnet.h": rf'bitnet_version_string\(void\); /\* "{NUMBER}"',
     "packaging/debian/changelog": rf"\A\w+ \({NUMBER}[+-]",  # the newest

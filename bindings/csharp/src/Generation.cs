@@ -43,41 +43,59 @@ public sealed class Generation : NativeObject, IEnumerable<string> {
     /// <summary>The pieces from here on; disposing of the enumerator ends the generation.</summary>
     public IEnumerator<string> GetEnumerator() {
         using (this) {
-            for (string text; (text = Next(CancellationToken.None)) != null;) yield return text;
+            for (string text; (text = Next()) != null;) yield return text;
         }
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
-    /// <summary>The pieces from here on for <c>await foreach</c>, which finds this method by its name. Each step is a
-    /// task of the thread pool.</summary>
+    /// <summary>The pieces from here on for <c>await foreach</c>, which finds this method by its name. No thread waits for
+    /// them, however many generations are under way.</summary>
     public AsyncEnumerator GetAsyncEnumerator(
         CancellationToken cancellationToken = default(CancellationToken)) {
         return new AsyncEnumerator(this, cancellationToken);
     }
 
     /// <summary>The next piece that is not empty, or null at the end.</summary>
-    private string Next(CancellationToken another) {
+    private string Next() {
         while (Finish == null) {
-            using (Native.Piece piece = Step(another)) {
-                if (piece.finish != 0) {
-                    Finish = (Finish)piece.finish;
-                } else {
-                    tokens.Add(piece.token);
-                }
-                string text = Arguments.Text(piece.text);
-                if (text.Length > 0) return text;
-            }
+            string text = Step(CancellationToken.None, Take);
+            if (text.Length > 0) return text;
         }
         return null;
     }
 
-    private Native.Piece Step(CancellationToken another) {
+    /// <summary>The same without waiting for it.</summary>
+    private async Task<string> NextAsync(CancellationToken another) {
+        while (Finish == null) {
+            using (cancellationToken.Register(Cancel))
+            using (another.Register(Cancel)) {
+                await Step(another, () => Waiting.Next(native.submit)).ConfigureAwait(false);
+            }
+            string text = Step(another, Take);
+            if (text.Length > 0) return text;
+        }
+        return null;
+    }
+
+    /// <summary>The text of the next token.</summary>
+    private string Take() {
+        using (Native.Piece piece = native.next()) {
+            if (piece.finish != 0) {
+                Finish = (Finish)piece.finish;
+            } else {
+                tokens.Add(piece.token);
+            }
+            return Arguments.Text(piece.text);
+        }
+    }
+
+    private T Step<T>(CancellationToken another, Func<T> call) {
         cancellationToken.ThrowIfCancellationRequested();
         another.ThrowIfCancellationRequested();
         try {
             using (cancellationToken.Register(Cancel))
-            using (another.Register(Cancel)) return session.Use(() => Use(native.next));
+            using (another.Register(Cancel)) return session.Use(() => Use(call));
         } catch (BitnetException exception) when (exception.Status == Status.Cancelled) {
             cancellationToken.ThrowIfCancellationRequested();
             another.ThrowIfCancellationRequested();
@@ -109,10 +127,10 @@ public sealed class Generation : NativeObject, IEnumerable<string> {
         public string Current { get; private set; }
 
         /// <summary>Brings the next piece; false at the end.</summary>
-        public Task<bool> MoveNextAsync() => Task.Run(() => {
-            Current = generation.Next(cancellationToken);
+        public async Task<bool> MoveNextAsync() {
+            Current = await generation.NextAsync(cancellationToken).ConfigureAwait(false);
             return Current != null;
-        }, cancellationToken);
+        }
 
         /// <summary>Ends the generation.</summary>
         public Task DisposeAsync() => Task.Run(() => generation.Dispose());

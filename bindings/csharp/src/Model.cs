@@ -114,17 +114,35 @@ public sealed class Model : NativeObject {
                       (trust ? Bitnet.Native.Functions.BITNET_CHAT_TRUST : 0));
     }
 
-    /// <summary>What a session would take besides the model, in bytes.</summary>
+    /// <summary>What computes for the sessions that it makes, in place of the model's own engine.</summary>
+    /// <param name="options">How it does that.</param>
+    /// <param name="pool">Whose threads compute.</param>
+    public Engine CreateEngine(EngineOptions options = null, Pool pool = null) {
+        using (Native.EngineOptions native = (options ?? new EngineOptions()).ToNative()) {
+            return new Engine(this, native, pool);
+        }
+    }
+
+    /// <summary>What an engine would take besides the model and its sessions, in bytes.</summary>
+    public long EngineMemory(EngineOptions options = null) {
+        using (Native.EngineOptions native = (options ?? new EngineOptions()).ToNative()) {
+            return Use(() => Native.engine_memory(native));
+        }
+    }
+
+    /// <summary>What a session would take besides the model and its engine, in bytes.</summary>
     public long SessionMemory(SessionOptions options = null) {
         using (Native.SessionOptions native = (options ?? new SessionOptions()).ToNative()) {
             return Use(() => Native.session_memory(native));
         }
     }
 
-    /// <summary>An empty session.</summary>
-    public Session CreateSession(SessionOptions options = null) {
+    /// <summary>An empty session. The model's own engine computes for it, as for all that are made here.</summary>
+    public Session CreateSession(SessionOptions options = null) => CreateSession(options, null);
+
+    internal Session CreateSession(SessionOptions options, Native.Engine engine) {
         using (Native.SessionOptions native = (options ?? new SessionOptions()).ToNative()) {
-            return new Session(this, Use(() => new Native.Session(Native, native)));
+            return new Session(this, Use(() => new Native.Session(Native, native, engine)));
         }
     }
 

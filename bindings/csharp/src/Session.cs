@@ -7,7 +7,7 @@ using System.Threading;
 
 namespace Bitnet {
 
-/// <summary>One sequence of tokens with its cache, its threads and its last logits. Calls of several threads queue up;
+/// <summary>One sequence of tokens with its cache and its last logits. Calls of several threads queue up;
 /// <see cref="NativeObject.Dispose"/> cancels the one that runs.</summary>
 public sealed class Session : NativeObject {
     internal readonly Native.Session Native;
@@ -86,7 +86,7 @@ public sealed class Session : NativeObject {
         Use(() => Native.rewind(count));
     }
 
-    /// <summary>A second session with the same tokens, cache and options. It shares the threads of the first.</summary>
+    /// <summary>A second session with the same tokens, cache and options. Its engine is that of the first.</summary>
     public Session Fork() => new Session(Model, Use(Native.fork));
 
     /// <summary>Writes tokens and cache to a file.</summary>
@@ -148,7 +148,7 @@ public sealed class Batch {
                                Arguments.Defined(logits, nameof(logits))));
     }
 
-    /// <summary><see cref="Session.Eval"/> for all of them, all or nothing.</summary>
+    /// <summary><see cref="Session.Eval"/> for all of them. If one of them cannot be evaluated, nothing is.</summary>
     public void Eval(CancellationToken cancellationToken = default(CancellationToken)) {
         using (var batch = new Native.Batch()) {
             foreach (Tuple<Session, int[], LogitsOf> item in items) {

@@ -35,7 +35,14 @@ public abstract class Fixture {
     }
 
     protected static Session NewSession(int context = 0) {
-        return Austen.CreateSession(new SessionOptions { Threads = 1, Context = context });
+        return NewSession(new SessionOptions { Context = context });
+    }
+
+    // For which one thread computes.
+    protected static Session NewSession(SessionOptions options) {
+        using (Engine engine = Austen.CreateEngine(new EngineOptions { Threads = 1 })) {
+            return engine.CreateSession(options);
+        }
     }
 
     protected static GenerateOptions Max(int tokens) => new GenerateOptions { MaxTokens = tokens };

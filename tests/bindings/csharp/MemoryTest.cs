@@ -11,11 +11,13 @@ using NUnit.Framework;
 public class MemoryTest : Fixture {
     [Test]
     public void OpeningThousandsOfTimesDoesNotGrow() {
-        var options = new SessionOptions { Threads = 1, Context = 64, Batch = 8 };
+        var options = new SessionOptions { Context = 64 };
+        var computing = new EngineOptions { Threads = 1, Batch = 8 };
         Action<int> cycle = times => {
             for (int i = 0; i < times; i++) {
                 using (var model = Model.Open(ModelPath))
-                using (Session session = model.CreateSession(options)) {
+                using (Engine engine = model.CreateEngine(computing))
+                using (Session session = engine.CreateSession(options)) {
                     Text(session.Generate("It", Max(1)));
                 }
             }
@@ -32,7 +34,7 @@ public class MemoryTest : Fixture {
         Assert.Less(least, 2 << 20);
     }
 
-    // A session of two threads has one of its own, which ends with it.
+    // An engine of two threads has one of its own, which ends with its sessions.
     [Test]
     public void WhatIsForgottenIsCollected() {
         const int count = 40;
@@ -40,7 +42,8 @@ public class MemoryTest : Fixture {
         Action<bool> open = keep => {
             for (int i = 0; i < count; i++) {
                 Model model = Model.Open(ModelPath, new OpenOptions { Log = (_, __) => {} });
-                Session session = model.CreateSession(new SessionOptions { Threads = 2, Context = 64 });
+                Engine engine = model.CreateEngine(new EngineOptions { Threads = 2 });
+                Session session = engine.CreateSession(new SessionOptions { Context = 64 });
                 session.Generate("It", Max(3)).First();
                 if (keep) kept[i] = session;
             }

@@ -227,20 +227,21 @@ public class SessionTest : Fixture {
         }
         Assert.Greater(Austen.SessionMemory(new SessionOptions { Context = 512 }),
                        Austen.SessionMemory(new SessionOptions { Context = 8 }));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Austen.CreateSession(new SessionOptions { Context = -1 }));
         var negative = new[] {
-            new SessionOptions { Context = -1 }, new SessionOptions { Threads = -1 }, new SessionOptions { Batch = -1 },
-            new SessionOptions { GenerationThreads = -1 }
+            new EngineOptions { Threads = -1 }, new EngineOptions { Batch = -1 }, new EngineOptions { GenerationThreads = -1 },
+            new EngineOptions { PassMs = -1 }
         };
-        foreach (SessionOptions options in negative) {
-            Assert.Throws<ArgumentOutOfRangeException>(() => Austen.CreateSession(options));
+        foreach (EngineOptions options in negative) {
+            Assert.Throws<ArgumentOutOfRangeException>(() => Austen.CreateEngine(options));
         }
+        Assert.Throws<ArgumentOutOfRangeException>(() => new Pool(new PoolOptions { Threads = -1 }));
     }
 
     [TestCase(Kv.Int8, "int8")]
     [TestCase(Kv.F16, "f16")]
     public void AnotherKindOfCache(Kv kind, string name) {
-        var options = new SessionOptions { Threads = 1, Kv = kind };
-        using (Session session = NewSession(), other = Austen.CreateSession(options)) {
+        using (Session session = NewSession(), other = NewSession(new SessionOptions { Kv = kind })) {
             session.Eval(new[] { 1, 2, 3 });
             other.Eval(new[] { 1, 2, 3 });
             CollectionAssert.AreNotEqual(session.GetLogits(), other.GetLogits());
@@ -250,8 +251,7 @@ public class SessionTest : Fixture {
 
     [Test]
     public void KindsOfCacheTakeDifferentMemory() {
-        Func<Kv, long> memory =
-            kv => Austen.SessionMemory(new SessionOptions { Threads = 1, Context = 20000, Kv = kv });
+        Func<Kv, long> memory = kv => Austen.SessionMemory(new SessionOptions { Context = 20000, Kv = kv });
         Assert.AreEqual(memory(Kv.Int16), memory(Kv.Default));
         Assert.Less(memory(Kv.Int8), 0.6 * memory(Kv.F16));
         Assert.Greater(memory(Kv.Int16), memory(Kv.F16));
@@ -269,8 +269,9 @@ public class SessionTest : Fixture {
     [Test]
     public void OneThreadGenerates() {
         ICollection<string> others = ProcessorTimes().Keys;
-        var options = new SessionOptions { Context = 600, Threads = 2, GenerationThreads = 1 };
-        using (Session session = Austen.CreateSession(options)) {
+        var options = new EngineOptions { Threads = 2, GenerationThreads = 1 };
+        using (Engine engine = Austen.CreateEngine(options))
+        using (Session session = engine.CreateSession(new SessionOptions { Context = 600 })) {
             string[] workers = ProcessorTimes().Keys.Except(others).ToArray();
             if (workers.Length == 0) Assert.Ignore("there is one CPU");
             session.Eval(new[] { 1, 2, 3 });
@@ -280,6 +281,56 @@ public class SessionTest : Fixture {
             string[] both = before.Keys.Intersect(after.Keys).ToArray();
             Func<string, long> took = task => after[task] - before[task];
             Assert.Less(both.Intersect(workers).Select(took).DefaultIfEmpty().Max(), both.Max(took) / 2);
+        }
+    }
+
+    [Test]
+    public void EnginesShareAPool() {
+        using (var pool = new Pool(new PoolOptions { Threads = 2 }))
+        using (Model chat = Model.Open(ChatModelPath))
+        using (Engine engine = Austen.CreateEngine(new EngineOptions { Batch = 7 }, pool), other = chat.CreateEngine(null, pool)) {
+            Task evaluating = Task.Run(() => {
+                using (Session session = other.CreateSession()) {
+                    for (int i = 0; i < 50; i++) session.Eval(new[] { 1 });
+                }
+            });
+            Parallel.For(0, 3, _ => {
+                using (Session session = engine.CreateSession()) Assert.AreEqual(Golden, Text(session.Generate(Prompt, Max(100))));
+            });
+            evaluating.Wait();
+            Assert.AreEqual("Engine[austen]", engine.ToString());
+            Assert.AreEqual("Pool[ready]", pool.ToString());
+        }
+    }
+
+    [Test]
+    public void SessionsOutliveTheirEngineAndEnginesTheirPool() {
+        var pool = new Pool(new PoolOptions { Threads = 1 });
+        Engine engine = Austen.CreateEngine(pool: pool);
+        pool.Dispose();
+        using (Session session = engine.CreateSession(new SessionOptions { Priority = Priority.Background })) {
+            engine.Dispose();
+            Assert.AreEqual(Golden, Text(session.Generate(Prompt, Max(100))));
+        }
+        pool.Dispose();
+        engine.Dispose();
+        Disposed<Engine>(() => engine.CreateSession());
+        Disposed<Pool>(() => Austen.CreateEngine(pool: pool));
+        Assert.AreEqual("Engine[austen, disposed]", engine.ToString());
+        Assert.AreEqual("Pool[disposed]", pool.ToString());
+        Assert.Greater(Austen.EngineMemory(new EngineOptions { Batch = 512 }), Austen.EngineMemory(new EngineOptions { Batch = 8 }));
+    }
+
+    [Test]
+    public void ASessionIsBusyWhileTextIsGenerated() {
+        using (Session session = NewSession()) {
+            using (Generation generation = session.Generate(Prompt, Max(10))) {
+                using (IEnumerator<string> pieces = generation.GetEnumerator()) {
+                    pieces.MoveNext();
+                    Fails(Status.Busy, () => session.Fork());
+                }
+            }
+            session.Fork().Dispose();
         }
     }
 

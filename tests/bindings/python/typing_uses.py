@@ -39,6 +39,11 @@ for text in session.generate([1, 2], **options):
     print(text.upper())
 finish: bitnet.Finish | None = generation.finish
 
+
+async def write() -> str:
+    return "".join([text.upper() async for text in session.generate("a", max_tokens=3)])
+
+
 messages: list[bitnet.Message] = [("user", "a"), {"role": "user", "content": [{"type": "text", "text": "b"}]}]
 session.chat(messages, trust=True, max_tokens=3, seed=1, stop="\n")
 session.chat(messages, whole=True)  # type: ignore[call-arg]

@@ -59,7 +59,8 @@ internal static class Bench {
 
     private static void Main(string[] arguments) {
         using (var model = Model.Open(arguments[0]))
-        using (var session = model.CreateSession(new SessionOptions { Context = 16384, Threads = 1 })) {
+        using (var engine = model.CreateEngine(new EngineOptions { Threads = 1 }))
+        using (var session = engine.CreateSession(new SessionOptions { Context = 16384 })) {
             var rounds = Enumerable.Range(0, 10);
             Console.WriteLine("position {0:F0}", rounds.Min(_ => Position(session)));
             Console.WriteLine("detokenize {0:F0}", rounds.Min(_ => Detokenize(model)));

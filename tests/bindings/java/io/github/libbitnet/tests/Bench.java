@@ -3,6 +3,8 @@ package io.github.libbitnet.tests;
 
 import io.github.libbitnet.BitnetException;
 import io.github.libbitnet.Cancel;
+import io.github.libbitnet.Engine;
+import io.github.libbitnet.EngineOptions;
 import io.github.libbitnet.GenerateOptions;
 import io.github.libbitnet.LogitsOf;
 import io.github.libbitnet.Model;
@@ -77,8 +79,9 @@ final class Bench {
   }
 
   public static void main(String[] args) {
-    SessionOptions options = new SessionOptions().context(16384).threads(1);
-    try (Model model = Model.open(args[0]); Session session = model.session(options)) {
+    SessionOptions options = new SessionOptions().context(16384);
+    try (Model model = Model.open(args[0]); Engine engine = model.engine(new EngineOptions().threads(1));
+        Session session = engine.session(options)) {
       System.out.printf("position %.0f%n", rounds(Bench::position, session).min().getAsDouble());
       System.out.printf("detokenize %.0f%n", rounds(Bench::detokenize, session).min().getAsDouble());
       System.out.printf("token %.0f%n", rounds(Bench::token, session).min().getAsDouble());

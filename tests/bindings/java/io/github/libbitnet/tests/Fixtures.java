@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.libbitnet.BitnetException;
+import io.github.libbitnet.Engine;
+import io.github.libbitnet.EngineOptions;
 import io.github.libbitnet.Model;
 import io.github.libbitnet.Session;
 import io.github.libbitnet.SessionOptions;
@@ -40,7 +42,14 @@ final class Fixtures {
   }
 
   static Session session(Model model) {
-    return model.session(new SessionOptions().threads(1));
+    return session(model, new SessionOptions());
+  }
+
+  /** For which one thread computes. */
+  static Session session(Model model, SessionOptions options) {
+    try (Engine engine = model.engine(new EngineOptions().threads(1))) {
+      return engine.session(options);
+    }
   }
 
   static BitnetException assertStatus(Status status, Executable call) {

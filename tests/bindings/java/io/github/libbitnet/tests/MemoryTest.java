@@ -29,8 +29,7 @@ class MemoryTest {
   }
 
   private static void cycle() {
-    try (Model model = Model.open(MODEL);
-        Session session = model.session(new SessionOptions().threads(1).context(64))) {
+    try (Model model = Model.open(MODEL); Session session = Fixtures.session(model, new SessionOptions().context(64))) {
       if (model.info().name().isEmpty() || model.metadata().isEmpty()) throw new AssertionError();
       session.generate("It", new GenerateOptions().maxTokens(1)).readAll();
     }
@@ -61,7 +60,7 @@ class MemoryTest {
   }
 
   private static void forget() {
-    Model.open(MODEL).session(new SessionOptions().threads(1).context(64)).generate("It").iterator().next();
+    Fixtures.session(Model.open(MODEL), new SessionOptions().context(64)).generate("It").iterator().next();
   }
 
   @Test

@@ -448,7 +448,7 @@ class ModelTest {
   @Test
   void aSessionTellsWhatItIsWhileItWorks() {
     AtomicReference<String> told = new AtomicReference<>();
-    Session session = model.session(new SessionOptions().threads(1).context(20000));
+    Session session = Fixtures.session(model, new SessionOptions().context(20000));
     new InAMoment(() -> {
       told.set(session.toString());
       session.close();

@@ -18,12 +18,17 @@ import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import io.github.libbitnet.Batch;
 import io.github.libbitnet.Cancel;
+import io.github.libbitnet.Engine;
+import io.github.libbitnet.EngineOptions;
 import io.github.libbitnet.Finish;
 import io.github.libbitnet.GenerateOptions;
 import io.github.libbitnet.Generation;
 import io.github.libbitnet.Kv;
 import io.github.libbitnet.LogitsOf;
 import io.github.libbitnet.Model;
+import io.github.libbitnet.Pool;
+import io.github.libbitnet.PoolOptions;
+import io.github.libbitnet.Priority;
 import io.github.libbitnet.Sampler;
 import io.github.libbitnet.SamplerOptions;
 import io.github.libbitnet.Session;
@@ -92,7 +97,7 @@ class SessionTest {
 
   /** A session for more tokens than it computes in a second. */
   private static Session longSession() {
-    return model.session(new SessionOptions().context(20000).threads(1));
+    return Fixtures.session(model, new SessionOptions().context(20000));
   }
 
   private static int[] longPrompt() {
@@ -273,8 +278,9 @@ class SessionTest {
       assertEquals(8, one.context());
     }
     assertTrue(model.sessionMemory(new SessionOptions().context(512)) > model.sessionMemory(small));
-    List<Executable> negative = Arrays.asList(() -> new SessionOptions().context(-1), () -> new SessionOptions().threads(-1),
-        () -> new SessionOptions().batch(-1), () -> new SessionOptions().generationThreads(-1));
+    List<Executable> negative = Arrays.asList(() -> new SessionOptions().context(-1), () -> new EngineOptions().threads(-1),
+        () -> new EngineOptions().batch(-1), () -> new EngineOptions().generationThreads(-1),
+        () -> new EngineOptions().passMs(-1), () -> new PoolOptions().threads(-1));
     for (Executable use : negative) assertThrows(IllegalArgumentException.class, use);
   }
 
@@ -282,14 +288,14 @@ class SessionTest {
   void kindsOfCache() {
     session.eval(1, 2, 3);
     for (Kv kv : Arrays.asList(Kv.INT8, Kv.F16)) {
-      try (Session other = model.session(new SessionOptions().threads(1).kv(kv))) {
+      try (Session other = Fixtures.session(model, new SessionOptions().kv(kv))) {
         other.eval(1, 2, 3);
         assertFalse(Arrays.equals(session.logits(), other.logits()));
         String name = kv == Kv.INT8 ? "int8" : "f16";
         assertSays(name, assertStatus(Status.MISMATCH, () -> session.loadBytes(other.saveBytes())));
       }
     }
-    SessionOptions options = new SessionOptions().threads(1).context(20000);
+    SessionOptions options = new SessionOptions().context(20000);
     long byDefault = model.sessionMemory(options);
     long f16 = model.sessionMemory(options.kv(Kv.F16));
     assertTrue(model.sessionMemory(options.kv(Kv.INT8)) < 0.6 * f16);
@@ -312,7 +318,8 @@ class SessionTest {
   @Test
   void oneThreadGenerates() throws IOException {
     Set<String> others = processorTimes().keySet();
-    try (Session one = model.session(new SessionOptions().context(600).threads(2).generationThreads(1))) {
+    try (Engine engine = model.engine(new EngineOptions().threads(2).generationThreads(1));
+        Session one = engine.session(new SessionOptions().context(600))) {
       Set<String> workers = new HashSet<>(processorTimes().keySet());
       workers.removeAll(others);
       assumeFalse(workers.isEmpty(), "there is one CPU");
@@ -324,6 +331,57 @@ class SessionTest {
       long most = Collections.max(took.values());
       for (String task : workers) assertTrue(took.getOrDefault(task, 0L) < most / 2);
     }
+  }
+
+  @Test
+  void enginesShareAPool() throws IOException {
+    String golden = golden();
+    try (Pool pool = new Pool(new PoolOptions().threads(2)); Model chat = Model.open(CHAT_MODEL);
+        Engine engine = model.engine(new EngineOptions().batch(7), pool); Engine other = chat.engine(null, pool)) {
+      Thread writer = new Thread(() -> {
+        try (Session one = other.session()) {
+          for (int i = 0; i < 50; i++) one.eval(1);
+        }
+      });
+      writer.start();
+      IntStream.range(0, 3).parallel().forEach(i -> {
+        try (Session one = engine.session()) {
+          assertEquals(golden, one.generate(PROMPT, tokens(100)).readAll());
+        }
+      });
+      writer.join();
+      assertEquals("Engine[austen]", engine.toString());
+      assertEquals("Pool[open]", pool.toString());
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Test
+  void sessionsOutliveTheirEngineAndEnginesTheirPool() throws IOException {
+    Pool pool = new Pool(new PoolOptions().threads(1));
+    Engine engine = model.engine(new EngineOptions(), pool);
+    pool.close();
+    try (Session one = engine.session(new SessionOptions().priority(Priority.BACKGROUND))) {
+      engine.close();
+      assertEquals(golden(), one.generate(PROMPT, tokens(100)).readAll());
+    }
+    pool.close();
+    engine.close();
+    assertSays("the engine is closed", assertStatus(Status.ARGUMENT, engine::session));
+    assertSays("the pool is closed", assertStatus(Status.ARGUMENT, () -> model.engine(null, pool)));
+    assertEquals("Engine[austen, closed]", engine.toString());
+    assertEquals("Pool[closed]", pool.toString());
+    assertTrue(model.engineMemory(new EngineOptions().batch(512)) > model.engineMemory(new EngineOptions().batch(8)));
+  }
+
+  @Test
+  void aSessionIsBusyWhileTextIsGenerated() {
+    try (Generation generation = session.generate(PROMPT, tokens(10))) {
+      generation.iterator().next();
+      assertStatus(Status.BUSY, session::fork);
+    }
+    session.fork().close();
   }
 
   @Test

@@ -32,7 +32,7 @@ public final class Batch {
     return this;
   }
 
-  /** Evaluates all of them. If it fails every session is as before. */
+  /** Evaluates all of them. If one of them cannot be evaluated, nothing is. */
   public void eval() {
     eval(null);
   }

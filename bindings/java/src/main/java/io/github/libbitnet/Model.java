@@ -156,17 +156,41 @@ public final class Model implements AutoCloseable {
     return (reply ? NativeConstants.BITNET_CHAT_REPLY : 0) | (trust ? NativeConstants.BITNET_CHAT_TRUST : 0);
   }
 
-  /** An empty session. */
+  /** What computes for the sessions that it makes, in place of the model's own engine. */
+  public Engine engine() {
+    return engine(new EngineOptions());
+  }
+
+  /** The same with options, or null. */
+  public Engine engine(EngineOptions options) {
+    return engine(options, null);
+  }
+
+  /** The same with the threads of a pool, or null. */
+  public Engine engine(EngineOptions options, Pool pool) {
+    return new Engine(this, options, pool);
+  }
+
+  /** The bytes that an engine with these options, or null, takes besides the model and its sessions. */
+  public long engineMemory(EngineOptions options) {
+    return object.engine_memory(Text.or(options, new EngineOptions()).toNative());
+  }
+
+  /** An empty session. The model's own engine computes for it, as for all that are made here. */
   public Session session() {
     return session(new SessionOptions());
   }
 
   /** The same with options, or null. */
   public Session session(SessionOptions options) {
-    return new Session(this, new NativeSession(object, Text.or(options, new SessionOptions()).toNative()));
+    return session(options, null);
   }
 
-  /** The bytes that an empty session takes besides the model. */
+  Session session(SessionOptions options, NativeEngine engine) {
+    return new Session(this, new NativeSession(object, Text.or(options, new SessionOptions()).toNative(), engine));
+  }
+
+  /** The bytes that an empty session takes besides the model and its engine. */
   public long sessionMemory() {
     return sessionMemory(new SessionOptions());
   }

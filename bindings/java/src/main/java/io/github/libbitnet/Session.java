@@ -6,7 +6,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 
-/** One sequence of tokens with its KV cache, its threads and its last logits. Made by {@link Model#session()}. */
+/** One sequence of tokens with its KV cache and its last logits. Made by {@link Model#session()}. */
 public final class Session implements AutoCloseable {
   final NativeSession object;
   private final Model model;
@@ -118,7 +118,7 @@ public final class Session implements AutoCloseable {
     object.rewind(Text.count(position, "position"));
   }
 
-  /** A second session with the same tokens, KV cache and options. It shares the threads of this one. */
+  /** A second session with the same tokens, KV cache and options. Its engine is that of this one. */
   public Session fork() {
     return new Session(model, object.fork());
   }
