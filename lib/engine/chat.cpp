@@ -182,7 +182,8 @@ std::vector<Token> Chat::fit(const Turns& turns, size_t& start, size_t room) con
   start = before;
   std::vector<Token> tokens = tokens_from(turns, start);
   const bool fits = tokens.size() + room <= session_->context();
-  if (!options_.drop_oldest || (fits && (before == 0 || !shortened_))) return tokens;
+  const bool may_shorten = !fits && before + 1 < turns.starts.size(), may_widen = fits && before > 0 && shortened_;
+  if (!options_.drop_oldest || !(may_shorten || may_widen)) return tokens;
   std::vector<Token> other = shorten(turns, start, std::max<size_t>(room, wanted_room(session_->context())));
   if (!fits || start < before) return other;
   start = before;
