@@ -2,6 +2,7 @@
 package io.github.libbitnet.tests
 
 import io.github.libbitnet.BitnetException
+import io.github.libbitnet.EngineOptions
 import io.github.libbitnet.Finish
 import io.github.libbitnet.GenerateOptions
 import io.github.libbitnet.Message
@@ -15,6 +16,8 @@ import io.github.libbitnet.generateFlow
 import java.io.File
 import java.lang.management.ManagementFactory
 import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.async
+import kotlinx.coroutines.awaitAll
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.delay
@@ -37,7 +40,8 @@ class FlowTest {
     private val model = Model.open(System.getenv("BITNET_MODEL"))
     private val session = session()
 
-    private fun session(context: Int = 0): Session = model.session(SessionOptions().threads(1).context(context))
+    private fun session(context: Int = 0): Session =
+        model.engine(EngineOptions().threads(1)).use { it.session(SessionOptions().context(context)) }
 
     private fun tokens(count: Int) = GenerateOptions().maxTokens(count)
 
@@ -104,6 +108,17 @@ class FlowTest {
             long.rewind(0)
             assertTrue(long.generateFlow(PROMPT, tokens(3)).first().isNotEmpty())
         }
+    }
+
+    @Test
+    fun manyAtOnceNeedNoThreadsOfTheirOwn() = runBlocking {
+        val golden = File(System.getenv("BITNET_GOLDEN")).readText().dropLast(1)
+        val texts = model.engine(EngineOptions().threads(1)).use { engine ->
+            List(20) {
+                async { engine.session(SessionOptions().context(200)).use { it.generateFlow(PROMPT, tokens(100)).toList() } }
+            }.awaitAll()
+        }
+        for (text in texts) assertEquals(golden, text.joinToString(""))
     }
 
     /** The same in a scope whose other work goes on: a cancelled generation is no failure. */

@@ -3,18 +3,21 @@
 
 package io.github.libbitnet
 
+import kotlin.coroutines.resume
+import kotlin.coroutines.resumeWithException
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.channels.Channel
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.buffer
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.flow.flowOn
-import kotlinx.coroutines.runInterruptible
+import kotlinx.coroutines.suspendCancellableCoroutine
 
 /**
  * [Session.generate] as a cold flow: each collection goes on from the session's tokens and the prompt. The text is computed
- * by [Dispatchers.Default], a piece at a time as the collector asks for it; cancelling the collector's coroutine stops the
- * computation as soon as a layer is done, also in the midst of a long prompt.
+ * a piece at a time as the collector asks for it, and no thread waits for it; what little else there is to do runs on
+ * [Dispatchers.Default]. Cancelling the collector's coroutine stops the computation as soon as a layer is done, also in the
+ * midst of a long prompt.
  */
 fun Session.generateFlow(prompt: String, options: GenerateOptions = GenerateOptions()): Flow<String> =
     textOf { generate(prompt, options) }
@@ -32,16 +35,18 @@ fun Generation.asFlow(): Flow<String> = textOf { this }
 private fun textOf(start: () -> Generation): Flow<String> =
     flow {
         start().use { generation ->
-            val pieces = generation.iterator()
-            while (runInterruptible { pieces.hasAnother() }) emit(pieces.next())
+            while (true) {
+                val piece = generation.awaitNext() ?: break
+                emit(piece)
+            }
         }
     }.flowOn(Dispatchers.Default).buffer(Channel.RENDEZVOUS)
 
-/** The library cancels the call of a thread that is interrupted, and coroutines expect what Java's own calls throw then. */
-private fun Iterator<String>.hasAnother(): Boolean =
-    try {
-        hasNext()
-    } catch (e: BitnetException) {
-        if (e.status() == Status.CANCELLED && Thread.interrupted()) throw InterruptedException()
-        throw e
+/** The next piece, or null at the end. */
+private suspend fun Generation.awaitNext(): String? =
+    suspendCancellableCoroutine { continuation ->
+        continuation.invokeOnCancellation { cancel() }
+        nextAsync().whenComplete { piece: String?, error: Throwable? ->
+            if (error == null) continuation.resume(piece) else continuation.resumeWithException(error)
+        }
     }
