@@ -5,7 +5,7 @@
 //   cc serve.c $(pkg-config --cflags --libs bitnet) -pthread -o serve
 //   ./serve model.bitnet 7000 &
 //   echo "It was" | nc localhost 7000
-#define _POSIX_C_SOURCE 200809L
+#define _POSIX_C_SOURCE 200809L  // NOLINT(bugprone-reserved-identifier): what POSIX calls it
 #include <arpa/inet.h>
 #include <bitnet.h>
 #include <errno.h>

@@ -31,7 +31,7 @@ class Generation final : Follower {
  public:
   // The prompt follows what the session holds, or with BITNET_GENERATE_WHOLE replaces it.
   Generation(std::shared_ptr<Session> session, std::vector<Token> prompt, GenerationOptions options);
-  ~Generation();
+  ~Generation() override;
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
 

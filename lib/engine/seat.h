@@ -44,9 +44,7 @@ class Follower {
   // After the seat's request is done. Where `leads`, no pass runs, and it may use Engine::alone(); otherwise others do
   // the same beside it.
   virtual Next follow(bool leads) noexcept = 0;
-
- protected:
-  ~Follower() = default;
+  virtual ~Follower() = default;
 };
 
 enum class Priority : uint8_t { interactive, background };
