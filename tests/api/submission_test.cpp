@@ -325,7 +325,7 @@ TEST(Pools, AnEngineHasRoomForAllThreads) {
   const Session narrow = make_session(model, {.context = 128}, {.pool = pool.get(), .generation_threads = 1});
   const Tokens tokens = random_tokens(100);
   eval(narrow, tokens);
-  for (int i = 0; i < 20; i++) {
+  for (int i = 0; i < 5; i++) {
     eval(narrow, std::span(tokens).first(1));
     const Session wide = make_session(model, {.context = 128}, {.pool = pool.get()});
     eval(wide, tokens);
@@ -386,7 +386,7 @@ TEST(Engines, OutliveTheirHandles) {
 TEST(Priorities, NobodyStarves) {
   const Model model = open(model_path());
   const Engine engine = make_engine(model, {.threads = 2, .batch = 8, .pass_ms = 1});
-  const Tokens tokens = random_tokens(60);
+  const Tokens tokens = random_tokens(30);
   const auto expected = [&] {
     const Session alone = make_session(model, {.context = 256});
     eval(alone, tokens);
