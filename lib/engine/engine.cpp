@@ -177,10 +177,10 @@ void Engine::take(Seat& seat) {
   proceed(seat);
 }
 
-void Engine::withdraw(Seat& seat) {
+bool Engine::withdraw(Seat& seat) {
   Lock lock(mutex_);
   seat.aborted.store(true, std::memory_order_relaxed);
-  seat.ticket = nullptr;
+  const bool submitted = std::exchange(seat.ticket, nullptr) != nullptr;
   withdrawing_++;
   withdrawn_.wait(lock, [&] { return seat.state != Seat::State::computing && seat.state != Seat::State::following; });
   withdrawing_--;
@@ -188,6 +188,7 @@ void Engine::withdraw(Seat& seat) {
   seat.state = Seat::State::none;
   seat.answered = seat.driven = false;
   hand_over();
+  return submitted;
 }
 
 void Engine::arrive(Seat& seat, Caller* caller) {

@@ -101,7 +101,8 @@ class Engine {
   // The answer has been taken. The follower goes on if it was held up by that.
   void take(Seat& seat);
   // Returns when the engine has nothing to do with the seat any more. Its request may have been computed or not.
-  void withdraw(Seat& seat);
+  // True if a ticket was to be given to its queue, which has not been done.
+  bool withdraw(Seat& seat);
 
   // Runs function(head, threads) while no pass runs.
   template <typename Function>

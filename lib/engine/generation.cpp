@@ -53,7 +53,10 @@ Generation::~Generation() {
 
 bool Session::is_free_for(const Generation* generation) const {
   const std::lock_guard lock(generation_mutex_);
-  if (generation_ != nullptr && generation_ != generation && generation_->is_cancelled()) generation_->leave_seat();
+  Generation* const other = generation_;
+  if (other != nullptr && other != generation && other->is_cancelled() && other->leave_seat()) {
+    CompletionQueue::push(other->ticket_);  // whoever waits for it hears that it was cancelled
+  }
   return generation_ == nullptr || generation_ == generation;
 }
 
@@ -165,11 +168,13 @@ void Generation::stop() {
 }
 
 // The session then holds the same, however far ahead the engine was: every token given out but the last.
-void Generation::leave_seat() {
-  engine().withdraw(seat());
+// Returns whether a submission has not been answered.
+bool Generation::leave_seat() {
+  const bool submitted = engine().withdraw(seat());
   session_->cut(count_ == 0 ? session_->position() : begin_ + std::max(given_, 1u) - 1);
   seat().follower = nullptr;
   session_->generation_ = nullptr;
+  return submitted;
 }
 
 // ---------------------------------------------------------------------------------------- after each evaluation

@@ -66,7 +66,7 @@ class Generation final : Follower {
   bool has_seat() const;
   const Piece& take();
   void stop();
-  void leave_seat();
+  bool leave_seat();
 
   Engine& engine() { return *session_->engine_; }
   Seat& seat() { return session_->seat_; }

@@ -228,6 +228,19 @@ TEST_F(SubmissionTest, ErrorsComeThroughTheQueue) {
   bitnet_generation_free(generation);
 }
 
+// The session does not wait until the engine has noticed.
+TEST_F(SubmissionTest, WhatIsCancelledComesBackAlsoIfItsSessionIsUsedAtOnce) {
+  for (size_t i = 0; i < 20; i++) {
+    Client client = make_client(model, engine, 4);
+    submit(client);
+    bitnet_generation_cancel(client.generation.get());
+    ASSERT_OK(bitnet_session_rewind(client.session.get(), 0));
+    expect_given();
+    EXPECT_FALSE(client.take());
+    EXPECT_EQ(client.status, BITNET_ERROR_CANCELLED);
+  }
+}
+
 TEST_F(SubmissionTest, TheEndComesAsOftenAsItIsAskedFor) {
   Client client = make_client(model, engine, 0);
   while (client.take()) {
