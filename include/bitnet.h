@@ -811,6 +811,18 @@ BITNET_API bitnet_status bitnet_chat_load_memory(bitnet_chat* chat, const char* 
 
 /* ------------------------------------------------------------------- files */
 
+/* Whether a model is written as GGUF, and with which type of weights. */
+typedef enum bitnet_gguf {
+  BITNET_GGUF_NONE = 0,  /* as a `.bitnet` file */
+  BITNET_GGUF_AUTO = 1,  /* with the type that other programs take of such a model */
+  BITNET_GGUF_F16 = 2,   /* numbers in 16 bits */
+  BITNET_GGUF_F32 = 3,   /* numbers in 32 bits */
+  BITNET_GGUF_I2_S = 4,  /* bitnet.cpp, ik_llama.cpp: ternary, a scale for a matrix */
+  BITNET_GGUF_TQ1_0 = 5, /* llama.cpp: ternary, 1.69 bits a weight, scales that F16 holds */
+  BITNET_GGUF_TQ2_0 = 6, /* llama.cpp: ternary, 2.06 bits */
+  BITNET_GGUF_Q2_0 = 7,  /* llama.cpp: ternary, an F16 scale for each 64 weights of a row */
+} bitnet_gguf;
+
 /* How a file is converted. */
 typedef struct bitnet_convert_options {
   size_t size;            /* sizeof(bitnet_convert_options) */
@@ -829,9 +841,13 @@ typedef struct bitnet_convert_options {
   bitnet_activation_bits activation_bits; /* for ternary weights of files that do not say it */
   bitnet_log_fn log; /* told what the library chooses or notices, during the call; NULL: nobody is */
   void* log_user;
+  bitnet_gguf gguf; /* writes GGUF, so that other programs open the model; `packing`, `head`, `dense` and `zstd_level`
+                       then have to be left out */
+  int lossy;        /* nonzero: numbers that the GGUF type does not hold are rounded; otherwise they are an error
+                       (UNSUPPORTED) */
 } bitnet_convert_options;
 
-/* Writes whatever bitnet_open takes as a `.bitnet` file. Works tensor by tensor and needs less than 200 MiB besides the
+/* Writes whatever bitnet_open takes as a `.bitnet` file, or as GGUF. Works tensor by tensor and needs less than 200 MiB besides the
  * largest tensor. The output appears under its name only when it is complete; it replaces a file of that name. Of a
  * symbolic link it replaces what the link points to. It may be the input. The permissions of a replaced file are kept.
  * Errors: as bitnet_open; IO if the disk is full (nothing is left behind). */

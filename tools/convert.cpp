@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "base/path.h"
@@ -21,10 +23,35 @@ struct Options {
   bitnet_dense dense = BITNET_DENSE_DEFAULT;
   bitnet_activation_bits activation_bits = BITNET_ACTIVATION_BITS_DEFAULT;
   bitnet_activation activation = BITNET_ACTIVATION_DEFAULT;
-  bool quantize = false, force = false, quiet = false, verbose = false;
+  bool quantize = false, lossy = false, force = false, quiet = false, verbose = false;
   int zstd = 0;
-  std::string chat_template;
+  std::string chat_template, outtype;
 };
+
+// By the name of the output.
+bool is_for_gguf(const Options& options) { return options.output.ends_with(".gguf"); }
+
+bitnet_gguf gguf_type(const Options& options) {
+  if (!is_for_gguf(options)) return BITNET_GGUF_NONE;
+  constexpr std::pair<std::string_view, bitnet_gguf> kTypes[] = {
+      {"", BITNET_GGUF_AUTO},       {"f16", BITNET_GGUF_F16},     {"f32", BITNET_GGUF_F32},  {"i2_s", BITNET_GGUF_I2_S},
+      {"tq1_0", BITNET_GGUF_TQ1_0}, {"tq2_0", BITNET_GGUF_TQ2_0}, {"q2_0", BITNET_GGUF_Q2_0}};
+  for (const auto& [name, type] : kTypes) {
+    if (name == options.outtype) return type;
+  }
+  fail(BITNET_ERROR_ARGUMENT, "--outtype ", options.outtype,
+       " is not written as GGUF: where its weights lie depends on the machine that will read them; i2_s has the same "
+       "weights, and bitnet.cpp reads it on every machine");
+}
+
+// Of a .bitnet file.
+bitnet_packing packing(const Options& options) {
+  if (is_for_gguf(options) || options.outtype.empty()) return options.packing;
+  const bool known = options.outtype == "i2_s" || options.outtype == "tl1" || options.outtype == "tl2";
+  require(known, BITNET_ERROR_ARGUMENT, "--outtype ", options.outtype, " is a type of GGUF, and ", options.output,
+          " does not end in .gguf");
+  return packing_of_outtype(options.outtype);
+}
 
 // Of the files in a folder whose names begin and end so; 0 of a folder that cannot be listed.
 uint64_t bytes_of_all(const std::string& folder, const std::string& begin, const std::string& end) {
@@ -60,7 +87,9 @@ void convert(const Options& options) {
   ProgressBar bar("converting");
   bitnet_convert_options convert = {};
   convert.size = sizeof convert;
-  convert.packing = options.packing;
+  convert.gguf = gguf_type(options);
+  convert.lossy = options.lossy;
+  convert.packing = packing(options);
   convert.head = options.head;
   convert.i2s = options.i2s;
   convert.dense = options.dense;
@@ -94,17 +123,21 @@ void convert(const Options& options) {
 void add_convert(CLI::App& program) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
-      program.add_subcommand("convert", "Write a GGUF file or Hugging Face folder as .bitnet, or a .bitnet file anew");
+      program.add_subcommand("convert", "Write a GGUF file or Hugging Face folder as .bitnet, a .bitnet file anew, or GGUF");
   command->add_option("INPUT", options->input, "GGUF or .bitnet file, or Hugging Face folder")
       ->required()
       ->check(not_empty())
       ->option_text(" ");
-  command->add_option("OUTPUT", options->output, ".bitnet file to write")
+  command->add_option("OUTPUT", options->output, ".bitnet file to write, or .gguf, for other programs")
       ->required()
       ->check(not_empty())
       ->option_text(" ");
   add_packing_option(*command, options->packing);
-  add_outtype_option(*command, options->packing);
+  command
+      ->add_option("--outtype", options->outtype,
+                   "Type of GGUF: i2_s, tq1_0, tq2_0, q2_0, f16, f32; else bitnet.cpp's word for --packing: tl1, tl2")
+      ->transform(CLI::IsMember({"i2_s", "tl1", "tl2", "tq1_0", "tq2_0", "q2_0", "f16", "f32"}, CLI::ignore_case))
+      ->option_text("NAME");
   add_dense_option(*command, options->dense);
   add_head_option(*command, options->head);
   add_activation_bits_option(*command, options->activation_bits);
@@ -116,6 +149,7 @@ void add_convert(CLI::App& program) {
       ->option_text("[=LEVEL]");
   command->add_flag("--quantize", options->quantize,
                     "Make weights ternary that are not (scale: mean |w|); else a BitNet model is refused");
+  command->add_flag("--lossy", options->lossy, "Of GGUF: round numbers that its type does not hold; else they are refused");
   add_chat_template_options(*command, options->chat_template);
   command->add_flag("--force", options->force, "Replace OUTPUT if it exists; of a link, what it points to");
   command->add_flag("-q,--quiet", options->quiet, "Say nothing but errors");
@@ -127,7 +161,9 @@ void add_convert(CLI::App& program) {
       "  bitnet convert Falcon3-1B-1.58 falcon.bitnet\n"
       "  bitnet convert --packing t5 --head int8 --zstd big.gguf small.bitnet\n"
       "  bitnet convert --force small.bitnet fast.bitnet\n"
-      "  bitnet convert --chat-template chatml model.gguf model.bitnet");
+      "  bitnet convert --chat-template chatml model.gguf model.bitnet\n"
+      "  bitnet convert model.bitnet model.gguf\n"
+      "  bitnet convert --outtype tq2_0 Falcon3-1B-1.58 falcon.gguf");
   command->callback([options] { convert(*options); });
 }
 

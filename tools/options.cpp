@@ -68,13 +68,15 @@ CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing) {
                     {{"i2", BITNET_PACKING_I2}, {"t5", BITNET_PACKING_T5}});
 }
 
+bitnet_packing packing_of_outtype(const std::string& name) {
+  const bool five = name == "tl2";
+  write_note("--outtype " + name + " is a word of bitnet.cpp; the same weights are kept as --packing " +
+             (five ? "t5" : "i2"));
+  return five ? BITNET_PACKING_T5 : BITNET_PACKING_I2;
+}
+
 CLI::Option* add_outtype_option(CLI::App& command, bitnet_packing& packing) {
-  const auto take = [&packing](const std::string& name) {
-    const bool five = name == "tl2";
-    packing = five ? BITNET_PACKING_T5 : BITNET_PACKING_I2;
-    write_note("--outtype " + name + " is a word of bitnet.cpp; the same weights are kept as --packing " +
-               (five ? "t5" : "i2"));
-  };
+  const auto take = [&packing](const std::string& name) { packing = packing_of_outtype(name); };
   return command
       .add_option_function<std::string>("--outtype", take, "bitnet.cpp's word for --packing: i2_s, tl1 or tl2")
       ->transform(CLI::IsMember({"i2_s", "tl1", "tl2"}, CLI::ignore_case))
@@ -113,6 +115,7 @@ CLI::Option* add_gguf_weights_option(CLI::App& command, std::optional<GgufWeight
                     {{gguf_name(GgufWeights::f16), Choice(GgufWeights::f16)},
                      {gguf_name(GgufWeights::f32), Choice(GgufWeights::f32)},
                      {gguf_name(GgufWeights::i2_s), Choice(GgufWeights::i2_s)},
+                     {gguf_name(GgufWeights::tq1_0), Choice(GgufWeights::tq1_0)},
                      {gguf_name(GgufWeights::tq2_0), Choice(GgufWeights::tq2_0)},
                      {gguf_name(GgufWeights::q2_0), Choice(GgufWeights::q2_0)}});
 }

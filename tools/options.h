@@ -87,8 +87,9 @@ CLI::Validator not_empty();
 
 // Words for enumerators, on the command line.
 CLI::Option* add_packing_option(CLI::App& command, bitnet_packing& packing);
-// Also --outtype, the name that users of bitnet.cpp know.
+// Also --outtype, the name that users of bitnet.cpp know: i2_s, tl1 or tl2.
 CLI::Option* add_outtype_option(CLI::App& command, bitnet_packing& packing);
+bitnet_packing packing_of_outtype(const std::string& name);  // with a note that says so
 CLI::Option* add_dense_option(CLI::App& command, bitnet_dense& dense);
 CLI::Option* add_activation_bits_option(CLI::App& command, bitnet_activation_bits& bits);
 CLI::Option* add_head_option(CLI::App& command, bitnet_head& head);

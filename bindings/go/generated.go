@@ -254,6 +254,28 @@ const (
 	ChatFitRefuse ChatFit = C.BITNET_CHAT_FIT_REFUSE
 )
 
+// Gguf is whether a model is written as GGUF, and with which type of weights.
+type Gguf int32
+
+const (
+	// As a .bitnet file.
+	GGUFNone Gguf = C.BITNET_GGUF_NONE
+	// With the type that other programs take of such a model.
+	GGUFAuto Gguf = C.BITNET_GGUF_AUTO
+	// Numbers in 16 bits.
+	GGUFF16 Gguf = C.BITNET_GGUF_F16
+	// Numbers in 32 bits.
+	GGUFF32 Gguf = C.BITNET_GGUF_F32
+	// Bitnet.cpp, ik_llama.cpp: ternary, a scale for a matrix.
+	GGUFI2S Gguf = C.BITNET_GGUF_I2_S
+	// Llama.cpp: ternary, 1.69 bits a weight, scales that F16 holds.
+	GGUFTq10 Gguf = C.BITNET_GGUF_TQ1_0
+	// Llama.cpp: ternary, 2.06 bits.
+	GGUFTq20 Gguf = C.BITNET_GGUF_TQ2_0
+	// Llama.cpp: ternary, an F16 scale for each 64 weights of a row.
+	GGUFQ20 Gguf = C.BITNET_GGUF_Q2_0
+)
+
 // OpenOptions is how a model is opened.
 type OpenOptions struct {
 	// Kernel set, see [ISANames]; "": $BITNET_ISA, or else the fastest.
@@ -648,6 +670,10 @@ type ConvertOptions struct {
 	Dense Dense
 	// For ternary weights of files that do not say it.
 	ActivationBits ActivationBits
+	// Writes GGUF, so that other programs open the model; Packing, Head, Dense and ZstdLevel then have to be left out.
+	GGUF Gguf
+	// Numbers that the GGUF type does not hold are rounded; otherwise they are an error (UNSUPPORTED).
+	Lossy bool
 	// Told how far the work has come, on the calling thread; nil: nobody is.
 	Progress Progress
 	// Told what the library chooses or notices, during the call; nil: nobody is.
@@ -677,6 +703,10 @@ func (o *ConvertOptions) c(memory *scratch) (c C.bitnet_convert_options, err err
 	c.activation = C.bitnet_activation(o.Activation)
 	c.dense = C.bitnet_dense(o.Dense)
 	c.activation_bits = C.bitnet_activation_bits(o.ActivationBits)
+	c.gguf = C.bitnet_gguf(o.GGUF)
+	if o.Lossy {
+		c.lossy = 1
+	}
 	return c, nil
 }
 

@@ -9,6 +9,31 @@
 
 using namespace bitnet;
 
+namespace {
+
+std::optional<GgufWeights> make_gguf_weights(bitnet_gguf gguf) {
+  switch (gguf) {
+    case BITNET_GGUF_NONE:
+    case BITNET_GGUF_AUTO:
+      return std::nullopt;
+    case BITNET_GGUF_F16:
+      return GgufWeights::f16;
+    case BITNET_GGUF_F32:
+      return GgufWeights::f32;
+    case BITNET_GGUF_I2_S:
+      return GgufWeights::i2_s;
+    case BITNET_GGUF_TQ1_0:
+      return GgufWeights::tq1_0;
+    case BITNET_GGUF_TQ2_0:
+      return GgufWeights::tq2_0;
+    case BITNET_GGUF_Q2_0:
+      return GgufWeights::q2_0;
+  }
+  fail(BITNET_ERROR_ARGUMENT, "gguf is ", static_cast<int>(gguf), ", which is no value of bitnet_gguf");
+}
+
+}  // namespace
+
 bitnet_status bitnet_convert(const char* input, const char* output, const bitnet_convert_options* options) {
   return guard([&] {
     require_pointer(input, "input");
@@ -17,6 +42,14 @@ bitnet_status bitnet_convert(const char* input, const char* output, const bitnet
     require(o.zstd_level >= 0 && o.zstd_level <= 19, BITNET_ERROR_ARGUMENT, "zstd_level is ", o.zstd_level,
             "; it must lie between 0 and 19");
     ConvertOptions result;
+    result.gguf = o.gguf != BITNET_GGUF_NONE;
+    result.gguf_weights = make_gguf_weights(o.gguf);
+    result.lossy = o.lossy != 0;
+    const bool formed = o.packing != BITNET_PACKING_DEFAULT || o.head != BITNET_HEAD_DEFAULT ||
+                        o.dense != BITNET_DENSE_DEFAULT || o.zstd_level != 0;
+    require(!result.gguf || !formed, BITNET_ERROR_ARGUMENT,
+            "packing, head, dense and zstd_level say how a .bitnet file is kept, and GGUF is to be written; leave them "
+            "out");
     if (o.packing != BITNET_PACKING_DEFAULT) result.packing = make_packing(o.packing);
     if (o.dense != BITNET_DENSE_DEFAULT) result.dense = make_dense(o.dense);
     result.activations = make_activation_bits(o.activation_bits);

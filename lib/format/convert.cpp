@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "format/convert.h"
 
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -43,20 +44,42 @@ struct Paths {
   const std::string &in, &out;
 };
 
-using Writer = std::unique_ptr<ContainerWriter>;  // of a finished file
+using Commit = std::function<uint64_t()>;  // gives a finished file its name, and returns its size
 
-Writer write(const Source& source, const ConverterOptions& form, const Paths& paths, const ConvertOptions& options,
+// What a caller says of a model, in place of what its source says.
+void describe_anew(fb::ModelT& model, const ConvertOptions& options) {
+  if (!options.name.empty()) model.name = options.name;
+  if (!options.chat_template.empty()) model.chat_template = options.chat_template;
+}
+
+Commit write_bitnet(const Source& source, const ConverterOptions& form, const std::string& out,
+                    const ConvertOptions& options) {
+  const auto writer = std::make_shared<ContainerWriter>(out, options.zstd_level);
+  fb::ModelT model = convert_model(source, form, *writer, options.progress);
+  describe_anew(model, options);
+  writer->finish(model);
+  return [writer] { return writer->commit(); };
+}
+
+Commit write_gguf(const Source& source, const std::string& out, const ConvertOptions& options) {
+  const auto written = std::make_shared<WrittenGguf>(bitnet::write_gguf(
+      out, source,
+      {.weights = options.gguf_weights,
+       .quantize = options.quantize,
+       .lossy = options.lossy,
+       .describe = [&options](fb::ModelT& model) { describe_anew(model, options); },
+       .progress = options.progress,
+       .log = options.log}));
+  return [written] { return written->commit(); };
+}
+
+Commit write(const Source& source, const ConverterOptions& form, const Paths& paths, const ConvertOptions& options,
              uint64_t taken) {
   try {
     check_source(source, options, taken);
-    auto writer = std::make_unique<ContainerWriter>(paths.out, options.zstd_level);
-    fb::ModelT model = convert_model(source, form, *writer, options.progress);
-    if (!options.name.empty()) model.name = options.name;
-    if (!options.chat_template.empty()) model.chat_template = options.chat_template;
-    writer->finish(model);
-    return writer;
+    return options.gguf ? write_gguf(source, paths.out, options) : write_bitnet(source, form, paths.out, options);
   } catch (const Error& error) {
-    if (error.status() == BITNET_ERROR_IO) throw;  // the writer's errors name the file that it writes
+    if (error.status() == BITNET_ERROR_IO) throw;  // the writers' errors name the file that they write
     fail(error.status(), named(paths.in), ": ", error.what());
   }
 }
@@ -72,7 +95,7 @@ ConverterOptions form_of(const Source& source, const ConvertOptions& options) {
           options.log};
 }
 
-Writer convert_gguf(MappedFile file, const Paths& paths, const ConvertOptions& options) {
+Commit convert_gguf(MappedFile file, const Paths& paths, const ConvertOptions& options) {
   const GgufFiles files = with_path(paths.in, [&] { return GgufFiles(paths.in, std::move(file)); });
   const auto source = with_path(paths.in, [&] {
     return open_gguf_source(files.parts(), {options.layout, files.is_mapped(), options.activation, options.log});
@@ -80,7 +103,7 @@ Writer convert_gguf(MappedFile file, const Paths& paths, const ConvertOptions& o
   return write(*source, form_of(*source, options), paths, options, files.owned_bytes());
 }
 
-Writer convert_hf(const Paths& paths, const ConvertOptions& options) {
+Commit convert_hf(const Paths& paths, const ConvertOptions& options) {
   const HfCheckpoint checkpoint = with_path(paths.in, [&] { return open_hf_checkpoint(paths.in, {options.log}); });
   return write(*checkpoint.source, form_of(*checkpoint.source, options), paths, options, checkpoint.owned_bytes);
 }
@@ -101,7 +124,7 @@ ConverterOptions form_of(const Container& container) {
   return form;
 }
 
-Writer convert_bitnet(const Paths& paths, const ConvertOptions& options) {
+Commit convert_bitnet(const Paths& paths, const ConvertOptions& options) {
   OpenOptions open;
   open.verify_checksums = true;
   open.activation = options.activation;
@@ -116,7 +139,7 @@ Writer convert_bitnet(const Paths& paths, const ConvertOptions& options) {
   return write(*open_container_source(container), form, paths, options, container->owned_bytes());
 }
 
-Writer convert_any(const Paths& paths, const ConvertOptions& options) {
+Commit convert_any(const Paths& paths, const ConvertOptions& options) {
   if (is_hf_folder(paths.in)) return convert_hf(paths, options);
   MappedFile file = with_path(paths.in, [&] { return MappedFile(paths.in); });
   if (!Gguf::is_gguf(file.bytes())) {
@@ -132,7 +155,7 @@ Writer convert_any(const Paths& paths, const ConvertOptions& options) {
 // The input is closed before the output takes its name, which may be that of the input: Windows replaces no mapped
 // file.
 uint64_t convert(const std::string& in, const std::string& out, const ConvertOptions& options) {
-  return convert_any({in, out}, options)->commit();
+  return convert_any({in, out}, options)();
 }
 
 }  // namespace bitnet

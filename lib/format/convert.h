@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Files into .bitnet files: GGUF, or .bitnet in another form.
+// Models in files of another format, or in another form: GGUF and Hugging Face folders into .bitnet files, and each of
+// these into GGUF.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 
+#include "format/gguf_writer.h"
 #include "format/open.h"
 
 namespace bitnet {
@@ -18,6 +20,10 @@ struct ConvertOptions {
   std::optional<ActivationBits> activations = {};  // not given: as published
   std::optional<int> zstd_level = {};  // compress the tensors, for a smaller download that takes longer to open
   std::string name = {};               // of the model, instead of the source's own
+
+  bool gguf = false;                               // write this; then what stands above has no meaning
+  std::optional<GgufWeights> gguf_weights = {};    // not given: what programs take that read such models
+  bool lossy = false;                              // GGUF: numbers that its type does not hold may be rounded
 
   I2sLayout layout = I2sLayout::automatic;        // of a GGUF file
   Quantize quantize = Quantize::refuse;           // of a GGUF file

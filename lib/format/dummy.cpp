@@ -456,7 +456,8 @@ GgufWriterOptions gguf_options(const Shape& shape, const DummyOptions& options) 
           "kind of head");
   require(shape.weights != Weights::dense || options.dense != Dense::int8, BITNET_ERROR_ARGUMENT,
           "GGUF has no type for int8 with a scale for each row; choose f16 or f32");
-  GgufWriterOptions result{options.gguf_weights, options.progress, options.log};
+  GgufWriterOptions result{
+      .weights = options.gguf_weights, .lossy = true, .progress = options.progress, .log = options.log};
   if (!result.weights && options.dense == Dense::f32 && shape.weights == Weights::dense) {
     result.weights = GgufWeights::f32;
   }
@@ -474,7 +475,7 @@ uint64_t write_gguf_dummy(const std::string& out, const Shape& shape, const Dumm
     ~Temporary() { std::remove(path.c_str()); }
   } temporary{out + ".tmp.bitnet"};
   DummyWriter(temporary.path, shape, plain).run();
-  return write_gguf(out, *open_container_source(open_container(temporary.path)), gguf);
+  return write_gguf(out, *open_container_source(open_container(temporary.path)), gguf).commit();
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -18,6 +20,7 @@
 #include "format/group_scales.h"
 #include "format/metadata.h"
 #include "format/open_questions.h"
+#include "format/scale_finder.h"
 
 namespace bitnet {
 namespace {
@@ -25,6 +28,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "GGUF is written as it lies in memory");
 
 constexpr uint64_t kAlignment = 32;
+constexpr uint32_t kQuantizationVersion = 2;  // of how the types that have blocks lie
 
 // Blocks of the same number of values, row by row; what follows all blocks of a matrix.
 struct Encoding {
@@ -38,6 +42,7 @@ constexpr auto kEncodings = std::to_array<Encoding>({
     {GgufWeights::f16, "f16", 1, 1, 1, 2, 0},
     {GgufWeights::f32, "f32", 0, 0, 1, 4, 0},
     {GgufWeights::i2_s, "i2_s", 36, 40, 128, 32, 32},
+    {GgufWeights::tq1_0, "tq1_0", 34, 36, 256, 54, 0},
     {GgufWeights::tq2_0, "tq2_0", 35, 37, 256, 66, 0},
     {GgufWeights::q2_0, "q2_0", 42, 0, 64, 18, 0},
 });
@@ -49,6 +54,10 @@ constexpr bool in_order() {
   return true;
 }
 static_assert(in_order());
+
+bool are_halves(const std::vector<float>& values) {
+  return std::ranges::all_of(values, [](float v) { return half_to_float(float_to_half(v)) == v; });
+}
 
 // Weight `run` * n + i of a block in field n of byte i, from the lowest bits on.
 void write_fields(const int8_t* trits, size_t run, std::byte* out) {
@@ -66,6 +75,22 @@ void write_i2s_block(const int8_t* trits, std::byte* out) {
     out[i] = static_cast<std::byte>(byte);
   }
 }
+// `run` bytes of `digits` trits each in base 3, the first digit the highest: weight `run` * n + i is digit n of byte i.
+// A byte is the value as a fraction of 3^5, rounded up, so that each digit is read by a multiplication.
+void write_digits(const int8_t*& trits, size_t run, size_t digits, std::byte*& out) {
+  for (size_t i = 0; i < run; ++i) {
+    unsigned value = 0;
+    for (size_t n = 0; n < 5; ++n) value = 3 * value + (n < digits ? static_cast<unsigned>(trits[run * n + i] + 1) : 0);
+    *out++ = static_cast<std::byte>((value * 256 + 242) / 243);
+  }
+  trits += run * digits;
+}
+void write_tq1_0_block(const int8_t* trits, uint16_t scale, std::byte* out) {
+  write_digits(trits, 32, 5, out);
+  write_digits(trits, 16, 5, out);
+  write_digits(trits, 4, 4, out);
+  std::memcpy(out, &scale, sizeof scale);
+}
 void write_tq2_0_block(const int8_t* trits, uint16_t scale, std::byte* out) {
   write_fields(trits, 32, out);
   write_fields(trits + 128, 32, out + 32);
@@ -80,6 +105,7 @@ void write_q2_0_block(const int8_t* trits, uint16_t scale, std::byte* out) {
 class Header {
  public:
   void number(const std::string& key, uint32_t value) { pair(key, GgufKind::u32, value); }
+  void long_number(const std::string& key, int64_t value) { pair(key, GgufKind::i64, value); }
   void real(const std::string& key, float value) { pair(key, GgufKind::f32, value); }
   void boolean(const std::string& key, bool value) { pair(key, GgufKind::boolean, static_cast<uint8_t>(value)); }
   void text(const std::string& key, std::string_view value) {
@@ -94,6 +120,7 @@ class Header {
     add(pairs_, size);
     for (uint64_t i = 0; i < size; ++i) write(i, pairs_);
   }
+  bool has(const std::string& key) const { return keys_.contains(key); }
   void tensor(const TensorSpec& spec, uint32_t type, uint64_t offset) {
     add_text(tensors_, spec.name);
     add(tensors_, uint32_t{spec.rows == 1 ? 1u : 2u});
@@ -108,7 +135,7 @@ class Header {
     std::string out = "GGUF";
     add(out, uint32_t{3});
     add(out, tensor_count_);
-    add(out, pair_count_);
+    add(out, uint64_t{keys_.size()});
     out += pairs_ + tensors_;
     out.resize((out.size() + kAlignment - 1) / kAlignment * kAlignment);
     return out;
@@ -128,7 +155,7 @@ class Header {
   void begin(const std::string& key, GgufKind kind) {
     add_text(pairs_, key);
     add(pairs_, kind);
-    ++pair_count_;
+    keys_.insert(key);
   }
   template <typename Value>
   void pair(const std::string& key, GgufKind kind, Value value) {
@@ -136,8 +163,9 @@ class Header {
     add(pairs_, value);
   }
 
+  std::set<std::string> keys_;
   std::string pairs_, tensors_;
-  uint64_t pair_count_ = 0, tensor_count_ = 0;
+  uint64_t tensor_count_ = 0;
 };
 
 const char* activation_text(fb::Activation activation) {
@@ -172,24 +200,32 @@ bool is_rope_note(const fb::ModelT& model, const fb::KeyValueT& note) {
   return note.key.starts_with(model.architecture + ".rope.scaling.");
 }
 
-// What the model's own source said of it: GGUF has the parameters, not what they come to.
-void add_rope_notes(Header& header, const fb::ModelT& model) {
+void add_note(Header& header, const fb::KeyValueT& note) {
+  switch (note.kind) {
+    case fb::ValueKind::text:
+      return header.text(note.key, note.text);
+    case fb::ValueKind::integer:
+      return std::in_range<uint32_t>(note.integer) ? header.number(note.key, static_cast<uint32_t>(note.integer))
+                                                   : header.long_number(note.key, note.integer);
+    case fb::ValueKind::real:
+      return header.real(note.key, static_cast<float>(note.real));
+    case fb::ValueKind::boolean:
+      return header.boolean(note.key, note.integer != 0);
+  }
+}
+
+// What the model's own source said of it, where that was GGUF and is not said yet: how rotary positions are scaled, of
+// which the model has only what it comes to, tokens for special uses, who made it. What it said of its own tensors and
+// of the file is of no use here.
+void add_notes(Header& header, const fb::ModelT& model) {
+  const auto is_of_gguf = [&](const std::string& key) {
+    constexpr std::string_view kOfTheFile[] = {"general.file_type", "general.quantization_version", "general.alignment"};
+    const bool known = key.starts_with("general.") || key.starts_with("tokenizer.") ||
+                       key.starts_with(model.architecture + ".");
+    return known && std::ranges::find(kOfTheFile, key) == std::end(kOfTheFile);
+  };
   for (const auto& note : model.notes) {
-    if (!is_rope_note(model, *note)) continue;
-    switch (note->kind) {
-      case fb::ValueKind::text:
-        header.text(note->key, note->text);
-        break;
-      case fb::ValueKind::integer:
-        header.number(note->key, static_cast<uint32_t>(note->integer));
-        break;
-      case fb::ValueKind::real:
-        header.real(note->key, static_cast<float>(note->real));
-        break;
-      case fb::ValueKind::boolean:
-        header.boolean(note->key, note->integer != 0);
-        break;
-    }
+    if (is_of_gguf(note->key) && !header.has(note->key)) add_note(header, *note);
   }
 }
 
@@ -232,8 +268,8 @@ class Writer {
   Writer(const std::string& out, const Source& source, const GgufWriterOptions& options)
       : source_(source),
         options_(options),
-        file_(out),
-        model_(source.describe()),
+        file_(std::make_unique<OutputFile>(out)),
+        model_(described(source, options)),
         hyper_(read_hyperparameters(model_)) {
     check_hyperparameters(hyper_);
     const bool scaled_by_keys =
@@ -246,7 +282,13 @@ class Writer {
     linear_ = &encoding_of(options.weights.value_or(usual_weights(*first)));
   }
 
-  uint64_t run() {
+  static fb::ModelT described(const Source& source, const GgufWriterOptions& options) {
+    fb::ModelT model = source.describe();
+    if (options.describe) options.describe(model);
+    return model;
+  }
+
+  WrittenGguf run() {
     Header header;
     header.text("general.architecture", model_.architecture);
     if (!model_.name.empty()) header.text("general.name", model_.name);
@@ -254,9 +296,10 @@ class Writer {
     if (linear_->file_type != 0 || linear_->weights == GgufWeights::f32) {
       header.number("general.file_type", linear_->file_type);
     }
+    if (linear_->block > 1) header.number("general.quantization_version", kQuantizationVersion);
     add_hyperparameters(header, model_);
-    add_rope_notes(header, model_);
     add_tokenizer(header, model_);
+    add_notes(header, model_);
     uint64_t total = 0;
     for (const TensorSpec& spec : specs_) {
       const Encoding& encoding = encoding_for(spec);
@@ -264,27 +307,33 @@ class Writer {
       total += (stored_bytes(spec, encoding) + kAlignment - 1) / kAlignment * kAlignment;
     }
     const std::string bytes = header.bytes();
-    file_.reserve(bytes.size() + total);
-    file_.write_at(0, std::as_bytes(std::span(bytes)));
+    file_->reserve(bytes.size() + total);
+    file_->write_at(0, std::as_bytes(std::span(bytes)));
     position_ = bytes.size();
     ProgressMeter meter(options_.progress, total);
     for (const TensorSpec& spec : specs_) write(spec, encoding_for(spec), meter);
-    rounding_.report(options_.log, BITNET_LOG_INFO);
-    file_.truncate(position_);
-    file_.commit();
-    return position_;
+    require(options_.lossy || rounding_.is_exact(), BITNET_ERROR_UNSUPPORTED, rounding_.text(),
+            ": this would lose something. F32 holds every number; the option lossy (--lossy) lets them be rounded");
+    if (!rounding_.is_exact()) say(options_.log, BITNET_LOG_WARNING, rounding_.text());
+    file_->truncate(position_);
+    return {std::move(file_), position_};
   }
 
  private:
   GgufWeights usual_weights(const TensorSpec& linear) const {
-    const TernaryScales found = source_.ternary_scales(linear);
+    TernaryScales found = source_.ternary_scales(linear);
+    if (!found.is_ternary() && options_.quantize == Quantize::absmean) found = round_by_absmean(found.mean);
     if (!found.is_ternary()) return GgufWeights::f16;
-    if (found.group != 0) return GgufWeights::q2_0;
-    if (hyper_.architecture->ternary) return GgufWeights::i2_s;
-    const auto fits = [](const TensorSpec& spec) {
-      return spec.role != Role::linear || spec.cols % encoding_of(GgufWeights::tq2_0).block == 0;
+    const auto in_blocks_of = [&](GgufWeights weights) {
+      return std::ranges::all_of(specs_, [&](const TensorSpec& spec) {
+        return spec.role != Role::linear || spec.cols % encoding_of(weights).block == 0;
+      });
     };
-    return found.scales.size() == 1 && std::ranges::all_of(specs_, fits) ? GgufWeights::tq2_0 : GgufWeights::f16;
+    const bool exact = options_.lossy || are_halves(found.scales), one = found.scales.size() == 1;
+    if (found.group != 0) return exact && in_blocks_of(GgufWeights::q2_0) ? GgufWeights::q2_0 : GgufWeights::f32;
+    if (one && hyper_.architecture->ternary) return GgufWeights::i2_s;
+    if (exact && in_blocks_of(GgufWeights::tq2_0)) return GgufWeights::tq2_0;
+    return exact ? GgufWeights::f16 : one ? GgufWeights::i2_s : GgufWeights::f32;
   }
 
   const Encoding& encoding_for(const TensorSpec& spec) const {
@@ -308,11 +357,31 @@ class Writer {
     return uint64_t{spec.rows} * spec.cols / encoding.block * encoding.block_bytes + encoding.tail_bytes;
   }
 
+  static bool is_ternary(GgufWeights weights) {
+    switch (weights) {
+      case GgufWeights::f16:
+      case GgufWeights::f32:
+        return false;
+      case GgufWeights::i2_s:
+      case GgufWeights::tq1_0:
+      case GgufWeights::tq2_0:
+      case GgufWeights::q2_0:
+        return true;
+    }
+    return false;
+  }
+
+  TernaryScales scales_of(const TensorSpec& spec, const Encoding& encoding) const {
+    TernaryScales found = source_.ternary_scales(spec);
+    const bool rounds = options_.quantize == Quantize::absmean && is_ternary(encoding.weights);
+    return rounds && !found.is_ternary() ? round_by_absmean(found.mean) : found;
+  }
+
   // Rows that lie together: whole heads, and what sources read at once.
   uint32_t rows_at_once() const { return std::lcm(hyper_.head_dim, uint32_t{16}); }
 
   void write(const TensorSpec& spec, const Encoding& encoding, ProgressMeter& meter) {
-    const TernaryScales found = source_.ternary_scales(spec);
+    const TernaryScales found = scales_of(spec, encoding);
     check_encoding(spec, encoding, found);
     const uint32_t step = rows_at_once();
     for (uint64_t begin = 0; begin < spec.rows; begin += uint64_t{step} * kPiecesAtOnce) {
@@ -335,20 +404,18 @@ class Writer {
   }
 
   void append(std::span<const std::byte> bytes, ProgressMeter& meter) {
-    file_.write_at(position_, bytes);
+    file_->write_at(position_, bytes);
     position_ += bytes.size();
     meter.advance(bytes.size());
   }
 
-  // A type that does not hold the weights as they are is refused; what F16 rounds is reported.
-  static void check_encoding(const TensorSpec& spec, const Encoding& encoding, const TernaryScales& found) {
+  // A type that does not hold the weights as they are is refused. What F16 rounds is known when all is written.
+  void check_encoding(const TensorSpec& spec, const Encoding& encoding, const TernaryScales& found) const {
     const auto refuse_unless = [&](bool fits, const char* why) {
       require(fits, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, " of ", spec.rows, " x ", spec.cols,
               " cannot be written as ", encoding.name, ": ", why);
     };
-    const auto halves = [&] {
-      return std::ranges::all_of(found.scales, [](float s) { return half_to_float(float_to_half(s)) == s; });
-    };
+    const auto halves = [&] { return options_.lossy || are_halves(found.scales); };
     switch (encoding.weights) {
       case GgufWeights::f16:
       case GgufWeights::f32:
@@ -358,11 +425,12 @@ class Writer {
         refuse_unless(found.scales.size() == 1, "it has more than one scale");
         return refuse_unless(uint64_t{spec.rows} * spec.cols % encoding.block == 0 && spec.cols % 8 == 0,
                              "it is no whole number of blocks of 128");
+      case GgufWeights::tq1_0:
       case GgufWeights::tq2_0:
         refuse_unless(found.is_ternary(), "it is not ternary");
         refuse_unless(found.group == 0, "its groups have scales of their own");
         refuse_unless(spec.cols % encoding.block == 0, "its rows are no whole blocks of 256");
-        return refuse_unless(halves(), "its scale is not exact in F16");
+        return refuse_unless(halves(), "its scales are not exact in F16");
       case GgufWeights::q2_0:
         refuse_unless(found.is_ternary(), "it is not ternary");
         refuse_unless(spec.cols % encoding.block == 0, "its rows are no whole blocks of 64");
@@ -385,6 +453,7 @@ class Writer {
       case GgufWeights::f32:
         return encode_values<float>(spec, found, row, count);
       case GgufWeights::i2_s:
+      case GgufWeights::tq1_0:
       case GgufWeights::tq2_0:
       case GgufWeights::q2_0:
         return encode_trits(spec, encoding, found, row, count);
@@ -417,14 +486,27 @@ class Writer {
     std::vector<std::byte> out(trits.size() / encoding.block * encoding.block_bytes);
     std::byte* to = out.data();
     for (size_t i = 0; i < trits.size(); i += encoding.block, to += encoding.block_bytes) {
-      if (encoding.weights == GgufWeights::i2_s) {
-        write_i2s_block(&trits[i], to);
-        continue;
+      const auto scale = [&] {
+        return float_to_half(
+            scale_at(spec, found, row + static_cast<uint32_t>(i / spec.cols), static_cast<uint32_t>(i % spec.cols)));
+      };
+      switch (encoding.weights) {
+        case GgufWeights::i2_s:
+          write_i2s_block(&trits[i], to);
+          break;
+        case GgufWeights::tq1_0:
+          write_tq1_0_block(&trits[i], scale(), to);
+          break;
+        case GgufWeights::tq2_0:
+          write_tq2_0_block(&trits[i], scale(), to);
+          break;
+        case GgufWeights::q2_0:
+          write_q2_0_block(&trits[i], scale(), to);
+          break;
+        case GgufWeights::f16:
+        case GgufWeights::f32:
+          break;
       }
-      const uint16_t scale = float_to_half(
-          scale_at(spec, found, row + static_cast<uint32_t>(i / spec.cols), static_cast<uint32_t>(i % spec.cols)));
-      encoding.weights == GgufWeights::tq2_0 ? write_tq2_0_block(&trits[i], scale, to)
-                                             : write_q2_0_block(&trits[i], scale, to);
     }
     return out;
   }
@@ -475,7 +557,7 @@ class Writer {
 
   const Source& source_;
   const GgufWriterOptions& options_;
-  OutputFile file_;
+  std::unique_ptr<OutputFile> file_;
   const fb::ModelT model_;
   const HyperParameters hyper_;
   std::vector<TensorSpec> specs_;
@@ -488,7 +570,7 @@ class Writer {
 
 const char* gguf_name(GgufWeights weights) { return encoding_of(weights).name; }
 
-uint64_t write_gguf(const std::string& out, const Source& source, const GgufWriterOptions& options) {
+WrittenGguf write_gguf(const std::string& out, const Source& source, const GgufWriterOptions& options) {
   return Writer(out, source, options).run();
 }
 

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <locale>
+#include <sstream>
+#include <utility>
 
 #include "base/error.h"
 #include "base/half.h"
@@ -33,16 +36,17 @@ void RoundingTotal::add(const Rounding& part) {
   total_.relative = std::max(total_.relative, part.relative);
 }
 
+std::string RoundingTotal::text() const {
+  std::ostringstream out;
+  out.imbue(std::locale::classic());
+  out << total_.inexact << " of " << total_.values << " numbers are not exact in F16; they were rounded by at most "
+      << total_.largest;
+  if (total_.relative != 0) out << ", or " << total_.relative << " of themselves";  // else all lie below its normal range
+  return std::move(out).str();
+}
+
 void RoundingTotal::report(const Log& log, bitnet_log_level level) const {
-  if (total_.inexact == 0) return;
-  constexpr const char* kRounded = " numbers are not exact in F16; they were rounded by at most ";
-  constexpr const char* kAdvice = "; the option dense keeps all digits (--dense f32)";
-  if (total_.relative == 0) {  // only numbers below binary16's normal range
-    say(log, level, total_.inexact, " of ", total_.values, kRounded, total_.largest, kAdvice);
-  } else {
-    say(log, level, total_.inexact, " of ", total_.values, kRounded, total_.largest, ", or ", total_.relative,
-        " of themselves", kAdvice);
-  }
+  if (!is_exact()) say(log, level, text(), "; the option dense keeps all digits (--dense f32)");
 }
 
 GroupScales::GroupScales(const TernaryScales& found, uint32_t rows, uint32_t cols, uint32_t group)

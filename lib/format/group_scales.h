@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "base/log.h"
@@ -23,7 +24,10 @@ struct Rounding {
 class RoundingTotal {
  public:
   void add(const Rounding& part);
-  // Says what was rounded, if anything was.
+  bool is_exact() const { return total_.inexact == 0; }
+  // What was rounded, in words.
+  std::string text() const;
+  // Says so, if anything was.
   void report(const Log& log, bitnet_log_level level) const;
 
  private:

@@ -273,6 +273,39 @@ public enum ChatFit: Sendable {
   }
 }
 
+/// Whether a model is written as GGUF, and with which type of weights.
+public enum Gguf: Sendable {
+  /// As a `.bitnet` file.
+  case none
+  /// With the type that other programs take of such a model.
+  case auto
+  /// Numbers in 16 bits.
+  case f16
+  /// Numbers in 32 bits.
+  case f32
+  /// Bitnet.cpp, ik_llama.cpp: ternary, a scale for a matrix.
+  case i2S
+  /// Llama.cpp: ternary, 1.69 bits a weight, scales that F16 holds.
+  case tq10
+  /// Llama.cpp: ternary, 2.06 bits.
+  case tq20
+  /// Llama.cpp: ternary, an F16 scale for each 64 weights of a row.
+  case q20
+
+  var toC: bitnet_gguf {
+    switch self {
+    case .none: return BITNET_GGUF_NONE
+    case .auto: return BITNET_GGUF_AUTO
+    case .f16: return BITNET_GGUF_F16
+    case .f32: return BITNET_GGUF_F32
+    case .i2S: return BITNET_GGUF_I2_S
+    case .tq10: return BITNET_GGUF_TQ1_0
+    case .tq20: return BITNET_GGUF_TQ2_0
+    case .q20: return BITNET_GGUF_Q2_0
+    }
+  }
+}
+
 /// How a model is opened.
 public struct OpenOptions: Sendable {
   /// Kernel set, see `Library.isaNames`; nil: $BITNET_ISA, or else the fastest.
@@ -687,13 +720,19 @@ public struct ConvertOptions: Sendable {
   public var dense: Dense = .standard
   /// For ternary weights of files that do not say it.
   public var activationBits: ActivationBits = .standard
+  /// Writes GGUF, so that other programs open the model; `packing`, `head`, `dense` and `zstdLevel` then have to be
+  /// left out.
+  public var gguf: Gguf = .none
+  /// Numbers that the GGUF type does not hold are rounded; otherwise they are an error (UNSUPPORTED).
+  public var lossy: Bool = false
   /// Told what the library chooses or notices, during the call; nil: nobody is.
   public var log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)?
 
   public init(
     packing: Packing = .standard, head: Head = .standard, i2s: I2SLayout = .auto, quantize: Bool = false,
     zstdLevel: Int = 0, chatTemplate: String? = nil, activation: Activation = .standard, dense: Dense = .standard,
-    activationBits: ActivationBits = .standard, log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)? = nil
+    activationBits: ActivationBits = .standard, gguf: Gguf = .none, lossy: Bool = false,
+    log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)? = nil
   ) {
     self.packing = packing
     self.head = head
@@ -704,6 +743,8 @@ public struct ConvertOptions: Sendable {
     self.activation = activation
     self.dense = dense
     self.activationBits = activationBits
+    self.gguf = gguf
+    self.lossy = lossy
     self.log = log
   }
 
@@ -719,6 +760,8 @@ public struct ConvertOptions: Sendable {
     options.activation = activation.toC
     options.dense = dense.toC
     options.activation_bits = activationBits.toC
+    options.gguf = gguf.toC
+    options.lossy = lossy ? 1 : 0
     return try withCString(chatTemplate, "chatTemplate") { chatTemplate in
       options.chat_template = chatTemplate
       return try body(&options)
