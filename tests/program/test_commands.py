@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Every command does what its manual says, and says it in the promised form."""
 import ast
-import csv
-import io
 import json
 import math
-import mmap
 import struct
 import unittest
 
@@ -305,86 +302,6 @@ class Commands(unittest.TestCase):
         self.assertAlmostEqual(scored["bits_per_byte"], scored["loss"] * 8 / math.log(2) / 6, places=9)
         self.assertRegex(self.succeed("perplexity", "-m", gguf(), "-f", path).decode(), r"^perplexity \d+\.\d+ \+- ")
 
-    def test_bench_in_every_form(self):
-        common = ["bench", "-m", tiny(), "-p", "8,4", "-n", "3", "-t", "1,2", "-r", "2", "-o"]
-        results = json.loads(self.succeed(*common, "json"))["results"]
-        self.assertEqual([(r["test"], r["threads"]) for r in results],
-                         [("pp8", 1), ("pp4", 1), ("tg3", 1), ("pp8", 2), ("pp4", 2), ("tg3", 2)])
-        for result in results:
-            self.assertEqual(result["kv"], "int16")
-            rates = result["tokens_per_second"]
-            self.assertEqual(len(rates["all"]), 2)
-            self.assertTrue(0 < rates["min"] <= rates["median"] <= rates["max"])
-            self.assertEqual(result["memory"], {"mapped": True, "page_bytes": mmap.PAGESIZE, "huge_bytes": 0})
-        rows = list(csv.DictReader(io.StringIO(self.succeed(*common, "csv").decode())))
-        self.assertEqual({(row["mapped"], row["page_bytes"]) for row in rows}, {("1", str(mmap.PAGESIZE))})
-        self.assertEqual([row["test"] for row in rows], [r["test"] for r in results])
-        self.assertEqual({row["packing"] for row in rows}, {"i2"})
-        for form, separator in (("table", "  "), ("md", "|")):
-            lines = self.succeed(*common, form).decode().splitlines()
-            self.assertEqual(len({len(line) for line in lines}), 1, "columns are aligned")
-            self.assertIn(separator, lines[0])
-            self.assertIn("mapped, ", lines[-1])
-
-    def test_bench_of_sessions_in_every_form(self):
-        common = ["bench", "-m", tiny(), "-p", "4", "-n", "6", "-t", "1", "-r", "2", "--sessions", "1,3", "-o"]
-        for options in ([], ["--top-k", "5", "--pause", "10"], ["--arriving", "8"], ["--calls", "next", "--arriving", "8"],
-                        ["--calls", "queue", "--pause", "10"]):
-            results = json.loads(self.succeed(*common, "json", *options))["results"]
-            self.assertEqual([r["sessions"] for r in results], [1, 3])
-            for result in results:
-                self.assertEqual(len(result["tokens_per_second"]["all"]), 2)
-                self.assertTrue(1 <= result["sessions_in_a_pass"] <= result["sessions"] + 1)
-                gap = result["gap_seconds"]
-                self.assertTrue(0 < gap["median"] <= gap["p95"] <= gap["p99"])
-                self.assertEqual("arriving" in result, "--arriving" in options)
-        for form in ("table", "md"):
-            lines = self.succeed(*common, form, "--arriving", "8").decode().splitlines()
-            self.assertEqual(len({len(line) for line in lines}), 1, "columns are aligned")
-        rows = list(csv.DictReader(io.StringIO(self.succeed(*common, "csv").decode())))
-        self.assertEqual([row["sessions"] for row in rows], ["1", "3"])
-
-    def test_bench_tells_a_mapped_file_from_a_copy(self):
-        unpacked = FOLDER / "unpacked.bitnet"
-        self.succeed("convert", "--zstd", "--force", "-q", tiny(), unpacked)
-        for model, mapped in ((tiny(), True), (unpacked, False)):
-            results = json.loads(self.succeed("bench", "-m", model, "-p", "4", "-n", "0", "-t", "1", "-r", "1",
-                                              "-o", "json"))["results"]
-            self.assertEqual(results[0]["memory"]["mapped"], mapped)
-
-    def test_bench_against_reading_the_weights(self):
-        screened = FOLDER / "screened.bitnet"
-        self.succeed("convert", "--head", "screened", "--force", "-q", gguf(), screened)
-        for model, options, head in ((tiny(), [], "token_embd.weight"), (screened, [], "output.screen"),
-                                     (screened, ["--logits"], "token_embd.weight")):
-            tensors = json.loads(self.succeed("info", model, "--tensors", "--json"))["tensors"]
-            read = sum(t["bytes"] for t in tensors if t["type"] == "i2" or t["name"] == head)
-            self.assertIn(head, [t["name"] for t in tensors])
-            common = ["bench", "-m", model, "-p", "4", "-n", "3", "-t", "1,2", "-r", "3", *options, "--limits", "-o"]
-            for result in json.loads(self.succeed(*common, "json"))["results"]:
-                if result["test"] == "pp4":
-                    self.assertEqual((result["token_bytes"], result["reading"]), (None, None))
-                else:
-                    self.assertEqual(result["token_bytes"], read)
-                    self.assertGreater(result["reading"]["bytes_per_second"], 0)
-                    self.assertGreater(result["reading"]["share"], 0)
-            self.assertRegex(self.succeed(*common, "table").decode().splitlines()[-1], r"\d+ % of \d+\.\d$")
-            row = list(csv.DictReader(io.StringIO(self.succeed(*common, "csv").decode())))[-1]
-            self.assertEqual(row["token_bytes"], str(read))
-
-    def test_bench_with_no_threads_named_says_how_many_compute(self):
-        for threads in ([], ["-t", "0"]):
-            results = json.loads(self.succeed("bench", "-m", tiny(), "-p", "4", "-n", "0", "-r", "1", *threads,
-                                              "-o", "json"))["results"]
-            self.assertGreater(results[0]["threads"], 0)
-
-    def test_bench_at_depths(self):
-        results = json.loads(self.succeed("bench", "-m", tiny(), "-p", "4", "-n", "2", "-t", "1", "-r", "1",
-                                          "--depth", "9,0,300", "--logits", "-o", "json"))["results"]
-        self.assertEqual([(r["test"], r["tokens"], r["depth"]) for r in results],
-                         [("pp4", 4, 0), ("tg2", 2, 0), ("pp4@9", 4, 9), ("tg2@9", 2, 9),
-                          ("pp4@300", 4, 300), ("tg2@300", 2, 300)])
-
     def test_info_counts_a_session_with_the_default_context(self):
         for trained, context in ((512, 512), (1 << 20, 8192)):
             info = json.loads(self.succeed("info", "-m", gguf(context=trained), "--json"))
@@ -419,9 +336,6 @@ class Commands(unittest.TestCase):
             self.assertEqual({result["kv"] for result in bench}, {kv})
         self.assertEqual(bitnet("logits", "-m", tiny(), "--tokens", "1", "-o", FOLDER / "x.npy", "--kv", "f8").returncode,
                          USAGE)
-
-    def test_bench_of_nothing_is_wrong_usage(self):
-        self.assertEqual(bitnet("bench", "-m", tiny(), "-p", "0", "-n", "0").returncode, USAGE)
 
 
 if __name__ == "__main__":
