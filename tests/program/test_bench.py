@@ -186,6 +186,15 @@ class Bench(unittest.TestCase):
             self.assertRegex(row[8], r"^\d+\.\d\d ± \d+\.\d\d$")
         self.assertEqual(len({len(line) for line in lines.splitlines()}), 1, "columns are aligned")
 
+    def test_all_is_what_a_report_shows(self):
+        document = json.loads(self.succeed("bench", "-m", tiny(), "--all", "-p", "4,8", "-n", "2", "-t", "1,2", "-r", "1",
+                                           "--warmup", "1", "--scenario", "S1,S2", "--seq-length", "4", "-o", "json"))
+        self.assertEqual([(result["test"], result["threads"]) for result in document["results"]],
+                         [("pp4", 1), ("pp8", 1), ("tg2", 1), ("pp4", 2), ("pp8", 2), ("tg2", 2), ("S1", 2), ("S2", 2),
+                          ("fw4x4", 2), ("tg32x1", 2), ("tg32x2", 2), ("tg32x4", 2), ("tg32x8", 2)])
+        self.assertEqual(len(document["advice"]), 1)
+        self.assertIn("reading_share", document["results"][2])
+
     def test_threads_get_advice(self):
         document = json.loads(self.succeed("bench", "-m", tiny(), "-p", "4", "-n", "2", "-r", "1", "-t", "1,2", "--sweep",
                                            "-o", "json"))

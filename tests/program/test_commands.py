@@ -293,6 +293,80 @@ class Commands(unittest.TestCase):
         self.assertEqual(done.returncode, USAGE)
         self.assertIn(b"--skip 5", done.stderr)
 
+    def test_perplexity_with_a_stride_is_what_others_compute(self):
+        """Hugging Face's guide: windows of the whole length every `stride` tokens, of each what is new; the begin token once."""
+        path, length, stride = FOLDER / "ids.json", 6, 2
+        for begin in (True, False):
+            document = [40, 41, 90, 100, 7, 8, 30, 31, 32, 9, 12]
+            path.write_text(json.dumps(document))
+            tokens = [0] * begin + document
+            losses, end, windows = [], 0, 0
+            for start in range(0, len(tokens), stride):
+                before, end = end, min(start + length, len(tokens))
+                losses += self.losses(gguf(begin=begin), tokens[start:end])[-(end - before):]
+                windows += 1
+                if end == len(tokens):
+                    break
+            scored = json.loads(self.succeed("perplexity", "-m", gguf(begin=begin), "--tokens-file", path, "--window", length,
+                                             "--stride", stride, "--json"))
+            self.assertEqual((scored["tokens"], scored["windows"], scored["stride"]), (len(tokens) - 1, windows, stride))
+            self.assertAlmostEqual(scored["loss"], sum(losses) / len(losses), places=6)
+        done = bitnet("perplexity", "-m", gguf(), "--tokens-file", path, "--window", 5, "--stride", 6)
+        self.assertEqual(done.returncode, USAGE)
+        self.assertIn(b"--stride 6", done.stderr)
+
+    def test_perplexity_says_how_sure_it_is(self):
+        path = FOLDER / "long.txt"
+        path.write_text("It is a truth universally acknowledged. " * 4)
+        scored = json.loads(self.succeed("perplexity", "-m", gguf(), "-f", path, "--json"))
+        low, high = scored["confidence_95"]
+        self.assertTrue(low < scored["perplexity"] < high)
+        self.assertAlmostEqual(math.log(high / low), 2 * 1.959964 * scored["standard_error"] / scored["perplexity"], places=9)
+
+    def test_perplexity_of_several_texts(self):
+        paths = [FOLDER / "one.txt", FOLDER / "two.txt"]
+        for path, text in zip(paths, ("abc", "a longer text")):
+            path.write_text(text)
+        alone = [json.loads(self.succeed("perplexity", "-m", gguf(), "-f", path, "--json")) for path in paths]
+        both = json.loads(self.succeed("perplexity", "-m", gguf(), "-f", paths[0], "-f", paths[1], "--json"))["texts"]
+        self.assertEqual([text["loss"] for text in both], [text["loss"] for text in alone])
+        self.assertEqual([text["file"] for text in both], [str(path) for path in paths])
+        table = self.succeed("perplexity", "-m", gguf(), "-f", paths[0], "-f", paths[1]).decode()
+        self.assertIn(f"{paths[1]}\nperplexity ", table)
+
+    def test_perplexity_compares_models_token_by_token(self):
+        path = FOLDER / "compared.txt"
+        path.write_text("It is a truth universally acknowledged.")
+        head = FOLDER / "int8-head.bitnet"
+        self.succeed("convert", "--head", "int8", "--force", "-q", gguf(), head)
+        scored = json.loads(self.succeed("perplexity", "-m", gguf(), "-f", path, "--json", "--compare", "--packing t5",
+                                         "--compare", f"-m {head} --name head", "--compare", "--kv int8"))
+        packing, int8, kv = scored["compared"]
+        self.assertEqual((packing["loss"], packing["kl_divergence"], packing["equal_top_tokens"]), (scored["loss"], 0, 1))
+        self.assertEqual(int8["name"], "head")
+        for other in (int8, kv):
+            self.assertNotEqual(other["loss"], scored["loss"])
+            self.assertTrue(0 < other["kl_divergence"] <= other["largest_kl_divergence"] < 0.1)
+            self.assertTrue(0.5 < other["equal_top_tokens"] <= 1)
+        ids = [0] + self.tokens_of(path)  # the divergence by hand
+        rows = []
+        for options in ([], ["--kv", "int8"]):
+            self.succeed("logits", "-m", gguf(), "--tokens", " ".join(map(str, ids[:-1])), "-o", FOLDER / "kl.npy", *options)
+            rows.append([self.log_softmax(row) for row in npy(FOLDER / "kl.npy")[1]])
+        divergences = [sum(math.exp(a) * (a - b) for a, b in zip(one, two)) for one, two in zip(*rows)]
+        self.assertAlmostEqual(kv["kl_divergence"], sum(divergences) / len(divergences), places=9)
+        table = self.succeed("perplexity", "-m", gguf(), "-f", path, "--compare", "--kv int8").decode().splitlines()
+        self.assertIn("KL divergence", table[0])
+        done = bitnet("perplexity", "-m", gguf(), "-f", path, "--compare", "--program x")
+        self.assertEqual(done.returncode, USAGE)
+
+    def tokens_of(self, path):
+        return [int(word) for word in self.succeed("tokenize", "-m", gguf(), "-f", path, "--ids").split()]
+
+    def log_softmax(self, row):
+        total = math.log(sum(map(math.exp, row)))
+        return [value - total for value in row]
+
     def test_perplexity_of_a_text_divides_documents(self):
         path = FOLDER / "documents.txt"
         path.write_text("abc---def")

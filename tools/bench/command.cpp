@@ -119,6 +119,7 @@ std::unique_ptr<EnergyMeter> energy_meter(Document& document) {
 }
 
 void bench(BenchOptions options) {
+  if (options.all) options.sweep = options.limits = options.energy = true;
   const std::vector<PlannedTest> plan = planned(options);
   Document document{.machine = this_machine()};
   document.began = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -235,6 +236,7 @@ void add_bench(CLI::App& program) {
   command->add_option("--report", options->report, "Also make an HTML page with charts, and the JSON beside it")
       ->check(not_empty())
       ->option_text("FILE");
+  command->add_flag("--all", options->all, "All that a report shows: threads, scenarios, sessions, limits, energy");
   add_sessions_options(*command, *options);
   add_steps_options(*command, *options);
   add_comparison_options(*command, *options);
@@ -254,7 +256,7 @@ void add_bench(CLI::App& program) {
       "Examples:\n"
       "  bitnet bench -m model.bitnet -t 1,2,4\n"
       "  bitnet bench -m model.bitnet -p 16,512 -n 64 --depth 0,4096\n"
-      "  bitnet bench -m model.bitnet --scenario all --report report.html\n"
+      "  bitnet bench -m model.bitnet --all -p 16,64,512 --report report.html\n"
       "  bitnet bench -m i2.bitnet,t5.bitnet -p 0 -n 64 -o md\n"
       "  bitnet bench -m model.bitnet -p 16 -n 64 --sessions 1,2,4,8,16\n"
       "  bitnet bench -m model.bitnet --compare \"--isa avx2\" --compare \"--isa avx512vnni\"\n"

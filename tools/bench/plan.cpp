@@ -24,6 +24,7 @@ class Plan {
   explicit Plan(const BenchOptions& options) : options_(options) {}
 
   std::vector<PlannedTest> tests() {
+    if (options_.all) return everything();
     for (const uint32_t threads : threads_of()) {
       threads_ = threads;
       if (!options_.sessions.sessions.empty()) {
@@ -41,8 +42,23 @@ class Plan {
   }
 
  private:
+  // What a report shows: speed by threads, by the length of prompts, by scenario, and by sessions.
+  std::vector<PlannedTest> everything() {
+    for (const uint32_t threads : threads_of()) {
+      threads_ = threads;
+      add_speeds();
+    }
+    threads_ = options_.threads.empty() ? usable_cores() : options_.threads.back();
+    add_scenarios();
+    add({.kind = Kind::forward, .prompt = options_.sequence, .batch = options_.batch ? options_.batch : 4}, 1, 5);
+    for (const uint32_t sessions : {1u, 2u, 4u, 8u}) {
+      add({.kind = Kind::sessions, .prompt = 16, .generate = 32, .batch = sessions}, 1, 3);
+    }
+    return tests_;
+  }
+
   std::vector<uint32_t> threads_of() const {
-    if (options_.sweep && options_.threads.empty()) return thread_sweep(usable_cpus());
+    if ((options_.sweep || options_.all) && options_.threads.empty()) return thread_sweep(usable_cpus());
     std::vector<uint32_t> threads = options_.threads;
     if (threads.empty()) threads = {options_.output == "e2e" ? 2u : 0u};  // theirs, where the table is theirs
     std::ranges::replace(threads, 0u, usable_cores());
@@ -69,7 +85,8 @@ class Plan {
   }
 
   void add_scenarios() {
-    const bool all = std::ranges::find(options_.scenarios, "all") != options_.scenarios.end();
+    const bool all =
+        options_.scenarios.empty() || std::ranges::find(options_.scenarios, "all") != options_.scenarios.end();
     for (const Scenario& s : kScenarios) {
       if (!all && std::ranges::find(options_.scenarios, s.name) == options_.scenarios.end()) continue;
       add({.kind = Kind::scenario, .prompt = s.prompt, .generate = s.generate, .scenario = s.name}, 3, 5);

@@ -22,7 +22,7 @@ struct BenchOptions {
   uint32_t gen_input = 0, gen_output = 128, gen_iterations = 20;  // generation of a length of one's own
   uint32_t warmup_steps = 10, benchmark_steps = 50;
   uint32_t repetitions = 0, warmup = 0;  // 0: as usual for the test
-  bool sweep = false, logits = false, limits = false, energy = false;
+  bool all = false, sweep = false, logits = false, limits = false, energy = false;
   SessionsBench sessions;
   std::vector<std::string> compare;
   uint32_t seconds = 120;
