@@ -260,6 +260,10 @@ class Bench(unittest.TestCase):
     def test_bad_input_is_named(self):
         self.fail(USAGE, "-m", gguf(context=512), "-p", "513", words=["pp513", "513", "context", "512", str(gguf())])
         self.fail(USAGE, "-m", gguf(context=512), "--scenario", "S5", words=["S5", "1024"])
+        document = json.loads(self.succeed("bench", "-m", gguf(context=32), "--scenario", "all", "-r", "1", "--warmup", "1", "-t", "1",
+                                           "-o", "json"))
+        self.assertEqual([result["test"] for result in document["results"]], ["S1"])
+        self.assertTrue(any("S5 is left out" in line for line in document["warnings"]))
         self.fail(USAGE, "-m", tiny(), "--scenario", "S7", words=["S7"])
         self.fail(USAGE, "-m", tiny(), "--batch", "0", words=["--batch"])
         huge = FOLDER / "huge.bitnet"

@@ -28,11 +28,21 @@ class ModelBench {
         opened_(open_subject(options.model, options.kv, options.logits, machine)),
         weights_(*opened_.model, options.logits) {}
 
-  void measure(const std::vector<PlannedTest>& plan, std::vector<Run>& runs) {
+  void measure(const std::vector<PlannedTest>& plan, Document& document) {
+    const bitnet_model_info info = model_info(opened_.model.get());
     std::vector<Test> tests;
-    for (const PlannedTest& planned : plan) tests.push_back(planned.test);
-    require_tests_fit(model_info(opened_.model.get()), opened_.subject->path, tests);
-    for (const auto& [test, warmups, repetitions] : plan) {
+    for (const PlannedTest& planned : plan) {
+      if (!left_out(planned, info)) {
+        tests.push_back(planned.test);
+      } else {
+        document.warnings.push_back(planned.test.name() + " is left out: its prompt is longer than the context of " +
+                                    opened_.subject->name);
+      }
+    }
+    require_tests_fit(info, opened_.subject->path, tests);
+    for (const PlannedTest& planned : plan) {
+      const auto& [test, warmups, repetitions, _] = planned;
+      if (left_out(planned, info)) continue;
       Run run{.subject = opened_.subject, .test = test};
       if (test.kind == Kind::sessions) {
         runner_.reset();
@@ -41,11 +51,15 @@ class ModelBench {
         runner_for(tests, test).measure(run, warmups, repetitions);
       }
       run.weights = weights_memory(run.subject->path, model_info(opened_.model.get()).resident_bytes);
-      runs.push_back(std::move(run));
+      document.runs.push_back(std::move(run));
     }
   }
 
  private:
+  static bool left_out(const PlannedTest& planned, const bitnet_model_info& info) {
+    return planned.optional && planned.test.prompt > info.context;
+  }
+
   // One serves all tests with the same threads and batch.
   Runner& runner_for(const std::vector<Test>& tests, const Test& test) {
     if (runner_ != nullptr && test.threads == threads_ && test.batch == batch_) return *runner_;
@@ -134,10 +148,12 @@ void bench(BenchOptions options) {
     if (options.models.empty()) options.models = {""};
     for (const std::string& path : options.models) {
       options.model.path = path;
-      ModelBench(options, meter.get(), document.machine).measure(plan, document.runs);
+      ModelBench(options, meter.get(), document.machine).measure(plan, document);
     }
   }
-  document.warnings = warnings_of(document.machine, this_build(), before, activity());
+  for (std::string& warning : warnings_of(document.machine, this_build(), before, activity())) {
+    document.warnings.push_back(std::move(warning));
+  }
   if (!document.energy_problem.empty()) {
     document.warnings.push_back("no energy was measured: " + document.energy_problem);
   }

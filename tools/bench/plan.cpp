@@ -90,6 +90,7 @@ class Plan {
     for (const Scenario& s : kScenarios) {
       if (!all && std::ranges::find(options_.scenarios, s.name) == options_.scenarios.end()) continue;
       add({.kind = Kind::scenario, .prompt = s.prompt, .generate = s.generate, .scenario = s.name}, 3, 5);
+      tests_.back().optional = all;
     }
   }
 

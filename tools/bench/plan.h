@@ -32,6 +32,7 @@ struct BenchOptions {
 struct PlannedTest {
   Test test;
   uint32_t warmups, repetitions;
+  bool optional = false;  // one of all: left out where the model is trained for less
 };
 
 // In the order in which they are measured: what is measured with other threads needs another engine.
