@@ -263,7 +263,7 @@ class Bench(unittest.TestCase):
         document = json.loads(self.succeed("bench", "-m", gguf(context=32), "--scenario", "all", "-r", "1", "--warmup", "1", "-t", "1",
                                            "-o", "json"))
         self.assertEqual([result["test"] for result in document["results"]], ["S1"])
-        self.assertTrue(any("S5 is left out" in line for line in document["warnings"]))
+        self.assertTrue(any("S5 is left out" in line for line in document["notes"]))
         self.fail(USAGE, "-m", tiny(), "--scenario", "S7", words=["S7"])
         self.fail(USAGE, "-m", tiny(), "--batch", "0", words=["--batch"])
         huge = FOLDER / "huge.bitnet"
@@ -279,7 +279,7 @@ class Bench(unittest.TestCase):
             self.assertTrue(all(measured))
         else:
             self.assertFalse(any(measured))
-            self.assertTrue(any("no energy was measured" in line for line in document["warnings"]))
+            self.assertTrue(any("no energy was measured" in line for line in document["notes"]))
             self.assertNotIn("J/token", self.succeed("bench", "-m", tiny(), "-p", "4", "-n", "0", "-r", "1", "--energy").decode())
 
     def test_a_report_that_cannot_be_made_leaves_its_data_and_says_how(self):

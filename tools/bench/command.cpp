@@ -35,8 +35,8 @@ class ModelBench {
       if (!left_out(planned, info)) {
         tests.push_back(planned.test);
       } else {
-        document.warnings.push_back(planned.test.name() + " is left out: its prompt is longer than the context of " +
-                                    opened_.subject->name);
+        document.notes.push_back(planned.test.name() + " is left out: its prompt is longer than the context of " +
+                                 opened_.subject->name);
       }
     }
     require_tests_fit(info, opened_.subject->path, tests);
@@ -155,11 +155,12 @@ void bench(BenchOptions options) {
     document.warnings.push_back(std::move(warning));
   }
   if (!document.energy_problem.empty()) {
-    document.warnings.push_back("no energy was measured: " + document.energy_problem);
+    document.notes.push_back("no energy was measured: " + document.energy_problem);
   }
   if (options.sweep) document.advice = thread_advice(document);
   write_out(text_of(document, options.output));
   if (!options.model.quiet) {
+    for (const std::string& note : document.notes) write_note(note);
     for (const std::string& warning : document.warnings) write_message("warning: " + warning);
   }
   if (report != nullptr) report->write(as_json(document));

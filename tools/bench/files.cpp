@@ -180,6 +180,7 @@ std::string as_json(const Document& document) {
                {"machine", machine_json(document.machine)},
                {"build", build_json(this_build())},
                {"warnings", document.warnings},
+               {"notes", document.notes},
                {"advice", document.advice},
                {"energy",
                 {{"source", text_or_null(document.energy_source)}, {"problem", text_or_null(document.energy_problem)}}},

@@ -73,7 +73,7 @@ struct Document {
   std::string energy_source = {}, energy_problem = {};
   std::vector<Run> runs = {};
   std::vector<Comparison> comparisons = {};
-  std::vector<std::string> warnings = {}, advice = {};
+  std::vector<std::string> warnings = {}, notes = {}, advice = {};
 };
 
 }  // namespace bitnet::program

@@ -78,7 +78,7 @@ def _legend(axes: Any, count: int) -> None:
 
 def _named(name: str, threads: int, names: Iterable[str]) -> str:
     """A label for a legend, with the name only where there are several."""
-    count = f"{threads} thread{'s' if threads > 1 else ''}"
+    count = data.counted(threads, "thread")
     return f"{_short(name)}, {count}" if len(set(names)) > 1 else count
 
 
@@ -157,7 +157,7 @@ def sizes(document: data.Document) -> Chart | None:
     for i, ((_, test, threads), each) in enumerate(groups.items()):
         each.sort(key=lambda r: r["parameters"])
         axes.plot([r["parameters"] for r in each], [data.median(r, "tokens_per_second") for r in each], "o-",
-                  color=SERIES[i % len(SERIES)], label=f"{test}, {threads} thread{'s' if threads > 1 else ''}")
+                  color=SERIES[i % len(SERIES)], label=f"{test}, {data.counted(threads, 'thread')}")
     axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
     axes.yaxis.set_major_formatter(ticker.EngFormatter(sep=""))
     _legend(axes, len(groups))
@@ -220,15 +220,18 @@ def roofline(document: data.Document) -> Chart | None:
     figure, axes = _axes(xscale="log", yscale="log", xlabel="multiply-adds for each byte of weights",
                          ylabel="multiply-adds a second")
     edge = max(max(x for x, _, _ in points), most / rate) * 2
-    axes.plot([min(x for x, _, _ in points) / 2, most / rate], [rate * min(x for x, _, _ in points) / 2, most],
-              color=INK, linewidth=1.5)
+    start = min(min(x for x, _, _ in points), most / rate) / 2
+    axes.plot([start, most / rate], [rate * start, most], color=INK, linewidth=1.5)
     axes.plot([most / rate, edge], [most, most], color=INK, linewidth=1, linestyle="--")
     for x, y, name in points:
         axes.plot([x], [y], "o", color=SERIES[0 if name.startswith("pp") else 1])
         axes.annotate(name, (x, y), (4, -12), textcoords="offset points", fontsize=9)
+    axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(ticker.NullLocator())
     axes.yaxis.set_major_formatter(ticker.EngFormatter(sep=""))
+    axes.set_ylim(min(y for _, y, _ in points) / 1.6, 1.6 * most)
     return Chart("roofline", "Against the limit of memory", f"The slope is what memory gives, {rate / 1e9:.1f} GB/s with "
-                 f"{best['threads']} threads; the dashed line is the fastest product measured. Generation (tg) sits "
+                 f"{data.counted(best['threads'], 'thread')}; the dashed line is the fastest product measured. Generation (tg) sits "
                  "under the slope, prompts (pp) reach the arithmetic.", figure)
 
 

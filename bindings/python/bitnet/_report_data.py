@@ -25,6 +25,7 @@ def load(paths: Sequence[str | os.PathLike[str]]) -> Document:
     whole = dict(documents[0])
     whole["results"] = [run for document in documents for run in document["results"]]
     whole["warnings"] = _once(line for document in documents for line in document.get("warnings", []))
+    whole["notes"] = _once(line for document in documents for line in document.get("notes", []))
     whole["advice"] = _once(line for document in documents for line in document.get("advice", []))
     whole["comparisons"] = [document["comparison"] for document in documents if document.get("comparison")]
     machines = {document["machine"].get("cpu") for document in documents}
@@ -61,6 +62,10 @@ def of_kind(document: Document, *kinds: str) -> list[Run]:
 
 def median(run: Run, metric: str) -> float:
     return float(run[metric]["median"])
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def subject(run: Run) -> str:

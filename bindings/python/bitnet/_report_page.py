@@ -141,7 +141,7 @@ def _cards(document: data.Document) -> str:
         ranked = sorted(runs, key=lambda run: data.median(run, metric))
         best = ranked[0] if metric == "first_token_seconds" else ranked[-1]
         cards.append(f'<div class="card"><b>{scale * data.median(best, metric):,.1f}</b>{unit}'
-                     f'<div class="quiet">{name}: {_text(best["test"])}, {best["threads"]} threads</div></div>')
+                     f'<div class="quiet">{name}: {_text(best["test"])}, {data.counted(best["threads"], "thread")}</div></div>')
     return f'<div class="cards">{"".join(cards)}</div>\n' if cards else ""
 
 
@@ -164,6 +164,7 @@ def page(document: data.Document, charts: Sequence[Chart], title: str) -> str:
              f'<p class="quiet">{_text(", ".join(names))} · {_text(document["machine"].get("cpu") or "unknown CPU")} · '
              f'{_text(document["timestamp"][:16].replace("T", " "))} UTC</p>\n']
     parts += [f'<div class="warning" role="alert">{_text(line)}</div>\n' for line in document["warnings"]]
+    parts += [f'<p class="quiet">{_text(line)}</p>\n' for line in document["notes"]]
     parts.append(_cards(document))
     parts += [f'<div class="advice">{_text(line)}</div>\n' for line in document["advice"]]
     if charts:
