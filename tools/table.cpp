@@ -2,20 +2,28 @@
 #include "table.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace bitnet::program {
+
+namespace {
+
+// Code points, each as wide as the next in what is written here.
+size_t width(const std::string& text) {
+  return static_cast<size_t>(std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+}  // namespace
 
 std::string aligned(const Cells& cells, bool markdown, size_t first_number) {
   std::vector<size_t> widths(cells.front().size());
   for (const auto& row : cells) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
   }
   std::string text;
   for (const auto& row : cells) {
     std::string line;
     for (size_t i = 0; i < row.size(); ++i) {
-      const std::string filling(widths[i] - row[i].size(), ' ');
+      const std::string filling(widths[i] - width(row[i]), ' ');
       line += (markdown ? "| "
                : i      ? "  "
                         : "") +
@@ -35,18 +43,6 @@ std::string quoted(const std::string& text) {
   std::string result = "\"";
   for (const char c : text) result += c == '"' ? "\"\"" : std::string(1, c);
   return result + "\"";
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
-double quantile(std::vector<double> values, double share) {
-  std::ranges::sort(values);
-  const auto rank = static_cast<size_t>(std::ceil(share * static_cast<double>(values.size())));
-  return values[std::min(std::max<size_t>(rank, 1), values.size()) - 1];
 }
 
 }  // namespace bitnet::program

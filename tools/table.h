@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Results as text: aligned columns, or a table of Markdown; and the figures in them.
+// Results as text: aligned columns, or a table of Markdown.
 #pragma once
 
 #include <cstddef>
@@ -16,9 +16,5 @@ std::string aligned(const Cells& cells, bool markdown, size_t first_number);
 
 // As a field of CSV.
 std::string quoted(const std::string& text);
-
-double median(std::vector<double> values);
-// The smallest value that at least this share of all does not exceed; of one value or more.
-double quantile(std::vector<double> values, double share);
 
 }  // namespace bitnet::program

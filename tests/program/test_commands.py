@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Every command does what its manual says, and says it in the promised form."""
 import ast
-import csv
-import io
 import json
 import math
-import mmap
 import struct
 import unittest
 
@@ -296,6 +293,80 @@ class Commands(unittest.TestCase):
         self.assertEqual(done.returncode, USAGE)
         self.assertIn(b"--skip 5", done.stderr)
 
+    def test_perplexity_with_a_stride_is_what_others_compute(self):
+        """Hugging Face's guide: windows of the whole length every `stride` tokens, of each what is new; the begin token once."""
+        path, length, stride = FOLDER / "ids.json", 6, 2
+        for begin in (True, False):
+            document = [40, 41, 90, 100, 7, 8, 30, 31, 32, 9, 12]
+            path.write_text(json.dumps(document))
+            tokens = [0] * begin + document
+            losses, end, windows = [], 0, 0
+            for start in range(0, len(tokens), stride):
+                before, end = end, min(start + length, len(tokens))
+                losses += self.losses(gguf(begin=begin), tokens[start:end])[-(end - before):]
+                windows += 1
+                if end == len(tokens):
+                    break
+            scored = json.loads(self.succeed("perplexity", "-m", gguf(begin=begin), "--tokens-file", path, "--window", length,
+                                             "--stride", stride, "--json"))
+            self.assertEqual((scored["tokens"], scored["windows"], scored["stride"]), (len(tokens) - 1, windows, stride))
+            self.assertAlmostEqual(scored["loss"], sum(losses) / len(losses), places=6)
+        done = bitnet("perplexity", "-m", gguf(), "--tokens-file", path, "--window", 5, "--stride", 6)
+        self.assertEqual(done.returncode, USAGE)
+        self.assertIn(b"--stride 6", done.stderr)
+
+    def test_perplexity_says_how_sure_it_is(self):
+        path = FOLDER / "long.txt"
+        path.write_text("It is a truth universally acknowledged. " * 4)
+        scored = json.loads(self.succeed("perplexity", "-m", gguf(), "-f", path, "--json"))
+        low, high = scored["confidence_95"]
+        self.assertTrue(low < scored["perplexity"] < high)
+        self.assertAlmostEqual(math.log(high / low), 2 * 1.959964 * scored["standard_error"] / scored["perplexity"], places=9)
+
+    def test_perplexity_of_several_texts(self):
+        paths = [FOLDER / "one.txt", FOLDER / "two.txt"]
+        for path, text in zip(paths, ("abc", "a longer text")):
+            path.write_text(text)
+        alone = [json.loads(self.succeed("perplexity", "-m", gguf(), "-f", path, "--json")) for path in paths]
+        both = json.loads(self.succeed("perplexity", "-m", gguf(), "-f", paths[0], "-f", paths[1], "--json"))["texts"]
+        self.assertEqual([text["loss"] for text in both], [text["loss"] for text in alone])
+        self.assertEqual([text["file"] for text in both], [str(path) for path in paths])
+        table = self.succeed("perplexity", "-m", gguf(), "-f", paths[0], "-f", paths[1]).decode()
+        self.assertIn(f"{paths[1]}\nperplexity ", table)
+
+    def test_perplexity_compares_models_token_by_token(self):
+        path = FOLDER / "compared.txt"
+        path.write_text("It is a truth universally acknowledged.")
+        head = FOLDER / "int8-head.bitnet"
+        self.succeed("convert", "--head", "int8", "--force", "-q", gguf(), head)
+        scored = json.loads(self.succeed("perplexity", "-m", gguf(), "-f", path, "--json", "--compare", "--packing t5",
+                                         "--compare", f"-m {head} --name head", "--compare", "--kv int8"))
+        packing, int8, kv = scored["compared"]
+        self.assertEqual((packing["loss"], packing["kl_divergence"], packing["equal_top_tokens"]), (scored["loss"], 0, 1))
+        self.assertEqual(int8["name"], "head")
+        for other in (int8, kv):
+            self.assertNotEqual(other["loss"], scored["loss"])
+            self.assertTrue(0 < other["kl_divergence"] <= other["largest_kl_divergence"] < 0.1)
+            self.assertTrue(0.5 < other["equal_top_tokens"] <= 1)
+        ids = [0] + self.tokens_of(path)  # the divergence by hand
+        rows = []
+        for options in ([], ["--kv", "int8"]):
+            self.succeed("logits", "-m", gguf(), "--tokens", " ".join(map(str, ids[:-1])), "-o", FOLDER / "kl.npy", *options)
+            rows.append([self.log_softmax(row) for row in npy(FOLDER / "kl.npy")[1]])
+        divergences = [sum(math.exp(a) * (a - b) for a, b in zip(one, two)) for one, two in zip(*rows)]
+        self.assertAlmostEqual(kv["kl_divergence"], sum(divergences) / len(divergences), places=9)
+        table = self.succeed("perplexity", "-m", gguf(), "-f", path, "--compare", "--kv int8").decode().splitlines()
+        self.assertIn("KL divergence", table[0])
+        done = bitnet("perplexity", "-m", gguf(), "-f", path, "--compare", "--program x")
+        self.assertEqual(done.returncode, USAGE)
+
+    def tokens_of(self, path):
+        return [int(word) for word in self.succeed("tokenize", "-m", gguf(), "-f", path, "--ids").split()]
+
+    def log_softmax(self, row):
+        total = math.log(sum(map(math.exp, row)))
+        return [value - total for value in row]
+
     def test_perplexity_of_a_text_divides_documents(self):
         path = FOLDER / "documents.txt"
         path.write_text("abc---def")
@@ -304,86 +375,6 @@ class Commands(unittest.TestCase):
         self.assertEqual((scored["tokens"], scored["documents"]), (8, 2))
         self.assertAlmostEqual(scored["bits_per_byte"], scored["loss"] * 8 / math.log(2) / 6, places=9)
         self.assertRegex(self.succeed("perplexity", "-m", gguf(), "-f", path).decode(), r"^perplexity \d+\.\d+ \+- ")
-
-    def test_bench_in_every_form(self):
-        common = ["bench", "-m", tiny(), "-p", "8,4", "-n", "3", "-t", "1,2", "-r", "2", "-o"]
-        results = json.loads(self.succeed(*common, "json"))["results"]
-        self.assertEqual([(r["test"], r["threads"]) for r in results],
-                         [("pp8", 1), ("pp4", 1), ("tg3", 1), ("pp8", 2), ("pp4", 2), ("tg3", 2)])
-        for result in results:
-            self.assertEqual(result["kv"], "int16")
-            rates = result["tokens_per_second"]
-            self.assertEqual(len(rates["all"]), 2)
-            self.assertTrue(0 < rates["min"] <= rates["median"] <= rates["max"])
-            self.assertEqual(result["memory"], {"mapped": True, "page_bytes": mmap.PAGESIZE, "huge_bytes": 0})
-        rows = list(csv.DictReader(io.StringIO(self.succeed(*common, "csv").decode())))
-        self.assertEqual({(row["mapped"], row["page_bytes"]) for row in rows}, {("1", str(mmap.PAGESIZE))})
-        self.assertEqual([row["test"] for row in rows], [r["test"] for r in results])
-        self.assertEqual({row["packing"] for row in rows}, {"i2"})
-        for form, separator in (("table", "  "), ("md", "|")):
-            lines = self.succeed(*common, form).decode().splitlines()
-            self.assertEqual(len({len(line) for line in lines}), 1, "columns are aligned")
-            self.assertIn(separator, lines[0])
-            self.assertIn("mapped, ", lines[-1])
-
-    def test_bench_of_sessions_in_every_form(self):
-        common = ["bench", "-m", tiny(), "-p", "4", "-n", "6", "-t", "1", "-r", "2", "--sessions", "1,3", "-o"]
-        for options in ([], ["--top-k", "5", "--pause", "10"], ["--arriving", "8"], ["--calls", "next", "--arriving", "8"],
-                        ["--calls", "queue", "--pause", "10"]):
-            results = json.loads(self.succeed(*common, "json", *options))["results"]
-            self.assertEqual([r["sessions"] for r in results], [1, 3])
-            for result in results:
-                self.assertEqual(len(result["tokens_per_second"]["all"]), 2)
-                self.assertTrue(1 <= result["sessions_in_a_pass"] <= result["sessions"] + 1)
-                gap = result["gap_seconds"]
-                self.assertTrue(0 < gap["median"] <= gap["p95"] <= gap["p99"])
-                self.assertEqual("arriving" in result, "--arriving" in options)
-        for form in ("table", "md"):
-            lines = self.succeed(*common, form, "--arriving", "8").decode().splitlines()
-            self.assertEqual(len({len(line) for line in lines}), 1, "columns are aligned")
-        rows = list(csv.DictReader(io.StringIO(self.succeed(*common, "csv").decode())))
-        self.assertEqual([row["sessions"] for row in rows], ["1", "3"])
-
-    def test_bench_tells_a_mapped_file_from_a_copy(self):
-        unpacked = FOLDER / "unpacked.bitnet"
-        self.succeed("convert", "--zstd", "--force", "-q", tiny(), unpacked)
-        for model, mapped in ((tiny(), True), (unpacked, False)):
-            results = json.loads(self.succeed("bench", "-m", model, "-p", "4", "-n", "0", "-t", "1", "-r", "1",
-                                              "-o", "json"))["results"]
-            self.assertEqual(results[0]["memory"]["mapped"], mapped)
-
-    def test_bench_against_reading_the_weights(self):
-        screened = FOLDER / "screened.bitnet"
-        self.succeed("convert", "--head", "screened", "--force", "-q", gguf(), screened)
-        for model, options, head in ((tiny(), [], "token_embd.weight"), (screened, [], "output.screen"),
-                                     (screened, ["--logits"], "token_embd.weight")):
-            tensors = json.loads(self.succeed("info", model, "--tensors", "--json"))["tensors"]
-            read = sum(t["bytes"] for t in tensors if t["type"] == "i2" or t["name"] == head)
-            self.assertIn(head, [t["name"] for t in tensors])
-            common = ["bench", "-m", model, "-p", "4", "-n", "3", "-t", "1,2", "-r", "3", *options, "--limits", "-o"]
-            for result in json.loads(self.succeed(*common, "json"))["results"]:
-                if result["test"] == "pp4":
-                    self.assertEqual((result["token_bytes"], result["reading"]), (None, None))
-                else:
-                    self.assertEqual(result["token_bytes"], read)
-                    self.assertGreater(result["reading"]["bytes_per_second"], 0)
-                    self.assertGreater(result["reading"]["share"], 0)
-            self.assertRegex(self.succeed(*common, "table").decode().splitlines()[-1], r"\d+ % of \d+\.\d$")
-            row = list(csv.DictReader(io.StringIO(self.succeed(*common, "csv").decode())))[-1]
-            self.assertEqual(row["token_bytes"], str(read))
-
-    def test_bench_with_no_threads_named_says_how_many_compute(self):
-        for threads in ([], ["-t", "0"]):
-            results = json.loads(self.succeed("bench", "-m", tiny(), "-p", "4", "-n", "0", "-r", "1", *threads,
-                                              "-o", "json"))["results"]
-            self.assertGreater(results[0]["threads"], 0)
-
-    def test_bench_at_depths(self):
-        results = json.loads(self.succeed("bench", "-m", tiny(), "-p", "4", "-n", "2", "-t", "1", "-r", "1",
-                                          "--depth", "9,0,300", "--logits", "-o", "json"))["results"]
-        self.assertEqual([(r["test"], r["tokens"], r["depth"]) for r in results],
-                         [("pp4", 4, 0), ("tg2", 2, 0), ("pp4@9", 4, 9), ("tg2@9", 2, 9),
-                          ("pp4@300", 4, 300), ("tg2@300", 2, 300)])
 
     def test_info_counts_a_session_with_the_default_context(self):
         for trained, context in ((512, 512), (1 << 20, 8192)):
@@ -419,9 +410,6 @@ class Commands(unittest.TestCase):
             self.assertEqual({result["kv"] for result in bench}, {kv})
         self.assertEqual(bitnet("logits", "-m", tiny(), "--tokens", "1", "-o", FOLDER / "x.npy", "--kv", "f8").returncode,
                          USAGE)
-
-    def test_bench_of_nothing_is_wrong_usage(self):
-        self.assertEqual(bitnet("bench", "-m", tiny(), "-p", "0", "-n", "0").returncode, USAGE)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "weights_memory.h"
+#include "bench/weights_memory.h"
 
 #include <unistd.h>
 

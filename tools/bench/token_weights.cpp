@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "token_weights.h"
+#include "bench/token_weights.h"
 
 #include <algorithm>
 #include <atomic>

@@ -6,12 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "bench/run.h"
 #include "options.h"
 
 namespace bitnet::program {
-
-// Arbitrary tokens, the same for each seed: speed does not depend on which they are.
-std::vector<bitnet_token> some_tokens(uint32_t count, uint32_t vocabulary, uint32_t seed);
 
 // How a program gets its tokens.
 enum class SessionCalls : uint8_t {
@@ -28,15 +26,7 @@ struct SessionsBench {
   uint32_t arriving = 0;  // tokens of a prompt that another session evaluates meanwhile
 };
 
-struct SessionsSetting {
-  ModelOptions model;
-  std::vector<std::string> models;
-  std::vector<uint32_t> threads;
-  bitnet_kv kv = BITNET_KV_DEFAULT;
-  uint32_t prompt = 0, generate = 0, repetitions = 0;
-  std::string output;  // table, json, csv or md
-};
-
-void bench_sessions(const SessionsBench& bench, SessionsSetting setting);
+// Measures run.test.batch sessions, and adds what they got.
+void measure_sessions(bitnet_model* model, const SessionsBench& bench, bitnet_kv kv, uint32_t repetitions, Run& run);
 
 }  // namespace bitnet::program

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// bitnet bench --compare: what takes part, and how the parts take turns.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench/runner.h"
+#include "bench/subject.h"
+
+namespace bitnet::program {
+
+// What one --compare says, after the options of the command itself.
+struct PartOptions {
+  std::string name;  // as results name it; without, its own words
+  ModelOptions model;
+  bitnet_kv kv = BITNET_KV_DEFAULT;
+  uint32_t threads = 0;     // 0: those of the test
+  std::string program;      // another build of bitnet
+  std::string llama_bench;  // another program: the llama-bench of llama.cpp or a fork
+  std::string extra;        // its further options
+};
+PartOptions part_options(const std::string& words, const PartOptions& common);
+
+class Part {
+ public:
+  virtual ~Part() = default;
+  virtual void warm(const Test& test) = 0;
+  // Adds tokens_per_second; and what else it finds out.
+  virtual void sample(Run& run) = 0;
+  // Of its weights, where it is a model in this process, which many parts share.
+  virtual uint64_t weight_bytes() const { return 0; }
+};
+
+struct PartsSetting {
+  std::vector<Test> tests;
+  bool logits = false;
+  EnergyMeter* energy = nullptr;
+  uint32_t rounds = 0;  // 0: until all intervals are narrow, or the time is up
+  double seconds = 0;   // the time
+};
+
+// Measures all parts in turn; adds their runs and, for each but the first, what it is to the first.
+void compare_parts(const std::vector<PartOptions>& parts, const PartsSetting& setting, Document& document);
+
+}  // namespace bitnet::program
