@@ -14,6 +14,9 @@
 // of the last pass, and only as long as one comes every kGap. A session that misses this is not waited for until it is
 // quick again. A session alone never waits.
 //
+// An evaluation for which there are no pages of keys and values waits aside. It gets them as soon as others leave
+// enough, whoever came before it. Whoever leads or waits looks after that.
+//
 // Results do not depend on what shares a pass.
 #pragma once
 
@@ -51,6 +54,9 @@ struct EngineOptions {
   uint32_t batch = 0;                     // the most rows in a pass
   std::chrono::milliseconds pass_time{};  // what a pass is to take while several sessions compute
   uint64_t prefix_bytes = 0;  // the most that is kept of prefixes that no session holds; 0: kDefaultPrefixBytes
+  uint64_t kv_bytes = 0;      // the most that pages take; 0: no limit
+  bool overcommit = false;    // sessions may reserve more than that
+  std::chrono::milliseconds patience{};  // how long an evaluation then waits for pages
 };
 // With defaults filled in. Throws Error for counts out of range.
 EngineOptions with_defaults(EngineOptions options);
@@ -114,6 +120,13 @@ class Engine {
   // What may be asked of it while passes run.
   const Head& head() const { return forward_.head(); }
 
+  // Gives memory back that nothing needs at the moment: pages in no session, and the work space. Waits for the pass
+  // that runs. Returns the bytes of the pages.
+  uint64_t trim();
+
+  // What is wrong when there are no pages.
+  [[noreturn]] void fail_for_pages() const;
+
  private:
   using Clock = std::chrono::steady_clock;
   using Duration = std::chrono::nanoseconds;
@@ -131,6 +144,7 @@ class Engine {
   };
 
   void arrive(Seat& seat, Caller* caller);
+  void feed();
   void lead_or_wait(Lock& lock, Caller& caller);
   bool callers_may_lead() const;
   bool lone() const;
@@ -178,6 +192,7 @@ class Engine {
   std::atomic<std::thread::id> leader_{};  // who runs the followers
   size_t seats_ = 0;
   std::vector<Seat*> queue_;    // requests that are not done, in the order in which they came
+  std::vector<Seat*> starved_;  // likewise, those for which there are no pages
   std::vector<Seat*> awaited_;  // seats of the last pass that have not come again
   Clock::time_point latest_;    // when the last pass ended, or a request came since
   Clock::time_point pass_end_;
@@ -202,6 +217,8 @@ class DefaultEngine {
 
   const std::shared_ptr<const Runtime>& runtime() const { return runtime_; }
   std::shared_ptr<Engine> get();
+  // Null if nobody has asked for it.
+  std::shared_ptr<Engine> find();
 
  private:
   const std::shared_ptr<const Runtime> runtime_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "base/pages.h"
 #include "engine/head.h"
 #include "engine/kv_cache.h"
 #include "engine/linear.h"
@@ -42,6 +43,9 @@ class ForwardPass {
   // it asks `some_left` whether it has marked rows that have left; they are removed from `rows`, and the positions of
   // their caches from there on are in an unknown state.
   void run(std::vector<Row>& rows, const std::function<bool()>& some_left);
+
+  // Gives the memory of the work space back to the system until it is used again.
+  void discard() { discard_pages(memory_.data(), memory_.size()); }
 
   Head& head() { return head_; }
   const Head& head() const { return head_; }

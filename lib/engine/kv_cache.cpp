@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 namespace bitnet {
 
@@ -33,16 +34,31 @@ KvCache::Split KvCache::split(size_t head, size_t position) const {
   return split;
 }
 
-void KvCache::prepare(size_t begin, size_t end) {
+bool KvCache::prepare(size_t begin, size_t end) {
   if (begin % kKvBlock != 0) {
     KvPages::Page*& page = table_[begin / kKvBlock];
     KvPages::Page* const own = pages_.writable(page);
+    if (own == nullptr) return false;
     if (own != page) original_ = std::exchange(page, own);
     copied_at_ = begin;
   }
-  if (blocks(end) <= count_) return;
-  pages_.take(type(), table_.subspan(count_, blocks(end) - count_));
+  if (blocks(end) <= count_) return true;
+  if (!pages_.take(type(), table_.subspan(count_, blocks(end) - count_))) {
+    truncate(begin);
+    return false;
+  }
   count_ = blocks(end);
+  return true;
+}
+
+bool KvCache::renew(size_t end) {
+  std::vector<KvPages::Page*> fresh(blocks(end));
+  if (!pages_.budget().overcommit) truncate(0);
+  if (!pages_.take(type(), fresh)) return false;
+  truncate(0);
+  std::ranges::copy(fresh, table_.begin());
+  count_ = fresh.size();
+  return true;
 }
 
 void KvCache::settle() {

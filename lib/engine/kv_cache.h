@@ -64,11 +64,15 @@ class KvCache {
   void load_key(size_t head, size_t position, std::byte* row) const;
   void load_value(size_t head, size_t position, std::byte* row) const;
 
-  // None of these allocates.
+  // None of these allocates, but for renew().
 
   // Makes room for these positions, of which `begin` is where the cache ends. From here to settle() or truncate() the
-  // page that the cache ends in may be half a copy: then only what is evaluated reads it.
-  void prepare(size_t begin, size_t end);
+  // page that the cache ends in may be half a copy: then only what is evaluated reads it. False: the budget has no
+  // room, and the cache is as it was.
+  bool prepare(size_t begin, size_t end);
+  // The same for positions from 0 on, in place of all that the cache holds. With overcommit there must be room for both
+  // at a time.
+  bool renew(size_t end);
   // These positions have been stored to.
   void settle();
   // Forgets all positions from there on, and what has been prepared.

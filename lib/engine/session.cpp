@@ -299,7 +299,7 @@ void Session::ask(std::span<const Token> tokens, bitnet_logits_of which, const s
   });
   cache_.truncate(position());
   const size_t reused = reuse(tokens, which), begin = position() + reused;
-  cache_.prepare(begin, position() + tokens.size());
+  const bool has_room = cache_.prepare(begin, position() + tokens.size());
   seat_.request = {
       .tokens = tokens.subspan(reused),
       .position = static_cast<uint32_t>(begin),
@@ -309,6 +309,7 @@ void Session::ask(std::span<const Token> tokens, bitnet_logits_of which, const s
       .hidden = hidden_.as<float>(),
       .screened = &screened_,
       .wants_all = all_wanted_,
+      .has_room = has_room,
       .cancels = {&cancel_, cancel},
   };
 }
@@ -332,15 +333,18 @@ void Session::take_over() {
     case Seat::State::done:
       break;
     case Seat::State::cancelled:
+      seat_.state = Seat::State::none;
       cancel(false);
       cache_.truncate(position());
       fail(BITNET_ERROR_CANCELLED, "the evaluation was cancelled");
     case Seat::State::failed:
+      seat_.state = Seat::State::none;
       cache_.truncate(position());
       std::rethrow_exception(seat_.error);
     case Seat::State::following:  // by the session's generation, which calls this
       break;
     case Seat::State::none:
+    case Seat::State::starved:
     case Seat::State::waiting:
     case Seat::State::computing:
     case Seat::State::held:

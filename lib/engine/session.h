@@ -139,6 +139,7 @@ class Session {
   Session(const Session& other);
 
   std::vector<std::byte> pack_state() const;
+  void renew_cache(size_t tokens);
   std::span<const float> last_logits(size_t index) const;
 
   bool is_free_for(const Generation* generation) const;

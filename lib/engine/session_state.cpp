@@ -3,7 +3,9 @@
 // head the keys of all tokens and the values of all tokens (rows of KvCache). All numbers are little-endian.
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "base/buffer.h"
 #include "base/compression.h"
@@ -108,8 +110,7 @@ void Session::load(std::span<const std::byte> state) {
     require(tokens[i] >= 0 && static_cast<size_t>(tokens[i]) < vocabulary(), BITNET_ERROR_FORMAT,
             "the saved session is damaged: token ", tokens[i], " is out of range");
   }
-  cache_.truncate(0);
-  cache_.prepare(0, header.tokens);  // whole pages, none of them a copy
+  with_memory(need, [&] { renew_cache(header.tokens); });
   loaded_ = header.tokens != 0;
   std::copy_n(tokens, header.tokens, tokens_.as<Token>());
   const auto* row = reinterpret_cast<const std::byte*>(tokens + header.tokens);
@@ -120,6 +121,16 @@ void Session::load(std::span<const std::byte> state) {
   set_position(header.tokens);
   logits_rows_ = 0;
   logits_later_ = false;
+}
+
+// Whole pages, none of them a copy. Waits for them as an evaluation does.
+void Session::renew_cache(size_t tokens) {
+  const auto end = std::chrono::steady_clock::now() + engine_->options().patience;
+  while (!cache_.renew(tokens)) {
+    if (cancel_.exchange(false, std::memory_order_relaxed)) fail(BITNET_ERROR_CANCELLED, "the loading was cancelled");
+    if (std::chrono::steady_clock::now() >= end) engine_->fail_for_pages();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 }  // namespace bitnet
