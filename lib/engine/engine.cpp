@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "engine/cpu_backend.h"
+#include "engine/kv_cache.h"
 
 namespace bitnet {
 namespace {
@@ -53,10 +55,16 @@ EngineOptions with_defaults(EngineOptions options) {
   return options;
 }
 
-KvBudget budget_of(const EngineOptions& options) {
-  return {.bytes = options.kv_bytes != 0 ? options.kv_bytes : UINT64_MAX,
-          .overcommit = options.overcommit,
-          .prefix_bytes = options.prefix_bytes};
+namespace {
+
+std::unique_ptr<Backend> make_backend(const Runtime& runtime, const EngineOptions& options) {
+  if (options.backend != nullptr) return options.backend(runtime, options);
+  const KvBudget budget = {.bytes = options.kv_bytes != 0 ? options.kv_bytes : UINT64_MAX,
+                           .overcommit = options.overcommit,
+                           .prefix_bytes = options.prefix_bytes};
+  return std::make_unique<CpuBackend>(
+      runtime.model(), runtime.kernels(), *options.pool,
+      CpuOptions{.batch = options.batch, .generation_threads = options.generation_threads, .budget = budget});
 }
 
 // An engine that could hold no session at all is a mistake.
@@ -66,6 +74,8 @@ void check_budget(const HyperParameters& hyper, const EngineOptions& options) {
   require(options.kv_bytes >= least, BITNET_ERROR_ARGUMENT, "kv_bytes is ", options.kv_bytes,
           ": no session of this model fits, the smallest takes ", least);
 }
+
+}  // namespace
 
 std::shared_ptr<Engine> Engine::create(std::shared_ptr<const Runtime> runtime, const EngineOptions& asked) {
   EngineOptions options = with_defaults(asked);
@@ -88,12 +98,11 @@ std::shared_ptr<Engine> Engine::create(std::shared_ptr<const Runtime> runtime, c
 Engine::Engine(std::shared_ptr<const Runtime> runtime, const EngineOptions& options)
     : runtime_(std::move(runtime)),
       options_(options),
-      pages_(runtime_->model().hyper, budget_of(options)),
       pool_(options.pool),
-      tuner_(options.generation_threads != 0 ? options.generation_threads : options.threads,
-             options.generation_threads != 0 || options.pool->is_callers()),
-      forward_(runtime_->model(), runtime_->kernels(), *pool_, options.batch) {
+      backend_(make_backend(*runtime_, options)),
+      screen_(runtime_->model(), runtime_->kernels()) {
   parts_.reserve(options.batch);
+  leaving_.reserve(options.batch);
   rows_.reserve(options.batch);
 }
 
@@ -107,7 +116,7 @@ Engine::~Engine() {
 }
 
 uint64_t Engine::bytes(const Model& model, const EngineOptions& options) {
-  return ForwardPass::bytes(model, options.threads, options.batch);
+  return CpuBackend::bytes(model, options.threads, options.batch);
 }
 
 // Makes room for the seat wherever it may stand, so that evaluation allocates nothing.
@@ -244,7 +253,7 @@ void Engine::feed() {
     Request& request = seat.request;
     if (seat.wants_out()) {
       finish(seat, Seat::State::cancelled);
-    } else if (request.cache->prepare(request.position, request.position + request.tokens.size())) {
+    } else if (request.state->prepare(request.position, request.position + request.tokens.size())) {
       std::erase(starved_, &seat);
       request.has_room = fed = true;
       seat.state = Seat::State::waiting;
@@ -363,7 +372,6 @@ Engine::Turn::Turn(Engine& engine) : engine_(engine) {
   turn_.emplace(*engine.pool_);
   while (!turn_->come(std::chrono::seconds(1))) {
   }
-  engine.pool_->use(engine.tuner_.threads());
 }
 
 Engine::Turn::~Turn() {
@@ -403,17 +411,17 @@ void Engine::compute(Lock& lock, Caller* leader) {
   compose();
   append_rows(leader != nullptr && parts_.size() == 1);
   lock.unlock();
-  const bool single = rows_.size() == 1;
-  pool_->use(single ? tuner_.threads() : options_.threads);
   std::exception_ptr error;
   const auto start = Clock::now();
   try {
-    forward_.run(rows_, [&] { return some_left(leader); });
+    backend_->submit(rows_);
+    do {
+      let_leave(leader);
+    } while (!backend_->wait());
   } catch (...) {
     error = std::current_exception();
   }
   const Duration time = Clock::now() - start;
-  if (single) tuner_.record(time);
   lock.lock();
   settle(time, error);
   follow_up(lock);
@@ -495,7 +503,7 @@ void Engine::append_rows(bool lone) {
     seat->pass_sessions += parts_.size();
     const Request& request = seat->request;
     for (uint32_t i = seat->computed; i < seat->computed + seat->rows; i++) {
-      rows_.push_back({.token = request.tokens[i], .position = request.position + i, .cache = request.cache});
+      rows_.push_back({.token = request.tokens[i], .position = request.position + i, .state = request.state});
       if (request.which == BITNET_LOGITS_ALL) rows_.back().logits = request.logits + i * vocabulary;
     }
     if (request.which == BITNET_LOGITS_LAST && seat->remaining() == seat->rows) want_last(*seat, rows_.back(), lone);
@@ -505,7 +513,7 @@ void Engine::append_rows(bool lone) {
 // The screen is used once for all that share a pass. A session alone does that itself, if it draws a token by it.
 void Engine::want_last(Seat& seat, Row& row, bool lone) {
   const Request& request = seat.request;
-  if (!forward_.head().has_screen() || (request.wants_all && !lone)) {
+  if (!backend_->has_screen() || (request.wants_all && !lone)) {
     row.logits = request.logits;
     return;
   }
@@ -516,26 +524,30 @@ void Engine::want_last(Seat& seat, Row& row, bool lone) {
   row.screened = request.screened;
 }
 
-// Called between layers: whether rows have been marked because their sessions have left.
-bool Engine::some_left(Caller* leader) {
+// Called between steps of the pass. Whoever wants out is told only when the backend has let go of what belongs to him.
+void Engine::let_leave(Caller* leader) {
   if (leader != nullptr) ask_abort(*leader);
-  const Lock lock(mutex_);
-  const size_t before = parts_.size();
+  Lock lock(mutex_);
+  drop_waiting();
+  feed();
   size_t first = 0, kept = 0;
+  leaving_.clear();
   for (Seat* seat : parts_) {
     const auto rows = std::span(rows_).subspan(first, seat->rows);
     first += seat->rows;
-    if (seat->wants_out()) {
-      for (Row& row : rows) row.left = true;
-      finish(*seat, Seat::State::cancelled);
-    } else {
+    if (!seat->wants_out()) {
       parts_[kept++] = seat;
+      continue;
     }
+    for (Row& row : rows) row.left = true;
+    leaving_.push_back(seat);
   }
+  if (leaving_.empty()) return;
   parts_.resize(kept);
-  drop_waiting();
-  feed();
-  return kept < before;
+  lock.unlock();
+  backend_->drop_left();
+  lock.lock();
+  for (Seat* seat : leaving_) finish(*seat, Seat::State::cancelled);
 }
 
 // Those that want out and are in no pass.
@@ -628,9 +640,14 @@ void Engine::followed(Seat& seat, Follower::Next next) {
 }
 
 uint64_t Engine::trim() {
-  const uint64_t bytes = pages_.trim();
-  alone([&](Head&, ThreadPool&) { forward_.discard(); });
-  return bytes;
+  return alone([&](ThreadPool&) { return backend_->trim(); });
+}
+
+void Engine::compute_head(const Row& row) {
+  std::vector<Row> rows = {row};
+  backend_->submit(rows);
+  while (!backend_->wait()) {
+  }
 }
 
 std::shared_ptr<Engine> DefaultEngine::get() {

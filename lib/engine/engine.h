@@ -24,6 +24,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -33,13 +34,12 @@
 #include <vector>
 
 #include "bitnet.h"
-#include "engine/forward.h"
-#include "engine/kv_pages.h"
+#include "engine/backend.h"
 #include "engine/pass_costs.h"
 #include "engine/runtime.h"
+#include "engine/screen.h"
 #include "engine/seat.h"
 #include "engine/thread_pool.h"
-#include "engine/thread_tuner.h"
 
 namespace bitnet {
 
@@ -57,6 +57,8 @@ struct EngineOptions {
   uint64_t kv_bytes = 0;      // the most that pages take; 0: no limit
   bool overcommit = false;    // sessions may reserve more than that
   std::chrono::milliseconds patience{};  // how long an evaluation then waits for pages
+  // Makes what computes, of the options with defaults filled in; null: the pool's threads (cpu_backend.h).
+  std::function<std::unique_ptr<Backend>(const Runtime&, const EngineOptions&)> backend = nullptr;
 };
 // With defaults filled in. Throws Error for counts out of range.
 EngineOptions with_defaults(EngineOptions options);
@@ -83,7 +85,9 @@ class Engine {
   const Runtime& runtime() const { return *runtime_; }
   const std::shared_ptr<const Runtime>& shared_runtime() const { return runtime_; }
   const EngineOptions& options() const { return options_; }
-  KvPages& pages() { return pages_; }
+  Backend& backend() { return *backend_; }
+  const Backend& backend() const { return *backend_; }
+  const Screen& screen() const { return screen_; }
 
   void add(Seat& seat);
   void remove(Seat& seat);
@@ -110,18 +114,17 @@ class Engine {
   // True if a ticket was to be given to its queue, which has not been done.
   bool withdraw(Seat& seat);
 
-  // Runs function(head, threads) while no pass runs.
+  // Runs function(threads) while no pass runs.
   template <typename Function>
   auto alone(const Function& function) {
-    if (leader_.load(std::memory_order_relaxed) == std::this_thread::get_id()) return function(forward_.head(), *pool_);
+    if (leader_.load(std::memory_order_relaxed) == std::this_thread::get_id()) return function(*pool_);
     const Turn turn(*this);
-    return function(forward_.head(), *pool_);
+    return function(*pool_);
   }
-  // What may be asked of it while passes run.
-  const Head& head() const { return forward_.head(); }
+  // In there: a pass of the head alone.
+  void compute_head(const Row& row);
 
-  // Gives memory back that nothing needs at the moment: pages in no session, and the work space. Waits for the pass
-  // that runs. Returns the bytes of the pages.
+  // Gives memory back that nothing needs at the moment, when the pass that runs is over (backend.h).
   uint64_t trim();
 
   // What is wrong when there are no pages.
@@ -165,7 +168,7 @@ class Engine {
   uint32_t give(Seat& seat, uint32_t rows);
   void append_rows(bool lone);
   void want_last(Seat& seat, Row& row, bool lone);
-  bool some_left(Caller* leader);
+  void let_leave(Caller* leader);
   void drop_waiting();
   void settle(Duration time, const std::exception_ptr& error);
   void finish(Seat& seat, Seat::State state);
@@ -175,10 +178,9 @@ class Engine {
 
   const std::shared_ptr<const Runtime> runtime_;
   const EngineOptions options_;
-  KvPages pages_;
   const std::shared_ptr<ThreadPool> pool_;
-  ThreadTuner tuner_;
-  ForwardPass forward_;
+  const std::unique_ptr<Backend> backend_;
+  const Screen screen_;
 
   std::mutex mutex_;                             // guards what follows, and the seats
   bool led_ = false;                             // a pass or a turn runs
@@ -202,12 +204,13 @@ class Engine {
   uint32_t without_background_ = 0;  // passes, while there was something to compute in it
 
   // Of the current pass:
-  std::vector<Seat*> parts_;  // their rows lie one after the other
+  std::vector<Seat*> parts_;    // their rows lie one after the other
+  std::vector<Seat*> leaving_;  // have been such
   std::vector<Seat*> prompts_;
   std::vector<Seat*> following_;
   std::vector<Follower::Next> nexts_;  // what they have come to
   uint32_t room_ = 0;
-  std::vector<Row> rows_;  // its leader's
+  std::vector<Row> rows_;  // its leader's, and the backend's
 };
 
 // The engine of those who ask for none: made when it is first asked for, and kept while the model is open.
