@@ -215,6 +215,12 @@ int64_t Model::engine_memory(const EngineOptions& options) const {
   return static_cast<int64_t>(bytes);
 }
 
+int64_t Model::trim() const {
+  uint64_t bytes = 0;
+  check(bitnet_engine_trim(model_.share().get(), nullptr, &bytes));
+  return static_cast<int64_t>(bytes);
+}
+
 // ------------------------------------------------------------- pool, engine
 
 namespace {
@@ -239,7 +245,14 @@ std::shared_ptr<bitnet_engine> make_engine(const std::shared_ptr<bitnet_model>& 
 Pool::Pool(const PoolOptions& options) : pool_("pool", make_pool(options)) {}
 
 Engine::Engine(const Model& model, const EngineOptions& options, const Pool* pool)
-    : engine_("engine", make_engine(model.model_.share(), options, pool != nullptr ? pool->pool_.share() : nullptr)) {}
+    : model_(model.model_.share()),
+      engine_("engine", make_engine(model_, options, pool != nullptr ? pool->pool_.share() : nullptr)) {}
+
+int64_t Engine::trim() const {
+  uint64_t bytes = 0;
+  check(bitnet_engine_trim(model_.get(), engine_.share().get(), &bytes));
+  return static_cast<int64_t>(bytes);
+}
 
 // ---------------------------------------------------------- sampler, decoder
 

@@ -194,6 +194,7 @@ class Model {
   std::vector<bitnet_token> chat_tokenize(const Conversation& conversation, uint32_t flags) const;
   int64_t session_memory(const SessionOptions& options) const;
   int64_t engine_memory(const EngineOptions& options) const;
+  int64_t trim() const;  // its own engine
 
  private:
   friend class Engine;
@@ -220,9 +221,11 @@ class Engine {
  public:
   Engine(const Model& model, const EngineOptions& options, const Pool* pool);  // null: as bitnet_engine_options says
   void close() { engine_.close(); }
+  int64_t trim() const;
 
  private:
   friend class Session;
+  const std::shared_ptr<bitnet_model> model_;
   Locked<bitnet_engine> engine_;
 };
 

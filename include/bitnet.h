@@ -418,6 +418,14 @@ typedef struct bitnet_engine_options {
                                   100 */
   uint64_t prefix_bytes; /* the most that is kept of the keys and values of prompts that no session holds any more,
                             for sessions with a `prefix_scope`; 0: 268435456 */
+  uint64_t kv_bytes;     /* the most that keys and values of its sessions take, prompts that are kept included; 0: as
+                            much as its sessions may hold. A session that it leaves no room for is not made, so that
+                            evaluations never run out of memory */
+  int overcommit;    /* nonzero: each session's context need only fit `kv_bytes` by itself. Where an evaluation finds
+                        no room, prompts that are kept go first; then it waits as long as `queue_ms`; then it is
+                        an error (MEMORY) of that evaluation alone, its session unchanged */
+  uint32_t queue_ms; /* with `overcommit`: how many milliseconds an evaluation waits for others to leave room, at most
+                        3600000; what fits goes first, whoever waits longer. A session waits with what it holds */
 } bitnet_engine_options;
 
 /* Stores in *bytes the memory that an engine with these options takes, besides the model, its sessions and what it
@@ -433,6 +441,12 @@ BITNET_API bitnet_status bitnet_engine_memory(const bitnet_model* model, const b
  * needed). */
 BITNET_API bitnet_status bitnet_engine_create(bitnet_model* model, const bitnet_engine_options* options,
                                               bitnet_engine** engine);
+
+/* Gives memory back to the system that an engine does not need at the moment: what it keeps of prompts, and its work
+ * space. For systems that ask for it, such as phones; the next evaluations take a little longer. `engine` NULL: the
+ * model's default engine. Stores in *bytes, unless `bytes` is NULL, how much of the memory of prompts went back. Waits
+ * for the pass that runs. Thread-safe. Errors: ARGUMENT (an engine of another model). */
+BITNET_API bitnet_status bitnet_engine_trim(bitnet_model* model, bitnet_engine* engine, uint64_t* bytes);
 
 /* Frees the engine once no session uses it any more. */
 BITNET_API void bitnet_engine_free(bitnet_engine* engine);
@@ -478,8 +492,9 @@ BITNET_API bitnet_status bitnet_session_memory(const bitnet_model* model, const 
                                                uint64_t* bytes);
 
 /* Makes an empty session. It reserves all the memory that bitnet_session_memory states, so that evaluation cannot run
- * out of it; the system gives memory as it is used, that of the KV cache 64 tokens at a time. If a control group of the
- * process certainly does not allow that much, the error is MEMORY. It starts no thread. Thread-safe.
+ * out of it, unless its engine overcommits; the system gives memory as it is used, that of the KV cache 64 tokens at a
+ * time. If a control group of the process certainly does not allow that much, or the engine's `kv_bytes` do not, the
+ * error is MEMORY. It starts no thread. Thread-safe.
  *
  * Each session may be used by one thread at a time: a second one gets BUSY. Different sessions may be used at the same
  * time, and are then computed together (bitnet_engine_create). bitnet_session_position, _context, _tokens, _get_perf

@@ -117,6 +117,28 @@ func (e *Engine) NewSession(options *SessionOptions) (*Session, error) {
 	return e.model.newSession(options, e.c)
 }
 
+// Trim gives memory back that the engine does not need at the moment: as Model.Trim.
+func (e *Engine) Trim() (uint64, error) {
+	e.mutex.RLock()
+	defer e.mutex.RUnlock()
+	if e.c == nil {
+		return 0, engineClosed
+	}
+	return e.model.trim(e.c)
+}
+
+// Trim has the model's own engine give memory back that it does not need at the moment: what it keeps of prompts, whose bytes
+// it returns, and its work space.
+func (m *Model) Trim() (uint64, error) { return m.trim(nil) }
+
+func (m *Model) trim(engine *C.bitnet_engine) (uint64, error) {
+	var bytes C.uint64_t
+	err := m.use(func(model *C.bitnet_model) error {
+		return call(func() C.bitnet_status { return C.bitnet_engine_trim(model, engine, &bytes) })
+	})
+	return uint64(bytes), err
+}
+
 // Close lets go of the engine. It always returns nil.
 func (e *Engine) Close() error {
 	e.mutex.Lock()

@@ -80,6 +80,36 @@ func TestSessionsOutliveTheirEngineAndEnginesTheirPool(t *testing.T) {
 	}
 }
 
+func TestABudgetOfKeysAndValues(t *testing.T) {
+	model := open(t, modelPath)
+	two, err := model.SessionMemory(&bitnet.SessionOptions{Context: 128})
+	check(t, err)
+	one, err := model.SessionMemory(&bitnet.SessionOptions{Context: 64})
+	check(t, err)
+	engine, err := model.NewEngine(&bitnet.EngineOptions{Threads: 1, KVBytes: 3 * (two - one)}, nil)
+	check(t, err)
+	defer engine.Close()
+	s, err := engine.NewSession(&bitnet.SessionOptions{Context: 64, PrefixScope: 1})
+	check(t, err)
+	if _, err := engine.NewSession(&bitnet.SessionOptions{Context: 128}); !errors.Is(err, bitnet.ErrMemory) {
+		t.Error(err)
+	}
+	check(t, s.Eval(background, make([]bitnet.Token, 64), bitnet.LogitsNone))
+	check(t, s.Close())
+	for _, kept := range []bool{true, false} {
+		bytes, err := engine.Trim()
+		check(t, err)
+		if kept != (bytes > 0) {
+			t.Error(kept, bytes)
+		}
+	}
+	_, err = model.Trim()
+	check(t, err)
+	if _, err := model.NewEngine(&bitnet.EngineOptions{Overcommit: true}, nil); !errors.Is(err, bitnet.ErrArgument) {
+		t.Error(err)
+	}
+}
+
 func TestAnEngineOfAnotherModelsSessions(t *testing.T) {
 	engine, err := open(t, modelPath).NewEngine(nil, nil)
 	check(t, err)

@@ -452,6 +452,16 @@ type EngineOptions struct {
 	// The most that is kept of the keys and values of prompts that no session holds any more, for sessions with a
 	// prefix_scope; 0: 268435456.
 	PrefixBytes uint64
+	// The most that keys and values of its sessions take, prompts that are kept included; 0: as much as its sessions
+	// may hold. A session that it leaves no room for is not made, so that evaluations never run out of memory.
+	KVBytes uint64
+	// Each session's context need only fit KVBytes by itself. Where an evaluation finds no room, prompts that are kept
+	// go first; then it waits as long as QueueMs; then it is an error (MEMORY) of that evaluation alone, its session
+	// unchanged.
+	Overcommit bool
+	// With Overcommit: how many milliseconds an evaluation waits for others to leave room, at most 3600000; what fits
+	// goes first, whoever waits longer. A session waits with what it holds.
+	QueueMs int
 }
 
 // c is what C takes; what that points to is in memory.
@@ -473,6 +483,13 @@ func (o *EngineOptions) c(memory *scratch) (c C.bitnet_engine_options, err error
 		return c, err
 	}
 	c.prefix_bytes = C.uint64_t(o.PrefixBytes)
+	c.kv_bytes = C.uint64_t(o.KVBytes)
+	if o.Overcommit {
+		c.overcommit = 1
+	}
+	if c.queue_ms, err = toCount("QueueMs", o.QueueMs, math.MaxUint32); err != nil {
+		return c, err
+	}
 	return c, nil
 }
 

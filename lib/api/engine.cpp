@@ -16,6 +16,9 @@ EngineOptions make_options(const bitnet_engine_options* options) {
       .batch = o.batch,
       .pass_time = std::chrono::milliseconds(o.pass_ms),
       .prefix_bytes = o.prefix_bytes,
+      .kv_bytes = o.kv_bytes,
+      .overcommit = o.overcommit != 0,
+      .patience = std::chrono::milliseconds(o.queue_ms),
   };
 }
 
@@ -50,6 +53,17 @@ bitnet_status bitnet_engine_create(bitnet_model* model, const bitnet_engine_opti
     require_pointer(model, "model");
     require_pointer(engine, "engine");
     *engine = new bitnet_engine{Engine::create(model->runtime, make_options(options))};
+  });
+}
+
+bitnet_status bitnet_engine_trim(bitnet_model* model, bitnet_engine* engine, uint64_t* bytes) {
+  return guard([&] {
+    require_pointer(model, "model");
+    require(engine == nullptr || engine->engine->shared_runtime() == model->runtime, BITNET_ERROR_ARGUMENT,
+            "the engine is of another model");
+    const auto trimmed = engine != nullptr ? engine->engine : model->engine->find();
+    const uint64_t freed = trimmed != nullptr ? trimmed->trim() : 0;
+    if (bytes != nullptr) *bytes = freed;
   });
 }
 

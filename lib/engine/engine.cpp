@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "engine/cpu_backend.h"
+#include "engine/kv_cache.h"
 
 namespace bitnet {
 namespace {
@@ -15,10 +17,11 @@ using std::chrono::milliseconds;
 constexpr uint32_t kMaxBatch = 4096;
 constexpr uint32_t kDefaultBatch = 256;
 constexpr milliseconds kDefaultPassTime{100}, kMaxPassTime{60'000};
+constexpr milliseconds kMaxPatience{3'600'000};
 // How long passes wait for sessions (engine.h).
 constexpr int kPatience = 20;  // this part of the last pass
 constexpr milliseconds kGap{2};
-// How often a waiting caller asks the functions that may abort its requests.
+// How often a waiting caller asks the functions that may abort its requests, and whether there are pages.
 constexpr milliseconds kAskEvery{1};
 constexpr std::chrono::seconds kCompany{1};  // so long after several callers were last seen, prompts are cut for them
 constexpr uint32_t kLeastSlice = 4;
@@ -43,12 +46,41 @@ EngineOptions with_defaults(EngineOptions options) {
           " tokens asked for; the most is ", kMaxBatch);
   require(options.pass_time <= kMaxPassTime, BITNET_ERROR_ARGUMENT, "passes of ", options.pass_time.count(),
           " ms asked for; the most is ", kMaxPassTime.count());
+  require(options.patience <= kMaxPatience, BITNET_ERROR_ARGUMENT, "queue_ms is ", options.patience.count(),
+          "; the most is ", kMaxPatience.count());
+  require(options.kv_bytes != 0 || !options.overcommit, BITNET_ERROR_ARGUMENT,
+          "overcommit is asked for, but kv_bytes is 0, which is no limit: there is nothing to overcommit");
+  require(options.overcommit || options.patience == milliseconds::zero(), BITNET_ERROR_ARGUMENT,
+          "queue_ms is set without overcommit: evaluations never wait for memory then");
   return options;
 }
+
+namespace {
+
+std::unique_ptr<Backend> make_backend(const Runtime& runtime, const EngineOptions& options) {
+  if (options.backend != nullptr) return options.backend(runtime, options);
+  const KvBudget budget = {.bytes = options.kv_bytes != 0 ? options.kv_bytes : UINT64_MAX,
+                           .overcommit = options.overcommit,
+                           .prefix_bytes = options.prefix_bytes};
+  return std::make_unique<CpuBackend>(
+      runtime.model(), runtime.kernels(), *options.pool,
+      CpuOptions{.batch = options.batch, .generation_threads = options.generation_threads, .budget = budget});
+}
+
+// An engine that could hold no session at all is a mistake.
+void check_budget(const HyperParameters& hyper, const EngineOptions& options) {
+  if (options.kv_bytes == 0) return;
+  const uint64_t least = KvCache::bytes(hyper, KvType::int8, 1);
+  require(options.kv_bytes >= least, BITNET_ERROR_ARGUMENT, "kv_bytes is ", options.kv_bytes,
+          ": no session of this model fits, the smallest takes ", least);
+}
+
+}  // namespace
 
 std::shared_ptr<Engine> Engine::create(std::shared_ptr<const Runtime> runtime, const EngineOptions& asked) {
   EngineOptions options = with_defaults(asked);
   const Model& model = runtime->model();
+  check_budget(model.hyper, options);
   const auto need = [&] {
     return MemoryNeed{bytes(model, options), "an engine of " + counted(options.threads, "thread"),
                       "fewer threads or a smaller batch take less"};
@@ -66,12 +98,11 @@ std::shared_ptr<Engine> Engine::create(std::shared_ptr<const Runtime> runtime, c
 Engine::Engine(std::shared_ptr<const Runtime> runtime, const EngineOptions& options)
     : runtime_(std::move(runtime)),
       options_(options),
-      pages_(runtime_->model().hyper, options.prefix_bytes),
       pool_(options.pool),
-      tuner_(options.generation_threads != 0 ? options.generation_threads : options.threads,
-             options.generation_threads != 0 || options.pool->is_callers()),
-      forward_(runtime_->model(), runtime_->kernels(), *pool_, options.batch) {
+      backend_(make_backend(*runtime_, options)),
+      screen_(runtime_->model(), runtime_->kernels()) {
   parts_.reserve(options.batch);
+  leaving_.reserve(options.batch);
   rows_.reserve(options.batch);
 }
 
@@ -85,13 +116,13 @@ Engine::~Engine() {
 }
 
 uint64_t Engine::bytes(const Model& model, const EngineOptions& options) {
-  return ForwardPass::bytes(model, options.threads, options.batch);
+  return CpuBackend::bytes(model, options.threads, options.batch);
 }
 
 // Makes room for the seat wherever it may stand, so that evaluation allocates nothing.
 void Engine::add(Seat&) {
   const Lock lock(mutex_);
-  for (auto* list : {&queue_, &awaited_, &prompts_, &following_}) list->reserve(seats_ + 1);
+  for (auto* list : {&queue_, &starved_, &awaited_, &prompts_, &following_}) list->reserve(seats_ + 1);
   nexts_.reserve(seats_ + 1);
   seats_++;
 }
@@ -117,7 +148,9 @@ void Engine::run(std::span<Seat* const> seats) {
 void Engine::lead_or_wait(Lock& lock, Caller& caller) {
   if (!lone() && !pool_->is_callers()) start_driver();
   hand_over();
-  while (caller.open != 0) {
+  for (;;) {
+    feed();
+    if (caller.open == 0) break;
     if (callers_may_lead()) {
       step(lock, &caller, caller.changed);
     } else {
@@ -129,7 +162,8 @@ void Engine::lead_or_wait(Lock& lock, Caller& caller) {
 
 bool Engine::is_idle(const Seat& seat) {
   const Lock lock(mutex_);
-  return !seat.answered && !seat.is_under_way();
+  const bool tells = seat.state == Seat::State::failed || seat.state == Seat::State::cancelled;
+  return !seat.answered && !seat.is_under_way() && !tells;
 }
 
 void Engine::enter(Seat& seat) {
@@ -184,7 +218,7 @@ bool Engine::withdraw(Seat& seat) {
   withdrawing_++;
   withdrawn_.wait(lock, [&] { return seat.state != Seat::State::computing && seat.state != Seat::State::following; });
   withdrawing_--;
-  if (seat.state == Seat::State::waiting) finish(seat, Seat::State::cancelled);
+  if (seat.state == Seat::State::waiting || seat.state == Seat::State::starved) finish(seat, Seat::State::cancelled);
   seat.state = Seat::State::none;
   seat.answered = seat.driven = false;
   hand_over();
@@ -197,7 +231,6 @@ void Engine::arrive(Seat& seat, Caller* caller) {
   if (std::ranges::any_of(queue_, others)) company_ = now;
   seat.quick = seat.left == Clock::time_point{} || now - seat.left <= std::max<Duration>(kGap, pass_time_ / kPatience);
   if (std::exchange(seat.awaited, false)) std::erase(awaited_, &seat);
-  seat.state = Seat::State::waiting;
   seat.computed = 0;
   seat.rows = 0;
   seat.nanoseconds = seat.passes = seat.pass_sessions = 0;
@@ -205,23 +238,60 @@ void Engine::arrive(Seat& seat, Caller* caller) {
   seat.error = nullptr;
   if (caller != nullptr) seat.caller = caller;
   seat.aborted.store(false, std::memory_order_relaxed);
-  queue_.push_back(&seat);
+  seat.state = seat.request.has_room ? Seat::State::waiting : Seat::State::starved;
+  (seat.request.has_room ? queue_ : starved_).push_back(&seat);
+  if (!seat.request.has_room) seat.patience_ends = now + options_.patience;
   latest_ = now;
 }
 
+// Gives pages to those that have none, as far as there are any by now. Those that want out, or have waited long enough,
+// leave.
+void Engine::feed() {
+  bool fed = false;
+  for (size_t i = 0; i < starved_.size();) {
+    Seat& seat = *starved_[i];
+    Request& request = seat.request;
+    if (seat.wants_out()) {
+      finish(seat, Seat::State::cancelled);
+    } else if (request.state->prepare(request.position, request.position + request.tokens.size())) {
+      std::erase(starved_, &seat);
+      request.has_room = fed = true;
+      seat.state = Seat::State::waiting;
+      queue_.push_back(&seat);
+    } else if (Clock::now() >= seat.patience_ends) {
+      try {
+        fail_for_pages();
+      } catch (...) {
+        seat.error = std::current_exception();
+      }
+      finish(seat, Seat::State::failed);
+    } else {
+      i++;
+    }
+  }
+  if (fed) hand_over();
+}
+
+void Engine::fail_for_pages() const {
+  fail(BITNET_ERROR_MEMORY, "no memory for keys and values: other sessions use the ", size_text(options_.kv_bytes),
+       " that the engine's kv_bytes allow; rewind or free some of them, or let evaluations wait longer (queue_ms)");
+}
+
 bool Engine::callers_may_lead() const {
-  if (led_ || gatherer_ != nullptr || turns_waiting_ != 0) return false;
+  if (queue_.empty() || led_ || gatherer_ != nullptr || turns_waiting_ != 0) return false;
   return !driver_.joinable() || lone();
 }
 
 // Whether all that is asked for is one caller's, or of those who come and look, and nobody else is expected.
 bool Engine::lone() const {
   const Caller* first = nullptr;
-  for (const Seat* seat : queue_) {
-    if (seat->driven) return false;
-    if (seat->caller == nullptr) continue;
-    if (first != nullptr && seat->caller != first) return false;
-    first = seat->caller;
+  for (const auto* list : {&queue_, &starved_}) {
+    for (const Seat* seat : *list) {
+      if (seat->driven) return false;
+      if (seat->caller == nullptr) continue;
+      if (first != nullptr && seat->caller != first) return false;
+      first = seat->caller;
+    }
   }
   return awaited_.empty();
 }
@@ -238,9 +308,14 @@ void Engine::start_driver() {
 void Engine::drive() {
   Lock lock(mutex_);
   while (!stopping_) {
+    feed();
     if (led_ || gatherer_ != nullptr || turns_waiting_ != 0 || queue_.empty() || lone()) {
       hand_over();
-      driver_changed_.wait(lock);
+      if (starved_.empty()) {
+        driver_changed_.wait(lock);
+      } else {
+        driver_changed_.wait_for(lock, kAskEvery);
+      }
     } else {
       step(lock, nullptr, driver_changed_);
     }
@@ -273,8 +348,9 @@ void Engine::hand_over() {
 // Until something changes for the caller. May return earlier.
 void Engine::wait(Lock& lock, Caller& caller) {
   const bool asks = std::ranges::any_of(caller.seats, [](const Seat* s) { return s->abort != nullptr; });
-  if (!asks) return caller.changed.wait(lock);
+  if (!asks && starved_.empty()) return caller.changed.wait(lock);
   caller.changed.wait_for(lock, kAskEvery);
+  if (!asks) return;
   lock.unlock();
   ask_abort(caller);
   lock.lock();
@@ -296,7 +372,6 @@ Engine::Turn::Turn(Engine& engine) : engine_(engine) {
   turn_.emplace(*engine.pool_);
   while (!turn_->come(std::chrono::seconds(1))) {
   }
-  engine.pool_->use(engine.tuner_.threads());
 }
 
 Engine::Turn::~Turn() {
@@ -336,17 +411,17 @@ void Engine::compute(Lock& lock, Caller* leader) {
   compose();
   append_rows(leader != nullptr && parts_.size() == 1);
   lock.unlock();
-  const bool single = rows_.size() == 1;
-  pool_->use(single ? tuner_.threads() : options_.threads);
   std::exception_ptr error;
   const auto start = Clock::now();
   try {
-    forward_.run(rows_, [&] { return some_left(leader); });
+    backend_->submit(rows_);
+    do {
+      let_leave(leader);
+    } while (!backend_->wait());
   } catch (...) {
     error = std::current_exception();
   }
   const Duration time = Clock::now() - start;
-  if (single) tuner_.record(time);
   lock.lock();
   settle(time, error);
   follow_up(lock);
@@ -428,7 +503,7 @@ void Engine::append_rows(bool lone) {
     seat->pass_sessions += parts_.size();
     const Request& request = seat->request;
     for (uint32_t i = seat->computed; i < seat->computed + seat->rows; i++) {
-      rows_.push_back({.token = request.tokens[i], .position = request.position + i, .cache = request.cache});
+      rows_.push_back({.token = request.tokens[i], .position = request.position + i, .state = request.state});
       if (request.which == BITNET_LOGITS_ALL) rows_.back().logits = request.logits + i * vocabulary;
     }
     if (request.which == BITNET_LOGITS_LAST && seat->remaining() == seat->rows) want_last(*seat, rows_.back(), lone);
@@ -438,7 +513,7 @@ void Engine::append_rows(bool lone) {
 // The screen is used once for all that share a pass. A session alone does that itself, if it draws a token by it.
 void Engine::want_last(Seat& seat, Row& row, bool lone) {
   const Request& request = seat.request;
-  if (!forward_.head().has_screen() || (request.wants_all && !lone)) {
+  if (!backend_->has_screen() || (request.wants_all && !lone)) {
     row.logits = request.logits;
     return;
   }
@@ -449,25 +524,30 @@ void Engine::want_last(Seat& seat, Row& row, bool lone) {
   row.screened = request.screened;
 }
 
-// Called between layers: whether rows have been marked because their sessions have left.
-bool Engine::some_left(Caller* leader) {
+// Called between steps of the pass. Whoever wants out is told only when the backend has let go of what belongs to him.
+void Engine::let_leave(Caller* leader) {
   if (leader != nullptr) ask_abort(*leader);
-  const Lock lock(mutex_);
-  const size_t before = parts_.size();
+  Lock lock(mutex_);
+  drop_waiting();
+  feed();
   size_t first = 0, kept = 0;
+  leaving_.clear();
   for (Seat* seat : parts_) {
     const auto rows = std::span(rows_).subspan(first, seat->rows);
     first += seat->rows;
-    if (seat->wants_out()) {
-      for (Row& row : rows) row.left = true;
-      finish(*seat, Seat::State::cancelled);
-    } else {
+    if (!seat->wants_out()) {
       parts_[kept++] = seat;
+      continue;
     }
+    for (Row& row : rows) row.left = true;
+    leaving_.push_back(seat);
   }
+  if (leaving_.empty()) return;
   parts_.resize(kept);
-  drop_waiting();
-  return kept < before;
+  lock.unlock();
+  backend_->drop_left();
+  lock.lock();
+  for (Seat* seat : leaving_) finish(*seat, Seat::State::cancelled);
 }
 
 // Those that want out and are in no pass.
@@ -511,6 +591,7 @@ void Engine::settle(Duration time, const std::exception_ptr& error) {
 
 void Engine::finish(Seat& seat, Seat::State state) {
   std::erase(queue_, &seat);
+  std::erase(starved_, &seat);
   seat.state = state;
   seat.rows = 0;
   seat.left = Clock::now();
@@ -558,9 +639,25 @@ void Engine::followed(Seat& seat, Follower::Next next) {
   }
 }
 
+uint64_t Engine::trim() {
+  return alone([&](ThreadPool&) { return backend_->trim(); });
+}
+
+void Engine::compute_head(const Row& row) {
+  std::vector<Row> rows = {row};
+  backend_->submit(rows);
+  while (!backend_->wait()) {
+  }
+}
+
 std::shared_ptr<Engine> DefaultEngine::get() {
   const std::lock_guard lock(mutex_);
   if (engine_ == nullptr) engine_ = Engine::create(runtime_, {});
+  return engine_;
+}
+
+std::shared_ptr<Engine> DefaultEngine::find() {
+  const std::lock_guard lock(mutex_);
   return engine_;
 }
 

@@ -14,6 +14,9 @@
 // of the last pass, and only as long as one comes every kGap. A session that misses this is not waited for until it is
 // quick again. A session alone never waits.
 //
+// An evaluation for which there are no pages of keys and values waits aside. It gets them as soon as others leave
+// enough, whoever came before it. Whoever leads or waits looks after that.
+//
 // Results do not depend on what shares a pass.
 #pragma once
 
@@ -21,6 +24,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -30,13 +34,12 @@
 #include <vector>
 
 #include "bitnet.h"
-#include "engine/forward.h"
-#include "engine/kv_pages.h"
+#include "engine/backend.h"
 #include "engine/pass_costs.h"
 #include "engine/runtime.h"
+#include "engine/screen.h"
 #include "engine/seat.h"
 #include "engine/thread_pool.h"
-#include "engine/thread_tuner.h"
 
 namespace bitnet {
 
@@ -51,6 +54,11 @@ struct EngineOptions {
   uint32_t batch = 0;                     // the most rows in a pass
   std::chrono::milliseconds pass_time{};  // what a pass is to take while several sessions compute
   uint64_t prefix_bytes = 0;  // the most that is kept of prefixes that no session holds; 0: kDefaultPrefixBytes
+  uint64_t kv_bytes = 0;      // the most that pages take; 0: no limit
+  bool overcommit = false;    // sessions may reserve more than that
+  std::chrono::milliseconds patience{};  // how long an evaluation then waits for pages
+  // Makes what computes, of the options with defaults filled in; null: the pool's threads (cpu_backend.h).
+  std::function<std::unique_ptr<Backend>(const Runtime&, const EngineOptions&)> backend = nullptr;
 };
 // With defaults filled in. Throws Error for counts out of range.
 EngineOptions with_defaults(EngineOptions options);
@@ -77,7 +85,9 @@ class Engine {
   const Runtime& runtime() const { return *runtime_; }
   const std::shared_ptr<const Runtime>& shared_runtime() const { return runtime_; }
   const EngineOptions& options() const { return options_; }
-  KvPages& pages() { return pages_; }
+  Backend& backend() { return *backend_; }
+  const Backend& backend() const { return *backend_; }
+  const Screen& screen() const { return screen_; }
 
   void add(Seat& seat);
   void remove(Seat& seat);
@@ -104,15 +114,21 @@ class Engine {
   // True if a ticket was to be given to its queue, which has not been done.
   bool withdraw(Seat& seat);
 
-  // Runs function(head, threads) while no pass runs.
+  // Runs function(threads) while no pass runs.
   template <typename Function>
   auto alone(const Function& function) {
-    if (leader_.load(std::memory_order_relaxed) == std::this_thread::get_id()) return function(forward_.head(), *pool_);
+    if (leader_.load(std::memory_order_relaxed) == std::this_thread::get_id()) return function(*pool_);
     const Turn turn(*this);
-    return function(forward_.head(), *pool_);
+    return function(*pool_);
   }
-  // What may be asked of it while passes run.
-  const Head& head() const { return forward_.head(); }
+  // In there: a pass of the head alone.
+  void compute_head(const Row& row);
+
+  // Gives memory back that nothing needs at the moment, when the pass that runs is over (backend.h).
+  uint64_t trim();
+
+  // What is wrong when there are no pages.
+  [[noreturn]] void fail_for_pages() const;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -131,6 +147,7 @@ class Engine {
   };
 
   void arrive(Seat& seat, Caller* caller);
+  void feed();
   void lead_or_wait(Lock& lock, Caller& caller);
   bool callers_may_lead() const;
   bool lone() const;
@@ -151,7 +168,7 @@ class Engine {
   uint32_t give(Seat& seat, uint32_t rows);
   void append_rows(bool lone);
   void want_last(Seat& seat, Row& row, bool lone);
-  bool some_left(Caller* leader);
+  void let_leave(Caller* leader);
   void drop_waiting();
   void settle(Duration time, const std::exception_ptr& error);
   void finish(Seat& seat, Seat::State state);
@@ -161,10 +178,9 @@ class Engine {
 
   const std::shared_ptr<const Runtime> runtime_;
   const EngineOptions options_;
-  KvPages pages_;
   const std::shared_ptr<ThreadPool> pool_;
-  ThreadTuner tuner_;
-  ForwardPass forward_;
+  const std::unique_ptr<Backend> backend_;
+  const Screen screen_;
 
   std::mutex mutex_;                             // guards what follows, and the seats
   bool led_ = false;                             // a pass or a turn runs
@@ -178,6 +194,7 @@ class Engine {
   std::atomic<std::thread::id> leader_{};  // who runs the followers
   size_t seats_ = 0;
   std::vector<Seat*> queue_;    // requests that are not done, in the order in which they came
+  std::vector<Seat*> starved_;  // likewise, those for which there are no pages
   std::vector<Seat*> awaited_;  // seats of the last pass that have not come again
   Clock::time_point latest_;    // when the last pass ended, or a request came since
   Clock::time_point pass_end_;
@@ -187,12 +204,13 @@ class Engine {
   uint32_t without_background_ = 0;  // passes, while there was something to compute in it
 
   // Of the current pass:
-  std::vector<Seat*> parts_;  // their rows lie one after the other
+  std::vector<Seat*> parts_;    // their rows lie one after the other
+  std::vector<Seat*> leaving_;  // have been such
   std::vector<Seat*> prompts_;
   std::vector<Seat*> following_;
   std::vector<Follower::Next> nexts_;  // what they have come to
   uint32_t room_ = 0;
-  std::vector<Row> rows_;  // its leader's
+  std::vector<Row> rows_;  // its leader's, and the backend's
 };
 
 // The engine of those who ask for none: made when it is first asked for, and kept while the model is open.
@@ -202,6 +220,8 @@ class DefaultEngine {
 
   const std::shared_ptr<const Runtime>& runtime() const { return runtime_; }
   std::shared_ptr<Engine> get();
+  // Null if nobody has asked for it.
+  std::shared_ptr<Engine> find();
 
  private:
   const std::shared_ptr<const Runtime> runtime_;

@@ -136,20 +136,28 @@ ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool&
   wave_.reserve(kSplitSlots);
 }
 
-void ForwardPass::run(std::vector<Row>& rows, const std::function<bool()>& some_left) {
+void ForwardPass::begin(std::vector<Row>& rows) {
+  taken_ = &rows;
   rows_ = rows;
-  cut_tiles();
-  for (uint32_t i = 0; i < hyper_.layers; i++) {
-    if (some_left()) remove_left(rows);
-    if (rows.empty()) return;
-    compute_layer(model_.layers[i], i);
+  const bool head_alone = rows.front().given != nullptr;
+  next_layer_ = head_alone ? hyper_.layers : 0;
+  if (!head_alone) cut_tiles();
+}
+
+bool ForwardPass::step() {
+  if (rows_.empty()) return true;
+  if (next_layer_ == hyper_.layers) {
+    finish_rows();
+    return true;
   }
-  if (some_left()) remove_left(rows);
-  compute_logits();
+  compute_layer(model_.layers[next_layer_], next_layer_);
+  next_layer_++;
+  return false;
 }
 
 // Between two layers a row is its residual stream, what is to be added to it, and the angles of its position.
-void ForwardPass::remove_left(std::vector<Row>& rows) {
+void ForwardPass::drop_left() {
+  std::vector<Row>& rows = *taken_;
   const size_t half = hyper_.head_dim / 2;
   const auto move = [](float* data, size_t to, size_t from, size_t n) {
     std::memcpy(data + to * n, data + from * n, n * sizeof(float));
@@ -245,7 +253,7 @@ void ForwardPass::multiply(std::initializer_list<Product> products) {
 void ForwardPass::cut_tiles() {
   tiles_.clear();
   for (uint32_t t = 0; t < count(); t++) {
-    if (!tiles_.empty() && tiles_.back().rows < layout_.tile_rows && rows_[t].cache == rows_[t - 1].cache) {
+    if (!tiles_.empty() && tiles_.back().rows < layout_.tile_rows && rows_[t].state == rows_[t - 1].state) {
       tiles_.back().rows++;
     } else {
       tiles_.push_back({t, 1});
@@ -275,7 +283,7 @@ void ForwardPass::rotate_and_store(const Layer& layer, uint32_t index) {
       auto* row = reinterpret_cast<std::byte*>(scratch(worker));
       turn(q_ + size_t{t} * layout_.attention + kv_head * group() * dim, group(), layer.q_norm, t);
       turn(k, 1, layer.k_norm, t);
-      KvCache& cache = *rows_[t].cache;
+      KvCache& cache = this->cache(t);
       const size_t head = cache.head(index, kv_head);
       cache.begin_row(head, rows_[t].position);
       round_kv(cache.type(), k, row);
@@ -407,8 +415,9 @@ void ForwardPass::attend_split(uint32_t layer, uint32_t kv_head, Tile tile, uint
                                uint32_t worker) {
   const size_t dim = hyper_.head_dim;
   const Row& first = rows_[tile.begin];
-  const KvCache::Split split = first.cache->split(first.cache->head(layer, kv_head), begin);
-  attention_kernel(kernels_, first.cache->type())({
+  const KvCache& cache = this->cache(tile.begin);
+  const KvCache::Split split = cache.split(cache.head(layer, kv_head), begin);
+  attention_kernel(kernels_, cache.type())({
       .q = q_ + size_t{tile.begin} * layout_.attention + size_t{kv_head} * group() * dim,
       .q_stride = layout_.attention,
       .rows = tile.rows,
@@ -423,8 +432,8 @@ void ForwardPass::attend_split(uint32_t layer, uint32_t kv_head, Tile tile, uint
   });
 }
 
-// What the head multiplies, for the rows that want it; then their logits, or what the screen says of them.
-void ForwardPass::compute_logits() {
+// What the head multiplies, for the rows that want something of it; then their logits, or what the screen says of them.
+void ForwardPass::finish_rows() {
   const size_t n = hyper_.hidden;
   float* const last = floats(layout_.last);
   std::array<float*, Head::kRows> logits;
@@ -445,7 +454,11 @@ void ForwardPass::compute_logits() {
     const Row& row = rows_[t];
     if (row.logits == nullptr && row.hidden == nullptr && row.screened == nullptr) continue;
     float* const y = y_ + size_t{t} * n;
-    kernels_.rms_norm(add_product(t), model_.output_norm, hyper_.rms_epsilon, n, y);
+    if (row.given != nullptr) {
+      std::memcpy(y, row.given, n * sizeof(float));
+    } else {
+      kernels_.rms_norm(add_product(t), model_.output_norm, hyper_.rms_epsilon, n, y);
+    }
     if (row.hidden != nullptr) std::memcpy(row.hidden, y, n * sizeof(float));
   }
   gather(logits, &Row::logits, [&](std::span<float* const> out) { head_.logits(last, out); });

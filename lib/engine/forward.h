@@ -3,12 +3,13 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <initializer_list>
 #include <span>
 #include <vector>
 
 #include "base/buffer.h"
+#include "base/pages.h"
+#include "engine/backend.h"
 #include "engine/head.h"
 #include "engine/kv_cache.h"
 #include "engine/linear.h"
@@ -19,32 +20,20 @@
 
 namespace bitnet {
 
-// One token at one position of one sequence. Rows of the same sequence come in the order of their positions.
-struct Row {
-  Token token;
-  uint32_t position;
-  KvCache* cache;
-  // What is wanted of it; null: nothing.
-  float* logits = nullptr;       // vocabulary floats
-  float* hidden = nullptr;       // what the head multiplies
-  Screened* screened = nullptr;  // what the head's screen says of that
-  bool left = false;             // nobody waits for it any more
-};
-
 class ForwardPass {
  public:
-  // `batch`: the most rows that run() takes. Takes all the memory it will ever use.
+  // `batch`: the most rows that begin() takes. Takes all the memory it will ever use.
   ForwardPass(const Model& model, const Kernels& kernels, ThreadPool& threads, uint32_t batch);
 
   static uint64_t bytes(const Model& model, uint32_t threads, uint32_t batch);
 
-  // Stores keys and values of the rows in their caches, their logits and hidden states. Before each layer and the head
-  // it asks `some_left` whether it has marked rows that have left; they are removed from `rows`, and the positions of
-  // their caches from there on are in an unknown state.
-  void run(std::vector<Row>& rows, const std::function<bool()>& some_left);
+  // As submit(), wait() and drop_left() of a Backend. A step is a layer; the last is the head.
+  void begin(std::vector<Row>& rows);
+  bool step();
+  void drop_left();
 
-  Head& head() { return head_; }
-  const Head& head() const { return head_; }
+  // Gives the memory of the work space back to the system until it is used again.
+  void discard() { discard_pages(memory_.data(), memory_.size()); }
 
  private:
   // Neighbouring rows of one sequence, which attention takes together.
@@ -59,7 +48,6 @@ class ForwardPass {
   // Makes or finds row t of the floats that a step works on.
   using RowOf = float* (ForwardPass::*)(uint32_t t);
 
-  void remove_left(std::vector<Row>& rows);
   void cut_tiles();
   void compute_layer(const Layer& layer, uint32_t index);
   float* embed(uint32_t t);
@@ -78,15 +66,18 @@ class ForwardPass {
   void attend_wave(uint32_t layer);
   void finish_run(const SplitRun& run, uint32_t head);
   void attend_split(uint32_t layer, uint32_t kv_head, Tile tile, uint32_t begin, float* states, uint32_t worker);
-  void compute_logits();
+  void finish_rows();
+  KvCache& cache(uint32_t t) const { return static_cast<KvCache&>(*rows_[t].state); }
 
   const Model& model_;
   const HyperParameters& hyper_;
   const Kernels& kernels_;
   ThreadPool& threads_;
   const Rope rope_;
-  // Of the current run:
-  std::span<const Row> rows_;
+  // Of the current pass:
+  std::vector<Row>* taken_ = nullptr;
+  std::span<const Row> rows_;  // those
+  uint32_t next_layer_ = 0;
   std::vector<Tile> tiles_;      // all rows
   std::vector<Tile> shared_;     // the tiles of several rows
   std::vector<uint32_t> alone_;  // the rows of the others

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 namespace bitnet {
 
@@ -33,16 +34,31 @@ KvCache::Split KvCache::split(size_t head, size_t position) const {
   return split;
 }
 
-void KvCache::prepare(size_t begin, size_t end) {
+bool KvCache::prepare(size_t begin, size_t end) {
   if (begin % kKvBlock != 0) {
     KvPages::Page*& page = table_[begin / kKvBlock];
     KvPages::Page* const own = pages_.writable(page);
+    if (own == nullptr) return false;
     if (own != page) original_ = std::exchange(page, own);
     copied_at_ = begin;
   }
-  if (blocks(end) <= count_) return;
-  pages_.take(type(), table_.subspan(count_, blocks(end) - count_));
+  if (blocks(end) <= count_) return true;
+  if (!pages_.take(type(), table_.subspan(count_, blocks(end) - count_))) {
+    truncate(begin);
+    return false;
+  }
   count_ = blocks(end);
+  return true;
+}
+
+bool KvCache::renew(size_t end) {
+  std::vector<KvPages::Page*> fresh(blocks(end));
+  if (!pages_.budget().overcommit) truncate(0);
+  if (!pages_.take(type(), fresh)) return false;
+  truncate(0);
+  std::ranges::copy(fresh, table_.begin());
+  count_ = fresh.size();
+  return true;
 }
 
 void KvCache::settle() {
@@ -59,9 +75,9 @@ void KvCache::truncate(size_t position) {
   count_ = kept;
 }
 
-void KvCache::share(const KvCache& other, size_t positions) {
+void KvCache::share(const SequenceState& other, size_t positions) {
   count_ = blocks(positions);
-  std::ranges::copy(other.table_.first(count_), table_.begin());
+  std::ranges::copy(static_cast<const KvCache&>(other).table_.first(count_), table_.begin());
   pages_.share(table_.first(count_));
 }
 
@@ -117,6 +133,17 @@ void KvCache::store_key(size_t head, size_t position, const std::byte* row) {
 void KvCache::store_value(size_t head, size_t position, const std::byte* row) {
   std::byte* const block = value_block(head, position / kKvBlock);
   each_value_part(position, [&](size_t to, size_t from, size_t size) { std::memcpy(block + to, row + from, size); });
+}
+
+// A head's keys, then its values.
+void KvCache::read(size_t part, size_t positions, std::byte* rows) const {
+  const auto load = part % 2 == 0 ? &KvCache::load_key : &KvCache::load_value;
+  for (size_t i = 0; i < positions; i++) (this->*load)(part / 2, i, rows + i * row_bytes());
+}
+
+void KvCache::write(size_t part, size_t positions, const std::byte* rows) {
+  const auto store = part % 2 == 0 ? &KvCache::store_key : &KvCache::store_value;
+  for (size_t i = 0; i < positions; i++) (this->*store)(part / 2, i, rows + i * row_bytes());
 }
 
 void KvCache::load_key(size_t head, size_t position, std::byte* row) const {

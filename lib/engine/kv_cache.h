@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Keys and values of the tokens that a session has seen: a table of pages, in which each layer and KV head has its own
-// blocks, laid out for attention to read straight through (kernels.h).
+// The state of a sequence on the CPU, keys and values of its tokens: a table of pages, in which each layer and KV head
+// has its own blocks, laid out for attention to read straight through (kernels.h).
 #pragma once
 
 #include <array>
@@ -9,37 +9,26 @@
 #include <span>
 
 #include "base/buffer.h"
+#include "engine/backend.h"
 #include "engine/kv_pages.h"
 #include "kernels.h"
 #include "model/model.h"
 
 namespace bitnet {
 
-constexpr bool is_known(KvType type) {
-  switch (type) {
-    case KvType::f16:
-    case KvType::int8:
-    case KvType::int16:
-      return true;
-  }
-  return false;
-}
-
-class KvCache {
+class KvCache final : public SequenceState {
  public:
   // Takes address space for `context` positions. `prefixes`: whether find() and keep() will be called.
   KvCache(KvPages& pages, KvType type, uint32_t context, bool prefixes);
-  KvCache(const KvCache&) = delete;
-  KvCache& operator=(const KvCache&) = delete;
-  ~KvCache();
+  ~KvCache() override;
 
   // What that comes to when it is full.
   static uint64_t bytes(const HyperParameters& hyper, KvType type, uint32_t context) {
     return pages_for(context) * KvLayout(hyper, type).bytes;
   }
 
-  KvType type() const { return layout_.type; }
-  uint32_t context() const { return context_; }
+  KvType type() const override { return layout_.type; }
+  uint32_t context() const override { return context_; }
 
   // The KV heads of all layers are counted through.
   size_t heads() const { return layout_.heads; }
@@ -54,7 +43,7 @@ class KvCache {
   // The key or value of one position by itself, row_bytes() long: head_dim float16 numbers, or as many codes and then
   // their step. A position that is stored to has been prepared, and begin_row(head, position) called before; several
   // threads may do so at once for different heads.
-  size_t row_bytes() const { return row_bytes(layout_.type, layout_.dim); }
+  size_t row_bytes() const override { return row_bytes(layout_.type, layout_.dim); }
   static size_t row_bytes(KvType type, size_t head_dim) {
     return head_dim * code_bytes(type) + (has_codes(type) ? sizeof(float) : 0);
   }
@@ -64,22 +53,18 @@ class KvCache {
   void load_key(size_t head, size_t position, std::byte* row) const;
   void load_value(size_t head, size_t position, std::byte* row) const;
 
-  // None of these allocates.
-
-  // Makes room for these positions, of which `begin` is where the cache ends. From here to settle() or truncate() the
-  // page that the cache ends in may be half a copy: then only what is evaluated reads it.
-  void prepare(size_t begin, size_t end);
-  // These positions have been stored to.
-  void settle();
-  // Forgets all positions from there on, and what has been prepared.
-  void truncate(size_t position);
-  // An empty cache shares the first positions of another one of its kind.
-  void share(const KvCache& other, size_t positions);
-  // The cache holds these tokens: keeps the full pages for others of the scope.
-  void keep(uint64_t scope, std::span<const Token> tokens);
-  // The first `held` of these tokens are in the cache, whole pages that are kept. Takes over the next pages from others
-  // of the scope. Returns how many positions that comes to.
-  size_t find(uint64_t scope, std::span<const Token> tokens, size_t held);
+  // As a SequenceState. The page that the cache ends in may be half a copy from prepare() on.
+  bool prepare(size_t begin, size_t end) override;
+  bool renew(size_t end) override;
+  void settle() override;
+  void truncate(size_t position) override;
+  void share(const SequenceState& other, size_t positions) override;
+  // Whole pages. What find() is told to be held is whole pages that are kept.
+  void keep(uint64_t scope, std::span<const Token> tokens) override;
+  size_t find(uint64_t scope, std::span<const Token> tokens, size_t held) override;
+  size_t parts() const override { return 2 * heads(); }
+  void read(size_t part, size_t positions, std::byte* rows) const override;
+  void write(size_t part, size_t positions, const std::byte* rows) override;
 
  private:
   static size_t blocks(size_t positions) { return (positions + kKvBlock - 1) / kKvBlock; }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/memory.h"
 #include "base/pages.h"
 
 namespace bitnet {
@@ -45,20 +46,28 @@ struct KvPages::Chunk {
 KvPages::Kind::Kind(const HyperParameters& hyper, KvType type) : layout(hyper, type) {}
 KvPages::Kind::~Kind() = default;
 
-KvPages::KvPages(const HyperParameters& hyper, uint64_t prefix_bytes)
-    : prefix_bytes_(prefix_bytes), kinds_{{{hyper, KvType::f16}, {hyper, KvType::int8}, {hyper, KvType::int16}}} {}
+KvPages::KvPages(const HyperParameters& hyper, const KvBudget& budget)
+    : budget_(budget), kinds_{{{hyper, KvType::f16}, {hyper, KvType::int8}, {hyper, KvType::int16}}} {}
 
 KvPages::~KvPages() = default;
 
 // ----------------------------------------------------------------------------------------------------------- capacity
 
+// Pages that tables or prefixes may need at a time.
 size_t KvPages::wanted(const Kind& kind) const {
-  return kind.reserved + (kind.prefixes ? prefix_bytes_ / kind.layout.bytes : 0);
+  const size_t most = kind.reserved + (kind.prefixes ? budget_.prefix_bytes / kind.layout.bytes : 0);
+  return std::min<uint64_t>(most, budget_.bytes / kind.layout.bytes);
 }
 
 void KvPages::reserve(KvType type, size_t pages, bool prefixes) {
   const std::lock_guard lock(mutex_);
   Kind& kind = kinds_[index(type)];
+  const uint64_t bytes = pages * uint64_t{kind.layout.bytes}, taken = budget_.overcommit ? 0 : reserved_bytes_;
+  require(bytes <= budget_.bytes - taken, BITNET_ERROR_MEMORY, "cannot reserve ", size_text(bytes),
+          " for the keys and values of a session: the engine's kv_bytes allow ", size_text(budget_.bytes),
+          taken != 0 ? ", of which other sessions have reserved " + size_text(taken) : "",
+          "; make sessions with a smaller context, free some, or give the engine more",
+          budget_.overcommit ? "" : " or let it overcommit");
   const bool before = std::exchange(kind.prefixes, kind.prefixes || prefixes);
   kind.reserved += pages;
   try {
@@ -68,6 +77,7 @@ void KvPages::reserve(KvType type, size_t pages, bool prefixes) {
     if (kind.prefixes) reserve_buckets(target - kind.capacity);
     kind.chunks.splice(kind.chunks.end(), added);
     kind.capacity = target;
+    reserved_bytes_ += bytes;
   } catch (...) {
     kind.reserved -= pages;
     kind.prefixes = before;
@@ -94,11 +104,15 @@ void KvPages::give_up(KvType type, size_t pages) noexcept {
   const std::lock_guard lock(mutex_);
   Kind& kind = kinds_[index(type)];
   kind.reserved -= pages;
+  reserved_bytes_ -= pages * uint64_t{kind.layout.bytes};
   for (; kind.reserved == 0 && kind.warm_count != 0; kind.warm_count--) {
-    Page* const page = std::exchange(kind.warm, kind.warm->next);
-    discard_pages(page->data, kind.layout.bytes);
-    free(*page);
+    cool(*std::exchange(kind.warm, kind.warm->next));
   }
+  drop_chunks(kind);
+}
+
+// Those that nothing is in and nobody will need.
+void KvPages::drop_chunks(Kind& kind) noexcept {
   std::erase_if(kind.chunks, [&](const Chunk& chunk) {
     if (chunk.used != 0 || kind.capacity - chunk.count < wanted(kind)) return false;
     kind.capacity -= chunk.count;
@@ -108,12 +122,15 @@ void KvPages::give_up(KvType type, size_t pages) noexcept {
 
 // -------------------------------------------------------------------------------------------------------------- pages
 
+// Null: the budget has no room.
 KvPages::Page* KvPages::take(Kind& kind) {
   if (Page* const page = kind.warm; page != nullptr) {
     kind.warm = page->next;
     kind.warm_count--;
     return new (page) Page{.data = page->data, .chunk = page->chunk, .users = 1};
   }
+  if (!make_room(kind.layout.bytes)) return nullptr;
+  held_bytes_ += kind.layout.bytes;
   for (Chunk& chunk : kind.chunks) {
     if (chunk.used == chunk.count) continue;
     chunk.used++;
@@ -131,9 +148,56 @@ KvPages::Page* KvPages::take(Kind& kind) {
   fail(BITNET_ERROR_INTERNAL, "there is no page left for keys and values, though it was reserved");
 }
 
-void KvPages::take(KvType type, std::span<Page*> pages) {
+bool KvPages::take(KvType type, std::span<Page*> pages) {
   const std::lock_guard lock(mutex_);
-  for (Page*& page : pages) page = take(kinds_[index(type)]);
+  Kind& kind = kinds_[index(type)];
+  uint64_t room = budget_.bytes - held_bytes_ + resting_bytes_;
+  for (const Kind& other : kinds_) room += other.warm_count * other.layout.bytes;
+  if (pages.size() > room / kind.layout.bytes) return false;
+  for (Page*& page : pages) page = take(kind);
+  return true;
+}
+
+// Within the budget, for a page that is to hold memory.
+bool KvPages::make_room(uint64_t bytes) noexcept {
+  while (bytes > budget_.bytes - held_bytes_) {
+    Page* const page = unneeded();
+    if (page == nullptr) return false;
+    cool(*page);
+  }
+  return true;
+}
+
+// A page that holds memory and is in no table, a prefix last. It is nobody's any more. Null: there is none.
+KvPages::Page* KvPages::unneeded() noexcept {
+  for (Kind& kind : kinds_) {
+    if (kind.warm == nullptr) continue;
+    kind.warm_count--;
+    return std::exchange(kind.warm, kind.warm->next);
+  }
+  Page* const page = oldest_;
+  if (page == nullptr) return nullptr;
+  wake(*page);
+  forget(*page);
+  return page;
+}
+
+void KvPages::cool(Page& page) noexcept {
+  discard_pages(page.data, page.chunk->kind->layout.bytes);
+  free(page);
+}
+
+uint64_t KvPages::held_bytes() {
+  const std::lock_guard lock(mutex_);
+  return held_bytes_;
+}
+
+uint64_t KvPages::trim() noexcept {
+  const std::lock_guard lock(mutex_);
+  const uint64_t before = held_bytes_;
+  while (Page* const page = unneeded()) cool(*page);
+  for (Kind& kind : kinds_) drop_chunks(kind);
+  return before - held_bytes_;
 }
 
 void KvPages::share(std::span<Page* const> pages) noexcept {
@@ -157,8 +221,10 @@ KvPages::Page* KvPages::writable(Page* page) {
   if (page->users != 1) return take(*page->chunk->kind);
   if (!page->kept) return page;
   Kind& kind = *page->chunk->kind;
-  if (kind.layout.bytes <= prefix_bytes_) return take(kind);
-  forget(*page);  // it could not rest
+  if (kind.layout.bytes <= budget_.prefix_bytes) {
+    if (Page* const other = take(kind); other != nullptr) return other;
+  }
+  forget(*page);  // it could not rest, or is needed more; no page after it rests
   return page;
 }
 
@@ -171,7 +237,7 @@ void KvPages::leave(Page& page, Page*& gone) noexcept {
 
 // Kept pages beyond what may rest are gone as well.
 void KvPages::trim(Page*& gone) noexcept {
-  while (resting_bytes_ > prefix_bytes_) {
+  while (resting_bytes_ > budget_.prefix_bytes) {
     Page* const page = oldest_;
     wake(*page);
     forget(*page);
@@ -203,6 +269,7 @@ void KvPages::dispose(Page* gone) noexcept {
 void KvPages::free(Page& page) noexcept {
   page.next = std::exchange(page.chunk->unused, &page);
   page.chunk->used--;
+  held_bytes_ -= page.chunk->kind->layout.bytes;
 }
 
 // ----------------------------------------------------------------------------------------------------------- prefixes

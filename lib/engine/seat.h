@@ -9,10 +9,10 @@
 #include <span>
 
 #include "bitnet.h"
+#include "engine/backend.h"
 #include "engine/completion_queue.h"
-#include "engine/head.h"
-#include "engine/kv_cache.h"
-#include "kernels.h"
+#include "engine/screen.h"
+#include "text/vocabulary.h"
 
 namespace bitnet {
 
@@ -22,13 +22,14 @@ struct Caller;
 struct Request {
   std::span<const Token> tokens;
   uint32_t position = 0;  // of the first
-  KvCache* cache = nullptr;
+  SequenceState* state = nullptr;
   bitnet_logits_of which = BITNET_LOGITS_NONE;
   float* logits = nullptr;  // ALL: a row for each token; LAST: one row
   // LAST, where the head has a screen: what it multiplies, and what the screen says of that, in place of the logits.
   float* hidden = nullptr;
   Screened* screened = nullptr;
   bool wants_all = false;  // the logits rather than these, if others are computed as well
+  bool has_room = true;    // in the state; otherwise it waits for that
   // Any of these makes it leave; null: none.
   const std::atomic<bool>* cancels[2] = {};
 };
@@ -54,6 +55,7 @@ enum class Priority : uint8_t { interactive, background };
 struct Seat {
   enum class State : uint8_t {
     none,
+    starved,    // waits for room in its state
     waiting,    // for a pass
     computing,  // in the current pass
     following,  // done; its follower is at work
@@ -78,6 +80,7 @@ struct Seat {
   bool logits_later = false;               // `hidden` has been stored, not `logits`
   bool screened = false;                   // `screened` has been filled
   std::exception_ptr error;                // of a failed one
+  Time patience_ends = {};                 // of a starved one
   std::atomic<bool> aborted{false};
 
   Follower* follower = nullptr;  // null: requests are single
@@ -96,6 +99,7 @@ struct Seat {
   uint32_t remaining() const { return static_cast<uint32_t>(request.tokens.size()) - computed; }
   bool is_under_way() const {
     switch (state) {
+      case State::starved:
       case State::waiting:
       case State::computing:
       case State::following:

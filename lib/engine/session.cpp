@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/memory.h"
+#include "engine/kv_cache.h"
 
 namespace bitnet {
 namespace {
@@ -63,7 +64,7 @@ const char* kv_name(KvType type) {
 Session::Session(std::shared_ptr<Engine> engine, const SessionOptions& options)
     : engine_(std::move(engine)),
       options_(options),
-      cache_(engine_->pages(), options.kv, options.context, options.prefix_scope != 0),
+      state_(engine_->backend().make_state(options.kv, options.context, options.prefix_scope != 0)),
       tokens_(options.context * sizeof(Token)),
       logits_(vocabulary() * sizeof(float)),
       hidden_(runtime().model().hyper.hidden * sizeof(float)) {
@@ -77,7 +78,7 @@ Session::Session(const Session& other) : Session(other.engine_, other.options_) 
   const Use use(other);
   perf_ = other.perf();
   std::memcpy(tokens_.data(), other.tokens_.data(), other.position() * sizeof(Token));
-  cache_.share(other.cache_, other.position());
+  state_->share(*other.state_, other.position());
   loaded_ = other.loaded_;
   if (other.logits_rows_ != 0 && !other.logits_later_) {
     const size_t bytes = other.logits_rows_ * vocabulary() * sizeof(float);
@@ -152,7 +153,7 @@ void Session::rewind(uint32_t to) {
 
 void Session::cut(uint32_t to) {
   set_position(to);
-  cache_.truncate(to);
+  state_->truncate(to);
   if (to == 0) loaded_ = false;
   logits_rows_ = 0;
   logits_later_ = false;
@@ -169,7 +170,7 @@ std::span<const float> Session::last_logits(size_t index) const {
           ": the last evaluation left ", counted(logits_rows_, "row"));
   if (logits_later_) {
     float* const out = logits_.as<float>();
-    engine_->alone([&](Head& head, ThreadPool&) { head.logits(hidden_.as<float>(), {&out, 1}); });
+    engine_->alone([&](ThreadPool&) { engine_->compute_head({.given = hidden_.as<float>(), .logits = out}); });
     logits_later_ = false;
   }
   return {logits_.as<float>() + index * vocabulary(), vocabulary()};
@@ -225,12 +226,12 @@ bool Session::draw_largest(Sampler& sampler, bool with_head, Token& token) {
 // What a pass has screened is searched by this thread, while others may compute. Otherwise all threads do both.
 bool Session::find_largest(size_t count, std::span<const Token> also, std::vector<TokenLogit>& found) {
   const float* const x = hidden_.as<float>();
-  if (is_screened_) return engine_->head().find_largest(screened_, x, count, also, found);
-  return engine_->alone([&](Head& head, ThreadPool& threads) {
-    Screened* const screened = &screened_;
-    head.screen(x, {&screened, 1});
+  const Screen& screen = engine_->screen();
+  if (is_screened_) return screen.find_largest(screened_, x, count, also, found);
+  return engine_->alone([&](ThreadPool& threads) {
+    engine_->compute_head({.given = x, .screened = &screened_});
     is_screened_ = true;
-    return head.find_largest(screened_, x, count, also, found, &threads);
+    return screen.find_largest(screened_, x, count, also, found, &threads);
   });
 }
 
@@ -259,7 +260,7 @@ void Session::eval_batch(std::span<const Item> items) {
   try {
     for (const Item& item : items) item.session->ask(item.tokens, item.which);
   } catch (...) {
-    for (const Item& item : items) item.session->cache_.truncate(item.session->position());
+    for (const Item& item : items) item.session->state_->truncate(item.session->position());
     throw;
   }
 
@@ -295,20 +296,21 @@ void Session::ask(std::span<const Token> tokens, bitnet_logits_of which, const s
   };
   with_memory(need, [&] {
     if (logits_.size() < bytes) logits_ = Buffer(bytes);
-    if (engine_->head().has_screen()) engine_->head().prepare(screened_);
+    if (engine_->backend().has_screen()) engine_->screen().prepare(screened_);
   });
-  cache_.truncate(position());
+  state_->truncate(position());
   const size_t reused = reuse(tokens, which), begin = position() + reused;
-  cache_.prepare(begin, position() + tokens.size());
+  const bool has_room = state_->prepare(begin, position() + tokens.size());
   seat_.request = {
       .tokens = tokens.subspan(reused),
       .position = static_cast<uint32_t>(begin),
-      .cache = &cache_,
+      .state = state_.get(),
       .which = which,
       .logits = logits_.as<float>(),
       .hidden = hidden_.as<float>(),
       .screened = &screened_,
       .wants_all = all_wanted_,
+      .has_room = has_room,
       .cancels = {&cancel_, cancel},
   };
 }
@@ -321,7 +323,7 @@ size_t Session::reuse(std::span<const Token> tokens, bitnet_logits_of which) {
   }
   std::ranges::copy(tokens, tokens_.as<Token>() + position());
   const size_t found =
-      cache_.find(options_.prefix_scope, {tokens_.as<Token>(), position() + tokens.size()}, position());
+      state_->find(options_.prefix_scope, {tokens_.as<Token>(), position() + tokens.size()}, position());
   return std::min(found, tokens.size() - 1);
 }
 
@@ -332,15 +334,18 @@ void Session::take_over() {
     case Seat::State::done:
       break;
     case Seat::State::cancelled:
+      seat_.state = Seat::State::none;
       cancel(false);
-      cache_.truncate(position());
+      state_->truncate(position());
       fail(BITNET_ERROR_CANCELLED, "the evaluation was cancelled");
     case Seat::State::failed:
-      cache_.truncate(position());
+      seat_.state = Seat::State::none;
+      state_->truncate(position());
       std::rethrow_exception(seat_.error);
     case Seat::State::following:  // by the session's generation, which calls this
       break;
     case Seat::State::none:
+    case Seat::State::starved:
     case Seat::State::waiting:
     case Seat::State::computing:
     case Seat::State::held:
@@ -349,8 +354,8 @@ void Session::take_over() {
   const uint32_t reused = seat_.request.position - position();
   std::ranges::copy(tokens, tokens_.as<Token>() + seat_.request.position);
   set_position(seat_.request.position + static_cast<uint32_t>(tokens.size()));
-  cache_.settle();
-  if (shares_prefixes()) cache_.keep(options_.prefix_scope, this->tokens());
+  state_->settle();
+  if (shares_prefixes()) state_->keep(options_.prefix_scope, this->tokens());
   switch (seat_.request.which) {
     case BITNET_LOGITS_LAST:
       logits_rows_ = 1;

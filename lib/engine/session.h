@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One sequence of tokens being evaluated: its KV cache and its last logits.
+// One sequence of tokens being evaluated: its state and its last logits.
 #pragma once
 
 #include <atomic>
@@ -17,8 +17,8 @@
 #include "base/error.h"
 #include "base/waiting.h"
 #include "bitnet.h"
+#include "engine/backend.h"
 #include "engine/engine.h"
-#include "engine/kv_cache.h"
 #include "engine/runtime.h"
 #include "engine/seat.h"
 #include "sample/sampler.h"
@@ -70,7 +70,7 @@ class Session {
   const Runtime& runtime() const { return engine_->runtime(); }
   const std::shared_ptr<const Runtime>& shared_runtime() const { return engine_->shared_runtime(); }
   uint32_t position() const { return position_.load(std::memory_order_acquire); }
-  uint32_t context() const { return cache_.context(); }
+  uint32_t context() const { return options_.context; }
   std::span<const Token> tokens() const { return {tokens_.as<Token>(), position()}; }
   void rewind(uint32_t position);
 
@@ -139,6 +139,7 @@ class Session {
   Session(const Session& other);
 
   std::vector<std::byte> pack_state() const;
+  void renew_state(size_t tokens);
   std::span<const float> last_logits(size_t index) const;
 
   bool is_free_for(const Generation* generation) const;
@@ -156,7 +157,7 @@ class Session {
 
   std::shared_ptr<Engine> engine_;
   SessionOptions options_;
-  KvCache cache_;
+  const std::unique_ptr<SequenceState> state_;
   Buffer tokens_;        // `context` of them
   bool loaded_ = false;  // the first of them, whose keys and values others must not trust
   std::atomic<uint32_t> position_{0};

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Saved sessions. A state is a StateHeader, then one Zstandard frame of: the tokens (int32), then for each layer and KV
-// head the keys of all tokens and the values of all tokens (rows of KvCache). All numbers are little-endian.
+// head the keys of all tokens and the values of all tokens (parts of a SequenceState). All numbers are little-endian.
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "base/buffer.h"
 #include "base/compression.h"
@@ -43,7 +45,7 @@ uint64_t checksum(const StateHeader& header, std::span<const std::byte> payload)
 std::vector<std::byte> Session::save() const {
   const Use use(*this);
   const auto need = [&] {
-    return MemoryNeed{position() * (sizeof(Token) + 2 * cache_.heads() * cache_.row_bytes()),
+    return MemoryNeed{position() * (sizeof(Token) + state_->parts() * state_->row_bytes()),
                       "saving a session of " + counted(position(), "token"),
                       "fewer tokens or an int8 KV cache take less"};
   };
@@ -51,19 +53,16 @@ std::vector<std::byte> Session::save() const {
 }
 
 std::vector<std::byte> Session::pack_state() const {
-  StateHeader header = {{}, kVersion, static_cast<uint16_t>(cache_.type()), position(), runtime().model().fingerprint,
+  StateHeader header = {{}, kVersion, static_cast<uint16_t>(state_->type()), position(), runtime().model().fingerprint,
                         0};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
   std::vector<std::byte> state(sizeof header);
   Compressor compressor(
       kLevel, 1, [&state](std::span<const std::byte> part) { state.insert(state.end(), part.begin(), part.end()); });
   compressor.add(std::as_bytes(tokens()));
-  const size_t row = cache_.row_bytes();
-  std::vector<std::byte> rows(position() * row);
-  for (size_t head = 0; head < cache_.heads(); head++) {
-    for (uint32_t t = 0; t < position(); t++) cache_.load_key(head, t, rows.data() + t * row);
-    compressor.add(rows);
-    for (uint32_t t = 0; t < position(); t++) cache_.load_value(head, t, rows.data() + t * row);
+  std::vector<std::byte> rows(position() * state_->row_bytes());
+  for (size_t part = 0; part < state_->parts(); part++) {
+    state_->read(part, position(), rows.data());
     compressor.add(rows);
   }
   compressor.end();
@@ -89,14 +88,14 @@ void Session::load(std::span<const std::byte> state) {
   require(
       header.model == runtime().model().fingerprint, BITNET_ERROR_MISMATCH,
       "the saved session belongs to another model, or another packing of this one; open the file it was saved with");
-  require(kv == cache_.type(), BITNET_ERROR_MISMATCH, "the saved session's KV cache is ", kv_name(kv), ", this one's ",
-          kv_name(cache_.type()), "; make one with the same kind");
+  require(kv == state_->type(), BITNET_ERROR_MISMATCH, "the saved session's KV cache is ", kv_name(kv), ", this one's ",
+          kv_name(state_->type()), "; make one with the same kind");
   require(header.tokens <= context(), BITNET_ERROR_CONTEXT, "the saved session holds ", counted(header.tokens, "token"),
           ", this one has room for ", context(), "; make one with a larger context");
 
-  const size_t row_bytes = cache_.row_bytes();
+  const size_t row_bytes = state_->row_bytes();
   const size_t tokens_bytes = header.tokens * sizeof(Token);
-  const size_t raw_bytes = tokens_bytes + 2 * cache_.heads() * header.tokens * row_bytes;
+  const size_t raw_bytes = tokens_bytes + state_->parts() * header.tokens * row_bytes;
   const auto need = [&] {
     return MemoryNeed{raw_bytes, "a saved session of " + counted(header.tokens, "token") + " while it is loaded",
                       "one of fewer tokens takes less"};
@@ -108,18 +107,26 @@ void Session::load(std::span<const std::byte> state) {
     require(tokens[i] >= 0 && static_cast<size_t>(tokens[i]) < vocabulary(), BITNET_ERROR_FORMAT,
             "the saved session is damaged: token ", tokens[i], " is out of range");
   }
-  cache_.truncate(0);
-  cache_.prepare(0, header.tokens);  // whole pages, none of them a copy
+  with_memory(need, [&] { renew_state(header.tokens); });
   loaded_ = header.tokens != 0;
   std::copy_n(tokens, header.tokens, tokens_.as<Token>());
   const auto* row = reinterpret_cast<const std::byte*>(tokens + header.tokens);
-  for (size_t head = 0; head < cache_.heads(); head++) {
-    for (uint32_t t = 0; t < header.tokens; t++, row += row_bytes) cache_.store_key(head, t, row);
-    for (uint32_t t = 0; t < header.tokens; t++, row += row_bytes) cache_.store_value(head, t, row);
+  for (size_t part = 0; part < state_->parts(); part++, row += header.tokens * row_bytes) {
+    state_->write(part, header.tokens, row);
   }
   set_position(header.tokens);
   logits_rows_ = 0;
   logits_later_ = false;
+}
+
+// Whole pages, none of them a copy. Waits for them as an evaluation does.
+void Session::renew_state(size_t tokens) {
+  const auto end = std::chrono::steady_clock::now() + engine_->options().patience;
+  while (!state_->renew(tokens)) {
+    if (cancel_.exchange(false, std::memory_order_relaxed)) fail(BITNET_ERROR_CANCELLED, "the loading was cancelled");
+    if (std::chrono::steady_clock::now() >= end) engine_->fail_for_pages();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 }  // namespace bitnet

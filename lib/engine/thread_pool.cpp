@@ -144,19 +144,20 @@ void ThreadPool::run_task(uint32_t count, Task task, void* data) {
   const std::lock_guard lock(running_);
   task_ = task;
   data_ = data;
-  if (options_.parallel != nullptr) {
-    auto piece = [](void* self, uint32_t index) {
-      const DefaultFloatEnvironment environment;
-      auto* pool = static_cast<ThreadPool*>(self);
-      pool->task_(pool->data_, index);
-    };
-    return options_.parallel(options_.parallel_user, count, piece, this);
-  }
   finished_.store(0, std::memory_order_relaxed);
   const uint32_t run = signal_.load(std::memory_order_relaxed) + 1;
   ticket_.store(Ticket{run, count, 0}.pack(), std::memory_order_release);
   signal_.store(run, std::memory_order_release);
-  wake_all(signal_);
+  if (options_.parallel != nullptr) {
+    // Each call claims a piece, whatever its index. So each is run once, however often the caller's pool calls.
+    const auto piece = [](void* self, uint32_t) {
+      const DefaultFloatEnvironment environment;
+      static_cast<ThreadPool*>(self)->run_one();
+    };
+    options_.parallel(options_.parallel_user, count, piece, this);
+  } else {
+    wake_all(signal_);
+  }
 
   const DefaultFloatEnvironment environment;
   while (run_one()) {

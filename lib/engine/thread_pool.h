@@ -31,7 +31,7 @@ class ThreadPool {
   static constexpr uint32_t kMostThreads = 512;
 
   // `threads`, at most kMostThreads, counts the calling one: threads - 1 are started. With `parallel`, none are, and it
-  // runs the pieces.
+  // runs the pieces. What it leaves out the caller of run() makes up for, and waits for what it leaves running.
   explicit ThreadPool(const PoolOptions& options);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

@@ -124,6 +124,140 @@ TEST(Memory, EveryAllocationOfAGenerationMayFail) {
   EXPECT_GT(count, 5);
 }
 
+// What a pass may be for one session, beside a neighbour that is not to notice anything.
+class PassMemory : public testing::Test {
+ protected:
+  PassMemory() {
+    session = make(3);
+    neighbour = make(0);
+    eval(session, start);
+    eval(neighbour, start);
+  }
+
+  Session make(uint64_t scope) {
+    const bitnet_session_options options = {
+        .size = sizeof options, .context = 256, .engine = engine.get(), .prefix_scope = scope};
+    bitnet_session* made = nullptr;
+    EXPECT_OK(bitnet_session_create(model.get(), &options, &made));
+    return Session(made);
+  }
+
+  std::vector<float> alone(const Tokens& tokens) {
+    const Session other = make(0);
+    eval(other, tokens);
+    return logits(other);
+  }
+
+  // The session holds the start alone, before each try and after each that fails.
+  void fail_each(const std::function<bitnet_status()>& call) {
+    const long count = fail_every_allocation([&] {
+      const bitnet_status status = call();
+      const long left = allocations_left.exchange(-1);
+      if (status != BITNET_OK) {
+        EXPECT_EQ(bitnet_session_position(session.get()), start.size());
+        EXPECT_EQ(bitnet_session_position(neighbour.get()), start.size());
+      }
+      EXPECT_OK(bitnet_session_rewind(session.get(), static_cast<uint32_t>(start.size())));
+      EXPECT_OK(bitnet_session_rewind(neighbour.get(), static_cast<uint32_t>(start.size())));
+      allocations_left = left;
+      return status;
+    });
+    EXPECT_GT(count, 0);
+    for (const Session* each : {&session, &neighbour}) {
+      eval(*each, more);
+      EXPECT_TRUE(same_bits(logits(*each), expected));
+      EXPECT_OK(bitnet_session_rewind(each->get(), static_cast<uint32_t>(start.size())));
+    }
+  }
+
+  static Tokens joined(Tokens first, const Tokens& second) {
+    first.insert(first.end(), second.begin(), second.end());
+    return first;
+  }
+
+  const Model model = open(model_path(BITNET_PACKING_I2, BITNET_HEAD_SCREENED));
+  const Engine engine = make_engine(model, {.threads = 2, .batch = 64});
+  const Tokens start = random_tokens(100, 1), more = random_tokens(70, 2);
+  const std::vector<float> expected = alone(joined(start, more));
+  Session session, neighbour;
+};
+
+TEST_F(PassMemory, OfAForkThatWrites) {
+  fail_each([&] {
+    bitnet_session* fork = nullptr;
+    bitnet_status status = bitnet_session_fork(session.get(), &fork);
+    const Session owner(fork);
+    if (status == BITNET_OK) status = bitnet_eval(fork, more.data(), more.size(), BITNET_LOGITS_LAST);
+    if (status == BITNET_OK) status = bitnet_eval(session.get(), more.data(), more.size(), BITNET_LOGITS_LAST);
+    return status;
+  });
+}
+
+TEST_F(PassMemory, OfReusedPrefixes) {
+  const Tokens whole = joined(start, more);
+  {
+    const Session other = make(3);
+    eval(other, whole);
+  }
+  fail_each([&] {
+    const Session other = [&] {
+      const long left = allocations_left.exchange(-1);
+      Session made = make(3);
+      allocations_left = left;
+      return made;
+    }();
+    const bitnet_status status = bitnet_eval(other.get(), whole.data(), whole.size(), BITNET_LOGITS_LAST);
+    if (status != BITNET_OK) return status;
+    return bitnet_eval(session.get(), more.data(), more.size(), BITNET_LOGITS_ALL);
+  });
+}
+
+TEST_F(PassMemory, OfABatch) {
+  const bitnet_batch_item items[] = {{session.get(), more.data(), more.size(), BITNET_LOGITS_ALL},
+                                     {neighbour.get(), more.data(), more.size(), BITNET_LOGITS_LAST}};
+  fail_each([&] { return bitnet_eval_batch(items, 2); });
+}
+
+TEST_F(PassMemory, OfAGenerationsTokens) {
+  const bitnet_sampler_options knobs = {.size = sizeof knobs, .temperature = 1, .top_k = 5, .repetition_penalty = 1.1f};
+  const char* const stops[] = {"no such text"};
+  const bitnet_generate_options options = {.size = sizeof options,
+                                           .max_tokens = 6,
+                                           .flags = BITNET_GENERATE_IGNORE_END,
+                                           .sampler = &knobs,
+                                           .stop = stops,
+                                           .stop_count = 1};
+  const auto pull = [&](bitnet_session* from, Tokens& drawn) {
+    bitnet_generation* raw = nullptr;
+    bitnet_status status = bitnet_generation_start_tokens(from, more.data(), 20, &options, &raw);
+    const Generation generation(raw);
+    bitnet_piece piece = {.size = sizeof piece};
+    while (status == BITNET_OK && (status = bitnet_generation_next(raw, &piece)) == BITNET_OK) {
+      const long left = allocations_left.exchange(-1);
+      drawn.push_back(piece.token);
+      allocations_left = left;
+    }
+    return status == BITNET_END ? BITNET_OK : status;
+  };
+  Tokens expected_tokens;
+  ASSERT_OK(pull(neighbour.get(), expected_tokens));
+  ASSERT_OK(bitnet_session_rewind(neighbour.get(), static_cast<uint32_t>(start.size())));
+  Tokens drawn;
+  drawn.reserve(10);
+  const long count = fail_every_allocation([&] {
+    drawn.clear();
+    const bitnet_status status = pull(session.get(), drawn);
+    const long left = allocations_left.exchange(-1);
+    EXPECT_TRUE(std::equal(drawn.begin(), drawn.end(), expected_tokens.begin())) << "what came was right";
+    EXPECT_GE(bitnet_session_position(session.get()), start.size());
+    EXPECT_OK(bitnet_session_rewind(session.get(), static_cast<uint32_t>(start.size())));
+    allocations_left = left;
+    return status;
+  });
+  EXPECT_GT(count, 5);
+  EXPECT_EQ(drawn, expected_tokens);
+}
+
 TEST(Memory, EvaluationTakesNone) {
   const Model model = open(model_path());
   const Session session = make_session(model, {.size = sizeof(bitnet_session_options), .context = 64}, {.threads = 2});

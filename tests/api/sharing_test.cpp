@@ -3,8 +3,11 @@
 // under the thread sanitizer as well.
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <random>
@@ -21,6 +24,15 @@ constexpr uint32_t kContext = 200;  // more than three pages
 // Sessions on the default engine, unless they are made with another.
 constexpr bitnet_session_options kOptions = {.size = sizeof(bitnet_session_options), .context = kContext};
 constexpr bitnet_engine_options kEngine = {.size = sizeof(bitnet_engine_options), .threads = 2, .batch = 24};
+constexpr uint64_t kPage = 126976;  // of the test model
+// Its prefixes and its sessions have less room than they want.
+constexpr bitnet_engine_options kTightEngine = {.size = sizeof(bitnet_engine_options),
+                                                .threads = 2,
+                                                .batch = 24,
+                                                .prefix_bytes = 8 * kPage,
+                                                .kv_bytes = 60 * kPage,
+                                                .overcommit = 1,
+                                                .queue_ms = 2};
 
 // Some sequences of tokens, two of which begin alike, and the logits after each token as a session computes them alone,
 // one token at a time.
@@ -69,7 +81,7 @@ struct Sequences {
 class Driver {
  public:
   Driver(const Model& model, const Engine& engine, Sequences& sequences, uint32_t seed)
-      : sequences_(sequences), random_(seed) {
+      : model_(model), engine_(engine), sequences_(sequences), random_(seed) {
     for (uint32_t i = 0; i < kSessions; i++) {
       states_[i].sequence = below(Sequences::kCount);
       bitnet_session_options options = kOptions;
@@ -91,7 +103,10 @@ class Driver {
 
   void step() {
     State& state = states_[below(kSessions)];
-    switch (below(10)) {
+    switch (below(11)) {
+      case 10:
+        ASSERT_OK(bitnet_engine_trim(model_.get(), engine_.get(), nullptr));
+        return;
       case 0:
         return rewind(state);
       case 1:
@@ -106,7 +121,7 @@ class Driver {
     }
   }
 
-  uint32_t evaluated = 0, cancelled = 0;
+  uint32_t evaluated = 0, cancelled = 0, refused = 0;
 
  private:
   static constexpr uint32_t kSessions = 4;
@@ -117,6 +132,12 @@ class Driver {
 
   uint32_t below(uint32_t n) { return static_cast<uint32_t>(random_() % n); }
   bool aborts() { return abort_ && below(20) == 0; }
+  // Whether it was cancelled, or found no room.
+  bool leaves(bitnet_status status) {
+    cancelled += status == BITNET_ERROR_CANCELLED ? 1 : 0;
+    refused += status == BITNET_ERROR_MEMORY ? 1 : 0;
+    return status == BITNET_ERROR_CANCELLED || status == BITNET_ERROR_MEMORY;
+  }
 
   void rewind(const State& state) {
     ASSERT_OK(bitnet_session_rewind(state.session.get(), below(bitnet_session_position(state.session.get()) + 1)));
@@ -135,7 +156,13 @@ class Driver {
     std::vector<char> saved(2 << 20);
     size_t length = 0;
     ASSERT_OK(bitnet_session_save_memory(state.session.get(), saved.data(), saved.size(), &length));
-    ASSERT_OK(bitnet_session_load_memory(other.session.get(), saved.data(), length));
+    const uint32_t held = bitnet_session_position(other.session.get());
+    const bitnet_status status = bitnet_session_load_memory(other.session.get(), saved.data(), length);
+    if (leaves(status)) {
+      EXPECT_EQ(bitnet_session_position(other.session.get()), held);
+      return;
+    }
+    ASSERT_OK(status);
     other.sequence = state.sequence;
   }
 
@@ -151,8 +178,7 @@ class Driver {
     abort_ = below(4) == 0;
     const bitnet_status status =
         bitnet_eval(session, sequences_.tokens[state.sequence].data() + position, count, which);
-    if (status == BITNET_ERROR_CANCELLED) {
-      cancelled++;
+    if (leaves(status)) {
       EXPECT_EQ(bitnet_session_position(session), position);
       return;
     }
@@ -194,9 +220,7 @@ class Driver {
       status = bitnet_generation_next(made, &piece);
       if (status == BITNET_OK) drawn.push_back(piece.token);
     }
-    if (status == BITNET_ERROR_CANCELLED) {
-      cancelled++;
-    } else {
+    if (!leaves(status)) {
       ASSERT_GE(status, 0) << bitnet_last_error();
       evaluated++;
     }
@@ -225,6 +249,8 @@ class Driver {
     }
   }
 
+  const Model& model_;
+  const Engine& engine_;
   Sequences& sequences_;
   std::mt19937 random_;
   Queue queue_ = make_queue();
@@ -245,15 +271,18 @@ constexpr int kSteps = 12;
 constexpr int kSteps = 40;
 #endif
 
-void drive(bitnet_head head) {
+// For how long each of the tests below goes on, if not for kSteps.
+std::chrono::seconds given_time() {
+  const char* const given = std::getenv("BITNET_TEST_SECONDS");
+  return std::chrono::seconds(given != nullptr ? std::atoi(given) : 0);
+}
+
+void drive(bitnet_head head, const bitnet_engine_options& engine_options, uint32_t first_seed, int count) {
   constexpr uint32_t kThreads = 8;
-  const char* const steps = std::getenv("BITNET_TEST_STEPS");
-  const int count = steps != nullptr ? std::atoi(steps) : kSteps;
-  const uint32_t first_seed = seed();
   SCOPED_TRACE("BITNET_TEST_SEED=" + std::to_string(first_seed));
   const Model model = open(model_path(BITNET_PACKING_I2, head));
   Sequences sequences(model);
-  const Engine engine = make_engine(model, kEngine);
+  const Engine engine = make_engine(model, engine_options);
   std::vector<std::unique_ptr<Driver>> drivers;
   for (uint32_t i = 0; i < kThreads; i++) {
     drivers.push_back(std::make_unique<Driver>(model, engine, sequences, first_seed + i));
@@ -275,14 +304,29 @@ void drive(bitnet_head head) {
   for (std::thread& thread : threads) thread.join();
   over.store(true);
   canceller.join();
-  uint32_t evaluated = 0;
-  for (const auto& driver : drivers) evaluated += driver->evaluated;
+  uint32_t evaluated = 0, refused = 0;
+  for (const auto& driver : drivers) {
+    evaluated += driver->evaluated;
+    refused += driver->refused;
+  }
   EXPECT_GT(evaluated, kThreads);
+  EXPECT_TRUE(refused == 0 || engine_options.overcommit);
 }
 
-TEST(Sharing, EverySessionGetsWhatItGetsAlone) { drive(BITNET_HEAD_F16); }
+// Each round has another seed.
+void drive(bitnet_head head, const bitnet_engine_options& engine_options) {
+  const auto end = std::chrono::steady_clock::now() + given_time();
+  uint32_t next = seed();
+  do {
+    drive(head, engine_options, next++, kSteps);
+  } while (std::chrono::steady_clock::now() < end && !testing::Test::HasFailure());
+}
 
-TEST(Sharing, EverySessionGetsWhatItGetsAloneWithAScreen) { drive(BITNET_HEAD_SCREENED); }
+TEST(Sharing, EverySessionGetsWhatItGetsAlone) { drive(BITNET_HEAD_F16, kEngine); }
+
+TEST(Sharing, EverySessionGetsWhatItGetsAloneWithAScreen) { drive(BITNET_HEAD_SCREENED, kEngine); }
+
+TEST(Sharing, EverySessionGetsWhatItGetsAloneWithLittleRoom) { drive(BITNET_HEAD_SCREENED, kTightEngine); }
 
 TEST(Sharing, SessionsShareThreads) {
 #ifndef __linux__
@@ -406,6 +450,128 @@ TEST(Sharing, CallersOfOnePoolOfTheirOwnTakeTurns) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+// A pool of the host program: jobs, and the pieces that they are cut into, which whoever waits for them runs as well.
+class HostPool {
+ public:
+  explicit HostPool(uint32_t workers) {
+    for (uint32_t i = 0; i < workers; i++) threads_.emplace_back([this] { work(); });
+  }
+  // When all jobs are done.
+  ~HostPool() {
+    {
+      const std::lock_guard lock(mutex_);
+      closing_ = true;
+    }
+    changed_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+  void post(std::function<void()> job) {
+    const std::lock_guard lock(mutex_);
+    jobs_.push_back(std::move(job));
+    changed_.notify_all();
+  }
+  static void parallel(void* user, uint32_t count, void (*task)(void*, uint32_t), void* data) {
+    auto& pool = *static_cast<HostPool*>(user);
+    uint32_t left = count;
+    std::unique_lock lock(pool.mutex_);
+    for (uint32_t i = 0; i < count; i++) {
+      pool.pieces_.push_back([&pool, &left, task, data, i] {
+        task(data, i);
+        const std::lock_guard done(pool.mutex_);
+        left--;
+        pool.changed_.notify_all();
+      });
+    }
+    pool.changed_.notify_all();
+    while (left != 0) {
+      if (!run_first(pool.pieces_, lock)) pool.changed_.wait(lock);
+    }
+  }
+
+ private:
+  using Jobs = std::deque<std::function<void()>>;
+  static bool run_first(Jobs& jobs, std::unique_lock<std::mutex>& lock) {
+    if (jobs.empty()) return false;
+    const std::function<void()> job = std::move(jobs.front());
+    jobs.pop_front();
+    lock.unlock();
+    job();
+    lock.lock();
+    return true;
+  }
+  void work() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      if (run_first(pieces_, lock) || run_first(jobs_, lock)) continue;
+      if (closing_) return;
+      changed_.wait(lock);
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  Jobs pieces_, jobs_;
+  bool closing_ = false;
+  std::vector<std::thread> threads_;
+};
+
+// All workers of the pool wait in the library, in different models' engines or one: whoever leads runs every piece.
+TEST(Sharing, AllWorkersOfAPoolMayEvaluate) {
+  const Model model = open(model_path()), other = open(model_path());
+  const Tokens tokens = random_tokens(30);
+  const Session alone = make_session(model, kOptions);
+  eval(alone, tokens);
+  const auto reference = logits(alone);
+  auto host = std::make_unique<HostPool>(2);
+  const Pool pool = make_pool({.threads = 2, .parallel = HostPool::parallel, .parallel_user = host.get()});
+  const Engine engines[] = {make_engine(model, {.pool = pool.get()}), make_engine(other, {.pool = pool.get()})};
+  for (int i = 0; i < 6; i++) {
+    host->post([&, i] {
+      bitnet_session_options options = kOptions;
+      options.engine = engines[i % 2].get();
+      const Session session = make_session(i % 2 == 0 ? model : other, options);
+      for (size_t t = 0; t < tokens.size(); t++) eval(session, std::span(tokens).subspan(t, 1));
+      EXPECT_TRUE(same_bits(logits(session), reference));
+    });
+  }
+  // Two callers that are no workers of it.
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 2; i++) {
+    callers.emplace_back([&] {
+      bitnet_session_options options = kOptions;
+      options.engine = engines[0].get();
+      const Session session = make_session(model, options);
+      eval(session, tokens);
+      EXPECT_TRUE(same_bits(logits(session), reference));
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  host.reset();
+}
+
+// It must not, but nothing worse comes of it than an error.
+TEST(Sharing, ACallbackThatCallsBackIsTold) {
+  const Model model = open(model_path());
+  struct Caller {
+    bitnet_session* session = nullptr;
+    bitnet_status status = BITNET_OK;
+    static int ask(void* user) {
+      auto& caller = *static_cast<Caller*>(user);
+      const bitnet_token token = 1;
+      caller.status = bitnet_eval(caller.session, &token, 1, BITNET_LOGITS_LAST);
+      return 0;
+    }
+  } caller;
+  bitnet_session_options options = kOptions;
+  options.abort = Caller::ask;
+  options.abort_user = &caller;
+  const Session session = make_session(model, options);
+  caller.session = session.get();
+  eval(session, random_tokens(8));
+  EXPECT_EQ(caller.status, BITNET_ERROR_BUSY);
+  EXPECT_EQ(bitnet_session_position(session.get()), 8u);
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ struct Fixture {
   Model model;
   ThreadPool threads{{.threads = 2}};
   Head head;
+  const Screen screen;
 
   Fixture(size_t rows, size_t cols, const Weight& weight)
       : rows(rows),
@@ -45,7 +46,8 @@ struct Fixture {
         scales(rows),
         bounds(rows),
         model(make_model(weight)),
-        head(model, *find_kernels(nullptr), threads) {}
+        head(model, *find_kernels(nullptr), threads),
+        screen(model, *find_kernels(nullptr)) {}
 
   uint16_t* halves() { return reinterpret_cast<uint16_t*>(f16.data()); }
 
@@ -82,7 +84,7 @@ struct Fixture {
     Screened screened;
     Screened* const one = &screened;
     head.screen(x.data(), {&one, 1});
-    return head.find_largest(screened, x.data(), count, also, found, &threads);
+    return screen.find_largest(screened, x.data(), count, also, found, &threads);
   }
 
   std::vector<float> screened(const std::vector<float>& x) {
@@ -275,7 +277,7 @@ TEST(Head, ScreensManyStatesAsEachAlone) {
       for (const size_t wanted : {1, 20}) {
         const std::vector<Token> also = {1540, 3};
         std::vector<TokenLogit> found;
-        if (!f.head.find_largest(together[i], x.data(), wanted, also, found)) continue;
+        if (!f.screen.find_largest(together[i], x.data(), wanted, also, found)) continue;
         EXPECT_TRUE(holds_largest(found, f.logits(x), wanted, also)) << "state " << i << " of " << count;
         ++answered;
       }
@@ -296,11 +298,11 @@ TEST(Head, FindsOnManyThreadsAtOnce) {
     states.push_back(random.state(f.cols));
     Screened* const one = &screened[i];
     f.head.screen(states[i].data(), {&one, 1});
-    ASSERT_TRUE(f.head.find_largest(screened[i], states[i].data(), 10, {}, expected[i], &f.threads));
+    ASSERT_TRUE(f.screen.find_largest(screened[i], states[i].data(), 10, {}, expected[i], &f.threads));
   }
   std::vector<std::thread> threads;
   for (size_t i = 0; i < kSessions; ++i) {
-    threads.emplace_back([&, i] { f.head.find_largest(screened[i], states[i].data(), 10, {}, found[i]); });
+    threads.emplace_back([&, i] { f.screen.find_largest(screened[i], states[i].data(), 10, {}, found[i]); });
   }
   f.logits(states[0]);
   for (std::thread& thread : threads) thread.join();
@@ -323,7 +325,7 @@ TEST(Head, FindsTheSameHoweverTheHostRounds) {
   f.head.screen(x.data(), {&one, 1});
   std::vector<TokenLogit> found;
   ASSERT_EQ(std::fesetround(FE_UPWARD), 0);
-  const bool few = f.head.find_largest(screened, x.data(), 40, {}, found);
+  const bool few = f.screen.find_largest(screened, x.data(), 40, {}, found);
   std::fesetround(FE_TONEAREST);
   ASSERT_TRUE(few);
   EXPECT_TRUE(holds_largest(found, f.logits(x), 40));

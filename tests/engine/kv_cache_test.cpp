@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/error.h"
 #include "base/hash.h"
 
 namespace bitnet {
@@ -36,9 +37,11 @@ class Cache {
   size_t size() const { return tokens_.size(); }
   const std::vector<Token>& tokens() const { return tokens_; }
 
-  // Returns how many were taken over.
+  // Returns how many were taken over; kNoRoom if the budget has none, and all is as before.
+  static constexpr size_t kNoRoom = SIZE_MAX;
   size_t append(std::span<const Token> tokens) {
     const size_t found = begin(tokens);
+    if (found == kNoRoom) return kNoRoom;
     store(size() + found, size() + tokens.size(), tokens);
     cache_->settle();
     tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
@@ -48,8 +51,18 @@ class Cache {
   // The same, but given up when some has been stored.
   void append_and_cancel(std::span<const Token> tokens) {
     const size_t found = begin(tokens);
+    if (found == kNoRoom) return;
     store(size() + found, size() + found + 1, tokens);
     cache_->truncate(size());
+  }
+  // In place of what it holds.
+  bool renew(std::span<const Token> tokens) {
+    if (!cache_->renew(tokens.size())) return false;
+    tokens_.clear();
+    store(0, tokens.size(), tokens);
+    tokens_.assign(tokens.begin(), tokens.end());
+    scope_ = 0;
+    return true;
   }
   void truncate(size_t size) {
     tokens_.resize(size);
@@ -81,8 +94,9 @@ class Cache {
     all.insert(all.end(), tokens.begin(), tokens.end());
     if (scope_ != 0 && size() % kKvBlock == 0) found = cache_->find(scope_, all, size());
     found = std::min(found, tokens.size() - 1);
-    cache_->prepare(size() + found, all.size());
-    return found;
+    if (cache_->prepare(size() + found, all.size())) return found;
+    cache_->truncate(size());
+    return kNoRoom;
   }
   void store(size_t begin, size_t end, std::span<const Token> tokens) {
     std::vector<Token> all = tokens_;
@@ -118,7 +132,7 @@ std::vector<Token> tokens_of(size_t count, uint32_t seed) {
 }
 
 TEST(KvCache, KeepsPrefixesUpToItsBytesAndForgetsTheOldestFirst) {
-  KvPages pages(shape(), 3 * page_bytes());
+  KvPages pages(shape(), {.prefix_bytes = 3 * page_bytes()});
   const auto a = tokens_of(kContext, 1), b = tokens_of(kKvBlock, 2), c = tokens_of(kKvBlock, 3);
   const auto append = [&](const std::vector<Token>& tokens) { return Cache(pages, 7).append(tokens); };
   EXPECT_EQ(append(a), 0u);
@@ -133,7 +147,7 @@ TEST(KvCache, KeepsPrefixesUpToItsBytesAndForgetsTheOldestFirst) {
 
 TEST(KvCache, PagesOfLiveCachesCostNothing) {
   for (const size_t bytes : {size_t{1}, 2 * page_bytes()}) {
-    KvPages pages(shape(), bytes);
+    KvPages pages(shape(), {.prefix_bytes = bytes});
     std::vector<Cache> caches;
     for (uint32_t i = 0; i < 5; i++) {
       caches.emplace_back(pages, 7);
@@ -149,7 +163,7 @@ TEST(KvCache, PagesOfLiveCachesCostNothing) {
 }
 
 TEST(KvCache, TheSamePagesComputedTwiceBecomeOne) {
-  KvPages pages(shape(), page_bytes());
+  KvPages pages(shape(), {.prefix_bytes = page_bytes()});
   const auto tokens = tokens_of(kContext, 1);
   Cache first(pages, 7), second(pages, 7);
   // Both begin before either has a whole page.
@@ -165,10 +179,64 @@ TEST(KvCache, TheSamePagesComputedTwiceBecomeOne) {
 }
 
 TEST(KvCache, MoreThanCanBeAddressedIsOutOfMemory) {
-  KvPages pages(shape(), UINT64_MAX);
+  KvPages pages(shape(), {.prefix_bytes = UINT64_MAX});
   EXPECT_THROW(KvCache(pages, kType, kContext, true), std::bad_alloc);
   KvCache cache(pages, kType, kContext, false);
-  cache.prepare(0, kContext);
+  EXPECT_TRUE(cache.prepare(0, kContext));
+}
+
+constexpr size_t kPages = kContext / kKvBlock + 1;  // that a cache reserves
+
+TEST(KvCache, WhatIsReservedStaysWithinTheBudget) {
+  KvPages pages(shape(), {.bytes = 2 * kPages * page_bytes()});
+  const Cache one(pages, 0);
+  {
+    const Cache two(pages, 0);
+    EXPECT_THROW(Cache(pages, 0), Error);
+  }
+  const Cache two(pages, 0);
+}
+
+// Of this and another kind: the pages of both are counted.
+TEST(KvCache, WhatIsKeptGoesWhenThereIsNoOtherRoom) {
+  KvPages pages(shape(), {.bytes = 2 * kPages * page_bytes(), .prefix_bytes = UINT64_MAX / 4});
+  const auto tokens = tokens_of(kContext, 1);
+  Cache(pages, 7).append(tokens);
+  EXPECT_EQ(pages.held_bytes(), (kPages - 1) * page_bytes());
+  {
+    Cache one(pages, 0), two(pages, 0);
+    EXPECT_EQ(one.append(tokens), 0u);
+    EXPECT_EQ(two.append(std::span(tokens).first(3 * kKvBlock)), 0u);
+    EXPECT_EQ(pages.held_bytes(), 2 * kPages * page_bytes()) << "one had to go";
+    one.check();
+  }
+  EXPECT_EQ(Cache(pages, 7).append(tokens), 3 * kKvBlock) << "the last one";
+  KvCache other(pages, KvType::f16, kContext, false);
+  EXPECT_TRUE(other.prepare(0, kContext));
+  EXPECT_LE(pages.held_bytes(), 2 * kPages * page_bytes());
+  EXPECT_EQ(pages.trim(), (kPages - 1) * page_bytes());
+  EXPECT_EQ(Cache(pages, 7).append(tokens), 0u);
+}
+
+TEST(KvCache, AnOvercommittedBudgetRunsOut) {
+  KvPages pages(shape(), {.bytes = kPages * page_bytes(), .overcommit = true, .prefix_bytes = 3 * page_bytes()});
+  const auto tokens = tokens_of(kContext, 1);
+  Cache one(pages, 7), two(pages, 0);
+  EXPECT_EQ(one.append(std::span(tokens).first(3 * kKvBlock)), 0u);
+  EXPECT_EQ(two.append(std::span(tokens).first(2 * kKvBlock)), 0u);
+  EXPECT_EQ(two.append(std::span(tokens).first(1)), Cache::kNoRoom);
+  EXPECT_FALSE(two.renew(std::span(tokens).first(1))) << "room for both is needed";
+  EXPECT_EQ(one.append(std::span(tokens).subspan(3 * kKvBlock, 1)), Cache::kNoRoom);
+  Cache fork = two.fork(pages);
+  fork.truncate(kKvBlock + 5);
+  EXPECT_EQ(fork.append(std::span(tokens).first(1)), Cache::kNoRoom) << "a copy takes a page";
+  for (const Cache* each : {&one, &two, &fork}) each->check();
+  one.truncate(0);  // its pages are kept, until somebody needs them
+  EXPECT_EQ(fork.append(std::span(tokens).first(kKvBlock)), 0u);
+  EXPECT_EQ(one.append(tokens), Cache::kNoRoom);
+  EXPECT_EQ(one.append(std::span(tokens).first(kKvBlock)), kKvBlock - 1) << "the first is kept still, and not copied";
+  EXPECT_EQ(pages.held_bytes(), kPages * page_bytes());
+  for (const Cache* each : {&one, &two, &fork}) each->check();
 }
 
 void drive(KvPages& pages, uint32_t seed, int steps) {
@@ -200,13 +268,18 @@ void drive(KvPages& pages, uint32_t seed, int steps) {
       case 3:
         if (!tokens.empty()) cache.append_and_cancel(tokens);
         break;
+      case 4:
+        if (tokens.size() == kContext) cache.renew(tokens);
+        if (below(4) == 0) pages.trim();
+        break;
       default:
         if (tokens.empty()) {
           cache.truncate(0);
         } else {
-          cache.append(tokens);
+          EXPECT_TRUE(cache.append(tokens) != Cache::kNoRoom || pages.budget().overcommit);
         }
     }
+    EXPECT_LE(pages.held_bytes(), pages.budget().bytes);
     for (const Cache& each : caches) each.check();
   }
 }
@@ -222,11 +295,22 @@ TEST(KvCache, AnySharingLeavesWhatEachHolds) {
   const uint32_t seed =
       given != nullptr ? static_cast<uint32_t>(std::strtoul(given, nullptr, 10)) : std::random_device()();
   SCOPED_TRACE("BITNET_TEST_SEED=" + std::to_string(seed));
+  constexpr uint32_t kThreads = 3, kCaches = 6;
   for (const size_t kept : {0, 1, 3, 100}) {
-    KvPages pages(shape(), kept * page_bytes() + 1);
-    std::vector<std::thread> threads;
-    for (uint32_t i = 0; i < 3; i++) threads.emplace_back([&, i] { drive(pages, seed + i, kSteps / 4); });
-    for (std::thread& thread : threads) thread.join();
+    const KvBudget budgets[] = {
+        {},
+        {.bytes = kThreads * kCaches * kPages * page_bytes()},
+        {.bytes = 12 * page_bytes(), .overcommit = true},
+    };
+    for (KvBudget budget : budgets) {
+      budget.prefix_bytes = kept * page_bytes() + 1;
+      KvPages pages(shape(), budget);
+      std::vector<std::thread> threads;
+      for (uint32_t i = 0; i < kThreads; i++) threads.emplace_back([&, i] { drive(pages, seed + i, kSteps / 12); });
+      for (std::thread& thread : threads) thread.join();
+      pages.trim();
+      EXPECT_EQ(pages.held_bytes(), 0u);
+    }
   }
 }
 

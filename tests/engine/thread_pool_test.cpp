@@ -8,6 +8,7 @@
 #include <pthread.h>
 #endif
 
+#include <array>
 #include <atomic>
 #include <cfenv>
 #include <chrono>
@@ -70,8 +71,8 @@ TEST(ThreadPool, RunsAreOfNeighboursAndWhatIsLeftOfThemIsTaken) {
     pieces.push_back(i);
     workers.push_back(worker);
   });
-  EXPECT_EQ(pieces, (std::vector<uint32_t>{6, 7, 8, 9, 0, 1, 2, 3, 4, 5}));
-  EXPECT_EQ(workers, std::vector<uint32_t>(10, 2));
+  EXPECT_EQ(pieces, (std::vector<uint32_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
+  EXPECT_EQ(workers, std::vector<uint32_t>(10, 0));
 }
 
 TEST(ThreadPool, WakesAfterSleep) {
@@ -168,7 +169,7 @@ TEST(ThreadPool, UsesTheCallersPool) {
   std::vector<uint32_t> seen;
   pool.run(4, [&](uint32_t i) { seen.push_back(i); });
   EXPECT_EQ(calls.runs, 1u);
-  EXPECT_EQ(seen, (std::vector<uint32_t>{3, 2, 1, 0}));
+  EXPECT_EQ(seen, (std::vector<uint32_t>{0, 1, 2, 3})) << "whichever is asked for, the next one is computed";
 }
 
 #ifdef __linux__
@@ -204,6 +205,34 @@ TEST(ThreadPool, PiecesFindTheDefaultFloatEnvironment) {
   EXPECT_EQ(wrong, 0);
   EXPECT_EQ(std::fegetround(), FE_UPWARD) << "the host's own mode must come back";
   std::fesetround(FE_TONEAREST);
+}
+
+// Each piece is computed once, and all before run() returns.
+TEST(ThreadPool, TheCallersPoolMayBeWrong) {
+  using Parallel = void (*)(void*, uint32_t, void (*)(void*, uint32_t), void*);
+  static std::vector<std::thread> late;
+  const Parallel pools[] = {
+      [](void*, uint32_t count, void (*task)(void*, uint32_t), void* data) {
+        for (uint32_t i = 0; i < 2 * count; i++) task(data, i / 2);
+      },
+      [](void*, uint32_t count, void (*task)(void*, uint32_t), void* data) {
+        for (uint32_t i = 0; i < count; i += 2) task(data, i);
+      },
+      [](void*, uint32_t, void (*)(void*, uint32_t), void*) {},
+      [](void*, uint32_t count, void (*task)(void*, uint32_t), void* data) {
+        for (uint32_t i = 0; i < count; i++) late.emplace_back(task, data, i);
+      },
+  };
+  for (const Parallel parallel : pools) {
+    ThreadPool pool({.threads = 4, .parallel = parallel});
+    for (int run = 0; run < 50; run++) {
+      std::array<std::atomic<int>, 4> times = {};
+      pool.run(4, [&](uint32_t i) { ++times[i]; });
+      for (const auto& n : times) EXPECT_EQ(n.load(), 1);
+    }
+    for (std::thread& thread : late) thread.join();
+    late.clear();
+  }
 }
 
 }  // namespace

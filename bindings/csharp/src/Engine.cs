@@ -39,6 +39,10 @@ public sealed class Engine : NativeObject {
     /// <summary>An empty session that this engine computes for.</summary>
     public Session CreateSession(SessionOptions options = null) => Use(() => Model.CreateSession(options, native));
 
+    /// <summary>Gives memory back that it does not need at the moment: as <see cref="Model.Trim"/>.</summary>
+    /// <returns>The bytes of the prompts that it kept.</returns>
+    public long Trim() => Use(() => native.trim());
+
     /// <summary>What it is, for people.</summary>
     public override string ToString() => "Engine[" + Model.Name + Ending;
 

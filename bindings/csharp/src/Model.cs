@@ -130,6 +130,11 @@ public sealed class Model : NativeObject {
         }
     }
 
+    /// <summary>Has the model's own engine give memory back that it does not need at the moment: what it keeps of prompts,
+    /// and its work space.</summary>
+    /// <returns>The bytes of the prompts.</returns>
+    public long Trim() => Use(() => Native.trim());
+
     /// <summary>What a session would take besides the model and its engine, in bytes.</summary>
     public long SessionMemory(SessionOptions options = null) {
         using (Native.SessionOptions native = (options ?? new SessionOptions()).ToNative()) {

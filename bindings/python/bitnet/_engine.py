@@ -48,6 +48,10 @@ class Engine(Closeable):
         """An empty session of the engine's model that this engine computes for: as Model.session."""
         return Session(self._model, engine=self, **options._asdict())
 
+    def trim(self) -> int:
+        """Gives memory back that the engine does not need at the moment: as Model.trim."""
+        return self._native.trim()
+
     def _describe(self) -> str:
         return f"of {self._model._name!r}"
 

@@ -128,6 +128,11 @@ class Model(Closeable):
         """The bytes that such an engine takes besides the model and its sessions."""
         return self._native.engine_memory(options.native())
 
+    def trim(self) -> int:
+        """Has the model's own engine give memory back that it does not need at the moment: what it keeps of prompts, whose
+        bytes are returned, and its work space."""
+        return self._native.trim()
+
     def session(self, *, engine: Engine | None = None, options: SessionArguments) -> Session:
         """An empty session.
 

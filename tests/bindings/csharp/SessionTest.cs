@@ -322,6 +322,18 @@ public class SessionTest : Fixture {
     }
 
     [Test]
+    public void ABudgetOfKeysAndValues() {
+        long page = Austen.SessionMemory(new SessionOptions { Context = 128 }) - Austen.SessionMemory(new SessionOptions { Context = 64 });
+        using (Engine engine = Austen.CreateEngine(new EngineOptions { Threads = 1, KvBytes = (ulong)(3 * page) }))
+        using (engine.CreateSession(new SessionOptions { Context = 64 })) {
+            StringAssert.Contains("kv_bytes", Fails(Status.Memory, () => engine.CreateSession(new SessionOptions { Context = 128 })).Message);
+            Assert.AreEqual(0, engine.Trim());
+        }
+        Fails(Status.Argument, () => Austen.CreateEngine(new EngineOptions { Overcommit = true }));
+        Assert.GreaterOrEqual(Austen.Trim(), 0);
+    }
+
+    [Test]
     public void ASessionIsBusyWhileTextIsGenerated() {
         using (Session session = NewSession()) {
             using (Generation generation = session.Generate(Prompt, Max(10))) {

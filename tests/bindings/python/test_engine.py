@@ -71,6 +71,36 @@ def test_options(model):
             wrong()
 
 
+def test_a_budget_refuses_whom_it_has_no_room_for(model, golden):
+    page = 2 * (model.session_memory(context=128) - model.session_memory(context=64))  # at least
+    with model.engine(threads=1, kv_bytes=2 * page) as engine:
+        sessions = [engine.session(context=64)]
+        with pytest.raises(bitnet.OutOfMemoryError, match="kv_bytes"):
+            for _ in range(8):
+                sessions.append(sessions[0].fork())
+        for session in sessions:
+            session.close()
+    with model.engine(threads=1, kv_bytes=8 * page, overcommit=True, queue_ms=5) as engine:
+        with engine.session(context=512) as one, engine.session(context=512) as two:
+            assert "".join(one.generate(PROMPT, max_tokens=100)) == golden
+            assert "".join(two.generate(PROMPT, max_tokens=100)) == golden
+    for wrong in {"kv_bytes": 1}, {"overcommit": True}, {"queue_ms": 5}:
+        with pytest.raises(bitnet.ArgumentError):
+            model.engine(threads=1, **wrong)
+
+
+def test_trimming_gives_back_what_is_kept_of_prompts(model):
+    with model.engine(threads=1) as engine:
+        assert engine.trim() == 0
+        with engine.session(context=128, prefix_scope=5) as session:
+            session.eval([1] * 70)
+        assert engine.trim() > 0
+        assert engine.trim() == 0
+    with pytest.raises(bitnet.ArgumentError, match="closed"):
+        engine.trim()
+    assert model.trim() >= 0
+
+
 def test_a_session_is_busy_while_text_is_generated(session):
     generation = session.generate(PROMPT, max_tokens=10)
     next(generation)

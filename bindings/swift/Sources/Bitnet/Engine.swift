@@ -32,4 +32,8 @@ public final class Engine: @unchecked Sendable {  // C's object may be used by a
   public func session(_ options: SessionOptions = SessionOptions()) throws -> Session {
     try model.session(options, engine: pointer)
   }
+
+  /// Gives memory back that it does not need at the moment: as `Model.trim()`.
+  @discardableResult
+  public func trim() throws -> UInt64 { try model.trim(engine: pointer) }
 }

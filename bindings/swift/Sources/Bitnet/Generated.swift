@@ -486,15 +486,29 @@ public struct EngineOptions: Sendable {
   /// The most that is kept of the keys and values of prompts that no session holds any more, for sessions with a
   /// `prefix_scope`; 0: 268435456.
   public var prefixBytes: UInt64 = 0
+  /// The most that keys and values of its sessions take, prompts that are kept included; 0: as much as its sessions may
+  /// hold. A session that it leaves no room for is not made, so that evaluations never run out of memory.
+  public var kvBytes: UInt64 = 0
+  /// Each session's context need only fit `kvBytes` by itself. Where an evaluation finds no room, prompts that are kept
+  /// go first; then it waits as long as `queueMs`; then it is an error (MEMORY) of that evaluation alone, its session
+  /// unchanged.
+  public var overcommit: Bool = false
+  /// With `overcommit`: how many milliseconds an evaluation waits for others to leave room, at most 3600000; what fits
+  /// goes first, whoever waits longer. A session waits with what it holds.
+  public var queueMs: Int = 0
 
   public init(
-    threads: Int = 0, generationThreads: Int = 0, batch: Int = 0, passMs: Int = 0, prefixBytes: UInt64 = 0
+    threads: Int = 0, generationThreads: Int = 0, batch: Int = 0, passMs: Int = 0, prefixBytes: UInt64 = 0,
+    kvBytes: UInt64 = 0, overcommit: Bool = false, queueMs: Int = 0
   ) {
     self.threads = threads
     self.generationThreads = generationThreads
     self.batch = batch
     self.passMs = passMs
     self.prefixBytes = prefixBytes
+    self.kvBytes = kvBytes
+    self.overcommit = overcommit
+    self.queueMs = queueMs
   }
 
   /// Calls with what C takes, whose pointers are valid during that call.
@@ -506,6 +520,9 @@ public struct EngineOptions: Sendable {
     options.batch = try count(batch, "batch")
     options.pass_ms = try count(passMs, "passMs")
     options.prefix_bytes = prefixBytes
+    options.kv_bytes = kvBytes
+    options.overcommit = overcommit ? 1 : 0
+    options.queue_ms = try count(queueMs, "queueMs")
     return try body(&options)
   }
 }

@@ -170,6 +170,17 @@ public final class Model: @unchecked Sendable {  // a bitnet_model may be used b
     return bytes
   }
 
+  /// Has the model's own engine give memory back that it does not need at the moment: what it keeps of prompts, whose bytes
+  /// are returned, and its work space. For memory warnings of the system.
+  @discardableResult
+  public func trim() throws -> UInt64 { try trim(engine: nil) }
+
+  func trim(engine: OpaquePointer?) throws -> UInt64 {
+    var bytes: UInt64 = 0
+    try check(bitnet_engine_trim(pointer, engine, &bytes))
+    return bytes
+  }
+
   /// An empty session. The model's own engine computes for it, as for all that are made here.
   public func session(_ options: SessionOptions = SessionOptions()) throws -> Session {
     try session(options, engine: nil)

@@ -376,6 +376,22 @@ class SessionTest {
   }
 
   @Test
+  void aBudgetOfKeysAndValues() {
+    SessionOptions small = new SessionOptions().context(64).prefixScope(1), large = new SessionOptions().context(128);
+    long page = model.sessionMemory(large) - model.sessionMemory(small);
+    try (Engine engine = model.engine(new EngineOptions().threads(1).kvBytes(3 * page))) {
+      try (Session one = engine.session(small)) {
+        assertSays("kv_bytes", assertStatus(Status.MEMORY, () -> engine.session(large)));
+        one.eval(IntStream.range(0, 64).toArray());
+      }
+      assertTrue(engine.trim() > 0);
+      assertEquals(0, engine.trim());
+    }
+    assertStatus(Status.ARGUMENT, () -> model.engine(new EngineOptions().overcommit(true)));
+    assertTrue(model.trim() >= 0);
+  }
+
+  @Test
   void aSessionIsBusyWhileTextIsGenerated() {
     try (Generation generation = session.generate(PROMPT, tokens(10))) {
       generation.iterator().next();

@@ -31,6 +31,11 @@ public final class Engine implements AutoCloseable {
     return model.session(options, object);
   }
 
+  /** Gives memory back that it does not need at the moment: as {@link Model#trim()}. */
+  public long trim() {
+    return object.trim();
+  }
+
   @Override
   public void close() {
     closed = true;

@@ -176,6 +176,14 @@ public final class Model implements AutoCloseable {
     return object.engine_memory(Text.or(options, new EngineOptions()).toNative());
   }
 
+  /**
+   * Has the model's own engine give memory back that it does not need at the moment: what it keeps of prompts, whose bytes
+   * are returned, and its work space. For {@code onTrimMemory} and the like.
+   */
+  public long trim() {
+    return object.trim();
+  }
+
   /** An empty session. The model's own engine computes for it, as for all that are made here. */
   public Session session() {
     return session(new SessionOptions());
