@@ -88,8 +88,12 @@ struct Result {
 // deeper.
 class Runner {
  public:
-  Runner(bitnet_model* model, uint32_t vocabulary, uint32_t context, const SessionOptions& options, bool logits)
-      : session_(make_session(model, context, options)), tokens_(some_tokens(context, vocabulary, 1)), logits_(logits) {
+  Runner(bitnet_model* model, const bitnet_model_info& info, uint32_t context, const SessionOptions& options,
+         bool logits)
+      : session_(make_session(model, context, options)),
+        tokens_(some_tokens(context, info.vocabulary, 1)),
+        logits_(logits),
+        has_head_(info.head != std::string_view("none")) {
     bitnet_sampler* sampler;
     check(bitnet_sampler_create(nullptr, &sampler));
     greedy_.reset(sampler);
@@ -138,8 +142,8 @@ class Runner {
     const bitnet_token* tokens = tokens_.data() + test.depth;
     const Stopwatch time;
     if (test.prompt) {
-      check(bitnet_eval(session_.get(), tokens, test.tokens, BITNET_LOGITS_LAST));
-      next_after(tokens[test.tokens - 1]);
+      check(bitnet_eval(session_.get(), tokens, test.tokens, has_head_ ? BITNET_LOGITS_LAST : BITNET_LOGITS_NONE));
+      if (has_head_) next_after(tokens[test.tokens - 1]);
       progress(test.tokens);
     } else {
       bitnet_token token = tokens[0];
@@ -167,6 +171,7 @@ class Runner {
   Sampler greedy_;
   std::vector<bitnet_token> tokens_;
   bool logits_;
+  bool has_head_;  // without one, prompts alone can be measured
 };
 
 constexpr size_t kFirstNumber = 8;  // of the columns
@@ -269,8 +274,8 @@ void bench_model(const Options& options, const std::vector<Test>& tests, std::ve
     if (!runner || test.threads != threads) {
       runner = nullptr;  // before the next takes its memory
       threads = test.threads;
-      runner = std::make_unique<Runner>(model.get(), info.vocabulary, context,
-                                        SessionOptions{threads, options.kv, threads}, options.logits);
+      runner = std::make_unique<Runner>(model.get(), info, context, SessionOptions{threads, options.kv, threads},
+                                        options.logits);
     }
     auto measurements = runner->measure(test, options.repetitions, options.limits ? &weights : nullptr);
     results.push_back({path, info, without_controls(name), info.isa, info.packing, info.head, kv_name(options.kv),

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+using System.Collections.Generic;
+using System.Threading;
+
 namespace Bitnet {
 
 /// <summary>Threads that compute, which engines of several models may share: they take turns, a pass at a time. Engines
@@ -38,6 +41,16 @@ public sealed class Engine : NativeObject {
 
     /// <summary>An empty session that this engine computes for.</summary>
     public Session CreateSession(SessionOptions options = null) => Use(() => Model.CreateSession(options, native));
+
+    /// <summary><see cref="Model.Embed"/> by this engine.</summary>
+    public float[][] Embed(IEnumerable<string> texts, EmbedOptions options = null,
+                           CancellationToken cancellationToken = default(CancellationToken)) =>
+        Use(() => Model.Embed(texts, options, native, cancellationToken));
+
+    /// <summary><see cref="Model.EmbedBytes"/> by this engine.</summary>
+    public byte[][] EmbedBytes(IEnumerable<string> texts, EmbedOptions options = null,
+                               CancellationToken cancellationToken = default(CancellationToken)) =>
+        Use(() => Model.EmbedBytes(texts, options, native, cancellationToken));
 
     /// <summary>What it is, for people.</summary>
     public override string ToString() => "Engine[" + Model.Name + Ending;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 package io.github.libbitnet;
 
+import java.util.List;
+
 /**
  * Computes what its sessions ask for at the same time, in one pass over the weights. Made by {@link Model#engine()}, for
  * programs that want another one than the model's own. Sessions that use it keep what they need of it.
@@ -29,6 +31,16 @@ public final class Engine implements AutoCloseable {
   /** The same with options, or null. */
   public Session session(SessionOptions options) {
     return model.session(options, object);
+  }
+
+  /** {@link Model#embed(List, EmbedOptions)} by this engine. */
+  public float[][] embed(List<String> texts, EmbedOptions options) {
+    return model.embed(texts, options, object);
+  }
+
+  /** {@link Model#embedBytes(List, EmbedOptions)} by this engine. */
+  public byte[][] embedBytes(List<String> texts, EmbedOptions options) {
+    return model.embedBytes(texts, options, object);
   }
 
   @Override
