@@ -75,6 +75,7 @@ ConvertOptions::ConvertOptions() : bitnet_convert_options{} { size = sizeof(bitn
 PoolOptions::PoolOptions() : bitnet_pool_options{} { size = sizeof(bitnet_pool_options); }
 EngineOptions::EngineOptions() : bitnet_engine_options{} { size = sizeof(bitnet_engine_options); }
 SessionOptions::SessionOptions() : bitnet_session_options{} { size = sizeof(bitnet_session_options); }
+EmbedOptions::EmbedOptions() : bitnet_embed_options{} { size = sizeof(bitnet_embed_options); }
 SamplerOptions::SamplerOptions() : bitnet_sampler_options{} { size = sizeof(bitnet_sampler_options); }
 GenerateOptions::GenerateOptions() : bitnet_generate_options{} { size = sizeof(bitnet_generate_options); }
 
@@ -201,6 +202,35 @@ std::vector<bitnet_token> Model::chat_tokenize(const Conversation& conversation,
   return fill_buffer<std::vector<bitnet_token>>(256, [&](bitnet_token* out, size_t capacity, size_t* count) {
     return bitnet_chat_tokenize(model.get(), messages.data(), messages.size(), flags, out, capacity, count);
   });
+}
+
+std::string Model::embed(const Texts& texts, const EmbedOptions& options, const Engine* engine, Cancel* cancel) const {
+  const auto model = model_.share();
+  const auto computes = engine != nullptr ? engine->engine_.share() : nullptr;
+  std::vector<bitnet_token> tokens;
+  std::vector<size_t> counts;
+  for (const Texts::Item& item : texts.texts_) {
+    const auto some = item.is_tokens ? item.tokens : tokenize(item.text, BITNET_TEXT_BOS_EOS);
+    tokens.insert(tokens.end(), some.begin(), some.end());
+    counts.push_back(some.size());
+  }
+  bitnet_embed_options c_options = options;
+  c_options.engine = computes.get();
+  c_options.abort_user = cancel;
+  c_options.abort = [](void* user) -> int {
+    if (user != nullptr && static_cast<Cancel*>(user)->requested()) return 1;
+    return interrupted != nullptr && interrupted();
+  };
+  std::string out(counts.size() * static_cast<size_t>(embed_size(options)), '\0');
+  check(bitnet_embed_tokens(model.get(), tokens.data(), counts.data(), counts.size(), &c_options, out.data(),
+                            out.size()));
+  return out;
+}
+
+int64_t Model::embed_size(const EmbedOptions& options) const {
+  size_t bytes = 0;
+  check(bitnet_embed_size(model_.share().get(), &options, &bytes));
+  return static_cast<int64_t>(bytes);
 }
 
 int64_t Model::session_memory(const SessionOptions& options) const {

@@ -91,6 +91,10 @@ struct SessionOptions : bitnet_session_options {
   SessionOptions();
 };
 
+struct EmbedOptions : bitnet_embed_options {
+  EmbedOptions();
+};
+
 struct SamplerOptions : bitnet_sampler_options {
   SamplerOptions();
   void add_bias(bitnet_token token, float bias) { biases_.push_back({token, bias}); }
@@ -132,6 +136,22 @@ class Conversation {
   std::vector<bitnet_message> get() const;  // views of what is here
 
   std::vector<std::pair<std::string, std::string>> messages_;
+};
+
+// What is to be embedded: texts, or tokens to which nothing is added.
+class Texts {
+ public:
+  void add(std::string_view text) { texts_.push_back({std::string(text), {}, false}); }
+  void add_tokens(Tokens tokens) { texts_.push_back({"", {tokens.begin(), tokens.end()}, true}); }
+
+ private:
+  friend class Model;
+  struct Item {
+    std::string text;
+    std::vector<bitnet_token> tokens;
+    bool is_tokens;
+  };
+  std::vector<Item> texts_;
 };
 
 // ------------------------------------------------------------------ objects
@@ -176,6 +196,8 @@ struct ModelInfo : bitnet_model_info {
   std::shared_ptr<bitnet_model> model_;
 };
 
+class Engine;
+
 // Calls of one model run at the same time. Sessions and decoders keep what they need of it after close().
 class Model {
  public:
@@ -192,6 +214,9 @@ class Model {
   bool is_end(bitnet_token token) const;
   std::string chat_format(const Conversation& conversation, uint32_t flags) const;
   std::vector<bitnet_token> chat_tokenize(const Conversation& conversation, uint32_t flags) const;
+  // The bytes of the embeddings, one after the other; null: the model's own engine, and nobody cancels.
+  std::string embed(const Texts& texts, const EmbedOptions& options, const Engine* engine, Cancel* cancel) const;
+  int64_t embed_size(const EmbedOptions& options) const;
   int64_t session_memory(const SessionOptions& options) const;
   int64_t engine_memory(const EngineOptions& options) const;
   int64_t trim() const;  // its own engine
@@ -224,6 +249,7 @@ class Engine {
   int64_t trim() const;
 
  private:
+  friend class Model;
   friend class Session;
   const std::shared_ptr<bitnet_model> model_;
   Locked<bitnet_engine> engine_;

@@ -255,7 +255,8 @@ typedef struct bitnet_model_info {
   const char* isa;                  /* kernel set in use */
   const char* packing;              /* of the layers' weights: "i2", "t5", "g128", "g64"; of a model that is not ternary
                                        "f16", "f32" or "int8" */
-  const char* head;                 /* "f16", "int8", "q6", "screened", "f32", or the packing of a ternary head */
+  const char* head;                 /* "f16", "int8", "q6", "screened", "f32", or the packing of a ternary head; "none":
+                                       the model makes embeddings only */
   uint64_t parameters;              /* number of weights, embedding included, a tied head not counted again */
   uint64_t ternary_parameters;      /* how many of them are ternary */
   uint64_t file_bytes;              /* size of the file */
@@ -274,7 +275,9 @@ typedef struct bitnet_model_info {
   const char* chat_template;        /* Jinja source of the chat template in use; "" if there is none */
   const char* chat_template_source; /* where it is from: "file", "option", or the name of the known template that stands
                                        in for the file's, which is a known mistake; "" if there is none */
-  const char* activation;           /* "relu2" or "silu" */
+  const char* activation;           /* "relu2", "silu" or "gelu" */
+  const char* pooling;              /* how the model was published to make embeddings: "last", "mean" or "cls"; "" if it
+                                       was not */
 } bitnet_model_info;
 
 /* Fills in *info, as many members as info->size covers. Its strings live as long as the model. */
@@ -823,6 +826,74 @@ BITNET_API bitnet_status bitnet_chat_load(bitnet_chat* chat, const char* path);
 /* The same to and from memory. Buffer handling as in bitnet_detokenize. */
 BITNET_API bitnet_status bitnet_chat_save_memory(const bitnet_chat* chat, char* text, size_t capacity, size_t* length);
 BITNET_API bitnet_status bitnet_chat_load_memory(bitnet_chat* chat, const char* text, size_t length);
+
+/* -------------------------------------------------------------- embeddings */
+
+/* What stands for a text: the hidden states of its tokens behind the model's last norm, or one of them. */
+typedef enum bitnet_pooling BITNET_AS_INT {
+  BITNET_POOLING_MODEL = 0, /* as the model was published; BITNET_POOLING_LAST where it was not to make embeddings */
+  BITNET_POOLING_LAST = 1,  /* the last token's, which has seen all others */
+  BITNET_POOLING_MEAN = 2,  /* the mean of all tokens' */
+  BITNET_POOLING_CLS = 3,   /* the first token's; of a model whose tokens see only those before them, of little use */
+} bitnet_pooling;
+
+/* The numbers of an embedding. An embedding counts by its direction: the similarity of two is the cosine between them.
+ * What is smaller than a byte lies with the first number in the highest bits, and zeros fill up the last byte. */
+typedef enum bitnet_embed_format BITNET_AS_INT {
+  BITNET_EMBED_FLOAT = 0, /* floats of 32 bits */
+  BITNET_EMBED_INT8 = 1,  /* signed bytes, in steps of 1/127 of the largest magnitude */
+  BITNET_EMBED_INT4 = 2,  /* 4 bits: code c stands for 2 c - 15 */
+  BITNET_EMBED_INT2 = 3,  /* 2 bits: code c stands for 2 c - 3 */
+  BITNET_EMBED_INT1 = 4,  /* 1 bit: 1 where the number is positive. The fewer bits differ, the more alike are two */
+} bitnet_embed_format;
+
+/* What becomes of a text that is too long. */
+typedef enum bitnet_embed_fit BITNET_AS_INT {
+  BITNET_EMBED_FIT_REFUSE = 0, /* the call is refused with CONTEXT */
+  BITNET_EMBED_FIT_CUT = 1,    /* its end is left out, but for an end token that the vocabulary asks for */
+} bitnet_embed_fit;
+
+/* How texts are embedded. */
+typedef struct bitnet_embed_options {
+  size_t size;                /* sizeof(bitnet_embed_options) */
+  bitnet_pooling pooling;     /* what stands for a text */
+  bitnet_embed_format format; /* the numbers of an embedding */
+  uint32_t dimensions;        /* how many of them, the first ones; for models that were trained for it. 0: all */
+  int raw;                    /* nonzero: as the model has them, in floats, rather than brought to length 1 */
+  bitnet_embed_fit fit;       /* what becomes of texts with more tokens */
+  uint32_t max_tokens;        /* most tokens of a text; 0: what the model was trained for */
+  bitnet_engine* engine;      /* of the same model; NULL: the model's default engine */
+  bitnet_priority priority;   /* when others compute as well */
+  int (*abort)(void* user);   /* as in bitnet_session_options; nonzero cancels the call */
+  void* abort_user;
+} bitnet_embed_options;
+
+/* Stores in *bytes the size of one embedding: dimensions times 4, 1, 1/2, 1/4 or 1/8, rounded up. Thread-safe. Errors:
+ * ARGUMENT, as bitnet_embed. */
+BITNET_API bitnet_status bitnet_embed_size(const bitnet_model* model, const bitnet_embed_options* options,
+                                           size_t* bytes);
+
+/* Writes the embeddings of `count` texts to `embeddings`, one after the other, each as long as bitnet_embed_size says.
+ * `lengths` are those of the texts in bytes; NULL: all are zero-terminated. The begin and end tokens that the model's
+ * vocabulary asks for are added; control tokens that a text spells are plain text. A text without any token, such as an
+ * empty one of a model that adds none, is refused. Models that were trained with instructions want them in the text.
+ *
+ * Any model makes embeddings, but those of models that were not trained for it tell less. Texts of any lengths are
+ * computed together, as many as fit into a pass (bitnet_engine_options.batch); an embedding has the same bits whatever
+ * is computed beside it. Give many texts in one call. Nothing is kept of them.
+ *
+ * Thread-safe. Errors: ARGUMENT (a text without tokens; dimensions that the model does not have; `raw` with integers;
+ * an engine of another model); BUFFER if `capacity`, in bytes, is less than all embeddings take; CONTEXT (a text that
+ * is too long, named by its index); CANCELLED; MEMORY. After an error `embeddings` may be written in part. */
+BITNET_API bitnet_status bitnet_embed(bitnet_model* model, const char* const* texts, const size_t* lengths,
+                                      size_t count, const bitnet_embed_options* options, void* embeddings,
+                                      size_t capacity);
+
+/* The same for tokens: those of all texts one after the other, `counts[i]` of text i. Nothing is added. Errors: also
+ * ARGUMENT for a token that is out of range. */
+BITNET_API bitnet_status bitnet_embed_tokens(bitnet_model* model, const bitnet_token* tokens, const size_t* counts,
+                                             size_t count, const bitnet_embed_options* options, void* embeddings,
+                                             size_t capacity);
 
 /* ------------------------------------------------------------------- files */
 

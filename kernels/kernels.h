@@ -166,8 +166,9 @@ struct Attention {
   size_t head_dim;
   size_t length;  // row r sees the first min(length + r, kKvSplit) positions of the split; >= 1
   float scale;
-  float* states;  // out: one for each row and head, attention_state_floats(head_dim) apart
-  void* scratch;  // attention_scratch_bytes, aligned to 64
+  float* states;             // out: one for each row and head, attention_state_floats(head_dim) apart
+  void* scratch;             // attention_scratch_bytes, aligned to 64
+  size_t window = SIZE_MAX;  // row r does not see what comes before position length + r - window; >= 1
 };
 constexpr size_t attention_scratch_bytes(KvType type, size_t queries, size_t head_dim) {
   const size_t scores = queries * kKvBlock + (queries + 15) / 16 * 16;
@@ -201,6 +202,9 @@ struct TernaryKernels {
     return i2;
   }
 };
+
+constexpr float kGeluLinear = 1.5957691216f;  // 2 * sqrt(2 / pi)
+constexpr float kGeluCubic = 1.5957691216f * 0.044715f;
 
 struct Kernels {
   const char* name;
@@ -279,8 +283,11 @@ struct Kernels {
 
   void (*gate_relu2)(const float* gate, const float* up, size_t n, float* y);  // y = (max(gate,0)^2) * up
   void (*gate_silu)(const float* gate, const float* up, size_t n, float* y);   // y = (gate / (1 + exp(-gate))) * up
-  void (*add)(float* x, const float* y, size_t n);                             // x += y
-  void (*to_f16)(const float* x, size_t n, f16* y);                            // round to nearest even
+  // GELU by the hyperbolic tangent, 0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))), of which 0.5 * (1 +
+  // tanh(z)) is 1 / (1 + exp(-2 z)): y = (gate / (1 + exp(-(gate * (kGeluLinear + kGeluCubic * (gate * gate)))))) * up
+  void (*gate_gelu)(const float* gate, const float* up, size_t n, float* y);
+  void (*add)(float* x, const float* y, size_t n);   // x += y
+  void (*to_f16)(const float* x, size_t n, f16* y);  // round to nearest even
   void (*to_f32)(const f16* x, size_t n, float* y);
   // p[i] = exp(x[i] - shift); returns the sum as a float reduction. p may be x.
   float (*exp_sum)(const float* x, float shift, size_t n, float* p);

@@ -56,6 +56,7 @@ constexpr std::tuple kFunctions = {
     &Kernels::attention_finish,
     &Kernels::gate_relu2,
     &Kernels::gate_silu,
+    &Kernels::gate_gelu,
     &Kernels::add,
     &Kernels::to_f16,
     &Kernels::to_f32,

@@ -320,8 +320,16 @@ struct AttentionState {
       : values(state), largest(state + value_stride(head_dim)), sum(largest + 1) {}
 };
 
-// The scores of the first `count` positions of a block become weights. Returns what earlier sums are multiplied by.
-float weigh(float* scores, size_t count, AttentionState state) {
+// What a row sees of a block: the positions from `begin` below `end`.
+struct Seen {
+  size_t begin, end;
+};
+
+// The scores of the positions of a block become weights; of those before `begin`, 0. Returns what earlier sums are
+// multiplied by.
+float weigh(float* scores, Seen seen, AttentionState state) {
+  const size_t count = seen.end;
+  for (size_t position = 0; position < seen.begin; ++position) scores[position] = -__builtin_inff();
   float largest = *state.largest;
   for (size_t position = 0; position < count; ++position) {
     if (scores[position] > largest) largest = scores[position];
@@ -333,7 +341,8 @@ float weigh(float* scores, size_t count, AttentionState state) {
   return factor;
 }
 
-void attend_f16(const Attention& a, size_t block, size_t count, const float* q, AttentionState state) {
+void attend_f16(const Attention& a, size_t block, Seen seen, const float* q, AttentionState state) {
+  const size_t count = seen.end;
   const auto* keys = static_cast<const f16*>(a.keys[block]);
   const auto* values = static_cast<const f16*>(a.values[block]);
   float weights[kKvBlock];
@@ -342,7 +351,7 @@ void attend_f16(const Attention& a, size_t block, size_t count, const float* q, 
     for (size_t d = 0; d < a.head_dim; ++d) score += (q[d] * a.scale) * f32_from(keys[d * kKvBlock + position]);
     weights[position] = score;
   }
-  const float factor = weigh(weights, count, state);
+  const float factor = weigh(weights, seen, state);
   for (size_t d = 0; d < value_stride(a.head_dim); ++d) {
     float sum = state.values[d] * factor;
     for (size_t position = 0; position < count; ++position) {
@@ -373,7 +382,8 @@ int32_t code_at(const uint8_t* words, size_t word, size_t i) {
 }
 
 template <KvType type>
-void attend_codes(const Attention& a, size_t block, size_t count, const float* q, AttentionState state) {
+void attend_codes(const Attention& a, size_t block, Seen seen, const float* q, AttentionState state) {
+  const size_t count = seen.end;
   const size_t width = value_stride(a.head_dim);
   const auto* keys = static_cast<const uint8_t*>(a.keys[block]);
   const auto* values = static_cast<const uint8_t*>(a.values[block]);
@@ -395,7 +405,7 @@ void attend_codes(const Attention& a, size_t block, size_t count, const float* q
     }
     weights[position] = static_cast<float>(static_cast<int32_t>(sum)) * (query_step * key_steps[position]);
   }
-  const float factor = weigh(weights, count, state);
+  const float factor = weigh(weights, seen, state);
   for (size_t position = 0; position < count; ++position) weights[position] *= value_steps[position];
   const float step =
       has_byte_codes(type) ? step_by_largest(weights, count, 1e-30f, 32767.0f) : step_by_sum(weights, count);
@@ -411,7 +421,7 @@ void attend_codes(const Attention& a, size_t block, size_t count, const float* q
   }
 }
 
-template <void attend(const Attention&, size_t block, size_t count, const float* q, AttentionState)>
+template <void attend(const Attention&, size_t block, Seen seen, const float* q, AttentionState)>
 void attention(const Attention& a) {
   for (size_t i = 0; i < a.rows * a.group; ++i) {
     const size_t row = i / a.group, head = i % a.group;
@@ -419,10 +429,11 @@ void attention(const Attention& a) {
     for (size_t d = 0; d < attention_state_floats(a.head_dim); ++d) memory[d] = 0;
     const AttentionState state(memory, a.head_dim);
     *state.largest = -__FLT_MAX__;
-    const size_t seen = a.length + row < kKvSplit ? a.length + row : kKvSplit;
-    for (size_t begin = 0; begin < seen; begin += kKvBlock) {
-      const size_t count = seen - begin < kKvBlock ? seen - begin : kKvBlock;
-      attend(a, begin / kKvBlock, count, a.q + row * a.q_stride + head * a.head_dim, state);
+    const size_t length = a.length + row, end = length < kKvSplit ? length : kKvSplit;
+    const size_t first = length > a.window ? length - a.window : 0;
+    for (size_t begin = first / kKvBlock * kKvBlock; begin < end; begin += kKvBlock) {
+      const Seen seen = {first > begin ? first - begin : 0, end - begin < kKvBlock ? end - begin : kKvBlock};
+      attend(a, begin / kKvBlock, seen, a.q + row * a.q_stride + head * a.head_dim, state);
     }
   }
 }
@@ -464,6 +475,13 @@ void gate_relu2(const float* gate, const float* up, size_t n, float* y) {
 
 void gate_silu(const float* gate, const float* up, size_t n, float* y) {
   for (size_t i = 0; i < n; ++i) y[i] = (gate[i] / (1.0f + exp_of(-gate[i]))) * up[i];
+}
+
+void gate_gelu(const float* gate, const float* up, size_t n, float* y) {
+  for (size_t i = 0; i < n; ++i) {
+    const float z = gate[i] * (kGeluLinear + kGeluCubic * (gate[i] * gate[i]));
+    y[i] = (gate[i] / (1.0f + exp_of(-z))) * up[i];
+  }
 }
 
 void add(float* x, const float* y, size_t n) {
@@ -510,6 +528,7 @@ constexpr KernelLayer scalar_layer = {
             .attention_finish = attention_finish,
             .gate_relu2 = gate_relu2,
             .gate_silu = gate_silu,
+            .gate_gelu = gate_gelu,
             .add = add,
             .to_f16 = to_f16,
             .to_f32 = to_f32,

@@ -141,7 +141,7 @@ class SelfCheck {
                  }) &&
            agree(&Kernels::round_activations, [&](auto f, float* out) { f(x, kCount, out); }) &&
            agree(&Kernels::rope, [&](auto f, float* out) { f(out, kHeads, kCount / 2 * 2, x, x + kCount); }) &&
-           agree(&Kernels::gate_relu2, gate) && agree(&Kernels::gate_silu, gate) &&
+           agree(&Kernels::gate_relu2, gate) && agree(&Kernels::gate_silu, gate) && agree(&Kernels::gate_gelu, gate) &&
            agree(&Kernels::add, [&](auto f, float* out) { f(out, x, kCount); }) &&
            agree(&Kernels::to_f16, [&](auto f, float* out) { f(x, kCount, reinterpret_cast<f16*>(out)); }) &&
            agree(&Kernels::to_f32, [&](auto f, float* out) { f(in_.halves, kCount, out); }) &&
@@ -228,7 +228,7 @@ class SelfCheck {
   }
   bool groups_agree() { return groups_agree(64) && groups_agree(128); }
 
-  bool attention_agrees(void (*Kernels::*function)(const Attention&), KvType type) {
+  bool attention_agrees(void (*Kernels::*function)(const Attention&), KvType type, size_t window) {
     in_.fill_cache(type);
     static_assert(kBlocks == 2);
     const void* const keys[] = {in_.keys, in_.keys + key_block_bytes(type, kHeadDim), in_.keys};
@@ -244,7 +244,8 @@ class SelfCheck {
          .length = kPositions,
          .scale = 0.25f,
          .states = out,
-         .scratch = scratch_.bytes});
+         .scratch = scratch_.bytes,
+         .window = window});
       // Of a state, what follows the largest score and the sum is not used.
       constexpr size_t kFloats = attention_state_floats(kHeadDim), kUsed = value_stride(kHeadDim) + 2;
       for (size_t i = 0; i < kQueryRows * kHeads; ++i)
@@ -255,10 +256,13 @@ class SelfCheck {
     const auto quantize_kv = [&](auto f, float* out) {
       out[0] = f(in_.x, kCount, reinterpret_cast<std::remove_pointer_t<decltype(codes_of(f))>*>(out + 1));
     };
-    return attention_agrees(&Kernels::attention_f16, KvType::f16) &&
-           attention_agrees(&Kernels::attention_int8, KvType::int8) &&
-           attention_agrees(&Kernels::attention_int16, KvType::int16) &&
-           agree(&Kernels::quantize_kv_int8, quantize_kv) && agree(&Kernels::quantize_kv_int16, quantize_kv) &&
+    const auto attends = [&](size_t window) {
+      return attention_agrees(&Kernels::attention_f16, KvType::f16, window) &&
+             attention_agrees(&Kernels::attention_int8, KvType::int8, window) &&
+             attention_agrees(&Kernels::attention_int16, KvType::int16, window);
+    };
+    return attends(SIZE_MAX) && attends(kPositions - kQueryRows) && agree(&Kernels::quantize_kv_int8, quantize_kv) &&
+           agree(&Kernels::quantize_kv_int16, quantize_kv) &&
            agree(&Kernels::attention_merge, [&](auto f, float* out) { f(out, in_.x, kHeadDim); }) &&
            agree(&Kernels::attention_finish, [&](auto f, float* out) { f(in_.x, kHeadDim, out); });
   }

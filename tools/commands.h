@@ -14,6 +14,7 @@ void add_verify(CLI::App& program);
 void add_tokenize(CLI::App& program);
 void add_logits(CLI::App& program);
 void add_perplexity(CLI::App& program);
+void add_embed(CLI::App& program);
 void add_bench(CLI::App& program);
 void add_dummy(CLI::App& program);
 

@@ -122,8 +122,8 @@ void convert(const Options& options) {
 
 void add_convert(CLI::App& program) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      program.add_subcommand("convert", "Write a GGUF file or Hugging Face folder as .bitnet, a .bitnet file anew, or GGUF");
+  CLI::App* command = program.add_subcommand(
+      "convert", "Write a GGUF file or Hugging Face folder as .bitnet, a .bitnet file anew, or GGUF");
   command->add_option("INPUT", options->input, "GGUF or .bitnet file, or Hugging Face folder")
       ->required()
       ->check(not_empty())
@@ -149,7 +149,8 @@ void add_convert(CLI::App& program) {
       ->option_text("[=LEVEL]");
   command->add_flag("--quantize", options->quantize,
                     "Make weights ternary that are not (scale: mean |w|); else a BitNet model is refused");
-  command->add_flag("--lossy", options->lossy, "Of GGUF: round numbers that its type does not hold; else they are refused");
+  command->add_flag("--lossy", options->lossy,
+                    "Of GGUF: round numbers that its type does not hold; else they are refused");
   add_chat_template_options(*command, options->chat_template);
   command->add_flag("--force", options->force, "Replace OUTPUT if it exists; of a link, what it points to");
   command->add_flag("-q,--quiet", options->quiet, "Say nothing but errors");

@@ -58,6 +58,7 @@ std::string token_text(const bitnet_model* model, bitnet_token token) {
 
 std::string chat_template_text(const bitnet_model_info& info) {
   const std::string source = info.chat_template_source;
+  if (info.head == std::string_view("none")) return "no: it makes embeddings (bitnet embed)";
   if (!info.has_chat_template) return "no: it continues text";
   if (source == "file") return "yes, the file's own";
   if (source == "option") return "yes, the one that was asked for";
@@ -85,6 +86,7 @@ Rows summary(const bitnet_model* model, const Facts& facts) {
       {"begin token", token_text(model, info.bos)},
       {"end token", token_text(model, info.eos)},
       {"activation", info.activation},
+      {"pooling", info.pooling},
       {"chat template", chat_template_text(info)},
       {"packing", info.packing},
       {"head", info.head},
@@ -130,6 +132,7 @@ Json as_json(const Facts& facts) {
           {"eos", optional_token(info.eos)},
           {"chat_template", info.has_chat_template != 0},
           {"activation", info.activation},
+          {"pooling", info.pooling},
           {"chat_template_source", info.chat_template_source},
           {"chat_template_text", info.chat_template},
           {"packing", info.packing},

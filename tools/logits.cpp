@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
-#include <bit>
 #include <memory>
 #include <optional>
 #include <span>
@@ -9,6 +8,7 @@
 
 #include "base/file.h"
 #include "commands.h"
+#include "npy.h"
 #include "options.h"
 #include "terminal.h"
 #include "text_input.h"
@@ -24,19 +24,6 @@ struct Options {
   std::string tokens_file, output;
   bool special = false;
 };
-
-// The header of a NumPy array file, format 1.0: magic, version, length, a Python dictionary, filled up to 64 bytes.
-std::string npy_header(size_t rows, size_t columns) {
-  static_assert(std::endian::native == std::endian::little, "'<f4' says how floats lie in this machine's memory");
-  std::string dictionary = formatted("{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %zu), }", rows, columns);
-  constexpr size_t preamble = 10;
-  dictionary.resize((preamble + dictionary.size() + 1 + 63) / 64 * 64 - preamble, ' ');
-  dictionary.back() = '\n';
-  std::string header("\x93NUMPY\x01\x00", 8);
-  header += static_cast<char>(dictionary.size() & 255);
-  header += static_cast<char>(dictionary.size() >> 8);
-  return header + dictionary;
-}
 
 std::vector<bitnet_token> input_tokens(const Options& options, const std::string& file, const bitnet_model* model) {
   const bool quiet = options.model.quiet;
@@ -55,7 +42,7 @@ void logits(const Options& options) {
   const Session session = make_session(model.get(), static_cast<uint32_t>(tokens.size()), options.session);
 
   OutputFile output(options.output);
-  const std::string header = npy_header(tokens.size(), vocabulary);
+  const std::string header = npy_header("<f4", tokens.size(), vocabulary);
   output.reserve(header.size() + tokens.size() * vocabulary * sizeof(float));
   output.write_at(0, std::as_bytes(std::span(header)));
 

@@ -51,7 +51,7 @@ void add_commands(CLI::App& program) {
   program.require_subcommand(0, 1);
   program.formatter(std::make_shared<HelpFormatter>());
   for (const auto add : {add_run, add_chat, add_info, add_convert, add_verify, add_tokenize, add_logits, add_perplexity,
-                         add_bench, add_dummy}) {
+                         add_embed, add_bench, add_dummy}) {
     add(program);
   }
   for (CLI::App* command : program.get_subcommands({})) command->group("Commands");

@@ -140,6 +140,22 @@ std::string duration_text(double seconds) {
   return formatted("%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
+namespace {
+
+const char* unit_name(ProgressBar::Unit unit) {
+  switch (unit) {
+    case ProgressBar::Unit::bytes:
+      return "";
+    case ProgressBar::Unit::tokens:
+      return " tokens";
+    case ProgressBar::Unit::texts:
+      return " texts";
+  }
+  return "";
+}
+
+}  // namespace
+
 void ProgressBar::update(uint64_t done, uint64_t total) {
   constexpr double first_after = 0.3, redraw_every = 0.1;
   const double now = time_.seconds();
@@ -151,7 +167,7 @@ void ProgressBar::update(uint64_t done, uint64_t total) {
   const double rate = static_cast<double>(done) / now;
   const auto text = [&](uint64_t n) { return unit_ == Unit::bytes ? bytes_text(n) : count_text(n); };
   std::string figures = formatted(" %3.0f%%  %s of %s  %s%s/s", 100 * part, text(done).c_str(), text(total).c_str(),
-                                  text(static_cast<uint64_t>(rate)).c_str(), unit_ == Unit::bytes ? "" : " tokens");
+                                  text(static_cast<uint64_t>(rate)).c_str(), unit_name(unit_));
   if (part > 0) figures += "  " + duration_text(now / part - now) + " left";
 
   const size_t columns = terminal_columns();

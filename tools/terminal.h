@@ -89,7 +89,7 @@ class Stopwatch {
 // It vanishes with its object.
 class ProgressBar {
  public:
-  enum class Unit { bytes, tokens };
+  enum class Unit { bytes, tokens, texts };
   explicit ProgressBar(std::string label, Unit unit = Unit::bytes) : label_(std::move(label)), unit_(unit) {}
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;

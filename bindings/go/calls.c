@@ -48,6 +48,18 @@ bitnet_status bitnet_go_verify_against(const char* path, const char* original, u
   return bitnet_verify_against(path, original, progress, (void*)listener);
 }
 
+static int is_stopped(void* stop) { return __atomic_load_n((int*)stop, __ATOMIC_RELAXED); }
+
+void bitnet_go_stop(int* stop) { __atomic_store_n(stop, 1, __ATOMIC_RELAXED); }
+
+bitnet_status bitnet_go_embed(bitnet_model* model, const bitnet_token* tokens, const size_t* counts, size_t count,
+                              const bitnet_embed_options* options, int* stop, void* embeddings, size_t capacity) {
+  bitnet_embed_options with = *options;
+  with.abort = is_stopped;
+  with.abort_user = stop;
+  return bitnet_embed_tokens(model, tokens, counts, count, &with, embeddings, capacity);
+}
+
 bitnet_status bitnet_go_submit(bitnet_generation* generation, bitnet_queue* queue, uintptr_t number) {
   return bitnet_generation_submit(generation, queue, (void*)number);
 }

@@ -13,6 +13,11 @@ bitnet_status bitnet_go_convert(const char* input, const char* output, const bit
 bitnet_status bitnet_go_verify(const char* path, uintptr_t listener);
 bitnet_status bitnet_go_verify_against(const char* path, const char* original, uintptr_t listener);
 
+/* Embeds until *stop is set. */
+bitnet_status bitnet_go_embed(bitnet_model* model, const bitnet_token* tokens, const size_t* counts, size_t count,
+                              const bitnet_embed_options* options, int* stop, void* embeddings, size_t capacity);
+void bitnet_go_stop(int* stop);
+
 /* What a queue gives is a number as well. */
 bitnet_status bitnet_go_submit(bitnet_generation* generation, bitnet_queue* queue, uintptr_t number);
 bitnet_status bitnet_go_queue_next(bitnet_queue* queue, uint32_t timeout_ms, uintptr_t* number);

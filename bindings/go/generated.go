@@ -254,6 +254,48 @@ const (
 	ChatFitRefuse ChatFit = C.BITNET_CHAT_FIT_REFUSE
 )
 
+// Pooling is what stands for a text: the hidden states of its tokens behind the model's last norm, or one of them.
+type Pooling int32
+
+const (
+	// As the model was published; [PoolingLast] where it was not to make embeddings.
+	PoolingModel Pooling = C.BITNET_POOLING_MODEL
+	// The last token's, which has seen all others.
+	PoolingLast Pooling = C.BITNET_POOLING_LAST
+	// The mean of all tokens'.
+	PoolingMean Pooling = C.BITNET_POOLING_MEAN
+	// The first token's; of a model whose tokens see only those before them, of little use.
+	PoolingCls Pooling = C.BITNET_POOLING_CLS
+)
+
+// EmbedFormat is the numbers of an embedding. An embedding counts by its direction: the similarity of two is the cosine
+// between them. What is smaller than a byte lies with the first number in the highest bits, and zeros fill up the last
+// byte.
+type EmbedFormat int32
+
+const (
+	// Floats of 32 bits.
+	EmbedFloat EmbedFormat = C.BITNET_EMBED_FLOAT
+	// Signed bytes, in steps of 1/127 of the largest magnitude.
+	EmbedInt8 EmbedFormat = C.BITNET_EMBED_INT8
+	// 4 bits: code c stands for 2 c - 15.
+	EmbedInt4 EmbedFormat = C.BITNET_EMBED_INT4
+	// 2 bits: code c stands for 2 c - 3.
+	EmbedInt2 EmbedFormat = C.BITNET_EMBED_INT2
+	// 1 bit: 1 where the number is positive. The fewer bits differ, the more alike are two.
+	EmbedInt1 EmbedFormat = C.BITNET_EMBED_INT1
+)
+
+// EmbedFit is what becomes of a text that is too long.
+type EmbedFit int32
+
+const (
+	// The call is refused with CONTEXT.
+	EmbedFitRefuse EmbedFit = C.BITNET_EMBED_FIT_REFUSE
+	// Its end is left out, but for an end token that the vocabulary asks for.
+	EmbedFitCut EmbedFit = C.BITNET_EMBED_FIT_CUT
+)
+
 // Gguf is whether a model is written as GGUF, and with which type of weights.
 type Gguf int32
 
@@ -347,7 +389,8 @@ type Info struct {
 	ISA string
 	// Of the layers' weights: "i2", "t5", "g128", "g64"; of a model that is not ternary "f16", "f32" or "int8".
 	Packing string
-	// "f16", "int8", "q6", "screened", "f32", or the packing of a ternary head.
+	// "f16", "int8", "q6", "screened", "f32", or the packing of a ternary head; "none": the model makes embeddings
+	// only.
 	Head string
 	// Number of weights, embedding included, a tied head not counted again.
 	Parameters uint64
@@ -384,8 +427,10 @@ type Info struct {
 	// Where it is from: "file", "option", or the name of the known template that stands in for the file's, which is a
 	// known mistake; "" if there is none.
 	ChatTemplateSource string
-	// "relu2" or "silu".
+	// "relu2", "silu" or "gelu".
 	Activation string
+	// How the model was published to make embeddings: "last", "mean" or "cls"; "" if it was not.
+	Pooling string
 }
 
 func newInfo(c *C.bitnet_model_info) Info {
@@ -414,6 +459,7 @@ func newInfo(c *C.bitnet_model_info) Info {
 		ChatTemplate:       C.GoString(c.chat_template),
 		ChatTemplateSource: C.GoString(c.chat_template_source),
 		Activation:         C.GoString(c.activation),
+		Pooling:            C.GoString(c.pooling),
 	}
 }
 
@@ -662,6 +708,46 @@ func (o *GenerateOptions) c(memory *scratch) (c C.bitnet_generate_options, err e
 	if o.IgnoreEnd {
 		c.flags |= C.BITNET_GENERATE_IGNORE_END
 	}
+	return c, nil
+}
+
+// EmbedOptions is how texts are embedded.
+type EmbedOptions struct {
+	// What stands for a text.
+	Pooling Pooling
+	// The numbers of an embedding.
+	Format EmbedFormat
+	// How many of them, the first ones; for models that were trained for it. 0: all.
+	Dimensions int
+	// As the model has them, in floats, rather than brought to length 1.
+	Raw bool
+	// What becomes of texts with more tokens.
+	Fit EmbedFit
+	// Most tokens of a text; 0: what the model was trained for.
+	MaxTokens int
+	// When others compute as well.
+	Priority Priority
+}
+
+// c is what C takes; what that points to is in memory.
+func (o *EmbedOptions) c(memory *scratch) (c C.bitnet_embed_options, err error) {
+	c.size = C.sizeof_bitnet_embed_options
+	if o == nil {
+		return c, nil
+	}
+	c.pooling = C.bitnet_pooling(o.Pooling)
+	c.format = C.bitnet_embed_format(o.Format)
+	if c.dimensions, err = toCount("Dimensions", o.Dimensions, math.MaxUint32); err != nil {
+		return c, err
+	}
+	if o.Raw {
+		c.raw = 1
+	}
+	c.fit = C.bitnet_embed_fit(o.Fit)
+	if c.max_tokens, err = toCount("MaxTokens", o.MaxTokens, math.MaxUint32); err != nil {
+		return c, err
+	}
+	c.priority = C.bitnet_priority(o.Priority)
 	return c, nil
 }
 

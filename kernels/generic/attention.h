@@ -115,14 +115,23 @@ struct FloatAttention : Floats<Simd> {
   // Queries on their way over a block of positions.
   struct Block {
     size_t queries, group, head_dim;
-    size_t seen;     // positions that the first row sees; each further row sees one more
-    float* scores;   // [query][kKvBlock]; then weights
-    float* factors;  // [query], rounded up to 16: what their sums so far are to be multiplied by
+    size_t seen;            // positions that the first row sees; each further row sees one more
+    size_t hidden_to_last;  // positions that a window hides to the last row; to each row before it one less
+    float* scores;          // [query][kKvBlock]; then weights
+    float* factors;         // [query], rounded up to 16: what their sums so far are to be multiplied by
     float* states;
 
     BITNET_INLINE size_t count(size_t query) const {
       if (seen >= kKvBlock) return kKvBlock;  // of most blocks, and divisions are slow
       const size_t n = seen + query / group;
+      return n < kKvBlock ? n : kKvBlock;
+    }
+    // The first positions, which a window hides.
+    BITNET_INLINE size_t hidden(size_t query) const {
+      if (hidden_to_last == 0) return 0;
+      const size_t rows_after = (queries - 1 - query) / group;
+      if (rows_after >= hidden_to_last) return 0;
+      const size_t n = hidden_to_last - rows_after;
       return n < kKvBlock ? n : kKvBlock;
     }
     BITNET_INLINE float* state(size_t query) const { return states + query * attention_state_floats(head_dim); }
@@ -148,6 +157,7 @@ struct FloatAttention : Floats<Simd> {
     for (size_t query = 0; query < b.queries; ++query) {
       float* const scores = b.scores + query * kKvBlock;
       for (size_t i = b.count(query); i < kKvBlock; ++i) scores[i] = -__builtin_inff();
+      for (size_t i = 0, hidden = b.hidden(query); i < hidden; ++i) scores[i] = -__builtin_inff();
       float& largest = b.state(query)[width];
       F32 most = broadcast(largest);
       for (size_t i = 0; i < kKvBlock; i += kLanes) {
@@ -241,12 +251,15 @@ struct FloatAttention : Floats<Simd> {
   template <typename F>
   static BITNET_INLINE void for_blocks(const Attention& a, float* scores, float* factors, F f) {
     const size_t last = a.length + a.rows - 1, end = last < kKvSplit ? last : kKvSplit;
-    for (size_t begin = 0; begin < end; begin += kKvBlock) {
+    const size_t first_seen = a.length > a.window ? a.length - a.window : 0;  // by the first row
+    const size_t last_hidden = last > a.window ? last - a.window : 0;         // to the last row
+    for (size_t begin = first_seen / kKvBlock * kKvBlock; begin < end; begin += kKvBlock) {
       const size_t row = a.length > begin ? 0 : begin + 1 - a.length, first = row * a.group;
       const Block block = {a.rows * a.group - first,
                            a.group,
                            a.head_dim,
                            a.length + row - begin,
+                           last_hidden > begin ? last_hidden - begin : 0,
                            scores,
                            factors,
                            a.states + first * attention_state_floats(a.head_dim)};

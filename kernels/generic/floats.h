@@ -195,6 +195,14 @@ struct Floats : Simd {
     });
   }
 
+  static void gate_gelu(const float* gate, const float* up, size_t n, float* y) {
+    for_vectors(n, [&](size_t i, size_t count) BITNET_INLINED {
+      const F32 g = load_floats(gate + i, count);
+      const F32 z = g * (kGeluLinear + kGeluCubic * (g * g));
+      store_floats(y + i, (g / (1.0f + exp_of(-z))) * load_floats(up + i, count), count);
+    });
+  }
+
   static void add(float* x, const float* y, size_t n) {
     for_vectors(n, [&](size_t i, size_t count) BITNET_INLINED {
       store_floats(x + i, load_floats(x + i, count) + load_floats(y + i, count), count);

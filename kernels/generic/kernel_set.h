@@ -109,6 +109,7 @@ constexpr Kernels whole_layer(const char* name) {
       .attention_finish = FloatAttention<Simd>::attention_finish,
       .gate_relu2 = Floats<Simd>::gate_relu2,
       .gate_silu = Floats<Simd>::gate_silu,
+      .gate_gelu = Floats<Simd>::gate_gelu,
       .add = Floats<Simd>::add,
       .to_f16 = Floats<Simd>::to_f16,
       .to_f32 = Floats<Simd>::to_f32,

@@ -24,6 +24,22 @@ EngineOptions make_options(const bitnet_engine_options* options) {
 
 }  // namespace
 
+Priority bitnet::make_priority(bitnet_priority priority) {
+  switch (priority) {
+    case BITNET_PRIORITY_INTERACTIVE:
+      return Priority::interactive;
+    case BITNET_PRIORITY_BACKGROUND:
+      return Priority::background;
+  }
+  fail(BITNET_ERROR_ARGUMENT, "priority ", static_cast<int>(priority), " does not exist");
+}
+
+std::shared_ptr<Engine> bitnet::engine_of(const bitnet_model& model, const bitnet_engine* engine, const char* name) {
+  if (engine == nullptr) return model.engine->get();
+  require(engine->engine->shared_runtime() == model.runtime, BITNET_ERROR_ARGUMENT, name, " is of another model");
+  return engine->engine;
+}
+
 bitnet_status bitnet_pool_create(const bitnet_pool_options* options, bitnet_pool** pool) {
   return guard([&] {
     require_pointer(pool, "pool");

@@ -174,6 +174,9 @@ inline Log make_log(bitnet_log_fn log, void* user) {
   return [=](bitnet_log_level level, const std::string& message) { log(user, level, one_line(message).c_str()); };
 }
 
+Priority make_priority(bitnet_priority priority);
+// The engine of that handle; NULL: the model's default one. `name` is what the caller calls it.
+std::shared_ptr<Engine> engine_of(const bitnet_model& model, const bitnet_engine* engine, const char* name);
 GenerationOptions make_generation_options(const bitnet_generate_options* options);
 SamplerOptions make_sampler_options(const bitnet_sampler_options* options);
 

@@ -122,7 +122,22 @@ const char* name_of(Numbers numbers) {
 }
 
 const char* head_name(const Model& model) {
+  if (model.head.data == nullptr) return "none";
   return model.screen.data != nullptr ? "screened" : name_of(model.head.numbers);
+}
+
+const char* name_of(Pooling pooling) {
+  switch (pooling) {
+    case Pooling::none:
+      return "";
+    case Pooling::mean:
+      return "mean";
+    case Pooling::cls:
+      return "cls";
+    case Pooling::last:
+      return "last";
+  }
+  return "";
 }
 
 }  // namespace
@@ -185,6 +200,7 @@ bitnet_status bitnet_model_get_info(const bitnet_model* handle, bitnet_model_inf
         .chat_template = chat.source.c_str(),
         .chat_template_source = chat.origin.c_str(),
         .activation = name_of(model.container->metadata().hyper()->activation()),
+        .pooling = name_of(model.pooling),
     };
     write_info(info, out, "bitnet_model_info");
   });

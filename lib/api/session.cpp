@@ -20,16 +20,6 @@ KvType make_kv(bitnet_kv kv) {
   fail(BITNET_ERROR_ARGUMENT, "KV cache of kind ", static_cast<int>(kv), " does not exist");
 }
 
-Priority make_priority(bitnet_priority priority) {
-  switch (priority) {
-    case BITNET_PRIORITY_INTERACTIVE:
-      return Priority::interactive;
-    case BITNET_PRIORITY_BACKGROUND:
-      return Priority::background;
-  }
-  fail(BITNET_ERROR_ARGUMENT, "priority ", static_cast<int>(priority), " does not exist");
-}
-
 SessionOptions make_options(const bitnet_session_options& o) {
   return {
       .context = o.context,
@@ -39,13 +29,6 @@ SessionOptions make_options(const bitnet_session_options& o) {
       .abort = o.abort,
       .abort_user = o.abort_user,
   };
-}
-
-std::shared_ptr<Engine> engine_of(const bitnet_model& model, const bitnet_engine* engine) {
-  if (engine == nullptr) return model.engine->get();
-  require(engine->engine->shared_runtime() == model.runtime, BITNET_ERROR_ARGUMENT,
-          "bitnet_session_options.engine is of another model");
-  return engine->engine;
 }
 
 // Calls keep the session, in case another thread frees its handle.
@@ -75,7 +58,8 @@ bitnet_status bitnet_session_create(bitnet_model* model, const bitnet_session_op
     require_pointer(session, "session");
     const auto o = read_options(options, "bitnet_session_options");
     const SessionOptions checked = make_options(o);
-    *session = new bitnet_session{Session::create(engine_of(*model, o.engine), checked)};
+    *session =
+        new bitnet_session{Session::create(engine_of(*model, o.engine, "bitnet_session_options.engine"), checked)};
   });
 }
 

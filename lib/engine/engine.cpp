@@ -497,7 +497,7 @@ uint32_t Engine::give(Seat& seat, uint32_t rows) {
 
 void Engine::append_rows(bool lone) {
   rows_.clear();
-  const size_t vocabulary = runtime_->model().hyper.vocabulary;
+  const size_t vocabulary = runtime_->model().hyper.vocabulary, hidden = runtime_->model().hyper.hidden;
   for (Seat* seat : parts_) {
     seat->passes++;
     seat->pass_sessions += parts_.size();
@@ -505,6 +505,8 @@ void Engine::append_rows(bool lone) {
     for (uint32_t i = seat->computed; i < seat->computed + seat->rows; i++) {
       rows_.push_back({.token = request.tokens[i], .position = request.position + i, .state = request.state});
       if (request.which == BITNET_LOGITS_ALL) rows_.back().logits = request.logits + i * vocabulary;
+      const uint32_t state = i - request.first_state;  // of those before it, too large
+      if (state < request.states) rows_.back().hidden = request.state_rows + state * hidden;
     }
     if (request.which == BITNET_LOGITS_LAST && seat->remaining() == seat->rows) want_last(*seat, rows_.back(), lone);
   }

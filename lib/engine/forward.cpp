@@ -84,6 +84,9 @@ ForwardPass::Layout::Layout(const Model& model, uint32_t threads, uint32_t batch
   x = take(batch, hyper.hidden * sizeof(float));
   cosines = take(batch, hyper.head_dim / 2 * sizeof(float));
   sines = take(batch, hyper.head_dim / 2 * sizeof(float));
+  const size_t of_windows = hyper.window == 0 ? 0 : batch;
+  window_cosines = take(of_windows, hyper.head_dim / 2 * sizeof(float));
+  window_sines = take(of_windows, hyper.head_dim / 2 * sizeof(float));
   steps = take(batch, sizeof(float));
   activations = take(batch, activation_bytes);
   const size_t shared = end;
@@ -116,12 +119,15 @@ ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool&
       kernels_(kernels),
       threads_(threads),
       rope_(model.hyper.head_dim, model.hyper.rope_theta, model.rope_factors, model.hyper.rope_magnitude),
+      window_rope_(model.hyper.window == 0 ? std::nullopt
+                                           : std::optional<Rope>(std::in_place, model.hyper.head_dim,
+                                                                 model.hyper.window_theta, nullptr, 1)),
       layout_(model, threads.threads(), batch),
       memory_(layout_.total),
       head_(model, kernels, threads),
+      angles_{floats(layout_.cosines), floats(layout_.sines)},
+      window_angles_{floats(layout_.window_cosines), floats(layout_.window_sines)},
       x_(floats(layout_.x)),
-      cosines_(floats(layout_.cosines)),
-      sines_(floats(layout_.sines)),
       steps_(floats(layout_.steps)),
       q_(floats(layout_.q)),
       k_(floats(layout_.k)),
@@ -169,8 +175,12 @@ void ForwardPass::drop_left() {
       rows[kept] = rows[t];
       move(x_, kept, t, hyper_.hidden);
       move(y_, kept, t, hyper_.hidden);
-      move(cosines_, kept, t, half);
-      move(sines_, kept, t, half);
+      move(angles_.cosines, kept, t, half);
+      move(angles_.sines, kept, t, half);
+      if (window_rope_) {
+        move(window_angles_.cosines, kept, t, half);
+        move(window_angles_.sines, kept, t, half);
+      }
     }
     kept++;
   }
@@ -181,19 +191,19 @@ void ForwardPass::drop_left() {
 
 // One block of the transformer: Llama's (arXiv 2302.13971) with what the architecture adds to it; BitNet b1.58 2B4T
 // (arXiv 2504.12285), section 2, has norms before the output and down projections, Qwen3 (arXiv 2505.09388) norms of
-// query and key heads. What a layer does not have is null.
+// query and key heads, Gemma 3 (arXiv 2503.19786) norms of what is added to the residual stream, and BitNet's embedding
+// models (arXiv 2606.25674) one before each matrix. What a layer does not have is null.
 void ForwardPass::compute_layer(const Layer& layer, uint32_t index) {
-  prepare(index == 0 ? &ForwardPass::embed : &ForwardPass::add_product, layer.attention_norm, layer.q);
-  multiply({{layer.q, q_}, {layer.k, k_}, {layer.v, v_}});
+  project(index == 0 ? &ForwardPass::embed : &ForwardPass::add_product, &ForwardPass::residual, layer.attention_norm,
+          {{layer.q, q_}, {layer.k, k_}, {layer.v, v_}});
   rotate_and_store(layer, index);
   attend(index);
-  prepare(&ForwardPass::attention_output, layer.attention_sub_norm, layer.o);
-  multiply({{layer.o, y_}});
+  project(&ForwardPass::attention_output, nullptr, layer.attention_sub_norm, {{layer.o, y_}});
+  added_norm_ = layer.attention_post_norm;
 
-  prepare(&ForwardPass::add_product, layer.ffn_norm, layer.gate);
-  multiply({{layer.gate, gate_}, {layer.up, up_}});
-  prepare(&ForwardPass::activate_gate, layer.ffn_sub_norm, layer.down);
-  multiply({{layer.down, y_}});
+  project(&ForwardPass::add_product, &ForwardPass::residual, layer.ffn_norm, {{layer.gate, gate_}, {layer.up, up_}});
+  project(&ForwardPass::activate_gate, nullptr, layer.ffn_sub_norm, {{layer.down, y_}});
+  added_norm_ = layer.ffn_post_norm;
 }
 
 // The residual stream as it begins, and with it what attention needs to know of the row's position.
@@ -201,16 +211,27 @@ float* ForwardPass::embed(uint32_t t) {
   const size_t half = hyper_.head_dim / 2;
   float* const x = x_ + size_t{t} * hyper_.hidden;
   read_row(kernels_, model_.embedding, static_cast<size_t>(rows_[t].token), x);
-  rope_.angles(rows_[t].position, cosines_ + t * half, sines_ + t * half);
+  if (hyper_.architecture->scaled_embedding) {
+    const float scale = std::sqrt(static_cast<float>(hyper_.hidden));
+    for (uint32_t i = 0; i < hyper_.hidden; i++) x[i] *= scale;
+  }
+  rope_.angles(rows_[t].position, angles_.cosines + t * half, angles_.sines + t * half);
+  if (window_rope_) {
+    window_rope_->angles(rows_[t].position, window_angles_.cosines + t * half, window_angles_.sines + t * half);
+  }
   return x;
 }
 
 // The residual stream with what the latest product adds to it.
 float* ForwardPass::add_product(uint32_t t) {
-  float* const x = x_ + size_t{t} * hyper_.hidden;
-  kernels_.add(x, y_ + size_t{t} * hyper_.hidden, hyper_.hidden);
+  float* const x = residual(t);
+  float* const y = y_ + size_t{t} * hyper_.hidden;
+  if (added_norm_ != nullptr) kernels_.rms_norm(y, added_norm_, hyper_.rms_epsilon, hyper_.hidden, y);
+  kernels_.add(x, y, hyper_.hidden);
   return x;
 }
+
+float* ForwardPass::residual(uint32_t t) { return x_ + size_t{t} * hyper_.hidden; }
 
 float* ForwardPass::attention_output(uint32_t t) { return mixed_ + size_t{t} * layout_.attention; }
 
@@ -224,8 +245,24 @@ float* ForwardPass::activate_gate(uint32_t t) {
     case Activation::silu:
       kernels_.gate_silu(gate, up, hyper_.ffn, gate);
       break;
+    case Activation::gelu:
+      kernels_.gate_gelu(gate, up, hyper_.ffn, gate);
+      break;
   }
   return gate;
+}
+
+// Products of the same rows. Where the linears have norms of their own, each gets the rows anew, from `again` on.
+void ForwardPass::project(RowOf row, RowOf again, const float* norm, std::initializer_list<Product> products) {
+  const bool shared = std::ranges::none_of(products, [](const Product& p) { return p.linear.norm != nullptr; });
+  if (shared) {
+    prepare(row, norm, products.begin()->linear);
+    return multiply(products);
+  }
+  for (const Product& product : products) {
+    prepare(std::exchange(row, again), norm, product.linear);
+    multiply({product});
+  }
 }
 
 // Rows in the form that products of `linear`, and of those beside it, take. A row is made, normed if there is a norm,
@@ -239,6 +276,10 @@ void ForwardPass::prepare(RowOf row, const float* norm, const Linear& linear) {
     float* const normed = floats(layout_.normed) + size_t{worker} * layout_.widest;
     if (norm != nullptr) {
       kernels_.rms_norm(x, norm, hyper_.rms_epsilon, m.cols, normed);
+      x = normed;
+    }
+    if (linear.norm != nullptr) {
+      kernels_.rms_norm(x, linear.norm, hyper_.rms_epsilon, m.cols, normed);
       x = normed;
     }
     activations_.store(kernels_, t, x);
@@ -273,6 +314,7 @@ void ForwardPass::cut_tiles() {
 // Turns queries and keys by their positions; keys and values go to the cache.
 void ForwardPass::rotate_and_store(const Layer& layer, uint32_t index) {
   const size_t dim = hyper_.head_dim;
+  const Angles& angles = hyper_.has_window(index) ? window_angles_ : angles_;
   // A thread takes one head of several rows, because the keys of neighbouring positions share cache lines.
   threads_.each(static_cast<uint32_t>(tiles_.size()) * hyper_.kv_heads, [&](uint32_t i, uint32_t worker) {
     const Tile tile = tiles_[i / hyper_.kv_heads];
@@ -281,8 +323,8 @@ void ForwardPass::rotate_and_store(const Layer& layer, uint32_t index) {
       float* k = k_ + size_t{t} * layout_.kv + kv_head * dim;
       const float* v = v_ + size_t{t} * layout_.kv + kv_head * dim;
       auto* row = reinterpret_cast<std::byte*>(scratch(worker));
-      turn(q_ + size_t{t} * layout_.attention + kv_head * group() * dim, group(), layer.q_norm, t);
-      turn(k, 1, layer.k_norm, t);
+      turn(q_ + size_t{t} * layout_.attention + kv_head * group() * dim, group(), layer.q_norm, angles, t);
+      turn(k, 1, layer.k_norm, angles, t);
       KvCache& cache = this->cache(t);
       const size_t head = cache.head(index, kv_head);
       cache.begin_row(head, rows_[t].position);
@@ -295,12 +337,12 @@ void ForwardPass::rotate_and_store(const Layer& layer, uint32_t index) {
 }
 
 // Norms heads, if there is a norm for them, and turns them by the position of row t.
-void ForwardPass::turn(float* heads, uint32_t count, const float* norm, uint32_t t) {
+void ForwardPass::turn(float* heads, uint32_t count, const float* norm, const Angles& angles, uint32_t t) {
   const size_t dim = hyper_.head_dim, half = dim / 2;
   for (uint32_t i = 0; norm != nullptr && i < count; i++) {
     kernels_.rms_norm(heads + i * dim, norm, hyper_.rms_epsilon, dim, heads + i * dim);
   }
-  kernels_.rope(heads, count, dim, cosines_ + t * half, sines_ + t * half);
+  kernels_.rope(heads, count, dim, angles.cosines + t * half, angles.sines + t * half);
 }
 
 // A key or value as a row of the cache.
@@ -426,9 +468,10 @@ void ForwardPass::attend_split(uint32_t layer, uint32_t kv_head, Tile tile, uint
       .values = split.values.data(),
       .head_dim = dim,
       .length = first.position + size_t{1} - begin,
-      .scale = 1.0f / std::sqrt(static_cast<float>(dim)),
+      .scale = hyper_.attention_scale != 0 ? hyper_.attention_scale : 1.0f / std::sqrt(static_cast<float>(dim)),
       .states = states,
       .scratch = scratch(worker),
+      .window = hyper_.has_window(layer) ? hyper_.window : SIZE_MAX,
   });
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -45,6 +46,10 @@ class ForwardPass {
   struct SplitRun {
     uint32_t row, split, splits, slot;
   };
+  // By which the rotary embedding turns each row: head_dim / 2 of each for a row.
+  struct Angles {
+    float *cosines, *sines;
+  };
   // Makes or finds row t of the floats that a step works on.
   using RowOf = float* (ForwardPass::*)(uint32_t t);
 
@@ -52,12 +57,14 @@ class ForwardPass {
   void compute_layer(const Layer& layer, uint32_t index);
   float* embed(uint32_t t);
   float* add_product(uint32_t t);
+  float* residual(uint32_t t);
   float* attention_output(uint32_t t);
   float* activate_gate(uint32_t t);
+  void project(RowOf row, RowOf again, const float* norm, std::initializer_list<Product> products);
   void prepare(RowOf row, const float* norm, const Linear& linear);
   void multiply(std::initializer_list<Product> products);
   void rotate_and_store(const Layer& layer, uint32_t index);
-  void turn(float* heads, uint32_t count, const float* norm, uint32_t t);
+  void turn(float* heads, uint32_t count, const float* norm, const Angles& angles, uint32_t t);
   void round_kv(KvType type, const float* x, std::byte* row) const;
   void attend(uint32_t layer);
   void attend_tile(uint32_t layer, Tile tile, uint32_t kv_head, uint32_t worker);
@@ -74,6 +81,7 @@ class ForwardPass {
   const Kernels& kernels_;
   ThreadPool& threads_;
   const Rope rope_;
+  const std::optional<Rope> window_rope_;  // of layers with windows
   // Of the current pass:
   std::vector<Row>* taken_ = nullptr;
   std::span<const Row> rows_;  // those
@@ -89,8 +97,9 @@ class ForwardPass {
     // One row of floats for each token of the batch:
     size_t x;               // hidden: the residual stream
     size_t cosines, sines;  // head_dim / 2
-    size_t steps;           // 1: value of a unit of the quantized activations
-    size_t activations;     // those of the product at hand (Activations)
+    size_t window_cosines, window_sines;
+    size_t steps;        // 1: value of a unit of the quantized activations
+    size_t activations;  // those of the product at hand (Activations)
     // Likewise, but these three take turns in the same space:
     size_t q, k, v, mixed;  // heads * head_dim, kv_heads * head_dim; mixed: what attention makes of them
     size_t gate, up;        // ffn
@@ -129,7 +138,9 @@ class ForwardPass {
   const Layout layout_;
   Buffer memory_;
   Head head_;
-  float *x_, *cosines_, *sines_, *steps_, *q_, *k_, *v_, *mixed_, *gate_, *up_, *y_;
+  const Angles angles_, window_angles_;
+  const float* added_norm_ = nullptr;  // of what add_product adds; null: none
+  float *x_, *steps_, *q_, *k_, *v_, *mixed_, *gate_, *up_, *y_;
   Activations activations_{};  // of the product at hand
 };
 

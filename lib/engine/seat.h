@@ -30,6 +30,9 @@ struct Request {
   Screened* screened = nullptr;
   bool wants_all = false;  // the logits rather than these, if others are computed as well
   bool has_room = true;    // in the state; otherwise it waits for that
+  // With NONE: hidden states, what a head would multiply, of `states` tokens from `first_state` on, a row for each.
+  float* state_rows = nullptr;
+  uint32_t first_state = 0, states = 0;
   // Any of these makes it leave; null: none.
   const std::atomic<bool>* cancels[2] = {};
 };

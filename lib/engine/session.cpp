@@ -180,6 +180,8 @@ void Session::check(std::span<const Token> tokens, bitnet_logits_of which) const
   require(!tokens.empty(), BITNET_ERROR_ARGUMENT, "no tokens to evaluate");
   require(which == BITNET_LOGITS_LAST || which == BITNET_LOGITS_ALL || which == BITNET_LOGITS_NONE,
           BITNET_ERROR_ARGUMENT, "logits of kind ", static_cast<int>(which), " asked for, which does not exist");
+  require(which == BITNET_LOGITS_NONE || runtime().model().head.data != nullptr, BITNET_ERROR_UNSUPPORTED,
+          "the model has no head: it makes embeddings (bitnet_embed; bitnet embed), and neither logits nor text");
   require(tokens.size() <= context() - position(), BITNET_ERROR_CONTEXT, counted(tokens.size(), "token"),
           tokens.size() == 1 ? " does" : " do", " not fit: the session holds ", position(), " of ", context(),
           "; rewind it, or make one with a larger context");

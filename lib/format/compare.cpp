@@ -210,8 +210,14 @@ class Comparer {
     expect("rms_epsilon", a.rms_epsilon, b.rms_epsilon);
     expect("rope_theta", a.rope_theta, b.rope_theta);
     expect("rope_magnitude", a.rope_magnitude, b.rope_magnitude);
+    expect("attention_scale", a.attention_scale, b.attention_scale);
+    expect("window", a.window, b.window);
+    expect("window_period", a.window_period, b.window_period);
+    expect("window_theta", a.window_theta, b.window_theta);
     expect("the activation", std::string_view(name_of(a.activation)), std::string_view(name_of(b.activation)));
     expect("whether the head is the embedding", ours.tied, theirs.tied);
+    expect("whether there is no head", ours.headless, theirs.headless);
+    expect("the pooling", static_cast<int>(ours.pooling), static_cast<int>(theirs.pooling));
   }
 
   void compare_tokenizers(const fb::TokenizerT& ours, const fb::TokenizerT& theirs) {

@@ -74,6 +74,7 @@ class Converter {
           break;
       }
     }
+    if (model.headless) return;
     // A tied model gets a quantized head beside its embedding.
     if (form_.head_copied || !model.tied) add(*head, kHeadName, form_.head);
     if (form_.screen) add(source_.has(kScreenName) ? specs.back() : *head, kScreenName, fb::Type::q5);

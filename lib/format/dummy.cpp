@@ -113,7 +113,9 @@ Form form_of_dummy(const Shape& shape, const DummyOptions& options) {
 
 std::vector<TensorSpec> specs_of(const Shape& shape, const Form& form) {
   return tensor_specs(shape.hyper(), [&](std::string_view name) {
-    return (name == kHeadName && (form.head_copied || !shape.tied)) || (name == kScreenName && form.screen) ||
+    if (shape.embeds && (name == kHeadName || name == kScreenName)) return false;
+    return (shape.embeds && name.ends_with("_norm_in.weight")) ||
+           (name == kHeadName && (form.head_copied || !shape.tied)) || (name == kScreenName && form.screen) ||
            (name == kRopeFactorsName && shape.rope != RopeKind::plain);
   });
 }
@@ -172,6 +174,8 @@ class DummyWriter {
     model.name = "dummy-" + std::string(shape_.name);
     model.license = "MIT";
     model.tied = shape_.tied;
+    model.headless = shape_.embeds;
+    if (shape_.embeds) model.pooling = fb::Pooling::last;
     model.settled = true;
     model.hyper = std::make_unique<fb::HyperParametersT>(store_hyperparameters(shape_.hyper()));
     model.tokenizer = make_tokenizer();
@@ -219,7 +223,8 @@ class DummyWriter {
     }
     tokenizer->bos = 256;
     tokenizer->eos = 257;
-    tokenizer->add_bos = true;
+    tokenizer->add_bos = !shape_.embeds;
+    tokenizer->add_eos = shape_.embeds;
     add("<|begin_of_text|>", kControl);
     add("<|end_of_text|>", kControl);
     while (tokenizer->ends.size() < shape_.vocabulary) {

@@ -158,8 +158,9 @@ std::optional<fb::Activation> named_activation(const Metadata& in, const std::st
     if (!value) continue;
     if (*value == "silu" || *value == "swish") return fb::Activation::silu;
     if (*value == "relu2" || *value == "relu_squared") return fb::Activation::relu2;
+    if (*value == "gelu_pytorch_tanh" || *value == "gelu_tanh") return fb::Activation::gelu;
     require(wanted.has_value(), BITNET_ERROR_UNSUPPORTED, "metadata key ", key, " is ", value->substr(0, 100),
-            "; supported are silu and relu2");
+            "; supported are silu, relu2 and gelu_pytorch_tanh");
     in.say(BITNET_LOG_WARNING, "activation ", name_of(*wanted), " as asked for; the file names ",
            value->substr(0, 100));
     return wanted;
@@ -186,6 +187,25 @@ float read_bounded(const Metadata& in, const std::string& key, float otherwise, 
   return value;
 }
 
+// Gemma 3 as llama.cpp has it, which leaves some of this out of its files. A file without windows has none:
+// bitnet.cpp's converter does not write them, and its graph computes none.
+void read_gemma(const Metadata& in, const std::string& prefix, fb::HyperParametersT& out) {
+  constexpr uint32_t kPeriod = 6, kLayersOf27B = 62;
+  constexpr float kWindowTheta = 10000;
+  for (const char* const cap : {"attn_logit_softcapping", "final_logit_softcapping"}) {
+    require(in.real(prefix + cap).value_or(0) == 0, BITNET_ERROR_UNSUPPORTED, "metadata key ", prefix, cap, " is ",
+            in.real(prefix + cap).value_or(0), "; capped logits are not supported");
+  }
+  const bool ignores_share = out.layers == kLayersOf27B;
+  const float usual = ignores_share ? 1 / std::sqrt(static_cast<float>(out.hidden) / static_cast<float>(out.heads)) : 0;
+  out.attention_scale = read_bounded(in, prefix + "attention.scale", usual, 0, kMostAttentionScale);
+  const uint32_t window = in.count(prefix + "attention.sliding_window").value_or(0);
+  if (window == 0) return;
+  out.window = in.count(prefix + "attention.sliding_window", kWindowBounds).value_or(0);
+  out.window_period = in.count(prefix + "attention.sliding_window_pattern", kWindowPeriodBounds).value_or(kPeriod);
+  out.window_theta = read_bounded(in, prefix + "rope.freq_base_swa", kWindowTheta, kLeastTheta, INFINITY);
+}
+
 std::unique_ptr<fb::HyperParametersT> read_hyperparameters(const Metadata& in, const std::string& architecture) {
   const std::string prefix = architecture + ".", epsilon = prefix + "attention.layer_norm_rms_epsilon";
   auto hyper = std::make_unique<fb::HyperParametersT>();
@@ -199,6 +219,7 @@ std::unique_ptr<fb::HyperParametersT> read_hyperparameters(const Metadata& in, c
   require(in.find(epsilon) != nullptr, BITNET_ERROR_FORMAT, "metadata key ", epsilon, " is missing");
   hyper->rms_epsilon = read_bounded(in, epsilon, 0, 0, kMostEpsilon);
   hyper->rope_theta = read_bounded(in, prefix + "rope.freq_base", 10000, kLeastTheta, INFINITY);
+  if (architecture == "gemma3") read_gemma(in, prefix, *hyper);
   return hyper;
 }
 
@@ -227,6 +248,26 @@ fb::Activation read_activation(const Metadata& in, const fb::ModelT& model, cons
          name_of(*decided), example_of(*decided),
          doubtful ? "; if that is wrong, say it with the option activation (--activation silu)" : "");
   return *decided;
+}
+
+// GGUF's numbers of ways to pool. A model that has one and no head makes embeddings only.
+fb::Pooling read_pooling(const Metadata& in, const std::string& architecture) {
+  constexpr uint32_t kRank = 4;
+  const std::string key = architecture + ".pooling_type";
+  const uint32_t number = in.count(key, {0, kRank}).value_or(0);
+  switch (number) {
+    case 1:
+      return fb::Pooling::mean;
+    case 2:
+      return fb::Pooling::cls;
+    case 3:
+      return fb::Pooling::last;
+    case kRank:
+      fail(BITNET_ERROR_UNSUPPORTED, "metadata key ", key, " is ", kRank,
+           ": the model ranks pairs of texts, which is not supported");
+    default:
+      return fb::Pooling::none;
+  }
 }
 
 // --- tokenizer -----------------------------------------------------------------------------------------------------
@@ -397,6 +438,14 @@ void read_rule(const Metadata& in, fb::TokenizerT& out) {
   }
 }
 
+// bitnet.cpp's converter first called Gemma's vocabulary gpt2; the norms of its files were wrong, too.
+void refuse_sentencepiece(const Pieces& pieces) {
+  const auto byte = pieces.find("<0x0A>");
+  require(!byte || !pieces.find("\u2581"), BITNET_ERROR_UNSUPPORTED,
+          "the tokenizer (tokenizer.ggml.model) is gpt2, byte-level BPE, but the vocabulary is SentencePiece's (token ",
+          byte.value_or(0), " is <0x0A>), as early converters of embedding models wrote it; convert the model anew");
+}
+
 bool read_addition(const Metadata& in, std::string_view key, bool otherwise, int32_t token) {
   const auto given = in.boolean(key);
   if (given == true && token == -1) {
@@ -418,6 +467,7 @@ std::unique_ptr<fb::TokenizerT> read_tokenizer(const Metadata& in, const KnownVo
     out->add_space_prefix = in.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
   } else {
     out->kind = fb::TokenizerKind::byte_bpe;
+    refuse_sentencepiece(Pieces(out->pieces, out->ends));
     *known = recognise(Pieces(out->pieces, out->ends));
     read_rule(in, *out);
     read_merges(in, *out);
@@ -534,6 +584,7 @@ GgufDescription read_gguf_metadata(const Gguf& gguf, std::optional<fb::Activatio
   model.chat_template = read_chat_template(in);
   model.notes = read_notes(gguf);
   model.settled = true;
+  model.pooling = read_pooling(in, model.architecture);
   RopeScaling scaling = read_rope_scaling(in, model.architecture, *model.hyper);
   model.hyper->rope_magnitude = scaling.magnitude;
   return {std::move(model), std::move(scaling.factors)};

@@ -36,7 +36,8 @@ class GgufSource final : public Source {
     require(rope_factors_.empty() || gguf_.find_tensor(kRopeFactorsName) == nullptr, BITNET_ERROR_UNSUPPORTED,
             "tensor ", kRopeFactorsName, " scales the rotary embedding, and so do the metadata keys ",
             model_.architecture, ".rope.scaling; which of them counts is not known");
-    model_.tied = !has(kHeadName);
+    model_.headless = !has(kHeadName) && model_.pooling != fb::Pooling::none;
+    model_.tied = !has(kHeadName) && !model_.headless;
     const HyperParameters hyper = read_hyperparameters(model_);
     architecture_ = hyper.architecture;
     head_dim_ = hyper.head_dim;
@@ -80,13 +81,14 @@ class GgufSource final : public Source {
       const auto coding = tensor.type->coding;
       return coding == Coding::i2_s || coding == Coding::tl1 || coding == Coding::tl2;
     });
-    if (bitnet || architecture_->ternary) return ActivationBits::int8;
+    if (bitnet || architecture_->ternary || has_input_norms()) return ActivationBits::int8;
     return std::nullopt;
   }
 
   TernaryScales ternary_scales(const TensorSpec& spec) const override {
     const GgufTensor& tensor = find(spec);
     TernaryScales result = is_coded(tensor) ? coded_scales(spec, tensor) : scales_by_values(spec, tensor);
+    if (!result.is_ternary() && spec.role == Role::linear && has_input_norms()) return round_by_absmean(result.mean);
     const float factor = separate_scale(spec);
     result.mean *= factor;
     for (float& scale : result.scales) {
@@ -146,6 +148,9 @@ class GgufSource final : public Source {
               " is not part of the architecture ", model_.architecture, " as libbitnet knows it");
     }
   }
+
+  // BitLinear's own norms: its weights are rounded by absmean wherever they are used, and its activations to int8.
+  bool has_input_norms() const { return has(kInputNormName); }
 
   const GgufTensor& find(const TensorSpec& spec) const {
     const GgufTensor* const tensor = gguf_.find_tensor(spec.name);

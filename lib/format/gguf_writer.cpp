@@ -174,8 +174,24 @@ const char* activation_text(fb::Activation activation) {
       return "relu2";
     case fb::Activation::silu:
       return "silu";
+    case fb::Activation::gelu:
+      return "gelu_pytorch_tanh";
   }
   fail(BITNET_ERROR_INTERNAL, "activation ", static_cast<int>(activation), " has no name in GGUF");
+}
+
+uint32_t pooling_number(fb::Pooling pooling) {
+  switch (pooling) {
+    case fb::Pooling::none:
+      return 0;
+    case fb::Pooling::mean:
+      return 1;
+    case fb::Pooling::cls:
+      return 2;
+    case fb::Pooling::last:
+      return 3;
+  }
+  fail(BITNET_ERROR_INTERNAL, "pooling ", static_cast<int>(pooling), " has no number in GGUF");
 }
 
 void add_hyperparameters(Header& header, const fb::ModelT& model) {
@@ -194,6 +210,13 @@ void add_hyperparameters(Header& header, const fb::ModelT& model) {
   header.real(prefix + "attention.layer_norm_rms_epsilon", hyper.rms_epsilon);
   header.real(prefix + "rope.freq_base", hyper.rope_theta);
   header.text(prefix + "hidden_activation", activation_text(hyper.activation));
+  if (hyper.attention_scale != 0) header.real(prefix + "attention.scale", hyper.attention_scale);
+  if (hyper.window != 0) {
+    header.number(prefix + "attention.sliding_window", hyper.window);
+    header.number(prefix + "attention.sliding_window_pattern", hyper.window_period);
+    header.real(prefix + "rope.freq_base_swa", hyper.window_theta);
+  }
+  if (model.pooling != fb::Pooling::none) header.number(prefix + "pooling_type", pooling_number(model.pooling));
 }
 
 bool is_rope_note(const fb::ModelT& model, const fb::KeyValueT& note) {
@@ -331,7 +354,7 @@ class Writer {
     };
     const bool exact = options_.lossy || are_halves(found.scales), one = found.scales.size() == 1;
     if (found.group != 0) return exact && in_blocks_of(GgufWeights::q2_0) ? GgufWeights::q2_0 : GgufWeights::f32;
-    if (one && hyper_.architecture->ternary) return GgufWeights::i2_s;
+    if (one && (hyper_.architecture->ternary || source_.has(kInputNormName))) return GgufWeights::i2_s;
     if (exact && in_blocks_of(GgufWeights::tq2_0)) return GgufWeights::tq2_0;
     return exact ? GgufWeights::f16 : one ? GgufWeights::i2_s : GgufWeights::f32;
   }

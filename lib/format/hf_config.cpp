@@ -25,6 +25,8 @@ struct HfClass {
   uint32_t head_dim = 0;                 // 0: the share of the hidden size that falls to a head
   uint32_t window = 0;                   // 0: no sliding window
   HfWeights weights = HfWeights::plain;  // without a quantization_config
+  bool headless = false;                 // the network alone, without a head
+  bool tied = false;                     // where the file says nothing
 };
 // 1bitLLM's own class says that its model_type is llama: the name of the class decides.
 constexpr auto kClasses = std::to_array<HfClass>({
@@ -32,6 +34,23 @@ constexpr auto kClasses = std::to_array<HfClass>({
     {.name = "MistralForCausalLM", .model_type = "mistral", .architecture = "llama", .window = 4096},
     {.name = "Qwen2ForCausalLM", .model_type = "qwen2", .architecture = "qwen2"},
     {.name = "Qwen3ForCausalLM", .model_type = "qwen3", .architecture = "qwen3", .head_dim = 128},
+    {.name = "Qwen3Model", .model_type = "", .architecture = "qwen3", .head_dim = 128, .headless = true},
+    {.name = "Gemma3ForCausalLM",
+     .model_type = "gemma3_text",
+     .architecture = "gemma3",
+     .activation = fb::Activation::gelu,
+     .theta = 1000000,
+     .head_dim = 256,
+     .window = 4096,
+     .tied = true},
+    {.name = "Gemma3TextModel",
+     .model_type = "",
+     .architecture = "gemma3",
+     .activation = fb::Activation::gelu,
+     .theta = 1000000,
+     .head_dim = 256,
+     .window = 4096,
+     .headless = true},
     {.name = "BitNetForCausalLM",
      .model_type = "bitnet",
      .architecture = "bitnet-b1.58",
@@ -73,6 +92,8 @@ template <typename... Parts>
   fail(BITNET_ERROR_UNSUPPORTED, value.place(), " is ", value.shown(), parts...);
 }
 
+bool is_gemma(const HfClass& type) { return type.architecture.starts_with("gemma"); }
+
 const HfClass& find_class(const JsonValue& config) {
   const auto classes = config.find("architectures");
   const bool given = classes && classes->is_array() && classes->size() != 0;
@@ -96,12 +117,14 @@ const HfClass& find_class(const JsonValue& config) {
        nearest.empty() ? "" : "; the nearest is ", nearest);
 }
 
-fb::Activation read_activation(const JsonValue& config, fb::Activation otherwise) {
-  const auto name = text(config, "hidden_act");
-  if (!name) return otherwise;
+fb::Activation read_activation(const JsonValue& config, const HfClass& type) {
+  const char* const key = is_gemma(type) ? "hidden_activation" : "hidden_act";
+  const auto name = text(config, key);
+  if (!name) return type.activation;
   if (*name == "silu" || *name == "swish") return fb::Activation::silu;
   if (*name == "relu2" || *name == "relu_squared") return fb::Activation::relu2;
-  fail_unsupported(config, "hidden_act", "; supported are silu and relu2");
+  if (*name == "gelu_pytorch_tanh") return fb::Activation::gelu;
+  fail_unsupported(config, key, "; supported are silu, relu2 and gelu_pytorch_tanh");
 }
 
 uint32_t read_head_dim(const JsonValue& config, const HfClass& type, const fb::HyperParametersT& hyper) {
@@ -126,6 +149,7 @@ float read_bounded(const JsonValue& object, const char* key, double otherwise, d
 // Attention that sees only the last tokens. A window as long as the context changes nothing.
 void refuse_window(const JsonValue& config, const HfClass& type, const fb::HyperParametersT& hyper) {
   constexpr const char* kKey = "sliding_window";
+  if (is_gemma(type)) return;  // read_windows() does it
   // Llama's class has no windows, and Qwen's only where they are switched on.
   const bool qwen = type.architecture.starts_with("qwen");
   if (type.window == 0 && !(qwen && truth(config, "use_sliding_window").value_or(false))) return;
@@ -137,6 +161,51 @@ void refuse_window(const JsonValue& config, const HfClass& type, const fb::Hyper
   if (length == 0 || length >= hyper.context || from >= hyper.layers) return;
   fail(BITNET_ERROR_UNSUPPORTED, kKey, " is ", length, ", less than max_position_embeddings (", hyper.context,
        "): attention over a sliding window is not supported");
+}
+
+// Gemma 3 has layers with windows, but for each sixth. Other orders of the two kinds are refused.
+void read_windows(const JsonValue& config, const HfClass& type, fb::HyperParametersT& hyper) {
+  constexpr const char* kKey = "sliding_window";
+  if (!is_gemma(type)) return;
+  const bool none = config.object().contains(kKey) && !config.find(kKey);  // null
+  const uint32_t window = count(config, kKey, {0, kWindowBounds.high}).value_or(type.window);
+  uint32_t period = 6;
+  for (const char* const key : {"_sliding_window_pattern", "sliding_window_pattern"}) {
+    period = count(config, key, {1, kWindowPeriodBounds.high}).value_or(period);
+  }
+  if (const auto layers = config.find("layer_types")) {
+    if (layers->size() != hyper.layers) layers->refuse("as many elements as there are layers");
+    uint32_t first = 0;  // that sees everything
+    while (first < hyper.layers && (*layers)[first].text() == "sliding_attention") ++first;
+    period = first + 1;
+    for (uint32_t i = 0; i < hyper.layers; ++i) {
+      const bool full = (i + 1) % period == 0;
+      if ((*layers)[i].text() == (full ? "full_attention" : "sliding_attention")) continue;
+      fail(BITNET_ERROR_UNSUPPORTED, (*layers)[i].place(), " is ", (*layers)[i].shown(),
+           ": supported are layers with windows of which the last of each ", period,
+           " has none, as the first ones are");
+    }
+  }
+  if (none || window == 0 || period == 1) return;
+  hyper.window = window;
+  hyper.window_period = period;
+}
+
+// What Gemma's attention has besides.
+void read_gemma(const JsonValue& config, const HfClass& type, fb::HyperParametersT& hyper) {
+  if (!is_gemma(type)) return;
+  constexpr double kDefaultScalar = 256;
+  const double scalar = real(config, "query_pre_attn_scalar").value_or(kDefaultScalar);
+  constexpr double kLeastScalar = 1 / (kMostAttentionScale * kMostAttentionScale);
+  require(scalar >= kLeastScalar && std::isfinite(scalar), BITNET_ERROR_FORMAT, "query_pre_attn_scalar is ", scalar,
+          "; it must be at least ", kLeastScalar);
+  if (scalar != hyper.head_dim) hyper.attention_scale = static_cast<float>(1 / std::sqrt(scalar));
+  for (const char* const cap : {"attn_logit_softcapping", "final_logit_softcapping"}) {
+    if (real(config, cap).value_or(0) != 0) fail_unsupported(config, cap, ": capped logits are not supported");
+  }
+  if (truth(config, "use_bidirectional_attention").value_or(false)) {
+    fail_unsupported(config, "use_bidirectional_attention", ": tokens that see those after them are not supported");
+  }
 }
 
 void refuse_additions(const JsonValue& config) {
@@ -222,10 +291,30 @@ RopeScaling read_scaling(const RopeBase& base, const JsonValue& config, const Js
   fail_unsupported(rope, key, "; supported are default, linear, llama3 and yarn");
 }
 
+// The base of the layers with windows, whose rotary embedding nothing stretches.
+void read_window_rope(const JsonValue& config, const std::optional<JsonValue>& rope, fb::HyperParametersT& hyper) {
+  constexpr double kDefault = 10000;
+  if (hyper.window == 0) return;
+  const bool inside = rope && rope->find("rope_theta");
+  const char* const key = inside ? "rope_theta" : "rope_local_base_freq";
+  hyper.window_theta = read_bounded(inside ? *rope : config, key, kDefault, kLeastTheta, 1e30);
+  const std::string kind = rope ? text(*rope, "rope_type").value_or("default") : "default";
+  if (kind != "default") {
+    fail_unsupported(*rope, "rope_type", ": layers with windows are supported without one that stretches");
+  }
+}
+
 void read_rope(const JsonValue& config, const HfClass& type, HfConfig& out) {
-  // transformers 5 has all in rope_parameters; older ones had the base beside rope_scaling.
+  // transformers 5 has all in rope_parameters, for each kind of layer where there are several; older ones had the base
+  // beside rope_scaling.
   auto rope = config.find("rope_scaling");
   if (!rope || rope->object().empty()) rope = config.find("rope_parameters");
+  std::optional<JsonValue> windows;
+  if (rope && is_gemma(type) && rope->find("full_attention")) {
+    windows = rope->find("sliding_attention");
+    rope = rope->find("full_attention");
+  }
+  read_window_rope(config, windows, out.hyper);
   constexpr const char* kTheta = "rope_theta";
   const double outside = real(config, kTheta).value_or(type.theta);
   const bool inside = rope && rope->find(kTheta);
@@ -296,12 +385,16 @@ HfConfig read_hf_config(const Json& json) {
   hyper.vocabulary = needed_count(config, "vocab_size", kVocabularyBounds);
   hyper.context = needed_count(config, "max_position_embeddings", kContextBounds);
   hyper.rms_epsilon = read_bounded(config, "rms_norm_eps", type.epsilon, 0, kMostEpsilon);
-  hyper.activation = read_activation(config, type.activation);
+  hyper.activation = read_activation(config, type);
   refuse_window(config, type, hyper);
+  read_windows(config, type, hyper);
+  read_gemma(config, type, hyper);
   refuse_additions(config);
   read_rope(config, type, out);
   out.weights = read_quantization(config, type);
+  out.headless = type.headless;
   out.tied = truth(config, "tie_word_embeddings");
+  if (!out.tied && type.tied) out.tied = true;
   out.attention_bias = truth(config, "attention_bias");
   return out;
 }

@@ -30,6 +30,7 @@ struct HfConfig {
   std::vector<float> rope_factors;  // none: no frequency changes
   HfWeights weights = HfWeights::plain;
   std::optional<bool> tied, attention_bias;
+  bool headless = false;  // the class is the network alone, which makes embeddings
 };
 
 // Throws Error for what no supported model has, naming the key.

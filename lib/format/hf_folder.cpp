@@ -72,6 +72,40 @@ void add_notes(const std::string& prefix, const Json& json, std::vector<std::uni
   }
 }
 
+struct PoolingMode {
+  std::string_view name;
+  fb::Pooling pooling;
+};
+constexpr PoolingMode kPoolingModes[] = {
+    {"mean", fb::Pooling::mean}, {"cls", fb::Pooling::cls}, {"lasttoken", fb::Pooling::last}};
+
+// A key for each mode, of which one is true; or one key that names it.
+fb::Pooling read_pooling(const Json& json) {
+  constexpr std::string_view kKey = "pooling_mode", kTokens = "_tokens", kToken = "_token";
+  const JsonValue config(json);
+  std::string mode;
+  for (const auto& [key, value] : config.object().items()) {
+    if (!key.starts_with(kKey) || value.is_null()) continue;
+    std::string_view name = std::string_view(key).substr(kKey.size());
+    if (name.empty()) {
+      name = config.at(key).text();
+    } else if (!config.at(key).truth()) {
+      continue;
+    } else {
+      name.remove_prefix(1);
+      if (name.ends_with(kTokens)) name.remove_suffix(kTokens.size());
+      if (name.ends_with(kToken)) name.remove_suffix(kToken.size());
+    }
+    require(mode.empty() || mode == name, BITNET_ERROR_UNSUPPORTED, "asks for the poolings ", mode, " and ", name,
+            " together; supported is one");
+    mode = name;
+  }
+  const auto* const found = std::ranges::find(kPoolingModes, mode, &PoolingMode::name);
+  require(found != std::end(kPoolingModes), BITNET_ERROR_UNSUPPORTED, "the pooling is ",
+          mode.empty() ? "none" : sound(mode), "; supported are mean, cls and lasttoken");
+  return found->pooling;
+}
+
 }  // namespace
 
 void check_hf_folder(const std::string& folder) {
@@ -160,6 +194,26 @@ std::string hf_license(const std::string& folder) {
     if (line.starts_with("license_name:")) name = unquoted(line.substr(13));
   }
   return license == "other" && !name.empty() ? name : license;
+}
+
+fb::Pooling hf_pooling(const std::string& folder) {
+  constexpr const char* kModules = "modules.json";
+  if (!has(folder, kModules)) return fb::Pooling::none;
+  const Json json = with_path(kModules, [&] { return read_json(joined(folder, kModules), kMaxConfig); });
+  std::string path;
+  with_path(kModules, [&] {
+    const JsonValue modules(json);
+    for (size_t i = 0; i < modules.size(); ++i) {
+      const JsonValue type = modules[i].at("type");
+      const std::string_view name = type.text().substr(type.text().rfind('.') + 1);
+      if (name == "Pooling") path = modules[i].at("path").text();
+      require(name == "Pooling" || name == "Transformer" || name == "Normalize", BITNET_ERROR_UNSUPPORTED, type.place(),
+              " is ", type.shown(), "; supported behind a model are pooling and normalization");
+    }
+  });
+  if (path.empty()) return fb::Pooling::none;
+  const std::string file = joined(path, "config.json");
+  return with_path(file, [&] { return read_pooling(read_json(joined(folder, file), kMaxConfig)); });
 }
 
 std::vector<std::unique_ptr<fb::KeyValueT>> hf_notes(const std::string& folder) {

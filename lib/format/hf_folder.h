@@ -18,6 +18,9 @@ void check_hf_folder(const std::string& folder);
 std::string hf_name(const std::string& folder);
 // By the README's front matter; "" if it does not say, or cannot be read.
 std::string hf_license(const std::string& folder);
+// By what sentence-transformers lays beside a model: modules.json, and the configuration of the pooling that it names.
+// Throws Error for another network behind the model's, or a pooling that libbitnet does not have.
+fb::Pooling hf_pooling(const std::string& folder);
 // The single values of config.json and generation_config.json.
 std::vector<std::unique_ptr<fb::KeyValueT>> hf_notes(const std::string& folder);
 

@@ -22,6 +22,7 @@
 #include "format/open.h"
 #include "format/safetensors.h"
 #include "format/scale_finder.h"
+#include "model/model.h"
 
 namespace bitnet {
 namespace {
@@ -58,8 +59,15 @@ class HfSource final : public Source {
     with_path("config.json", [&] { check_hyperparameters(hyper); });
     if (!files_.is_mapped()) log_unmapped(folder, files_.owned_bytes(), options.log);
     find_tensors(hyper);
+    // The weights of BitLinear, which norms its inputs itself, are rounded wherever they are used.
+    if (by_name_.contains(std::string(kInputNormName)) && config_.weights == HfWeights::plain) {
+      config_.weights = HfWeights::rounded;
+    }
+    const bool head = by_name_.contains(std::string(kHeadName));
+    model_.headless = config_.headless && !head;
     // Where nothing is said, the classes do not tie; but then there has to be a head.
-    model_.tied = config_.tied.value_or(!by_name_.contains(std::string(kHeadName)));
+    model_.tied = !model_.headless && config_.tied.value_or(!head);
+    model_.pooling = hf_pooling(folder);
     model_.name = hf_name(folder);
     model_.license = hf_license(folder);
     model_.notes = hf_notes(folder);
@@ -75,7 +83,7 @@ class HfSource final : public Source {
 
   bool has(std::string_view name) const override {
     if (name == kRopeFactorsName) return !config_.rope_factors.empty();
-    if (name == kHeadName) return !model_.tied;
+    if (name == kHeadName) return !model_.tied && !model_.headless;
     return by_name_.contains(std::string(name));
   }
 
@@ -156,6 +164,9 @@ class HfSource final : public Source {
       safetensor_values(tensor, uint64_t{row} * spec.cols, values);
     }
     if (spec.role == Role::linear) multiply_by_scale(tensor, values);
+    if (is_less_one(spec)) {
+      for (float& value : values) value += 1;
+    }
   }
 
   void release(const TensorSpec& spec, uint32_t row, uint32_t count) const override {
@@ -178,12 +189,22 @@ class HfSource final : public Source {
   void find_tensors(const HyperParameters& hyper) {
     for (const TensorSpec& spec : tensor_specs(hyper, [](std::string_view) { return true; })) {
       for (const std::string& name : spec.hf_names) {
-        if (const Safetensor* const tensor = files_.find(name)) by_name_.emplace(spec.name, tensor);
+        const Safetensor* tensor = files_.find(name);
+        // A class that is the network alone has no "model." before its names.
+        constexpr std::string_view kModel = "model.";
+        if (tensor == nullptr && name.starts_with(kModel)) tensor = files_.find(name.substr(kModel.size()));
+        if (tensor != nullptr) by_name_.emplace(spec.name, tensor);
       }
     }
   }
 
   static bool is_computed(const TensorSpec& spec) { return spec.name == kRopeFactorsName; }
+
+  // Gemma's own norms, but not those that BitLinear adds.
+  bool is_less_one(const TensorSpec& spec) const {
+    const bool of_linear = std::holds_alternative<Linear Layer::*>(spec.place);
+    return spec.role == Role::vector && !of_linear && require_architecture(model_.architecture).norms_less_one;
+  }
 
   const Safetensor& find(const TensorSpec& spec) const {
     const auto found = by_name_.find(spec.name);

@@ -133,6 +133,8 @@ class Loader {
   void load_vector(const TensorSpec& spec, const Tensor& tensor) {
     if (const auto* const place = std::get_if<const float * Layer::*>(&spec.place)) {
       layer(spec).** place = finite(tensor);
+    } else if (std::holds_alternative<Linear Layer::*>(spec.place)) {
+      linear(spec).norm = finite(tensor);
     } else {
       model_.*std::get<const float * Model::*>(spec.place) = finite(tensor);
     }
@@ -184,7 +186,9 @@ Model load_model(std::shared_ptr<const Container> container) {
   const HyperParameters hyper = read_hyperparameters(in);
   check_hyperparameters(hyper);
   const auto has = [&](std::string_view name) { return container->find(name) != nullptr; };
-  require(has(kHeadName) || in.tied(), BITNET_ERROR_FORMAT, "tensor ", kHeadName, " is missing");
+  require(has(kHeadName) || in.tied() || in.headless(), BITNET_ERROR_FORMAT, "tensor ", kHeadName, " is missing");
+  require(!(in.headless() && (has(kHeadName) || has(kScreenName) || in.tied())), BITNET_ERROR_FORMAT,
+          "the model has a head, but its metadata says that it has none");
   const auto specs = tensor_specs(hyper, has);
   check_tensors(*container, specs);
 
@@ -197,8 +201,9 @@ Model load_model(std::shared_ptr<const Container> container) {
   for (const TensorSpec& spec : specs) loader.load(spec);
   for (uint32_t i = 0; i < hyper.layers; ++i) check_shared(model.layers[i], i);
   check_rope_factors(model);
-  if (!has(kHeadName)) model.head = model.embedding;
+  if (!has(kHeadName) && !in.headless()) model.head = model.embedding;
   model.tied = in.tied();
+  model.pooling = read_pooling(in.pooling());
   model.owned_bytes = container->owned_bytes();
   model.fingerprint = container->fingerprint();
   model.container = std::move(container);

@@ -51,6 +51,10 @@ HyperParameters read_fields(std::string_view architecture, const fb::HyperParame
   out.rms_epsilon = in.rms_epsilon;
   out.rope_theta = in.rope_theta;
   out.rope_magnitude = in.rope_magnitude;
+  out.attention_scale = in.attention_scale;
+  out.window = in.window;
+  out.window_period = in.window_period;
+  out.window_theta = in.window_theta;
   out.activation = read_activation(in.activation);
   return out;
 }
@@ -101,6 +105,10 @@ fb::HyperParametersT store_hyperparameters(const HyperParameters& in) {
   out.rms_epsilon = in.rms_epsilon;
   out.rope_theta = in.rope_theta;
   out.rope_magnitude = in.rope_magnitude;
+  out.attention_scale = in.attention_scale;
+  out.window = in.window;
+  out.window_period = in.window_period;
+  out.window_theta = in.window_theta;
   out.activation = stored_activation(in.activation);
   return out;
 }
@@ -111,6 +119,8 @@ Activation read_activation(fb::Activation activation) {
       return Activation::relu2;
     case fb::Activation::silu:
       return Activation::silu;
+    case fb::Activation::gelu:
+      return Activation::gelu;
   }
   fail(BITNET_ERROR_UNSUPPORTED, "unknown activation ", static_cast<int>(activation),
        "; a newer libbitnet may know it");
@@ -122,8 +132,24 @@ fb::Activation stored_activation(Activation activation) {
       return fb::Activation::relu2;
     case Activation::silu:
       return fb::Activation::silu;
+    case Activation::gelu:
+      return fb::Activation::gelu;
   }
   fail(BITNET_ERROR_INTERNAL, "activation ", static_cast<int>(activation), " cannot be stored");
+}
+
+Pooling read_pooling(fb::Pooling pooling) {
+  switch (pooling) {
+    case fb::Pooling::none:
+      return Pooling::none;
+    case fb::Pooling::mean:
+      return Pooling::mean;
+    case fb::Pooling::cls:
+      return Pooling::cls;
+    case fb::Pooling::last:
+      return Pooling::last;
+  }
+  fail(BITNET_ERROR_UNSUPPORTED, "unknown pooling ", static_cast<int>(pooling), "; a newer libbitnet may know it");
 }
 
 std::vector<std::byte> canonical_bytes(const fb::HyperParameters& hyper) {

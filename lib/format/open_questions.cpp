@@ -176,6 +176,8 @@ const char* name_of(fb::Activation activation) {
       return "relu2";
     case fb::Activation::silu:
       return "silu";
+    case fb::Activation::gelu:
+      return "gelu";
   }
   return "unknown";
 }
@@ -186,6 +188,8 @@ const char* example_of(fb::Activation activation) {
       return ", as BitNet b1.58 2B-4T";
     case fb::Activation::silu:
       return ", as 1bitLLM's models";
+    case fb::Activation::gelu:
+      return ", as Gemma";
   }
   return "";
 }

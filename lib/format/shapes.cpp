@@ -54,6 +54,30 @@ constexpr Shape smollm2(std::string_view name, uint32_t hidden, uint32_t ffn, ui
           64,   49152,   8192,           theta, 1e-5f, RopeKind::plain};
 }
 
+// No windows, as bitnet.cpp has it.
+constexpr Shape gemma3(std::string_view name, uint32_t hidden, uint32_t ffn, uint32_t layers, uint32_t heads,
+                       uint32_t kv_heads, uint32_t window) {
+  Shape shape = {name, "gemma3", Weights::dense, true,    false, hidden,         ffn, layers, heads, kv_heads,
+                 256,  262144,   32768,          1000000, 1e-6f, RopeKind::plain};
+  shape.window = window;
+  return shape;
+}
+constexpr Shape embedding(Shape shape) {
+  shape.weights = Weights::ternary;
+  shape.tied = false;
+  shape.embeds = true;
+  return shape;
+}
+constexpr Shape embedding_270m(std::string_view name) {
+  Shape shape = embedding(gemma3(name, 640, 2048, 18, 4, 1, 0));
+  shape.rope_theta = 10000;
+  return shape;
+}
+constexpr Shape with_context(Shape shape, uint32_t context) {
+  shape.context = context;
+  return shape;
+}
+
 constexpr Shape with_tokens(Shape shape, uint32_t kv_heads, uint32_t vocabulary, float theta, uint32_t context) {
   shape.kv_heads = kv_heads;
   shape.vocabulary = vocabulary;
@@ -84,6 +108,13 @@ constexpr Shape in_blocks(Shape shape) {
   return shape;
 }
 
+// In whole blocks of I2_S.
+constexpr Shape in_i2s(Shape shape) {
+  shape.hidden = 384;
+  shape.ffn = 896;
+  return shape;
+}
+
 constexpr Shape kLlama3Ternary = {
     "Llama3-8B-1.58", "llama", Weights::ternary, false, false,          4096, 14336, 32, 32, 8, 128,
     128256,           8192,    500000,           1e-5f, RopeKind::plain};
@@ -100,6 +131,7 @@ constexpr Shape kVibeAsr = {"VibeASR", "qwen2", Weights::ternary, false, false, 
 // Falcon-E: layers and widths that fit the sizes of its published files; heads and theta are a guess.
 // TriLM: Spectra (arXiv 2407.12327), table of hyperparameters.
 // Bonsai: its model cards, which name Qwen3's shapes with other contexts.
+// BitNet-embedding: docs/bitnet-embeddings-i2s-guide.md of bitnet.cpp. Gemma-3-270M: its published configuration.
 // VibeASR: Qwen2.5-1.5B, by the README of VibeASR.cpp, with a head of its own, by the size of its file.
 constexpr auto kShapes = std::to_array<Shape>({
     with_tokens(bitnet_shape("tiny", 320, 864, 3, 4), 2, 1000, 10000, 512),
@@ -146,6 +178,9 @@ constexpr auto kShapes = std::to_array<Shape>({
     qwen3("Qwen3-1.7B", 2048, 6144, 28, 16, true),
     qwen3("Qwen3-4B", 2560, 9728, 36, 32, true),
     qwen3("Qwen3-8B", 4096, 12288, 36, 32, false),
+    embedding(with_context(qwen3("BitNet-embedding-0.6B", 1024, 3072, 28, 16, true), 32768)),
+    embedding_270m("BitNet-embedding-270M"),
+    gemma3("Gemma-3-270M", 640, 2048, 18, 4, 1, 512),
     smollm2("SmolLM2-135M", 576, 1536, 30, 9, 3, 100000),
     smollm2("SmolLM2-360M", 960, 2560, 32, 15, 5, 100000),
     smollm2("SmolLM2-1.7B", 2048, 8192, 24, 32, 32, 130000),
@@ -159,7 +194,13 @@ constexpr auto kShapes = std::to_array<Shape>({
     tiny("tiny-llama", kLlama32, 2, 64),
     tiny("tiny-qwen2", kQwen25, 2, 80),
     tiny("tiny-qwen3", qwen3("", 320, 864, 3, 4, false), 2, 96),
+    tiny("tiny-gemma3", gemma3("", 320, 864, 3, 4, 1, 64), 1, 128),
+    in_i2s(tiny("tiny-embedding", embedding(qwen3("", 320, 864, 3, 4, true)), 2, 128)),
+    in_i2s(tiny("tiny-embedding-gemma", embedding_270m(""), 1, 128)),
 });
+
+constexpr uint32_t kWindowPeriod = 6;  // Gemma 3's
+constexpr float kWindowTheta = 10000;
 
 bool same_name(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
@@ -183,6 +224,11 @@ HyperParameters Shape::hyper() const {
   result.rope_theta = rope_theta;
   result.rope_magnitude = rope_scaling(*this).magnitude;
   result.activation = result.architecture->activation;
+  if (window != 0) {
+    result.window = window;
+    result.window_period = kWindowPeriod;
+    result.window_theta = kWindowTheta;
+  }
   return result;
 }
 

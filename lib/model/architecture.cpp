@@ -42,11 +42,20 @@ constexpr auto kArchitectures = std::to_array<Architecture>({
      .activation = Activation::silu,
      .qkv_biases = Part::required},
     {.name = "qwen3",
-     .models = "Qwen3, Bonsai, Ternary-Bonsai",
+     .models = "Qwen3, Bonsai, Ternary-Bonsai, BitNet-embedding 0.6B",
      .activation = Activation::silu,
      .qkv_biases = Part::optional,
      .o_bias = Part::optional,
-     .qk_norms = Part::required},
+     .qk_norms = Part::required,
+     .input_norms = Part::together},
+    {.name = "gemma3",
+     .models = "Gemma 3, BitNet-embedding 270M",
+     .activation = Activation::gelu,
+     .qk_norms = Part::required,
+     .input_norms = Part::together,
+     .post_norms = Part::required,
+     .scaled_embedding = true,
+     .norms_less_one = true},
 });
 
 enum class Extent : uint8_t { one, vocabulary, hidden, ffn, q, kv, head, half_head };
@@ -82,6 +91,7 @@ struct Entry {
   Part Architecture::*part;  // null: every architecture has it
   Place place;
   bool turned = false;
+  std::string_view hf_with_post_norms = {};  // in place of hf_names where there are post norms; "": the same
 };
 
 constexpr std::string_view kLayerPrefix = "blk.", kHfLayerPrefix = "model.layers.";
@@ -95,6 +105,13 @@ const Entry kLayerEntries[] = {
      Extent::hidden,
      nullptr,
      &Layer::attention_norm},
+    {"attn_q_norm_in.weight",
+     {"self_attn.q_proj.norm.weight"},
+     Role::vector,
+     Extent::one,
+     Extent::hidden,
+     &Architecture::input_norms,
+     &Layer::q},
     {"attn_q.weight", {"self_attn.q_proj.weight"}, Role::linear, Extent::q, Extent::hidden, nullptr, &Layer::q, true},
     {"attn_q.bias",
      {"self_attn.q_proj.bias"},
@@ -104,6 +121,13 @@ const Entry kLayerEntries[] = {
      &Architecture::qkv_biases,
      &Layer::q,
      true},
+    {"attn_k_norm_in.weight",
+     {"self_attn.k_proj.norm.weight"},
+     Role::vector,
+     Extent::one,
+     Extent::hidden,
+     &Architecture::input_norms,
+     &Layer::k},
     {"attn_k.weight", {"self_attn.k_proj.weight"}, Role::linear, Extent::kv, Extent::hidden, nullptr, &Layer::k, true},
     {"attn_k.bias",
      {"self_attn.k_proj.bias"},
@@ -113,6 +137,13 @@ const Entry kLayerEntries[] = {
      &Architecture::qkv_biases,
      &Layer::k,
      true},
+    {"attn_v_norm_in.weight",
+     {"self_attn.v_proj.norm.weight"},
+     Role::vector,
+     Extent::one,
+     Extent::hidden,
+     &Architecture::input_norms,
+     &Layer::v},
     {"attn_v.weight", {"self_attn.v_proj.weight"}, Role::linear, Extent::kv, Extent::hidden, nullptr, &Layer::v},
     {"attn_v.bias",
      {"self_attn.v_proj.bias"},
@@ -142,6 +173,13 @@ const Entry kLayerEntries[] = {
      Extent::q,
      &Architecture::sub_norms,
      &Layer::attention_sub_norm},
+    {"attn_output_norm_in.weight",
+     {"self_attn.o_proj.norm.weight"},
+     Role::vector,
+     Extent::one,
+     Extent::q,
+     &Architecture::input_norms,
+     &Layer::o},
     {"attn_output.weight", {"self_attn.o_proj.weight"}, Role::linear, Extent::hidden, Extent::q, nullptr, &Layer::o},
     {"attn_output.bias",
      {"self_attn.o_proj.bias"},
@@ -150,14 +188,37 @@ const Entry kLayerEntries[] = {
      Extent::hidden,
      &Architecture::o_bias,
      &Layer::o},
+    {"post_attention_norm.weight",
+     {"post_attention_layernorm.weight"},
+     Role::vector,
+     Extent::one,
+     Extent::hidden,
+     &Architecture::post_norms,
+     &Layer::attention_post_norm},
     {"ffn_norm.weight",
      {"post_attention_layernorm.weight"},
      Role::vector,
      Extent::one,
      Extent::hidden,
      nullptr,
-     &Layer::ffn_norm},
+     &Layer::ffn_norm,
+     false,
+     "pre_feedforward_layernorm.weight"},
+    {"ffn_gate_norm_in.weight",
+     {"mlp.gate_proj.norm.weight"},
+     Role::vector,
+     Extent::one,
+     Extent::hidden,
+     &Architecture::input_norms,
+     &Layer::gate},
     {"ffn_gate.weight", {"mlp.gate_proj.weight"}, Role::linear, Extent::ffn, Extent::hidden, nullptr, &Layer::gate},
+    {"ffn_up_norm_in.weight",
+     {"mlp.up_proj.norm.weight"},
+     Role::vector,
+     Extent::one,
+     Extent::hidden,
+     &Architecture::input_norms,
+     &Layer::up},
     {"ffn_up.weight", {"mlp.up_proj.weight"}, Role::linear, Extent::ffn, Extent::hidden, nullptr, &Layer::up},
     {"ffn_sub_norm.weight",
      {"mlp.ffn_sub_norm.weight", "mlp.ffn_layernorm.weight"},
@@ -166,7 +227,21 @@ const Entry kLayerEntries[] = {
      Extent::ffn,
      &Architecture::sub_norms,
      &Layer::ffn_sub_norm},
+    {"ffn_down_norm_in.weight",
+     {"mlp.down_proj.norm.weight"},
+     Role::vector,
+     Extent::one,
+     Extent::ffn,
+     &Architecture::input_norms,
+     &Layer::down},
     {"ffn_down.weight", {"mlp.down_proj.weight"}, Role::linear, Extent::hidden, Extent::ffn, nullptr, &Layer::down},
+    {"post_ffw_norm.weight",
+     {"post_feedforward_layernorm.weight"},
+     Role::vector,
+     Extent::one,
+     Extent::hidden,
+     &Architecture::post_norms,
+     &Layer::ffn_post_norm},
 };
 const Entry kFirstEntries[] = {
     {kEmbeddingName,
@@ -206,8 +281,10 @@ class Specs {
     const std::string name = prefix + std::string(entry.name);
     if (entry.part != nullptr && !is_there(hyper_.architecture->*entry.part, name)) return;
     std::vector<std::string> hf_names;
+    const bool other = !entry.hf_with_post_norms.empty() && hyper_.architecture->post_norms != Part::none;
+    if (other) hf_names.push_back(hf_prefix + std::string(entry.hf_with_post_norms));
     for (const std::string_view hf_name : entry.hf_names) {
-      if (!hf_name.empty()) hf_names.push_back(hf_prefix + std::string(hf_name));
+      if (!other && !hf_name.empty()) hf_names.push_back(hf_prefix + std::string(hf_name));
     }
     specs_.push_back({name, std::move(hf_names), entry.role, size_of(entry.rows, hyper_), size_of(entry.cols, hyper_),
                       layer, entry.place, entry.turned});
@@ -225,6 +302,8 @@ class Specs {
         return false;
       case Part::optional:
         return has_(name);
+      case Part::together:
+        return has_(kInputNormName);
       case Part::required:
         return true;
     }
@@ -280,6 +359,14 @@ void check_hyperparameters(const HyperParameters& hyper) {
   require(hyper.rope_magnitude > 0 && hyper.rope_magnitude <= kMostMagnitude, BITNET_ERROR_FORMAT,
           "hyperparameter rope_magnitude is ", hyper.rope_magnitude, "; it must be positive and at most ",
           kMostMagnitude);
+  require(hyper.attention_scale >= 0 && hyper.attention_scale <= kMostAttentionScale, BITNET_ERROR_FORMAT,
+          "hyperparameter attention_scale is ", hyper.attention_scale, "; it must be between 0 and ",
+          kMostAttentionScale);
+  if (hyper.window == 0) return;
+  check_range("window", hyper.window, kWindowBounds);
+  check_range("window_period", hyper.window_period, kWindowPeriodBounds);
+  require(std::isfinite(hyper.window_theta) && hyper.window_theta >= kLeastTheta, BITNET_ERROR_FORMAT,
+          "hyperparameter window_theta is ", hyper.window_theta, "; it must be finite and at least 1");
 }
 
 std::vector<TensorSpec> tensor_specs(const HyperParameters& hyper, const HasTensor& has) {

@@ -24,10 +24,24 @@ struct Model;  // NOLINT(bugprone-forward-declaration-namespace): the schema has
 enum class Activation : uint8_t {
   relu2,  // squared ReLU: BitNet b1.58 2B-4T
   silu,   // SwiGLU: Llama and its relatives, the first BitNet b1.58 models
+  gelu,   // GELU by the hyperbolic tangent: Gemma
+};
+
+// What becomes of the hidden states of a text's tokens when a model makes embeddings.
+enum class Pooling : uint8_t {
+  none,  // the model is not meant for that
+  mean,
+  cls,   // the first token's
+  last,  // the last token's
 };
 
 // Whether a tensor that not every family has belongs to one.
-enum class Part : uint8_t { none, optional, required };
+enum class Part : uint8_t {
+  none,
+  optional,
+  together,  // all of these that a model can have, or none
+  required,
+};
 
 // A family of models that share their graph. All have RMSNorm before attention and before a gated feed-forward network,
 // rotary embedding, and groups of query heads that share a KV head.
@@ -38,8 +52,12 @@ struct Architecture {
   bool ternary = false;         // trained with ternary weights and int8 activations; other weights are an error
   Part sub_norms = Part::none;  // norms before the output and down projections
   Part qkv_biases = Part::none, o_bias = Part::none;
-  Part qk_norms = Part::none;    // of each query and key head before it is turned
-  bool neighbour_pairs = false;  // GGUF has the rows of q and k in an order in which rotary pairs are neighbours
+  Part qk_norms = Part::none;     // of each query and key head before it is turned
+  Part input_norms = Part::none;  // before each matrix of a layer, of what it reads: BitLinear's own
+  Part post_norms = Part::none;   // of what attention and the feed-forward network add to the residual stream
+  bool scaled_embedding = false;  // by the square root of its width
+  bool norms_less_one = false;    // Hugging Face has the weights of norms less 1, but not those of input norms
+  bool neighbour_pairs = false;   // GGUF has the rows of q and k in an order in which rotary pairs are neighbours
 };
 std::span<const Architecture> architectures();
 // Null if there is none of that name.
@@ -59,8 +77,15 @@ struct HyperParameters {
   uint32_t context = 0;  // tokens the model was trained for
   float rms_epsilon = 0;
   float rope_theta = 0;
-  float rope_magnitude = 1;  // by which sines and cosines are multiplied (YaRN's attention factor)
+  float rope_magnitude = 1;   // by which sines and cosines are multiplied (YaRN's attention factor)
+  float attention_scale = 0;  // of the products of queries and keys; 0: 1 / sqrt(head_dim)
+  // Layers whose tokens see only the last `window`, themselves included; 0: there are none. The last of every
+  // `window_period` layers has no window. With windows the rotary embedding has a base of its own, and no factors.
+  uint32_t window = 0, window_period = 0;
+  float window_theta = 0;
   Activation activation = Activation::relu2;
+
+  bool has_window(uint32_t layer) const { return window != 0 && (layer + 1) % window_period != 0; }
 };
 
 struct Bounds {
@@ -68,7 +93,8 @@ struct Bounds {
 };
 constexpr Bounds kLayerBounds = {1, 1024}, kHiddenBounds = {16, 1 << 17}, kFfnBounds = {16, 1 << 19},
                  kHeadBounds = {1, 4096}, kContextBounds = {1, 1 << 24}, kVocabularyBounds = {1, 1 << 22};
-constexpr double kMostEpsilon = 1, kLeastTheta = 1, kMostMagnitude = 100;
+constexpr Bounds kWindowBounds = {1, 1 << 24}, kWindowPeriodBounds = {2, 1 << 12};
+constexpr double kMostEpsilon = 1, kLeastTheta = 1, kMostMagnitude = 100, kMostAttentionScale = 100;
 
 // Bounds that every model of the field keeps with much room to spare, and under which no size that is computed from
 // hyperparameters overflows. Throws Error naming the parameter.
@@ -84,7 +110,7 @@ enum class Role : uint8_t {
   screen,
 };
 
-// Where the loader puts a tensor. A bias goes into the linear that it belongs to.
+// Where the loader puts a tensor. A bias goes into the linear that it belongs to, and so does a norm before it.
 using Place = std::variant<const float * Layer::*, Linear Layer::*, const float * Model::*, Matrix Model::*>;
 
 struct TensorSpec {
@@ -105,5 +131,6 @@ constexpr std::string_view kEmbeddingName = "token_embd.weight";
 constexpr std::string_view kHeadName = "output.weight";
 constexpr std::string_view kScreenName = "output.screen";  // a small copy of an F16 head (engine/head.h)
 constexpr std::string_view kRopeFactorsName = "rope_freqs.weight";
+constexpr std::string_view kInputNormName = "blk.0.attn_q_norm_in.weight";  // of models that have these norms
 
 }  // namespace bitnet

@@ -48,6 +48,7 @@ struct Matrix {
 struct Linear {
   Matrix weights;
   const float* bias = nullptr;  // rows of them; null: none
+  const float* norm = nullptr;  // cols; of its input, behind any other norm; null: none
 };
 
 // What is null an architecture does not have.
@@ -56,12 +57,14 @@ struct Layer {
   Linear q, k, v;                         // heads*head_dim, kv_heads*head_dim x hidden
   const float* q_norm = nullptr;          // head_dim
   const float* k_norm = nullptr;
-  const float* attention_sub_norm = nullptr;  // heads*head_dim
-  Linear o;                                   // hidden x heads*head_dim
-  const float* ffn_norm = nullptr;            // hidden
-  Linear gate, up;                            // ffn x hidden
-  const float* ffn_sub_norm = nullptr;        // ffn
-  Linear down;                                // hidden x ffn
+  const float* attention_sub_norm = nullptr;   // heads*head_dim
+  Linear o;                                    // hidden x heads*head_dim
+  const float* attention_post_norm = nullptr;  // hidden
+  const float* ffn_norm = nullptr;             // hidden
+  Linear gate, up;                             // ffn x hidden
+  const float* ffn_sub_norm = nullptr;         // ffn
+  Linear down;                                 // hidden x ffn
+  const float* ffn_post_norm = nullptr;        // hidden
 };
 constexpr Linear Layer::*kLinears[] = {&Layer::q,    &Layer::k,  &Layer::v,   &Layer::o,
                                        &Layer::gate, &Layer::up, &Layer::down};
@@ -75,9 +78,10 @@ struct Model {
   Matrix embedding;                     // f32, f16, g128 or g64
   std::vector<Layer> layers;
   const float* output_norm = nullptr;
-  Matrix head;    // the embedding itself when tied and unquantized
+  Matrix head;    // the embedding itself when tied and unquantized; no data: there is none, the model makes embeddings
   Matrix screen;  // no data: there is none (engine/head.h)
   bool tied = false;
+  Pooling pooling = Pooling::none;
   uint64_t owned_bytes = 0;  // memory that the container takes from this process alone
   uint64_t fingerprint = 0;  // of metadata and tensor checksums: tells one model from another in saved sessions
 };

@@ -134,6 +134,67 @@ TEST(HfConfig, OfPublishedModels) {
   EXPECT_EQ(kLlama3.read().architecture, "llama");
 }
 
+// As google/gemma-3-270m.
+const Config kGemma3(R"({"architectures": ["Gemma3ForCausalLM"], "attention_bias": false,
+  "attn_logit_softcapping": null, "final_logit_softcapping": null, "head_dim": 256,
+  "hidden_activation": "gelu_pytorch_tanh", "hidden_size": 640, "intermediate_size": 2048,
+  "layer_types": ["sliding_attention", "sliding_attention", "full_attention", "sliding_attention"],
+  "max_position_embeddings": 32768, "model_type": "gemma3_text", "num_attention_heads": 4, "num_hidden_layers": 4,
+  "num_key_value_heads": 1, "query_pre_attn_scalar": 256, "rms_norm_eps": 1e-06, "rope_local_base_freq": 10000.0,
+  "rope_scaling": null, "rope_theta": 1000000.0, "sliding_window": 512, "use_bidirectional_attention": false,
+  "vocab_size": 262144})");
+
+TEST(HfConfig, OfGemma) {
+  const HfConfig gemma = kGemma3.read();
+  EXPECT_EQ(gemma.architecture, "gemma3");
+  EXPECT_EQ(gemma.hyper.activation, fb::Activation::gelu);
+  EXPECT_EQ(gemma.hyper.attention_scale, 0);  // that of heads of 256
+  EXPECT_EQ(gemma.hyper.window, 512U);
+  EXPECT_EQ(gemma.hyper.window_period, 3U);
+  EXPECT_EQ(gemma.hyper.window_theta, 10000);
+  EXPECT_EQ(gemma.hyper.rope_theta, 1000000);
+  EXPECT_EQ(gemma.tied, true);
+  EXPECT_FALSE(gemma.headless);
+  EXPECT_EQ(kGemma3.with("query_pre_attn_scalar", "100").read().hyper.attention_scale, 0.1f);
+  EXPECT_EQ(kGemma3.with("layer_types", "").read().hyper.window_period, 6U);
+  EXPECT_EQ(kGemma3.with("layer_types", "").with("sliding_window", "").read().hyper.window, 4096U);  // the class's
+  EXPECT_EQ(kGemma3.with("sliding_window", "null").read().hyper.window, 0U);
+  const std::string full = R"("full_attention")", window = R"("sliding_attention")";
+  const auto layers = [&](const std::vector<std::string>& types) {
+    std::string list;
+    for (const std::string& type : types) list += (list.empty() ? "[" : ", ") + type;
+    return kGemma3.with("layer_types", list + "]");
+  };
+  EXPECT_EQ(layers({full, full, full, full}).read().hyper.window, 0U);
+  const HfConfig all = layers({window, window, window, window}).read();
+  for (uint32_t layer = 0; layer < 4; ++layer) EXPECT_NE((layer + 1) % all.hyper.window_period, 0U);
+  EXPECT_TRUE(refused(layers({window, full, full, full}), BITNET_ERROR_UNSUPPORTED, "layer_types[2] is"));
+  EXPECT_TRUE(refused(layers({window, full}), BITNET_ERROR_FORMAT, "layer_types"));
+  EXPECT_TRUE(refused(kGemma3.with("final_logit_softcapping", "30.0"), BITNET_ERROR_UNSUPPORTED, "capped"));
+  EXPECT_TRUE(refused(kGemma3.with("use_bidirectional_attention", "true"), BITNET_ERROR_UNSUPPORTED, "see those"));
+  EXPECT_TRUE(refused(kGemma3.with("hidden_activation", "\"gelu\""), BITNET_ERROR_UNSUPPORTED, "hidden_activation"));
+  EXPECT_TRUE(refused(kGemma3.with("query_pre_attn_scalar", "0"), BITNET_ERROR_FORMAT, "query_pre_attn_scalar is 0"));
+  EXPECT_TRUE(refused(kGemma3.with("query_pre_attn_scalar", "-1"), BITNET_ERROR_FORMAT, "query_pre_attn_scalar"));
+
+  // In the layout of transformers 5.
+  const HfConfig fifth = kGemma3.with("rope_theta", "")
+                             .with("rope_local_base_freq", "")
+                             .with("rope_parameters", R"({"full_attention": {"rope_type": "default", "rope_theta": 5e5},
+                               "sliding_attention": {"rope_type": "default", "rope_theta": 20000.0}})")
+                             .read();
+  EXPECT_EQ(fifth.hyper.rope_theta, 5e5f);
+  EXPECT_EQ(fifth.hyper.window_theta, 20000);
+}
+
+TEST(HfConfig, OfEmbeddingModelsHasNoHead) {
+  const HfConfig qwen = kQwen3.with("architectures", R"(["Qwen3Model"])").read();
+  EXPECT_EQ(qwen.architecture, "qwen3");
+  EXPECT_TRUE(qwen.headless);
+  const HfConfig gemma = kGemma3.with("architectures", R"(["Gemma3TextModel"])").read();
+  EXPECT_EQ(gemma.architecture, "gemma3");
+  EXPECT_TRUE(gemma.headless);
+}
+
 TEST(HfConfig, WhatIsLeftOutIsTheClasss) {
   const Config bitnet = kBitNet.with("rope_theta", "").with("rms_norm_eps", "").with("hidden_act", "");
   EXPECT_EQ(bitnet.read().hyper.rope_theta, 500000.0f);
@@ -168,16 +229,14 @@ TEST(HfConfig, OfQwenHasAWindowWhereItIsSwitchedOn) {
 }
 
 TEST(HfConfig, ArchitecturesThatAreUnknownAreNamedWithTheNearest) {
-  const Config gemma = kLlama3.with("architectures", R"(["Gemma3ForCausalLM"])").with("model_type", "\"gemma3_text\"");
-  EXPECT_TRUE(
-      refused(gemma, BITNET_ERROR_UNSUPPORTED, "the architecture is \"Gemma3ForCausalLM\"; supported are Llama"));
+  const Config gpt2 = kLlama3.with("architectures", R"(["GPT2LMHeadModel"])").with("model_type", "\"gpt2\"");
+  EXPECT_TRUE(refused(gpt2, BITNET_ERROR_UNSUPPORTED, "the architecture is \"GPT2LMHeadModel\"; supported are Llama"));
   const Config moe = kQwen3.with("architectures", R"(["Qwen3MoeForCausalLM"])");
   EXPECT_TRUE(refused(moe, BITNET_ERROR_UNSUPPORTED, "; the nearest is Qwen3ForCausalLM"));
-  const Config typed = gemma.with("architectures", "");
-  EXPECT_TRUE(
-      refused(typed, BITNET_ERROR_UNSUPPORTED, "the architecture is \"gemma3_text\"; supported are llama, mis"));
+  const Config typed = gpt2.with("architectures", "");
+  EXPECT_TRUE(refused(typed, BITNET_ERROR_UNSUPPORTED, "the architecture is \"gpt2\"; supported are llama, mis"));
   EXPECT_TRUE(refused(typed.with("model_type", ""), BITNET_ERROR_FORMAT, "neither architectures nor"));
-  EXPECT_TRUE(refused(gemma.with("architectures", "[\"\\u001b[31m\"]"), BITNET_ERROR_UNSUPPORTED, "\"\\u001b[31m\""));
+  EXPECT_TRUE(refused(gpt2.with("architectures", "[\"\\u001b[31m\"]"), BITNET_ERROR_UNSUPPORTED, "\"\\u001b[31m\""));
 }
 
 TEST(HfConfig, Quantizations) {

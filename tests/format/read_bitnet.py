@@ -14,7 +14,7 @@ import numpy as np
 import zstandard
 
 TYPES = ["f32", "f16", "i2", "t5", "int8", "q5", "q6", "g128", "g64"]
-ACTIVATIONS = ["relu2", "silu"]
+ACTIVATIONS = ["relu2", "silu", "gelu"]
 
 
 class Table:

@@ -68,6 +68,10 @@ TEST(HyperParameters, AreTheSameBytesOnlyIfTheyAreTheSame) {
       [](auto& h) { h.rope_theta += 1; },
       [](auto& h) { h.activation = fb::Activation::silu; },
       [](auto& h) { h.rope_magnitude += 1; },
+      [](auto& h) { h.attention_scale += 1; },
+      [](auto& h) { h.window++; },
+      [](auto& h) { h.window_period++; },
+      [](auto& h) { h.window_theta += 1; },
   };
   std::vector<std::vector<std::byte>> all = {bytes};
   for (const Change& change : changes) {

@@ -46,12 +46,12 @@ struct Split {
 
   size_t seen() const { return std::min(length + rows - 1, kKvSplit); }
 
-  Guarded<float> states(const Kernels& k, float scale) const {
+  Guarded<float> states(const Kernels& k, float scale, size_t window = SIZE_MAX) const {
     Guarded<float> states(rows * group * attention_state_floats(head_dim));
     Guarded<std::byte> scratch((attention_scratch_bytes(type, rows * group, head_dim) + 63) / 64 * 64);
     const auto key_list = listed(keys), value_list = listed(values);
     attention(k, type)({q.data(), group * (head_dim + 3), rows, group, key_list.data(), value_list.data(), head_dim,
-                        length, scale, states.data(), scratch.data()});
+                        length, scale, states.data(), scratch.data(), window});
     if (!scratch.intact()) throw Check::Difference{"it wrote outside of its scratch"};
     return states;
   }
@@ -105,6 +105,20 @@ void check_split(Check& c, KvType type, size_t head_dim, size_t rows, size_t gro
   c.same(split.states(c.scalar, scale), split.states(c.table, scale));
 }
 
+// Windows that hide nothing, some of a block, whole blocks, all of the split to the first rows or to all.
+void check_windows(Check& c, KvType type) {
+  for (size_t length : {5, 64, 130, 500, 700}) {
+    for (size_t window : {1, 5, 60, 64, 65, 200, 699}) {
+      for (size_t rows : {1, 5, 70}) {
+        c.at("%zu rows, %zu positions, windows of %zu", rows, length, window);
+        Split split(c, type, 20, rows, 3, length, Values::ordinary);
+        split.seal();
+        c.same(split.states(c.scalar, 0.1f, window), split.states(c.table, 0.1f, window));
+      }
+    }
+  }
+}
+
 // Every code the same, and every step.
 void fill_block(uint8_t* block, size_t steps_at, int16_t code, float step) {
   for (size_t i = 0; i < steps_at; i += sizeof code) std::memcpy(block + i, &code, sizeof code);
@@ -133,6 +147,7 @@ void check_attention(Check& c) {
     }
   }
   for (Values kind : kAllValues) check_split(c, type, 80, 5, 4, 100, kind, 0.1f);
+  check_windows(c, type);
   // Scores so far apart that weights and factors vanish, then that they overflow.
   for (float scale : {30.0f, 1e3f, 1e30f, 3e38f}) check_split(c, type, 80, 5, 4, 200, Values::ordinary, scale);
 }

@@ -207,8 +207,11 @@ void bench_rope(Bench& b) {
 template <auto gate_kernel>
 void bench_gate(Bench& b) {
   Pages<float> gate(kRow), up(kRow), y(kRow);
-  b.measure(gate_kernel == &Kernels::gate_relu2 ? "gate_relu2" : "gate_silu", formatted("%zu", kRow),
-            {.bytes = 3.0 * kRowBytes}, [&] { (b.table.*gate_kernel)(gate.data(), up.data(), kRow, y.data()); });
+  const char* const name = gate_kernel == &Kernels::gate_relu2  ? "gate_relu2"
+                           : gate_kernel == &Kernels::gate_silu ? "gate_silu"
+                                                                : "gate_gelu";
+  b.measure(name, formatted("%zu", kRow), {.bytes = 3.0 * kRowBytes},
+            [&] { (b.table.*gate_kernel)(gate.data(), up.data(), kRow, y.data()); });
 }
 
 void bench_add(Bench& b) {
@@ -249,6 +252,7 @@ constexpr KernelCheck kChecks[] = {
     {"gate_relu2", same_entry<&Kernels::gate_relu2>, check_gate<&Kernels::gate_relu2>,
      bench_gate<&Kernels::gate_relu2>},
     {"gate_silu", same_entry<&Kernels::gate_silu>, check_gate<&Kernels::gate_silu>, bench_gate<&Kernels::gate_silu>},
+    {"gate_gelu", same_entry<&Kernels::gate_gelu>, check_gate<&Kernels::gate_gelu>, bench_gate<&Kernels::gate_gelu>},
     {"add", same_entry<&Kernels::add>, check_add, bench_add},
     {"round_activations", same_entry<&Kernels::round_activations>, check_round_activations, bench_round},
     {"to_f16", same_entry<&Kernels::to_f16>, check_to_f16, bench_halves},

@@ -419,7 +419,7 @@ class KeysAndValues {
   f16& value(size_t position, size_t d) { return values_[position * value_stride(head_dim_) + d]; }
 
   // What a query gets from the first `length` positions.
-  std::vector<float> attend(const float* q, size_t length, float scale) {
+  std::vector<float> attend(const float* q, size_t length, float scale, size_t window = SIZE_MAX) {
     const size_t floats = attention_state_floats(head_dim_);
     std::vector<float> state(floats), next(floats), out(head_dim_);
     for (size_t begin = 0; begin < length; begin += kKvSplit) {
@@ -428,7 +428,7 @@ class KeysAndValues {
       const KvBlocks values(values_.data() + begin * value_stride(head_dim_),
                             value_block_bytes(KvType::f16, head_dim_));
       scalar().attention_f16(
-          {q, head_dim_, 1, 1, keys.at, values.at, head_dim_, length - begin, scale, states, nullptr});
+          {q, head_dim_, 1, 1, keys.at, values.at, head_dim_, length - begin, scale, states, nullptr, window});
       if (begin != 0) scalar().attention_merge(state.data(), states, head_dim_);
     }
     scalar().attention_finish(state.data(), head_dim_, out.data());
@@ -655,6 +655,28 @@ TEST(Attention, ARowOfSeveralSeesWhatItSeesAlone) {
   }
 }
 
+// What a row sees within a window is the same as if there were nothing before it, but for the order of sums.
+TEST(Attention, AWindowHidesWhatComesBefore) {
+  Inputs in(12);
+  const size_t dim = 20, length = 300;
+  const Guarded<float> q = in.floats(dim);
+  for (size_t window : {1, 63, 64, 100, 299, 300, 400}) {
+    KeysAndValues whole(dim, length), part(dim, std::min(window, length));
+    const size_t hidden = length - std::min(window, length);
+    Guarded<f16> numbers = in.halves(2 * length * dim);
+    for (size_t i = 0; i < length * dim; ++i) {
+      whole.key(i / dim, i % dim) = numbers[i];
+      whole.value(i / dim, i % dim) = numbers[length * dim + i];
+      if (i / dim < hidden) continue;
+      part.key(i / dim - hidden, i % dim) = numbers[i];
+      part.value(i / dim - hidden, i % dim) = numbers[length * dim + i];
+    }
+    const std::vector<float> seen = whole.attend(q.data(), length, 0.1f, window);
+    const std::vector<float> alone = part.attend(q.data(), length - hidden, 0.1f);
+    for (size_t d = 0; d < dim; ++d) EXPECT_NEAR(seen[d], alone[d], 1e-4) << window;
+  }
+}
+
 TEST(Gates, AreTheirFormulas) {
   Inputs in(9);
   const Guarded<float> gate = in.floats(999), up = in.floats(999);
@@ -663,6 +685,21 @@ TEST(Gates, AreTheirFormulas) {
   for (size_t i = 0; i < 999; ++i) EXPECT_NEAR(y[i], std::pow(std::max(double(gate[i]), 0.0), 2) * up[i], 1e-5);
   scalar().gate_silu(gate.data(), up.data(), 999, y.data());
   for (size_t i = 0; i < 999; ++i) EXPECT_NEAR(y[i], gate[i] / (1 + std::exp(-double(gate[i]))) * up[i], 1e-5);
+  scalar().gate_gelu(gate.data(), up.data(), 999, y.data());
+  for (size_t i = 0; i < 999; ++i) {
+    const double x = gate[i], z = std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x);
+    EXPECT_NEAR(y[i], 0.5 * x * (1 + std::tanh(z)) * up[i], 1e-5);
+  }
+}
+
+TEST(Gates, GeluOfLargeMagnitudes) {
+  const float gate[4] = {-200, 200, -1e30f, 1e30f}, up[4] = {1, 1, 1, 1};
+  float y[4];
+  scalar().gate_gelu(gate, up, 4, y);
+  EXPECT_EQ(y[0], 0.0f);
+  EXPECT_EQ(y[1], 200.0f);
+  EXPECT_EQ(y[2], 0.0f);
+  EXPECT_EQ(y[3], 1e30f);
 }
 
 TEST(Gates, SiluOfLargeMagnitudes) {
@@ -794,6 +831,8 @@ TEST(Nan, ThatComesInGoesOut) {
     k.gate_relu2(x.data(), ones.data(), 40, y.data());
     EXPECT_TRUE(std::isnan(y[at]));
     k.gate_silu(x.data(), ones.data(), 40, y.data());
+    EXPECT_TRUE(std::isnan(y[at]));
+    k.gate_gelu(x.data(), ones.data(), 40, y.data());
     EXPECT_TRUE(std::isnan(y[at]));
 
     std::vector<int8_t> weights(40, 1);

@@ -83,6 +83,7 @@ TEST(SelfCheck, FindsAFaultOfEachFunction) {
   BITNET_EXPECT_FOUND(attention_finish);
   BITNET_EXPECT_FOUND(gate_relu2);
   BITNET_EXPECT_FOUND(gate_silu);
+  BITNET_EXPECT_FOUND(gate_gelu);
   BITNET_EXPECT_FOUND(add);
   BITNET_EXPECT_FOUND(to_f16);
   BITNET_EXPECT_FOUND(to_f32);

@@ -33,6 +33,9 @@ class Checkpoint:
     biases: bool = False
     qk_norms: bool = False
     shards: int = 1
+    input_norms: bool = False  # before each linear layer
+    gemma: bool = False  # norms behind attention and feed-forward network too, and the weights of all less 1
+    headless: bool = False
     outlier: bool = False  # one channel of the residual stream is 1000 times the rest
     config: dict = field(default_factory=dict)
 
@@ -81,6 +84,25 @@ MODELS = {
 }  # fmt: skip
 # What training does to a few channels, and random weights do not.
 MODELS |= {name + "_outlier": replace(MODELS[name], outlier=True) for name in ("hf_trilm", "hf_bonsai", "hf_qwen2")}
+# Behind the others, which have their seeds by their places.
+MODELS |= {
+    # google/gemma-3: layers with windows, of which each sixth has none
+    "hf_gemma3": Checkpoint(
+        "Gemma3ForCausalLM", "gemma3_text", "dense", layers=6, kv_heads=1, head_dim=80, qk_norms=True, gemma=True,
+        config={"head_dim": 80, "hidden_activation": "gelu_pytorch_tanh", "rms_norm_eps": 1e-6, "rope_theta": 1000000.0,
+                "rope_local_base_freq": 10000.0, "sliding_window": 48, "query_pre_attn_scalar": 100,
+                "layer_types": 5 * ["sliding_attention"] + ["full_attention"]}),
+    # microsoft/bitnet-embedding-0.6b and -270m
+    "hf_embedding": Checkpoint(
+        "Qwen3Model", "qwen3", "master", head_dim=128, qk_norms=True, input_norms=True, headless=True,
+        config={"head_dim": 128, "rope_theta": 1000000, "rms_norm_eps": 1e-6, "attention_bias": False,
+                "sliding_window": None, "use_sliding_window": False}),
+    "hf_embedding_gemma": Checkpoint(
+        "Gemma3TextModel", "gemma3_text", "master", layers=3, kv_heads=1, head_dim=128, qk_norms=True, gemma=True,
+        input_norms=True, headless=True,
+        config={"head_dim": 128, "hidden_activation": "gelu_pytorch_tanh", "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
+                "sliding_window": 512, "query_pre_attn_scalar": 128, "layer_types": 3 * ["full_attention"]}),
+}  # fmt: skip
 OUTLIER, OUTLIER_SIZE = 37, 1000
 
 
@@ -140,13 +162,15 @@ class Writer:
         """Give or take a fifth."""
         return gain * (0.8 + 0.4 * 2.0**-32 * int(self.random.uniform(1)[0]))
 
-    def norm(self, name, size, outlier=1.0):
-        weights = 1 + 0.2 * self.random.normal(size)
+    def norm(self, name, size, outlier=1.0, own=True):
+        weights = (0 if self.checkpoint.gemma and own else 1) + 0.2 * self.random.normal(size)
         weights[OUTLIER] *= outlier
         self.tensors[name + ".weight"] = self.round(weights)
 
     def linear(self, name, rows, cols, gain):
         """An input of unit size comes out with size gain."""
+        if self.checkpoint.input_norms:
+            self.norm(name + ".norm", cols, own=False)
         for part, values in getattr(self, self.checkpoint.weights)(name, rows, cols, self.gain(gain)).items():
             self.tensors[f"{name}.{part}"] = values
 
@@ -190,6 +214,8 @@ class Writer:
         q, kv = c.heads * c.head_dim, c.kv_heads * c.head_dim
         embedding_gain, block_gain = (1, 0.7) if c.tied else (2, 0.4)
         embedding = self.random.normal(VOCABULARY, c.hidden) * (3 * embedding_gain / np.sqrt(c.hidden))
+        if c.gemma:  # which multiplies it by the root of its width
+            embedding /= np.sqrt(c.hidden)
         if c.weights == "grouped" and not c.outlier:  # no column of a ternary embedding is larger than the others
             embedding = self.grouped("", VOCABULARY, c.hidden, 3)["weight"]
         if c.numbers == "float32":
@@ -202,6 +228,9 @@ class Writer:
             layer = f"model.layers.{i}."
             self.norm(layer + "input_layernorm", c.hidden)
             self.norm(layer + "post_attention_layernorm", c.hidden)
+            if c.gemma:
+                self.norm(layer + "pre_feedforward_layernorm", c.hidden)
+                self.norm(layer + "post_feedforward_layernorm", c.hidden)
             for name, size in zip(c.norms, (q, c.ffn)):
                 self.norm(layer + name, size)
             for name, rows in {"q": q, "k": kv, "v": kv}.items():
@@ -222,10 +251,21 @@ class Writer:
             successor = np.argsort(self.random.uniform(VOCABULARY), kind="stable")
             other = self.random.normal(VOCABULARY, c.hidden) * (3 / np.sqrt(c.hidden))
             self.tensors["lm_head.weight"] = self.round(0.5 * embedding[successor] + 0.5 * other)
+        if c.headless:
+            return {name.removeprefix("model."): tensor for name, tensor in self.tensors.items()}
         return self.tensors
 
 
 def write(folder, checkpoint, random):
     hf_io.write(folder, config(checkpoint), Writer(checkpoint, random).write(), checkpoint.shards)
+    if checkpoint.headless:  # as sentence-transformers says how to pool
+        modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+                   {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+                   {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}]
+        (folder / "modules.json").write_text(json.dumps(modules))
+        (folder / "1_Pooling").mkdir(exist_ok=True)
+        pooling = {"word_embedding_dimension": checkpoint.hidden, "pooling_mode_cls_token": False,
+                   "pooling_mode_mean_tokens": False, "pooling_mode_lasttoken": True, "include_prompt": True}
+        (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer()))
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+import embedding_gguf
 import gguf_io
 import hf_models
 from gguf_io import Ternary
@@ -138,6 +139,8 @@ def main():
         gguf_io.write(folder / f"{name}.gguf", metadata(name, shape), dict(tensors(shape, Random(seed))))
     for seed, (name, checkpoint) in enumerate(hf_models.MODELS.items(), len(MODELS)):
         hf_models.write(folder / name, checkpoint, Random(seed))
+        if checkpoint.headless:
+            embedding_gguf.write(folder / f"{name}.gguf", folder / name)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,16 @@ class Layer:
     attn_v_bias: np.ndarray = None
     attn_q_norm: np.ndarray = None
     attn_k_norm: np.ndarray = None
+    post_attention_norm: np.ndarray = None
+    post_ffw_norm: np.ndarray = None
+    # Before each matrix, of what it reads.
+    attn_q_norm_in: np.ndarray = None
+    attn_k_norm_in: np.ndarray = None
+    attn_v_norm_in: np.ndarray = None
+    attn_output_norm_in: np.ndarray = None
+    ffn_gate_norm_in: np.ndarray = None
+    ffn_up_norm_in: np.ndarray = None
+    ffn_down_norm_in: np.ndarray = None
 
 
 @dataclass(frozen=True)
@@ -51,13 +61,18 @@ class Model:
     kv_heads: int
     epsilon: float
     theta: float
-    activation: str  # "relu2" or "silu"
+    activation: str  # "relu2", "silu" or "gelu_pytorch_tanh"
     embedding: np.ndarray
     layers: list
     output_norm: np.ndarray
     head: np.ndarray
     frequencies: np.ndarray = None  # of RoPE, where theta alone does not make them
     magnitude: float = 1.0  # by which its sines and cosines are multiplied
+    scaled_embedding: bool = False  # by the square root of its width
+    query_scalar: float = None  # by the root of which scores are divided; None: the length of a head
+    # Tokens that those of most layers see, themselves included; the last of every six layers has no such window.
+    window: int = None
+    window_theta: float = 10000.0
 
 
 def load(path):
@@ -67,6 +82,8 @@ def load(path):
 
 SQUARED_RELU = ("bitnet-b1.58", "bitnet-25")
 BITNET_ARCHITECTURES = (*SQUARED_RELU, "bitnet")
+USUAL_ACTIVATIONS = dict.fromkeys(SQUARED_RELU, "relu2") | {"gemma3": "gelu_pytorch_tanh"}
+WINDOW_PERIOD = 6
 
 
 def load_gguf(path):
@@ -94,11 +111,13 @@ def load_gguf(path):
         kv_heads=kv_heads,
         epsilon=metadata[f"{architecture}.attention.layer_norm_rms_epsilon"],
         theta=metadata.get(f"{architecture}.rope.freq_base", 10000.0),
-        activation=metadata.get(f"{architecture}.hidden_act", "relu2" if architecture in SQUARED_RELU else "silu"),
+        activation=metadata.get(f"{architecture}.hidden_act", USUAL_ACTIVATIONS.get(architecture, "silu")),
         embedding=tensors["token_embd.weight"],
         layers=[layer(i) for i in range(metadata[f"{architecture}.block_count"])],
         output_norm=tensors["output_norm.weight"],
         head=tensors.get("output.weight", tensors["token_embd.weight"]),
+        scaled_embedding=architecture == "gemma3",
+        window=metadata.get(f"{architecture}.attention.sliding_window"),
     )
 
 
@@ -126,15 +145,32 @@ CHECKPOINT_NAMES = {
     "attn_v_bias": ["self_attn.v_proj.bias"],
     "attn_q_norm": ["self_attn.q_norm.weight"],
     "attn_k_norm": ["self_attn.k_norm.weight"],
+} | {
+    f"{part}_norm_in": [f"{name}_proj.norm.weight"]
+    for part, name in {
+        "attn_q": "self_attn.q", "attn_k": "self_attn.k", "attn_v": "self_attn.v", "attn_output": "self_attn.o",
+        "ffn_gate": "mlp.gate", "ffn_up": "mlp.up", "ffn_down": "mlp.down"}.items()
+}  # fmt: skip
+GEMMA_NAMES = {
+    "post_attention_norm": ["post_attention_layernorm.weight"],
+    "ffn_norm": ["pre_feedforward_layernorm.weight"],
+    "post_ffw_norm": ["post_feedforward_layernorm.weight"],
 }
 
 
 def load_checkpoint(folder):
     config, tensors = hf_io.read(folder)
+    if "embed_tokens.weight" in tensors:  # of a class that is the network alone
+        tensors = {f"model.{name}": tensor for name, tensor in tensors.items()}
+    gemma = config["model_type"] == "gemma3_text"
+    all_names = CHECKPOINT_NAMES | GEMMA_NAMES if gemma else CHECKPOINT_NAMES
+    if gemma:  # Gemma's own norms lack 1; those of BitLinear do not
+        own = [name for name in tensors if name.endswith("norm.weight") and not name.endswith("_proj.norm.weight")]
+        tensors |= {name: (1 + tensors[name].astype(np.float32)) for name in own}
 
     def layer(i):
         parts = {}
-        for part, names in CHECKPOINT_NAMES.items():
+        for part, names in all_names.items():
             name = next((f"model.layers.{i}.{name}" for name in names if f"model.layers.{i}.{name}" in tensors), None)
             if name is None:
                 continue
@@ -147,18 +183,23 @@ def load_checkpoint(folder):
     theta = rope.get("rope_theta", config.get("rope_theta", 10000.0))
     head_dim = config.get("head_dim", config["hidden_size"] // heads)
     frequencies, magnitude = scaled_rope(rope, theta, head_dim)
+    windows = "sliding_attention" in config.get("layer_types", ["sliding_attention"]) if gemma else False
     return Model(
         heads=heads,
         kv_heads=config["num_key_value_heads"],
         epsilon=config["rms_norm_eps"],
         theta=theta,
-        activation=config["hidden_act"],
+        activation=config["hidden_activation" if gemma else "hidden_act"],
         embedding=tensors["model.embed_tokens.weight"],
         layers=[layer(i) for i in range(config["num_hidden_layers"])],
         output_norm=tensors["model.norm.weight"],
         head=tensors.get("lm_head.weight", tensors["model.embed_tokens.weight"]),
         frequencies=frequencies,
         magnitude=magnitude,
+        scaled_embedding=gemma,
+        query_scalar=config.get("query_pre_attn_scalar"),
+        window=config["sliding_window"] if windows else None,
+        window_theta=config.get("rope_local_base_freq", 10000.0),
     )
 
 
@@ -171,8 +212,8 @@ def checkpoint_matrix(config, tensors, name):
         scale = np.float32(tensors[name + "_scale"].item())
         multiplied = quantization.get("linear_class") == "autobitlinear"
         return Ternary(codes, scale if multiplied else np.float32(1) / scale)
-    if quantization.get("quant_method") == "bitnet" or config["architectures"] == ["BitnetForCausalLM"]:
-        weights = weights.astype(np.float32)
+    bit_linear = name.removesuffix("weight") + "norm.weight" in tensors
+    if quantization.get("quant_method") == "bitnet" or config["architectures"] == ["BitnetForCausalLM"] or bit_linear:
         scale = np.float32(1) / np.float32(np.abs(weights).mean(dtype=np.float64))
         return Ternary(np.clip(np.rint(weights * scale), -1, 1), np.float32(1) / scale)
     return weights
@@ -241,19 +282,27 @@ class Oracle:
         among_new = np.eye(count, dtype=bool) if siblings else np.tri(count, dtype=bool)
         visible = np.hstack([np.ones((count, start), bool), among_new])
 
-        x = model.embedding[np.asarray(tokens)].astype(self.dtype)
+        x = self.embed(tokens)
         layers = []
         for i, layer in enumerate(model.layers):
-            y, cached = self.attention(layer, x, positions, visible, past.layers[i] if past else None)
+            self.windowed = model.window is not None and (i + 1) % WINDOW_PERIOD != 0
+            seen = visible
+            if self.windowed:
+                seen = visible & (np.arange(visible.shape[1]) > np.arange(start, start + count)[:, None] - model.window)
+            y, cached = self.attention(layer, x, positions, seen, past.layers[i] if past else None)
             layers.append(cached)
-            x = x + y
-            x = x + self.feed_forward(layer, x)
+            x = x + self.norm_if_there(y, layer.post_attention_norm)
+            x = x + self.norm_if_there(self.feed_forward(layer, x), layer.post_ffw_norm)
         return self.head(self.norm(x, model.output_norm)), Past(layers)
+
+    def embed(self, tokens):
+        x = self.model.embedding[np.asarray(tokens)].astype(self.dtype)
+        return x * self.dtype(np.sqrt(np.float32(x.shape[-1]))) if self.model.scaled_embedding else x
 
     def attention(self, layer, x, positions, visible, cached):
         model = self.model
         h = self.norm(x, layer.attn_norm)
-        q, k, v = self.linear(h, layer.attn_q, layer.attn_k, layer.attn_v)
+        q, k, v = self.project(layer, h, "attn_q", "attn_k", "attn_v")
         q = self.split(self.add(q, layer.attn_q_bias), model.heads)
         k = self.split(self.add(k, layer.attn_k_bias), model.kv_heads)
         v = self.split(self.add(v, layer.attn_v_bias), model.kv_heads)
@@ -264,12 +313,18 @@ class Oracle:
             k, v = np.concatenate([cached[0], k], axis=1), np.concatenate([cached[1], v], axis=1)
         y = self.attend(q, self.share(k), self.share(v), visible)
         y = self.norm_if_there(y.transpose(1, 0, 2).reshape(len(x), -1), layer.attn_sub_norm)
-        return self.linear(y, layer.attn_output)[0], (k, v)
+        return self.project(layer, y, "attn_output")[0], (k, v)
 
     def feed_forward(self, layer, x):
         h = self.norm(x, layer.ffn_norm)
-        gate, up = self.linear(h, layer.ffn_gate, layer.ffn_up)
-        return self.linear(self.norm_if_there(self.activate(gate) * up, layer.ffn_sub_norm), layer.ffn_down)[0]
+        gate, up = self.project(layer, h, "ffn_gate", "ffn_up")
+        return self.project(layer, self.norm_if_there(self.activate(gate) * up, layer.ffn_sub_norm), "ffn_down")[0]
+
+    def project(self, layer, x, *parts):
+        """The linear layers of these names, each behind its own norm if there are such."""
+        if layer.attn_q_norm_in is None:
+            return self.linear(x, *(getattr(layer, part) for part in parts))
+        return [self.linear(self.norm(x, getattr(layer, part + "_norm_in")), getattr(layer, part))[0] for part in parts]
 
     def head(self, x):
         return self.matmul(x, self.model.head.T.astype(self.dtype, copy=False))
@@ -315,8 +370,9 @@ class Oracle:
         """
         size = x.shape[-1]
         half = size // 2
-        scaled = self.model.frequencies
-        frequencies = plain_frequencies(self.model.theta, size) if scaled is None else scaled
+        scaled = None if self.windowed else self.model.frequencies
+        theta = self.model.window_theta if self.windowed else self.model.theta
+        frequencies = plain_frequencies(theta, size) if scaled is None else scaled
         angle = (positions.astype(np.float32)[:, None] * frequencies).astype(np.float64)
         cos, sin = (f(angle).astype(self.dtype) * self.dtype(self.model.magnitude) for f in (np.cos, np.sin))
         a, b = x[..., :half], x[..., half:]
@@ -327,7 +383,8 @@ class Oracle:
 
     def attend(self, q, k, v, visible):
         """Softmax attention, every head by itself."""
-        scores = self.matmul(q, k.transpose(0, 2, 1).astype(self.dtype)) / np.sqrt(self.dtype(q.shape[-1]))
+        scalar = self.model.query_scalar or q.shape[-1]
+        scores = self.matmul(q, k.transpose(0, 2, 1).astype(self.dtype)) / np.sqrt(self.dtype(scalar))
         scores = np.where(visible, scores, self.dtype(-np.inf))
         weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
         return self.matmul(weights, v.astype(self.dtype)) / self.total(weights)
@@ -335,6 +392,9 @@ class Oracle:
     def activate(self, gate):
         if self.model.activation == "silu":
             return gate / (self.dtype(1) + np.exp(-gate))
+        if self.model.activation == "gelu_pytorch_tanh":
+            inner = self.dtype(np.sqrt(2 / np.pi)) * (gate + self.dtype(0.044715) * gate**3)
+            return self.dtype(0.5) * gate * (self.dtype(1) + np.tanh(inner))
         return np.square(np.maximum(gate, self.dtype(0)))
 
     def matmul(self, a, b):

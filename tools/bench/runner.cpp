@@ -39,7 +39,8 @@ uint64_t tokens_of(const Test& test) { return uint64_t{test.batch} * (test.promp
 Runner::Runner(bitnet_model* model, uint32_t context, uint32_t batch, const RunnerOptions& options)
     : options_(options),
       engine_(make_engine(model, {options.threads, options.kv, options.threads})),
-      tokens_(some_tokens(context, model_info(model).vocabulary, 1)) {
+      tokens_(some_tokens(context, model_info(model).vocabulary, 1)),
+      wanted_(model_info(model).head == std::string_view("none") ? BITNET_LOGITS_NONE : BITNET_LOGITS_LAST) {
   for (uint32_t i = 0; i < batch; ++i) sessions_.push_back(make_session(model, engine_.get(), context, options.kv));
   bitnet_sampler* sampler = nullptr;
   check(bitnet_sampler_create(nullptr, &sampler));
@@ -103,7 +104,7 @@ Runner::Sample Runner::once(const Test& test) {
   const Stopwatch time;
   bitnet_token token = tokens[0];
   if (test.prompt > 0) {
-    check(bitnet_eval(session, tokens, test.prompt, BITNET_LOGITS_LAST));
+    check(bitnet_eval(session, tokens, test.prompt, wanted_));
     token = next_after(tokens[test.prompt - 1]);
     sample.prompt_seconds = time.seconds();
   }
@@ -127,7 +128,7 @@ Runner::Sample Runner::forward(const Test& test) {
   for (uint32_t i = 0; i < test.batch; ++i) {
     threads.start([&, i] {
       line.wait();
-      check(bitnet_eval(sessions_[i].get(), tokens_.data(), test.prompt, BITNET_LOGITS_LAST));
+      check(bitnet_eval(sessions_[i].get(), tokens_.data(), test.prompt, wanted_));
     });
   }
   line.wait();
@@ -140,6 +141,7 @@ Runner::Sample Runner::forward(const Test& test) {
 
 // What the user of a model does between two tokens.
 bitnet_token Runner::next_after(bitnet_token token) {
+  if (wanted_ == BITNET_LOGITS_NONE) return token;
   bitnet_session* const session = sessions_.front().get();
   if (options_.logits) {
     const float* logits = nullptr;

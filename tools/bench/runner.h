@@ -52,6 +52,7 @@ class Runner {
   std::vector<Session> sessions_;
   Sampler greedy_;
   std::vector<bitnet_token> tokens_;
+  const bitnet_logits_of wanted_;  // of a prompt; a model without a head can only be measured with prompts
 };
 
 }  // namespace bitnet::program

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+using System.Collections.Generic;
+using System.Threading;
+
 namespace Bitnet {
 
 /// <summary>Threads that compute, which engines of several models may share: they take turns, a pass at a time. Engines
@@ -42,6 +45,16 @@ public sealed class Engine : NativeObject {
     /// <summary>Gives memory back that it does not need at the moment: as <see cref="Model.Trim"/>.</summary>
     /// <returns>The bytes of the prompts that it kept.</returns>
     public long Trim() => Use(() => native.trim());
+
+    /// <summary><see cref="Model.Embed"/> by this engine.</summary>
+    public float[][] Embed(IEnumerable<string> texts, EmbedOptions options = null,
+                           CancellationToken cancellationToken = default(CancellationToken)) =>
+        Use(() => Model.Embed(texts, options, native, cancellationToken));
+
+    /// <summary><see cref="Model.EmbedBytes"/> by this engine.</summary>
+    public byte[][] EmbedBytes(IEnumerable<string> texts, EmbedOptions options = null,
+                               CancellationToken cancellationToken = default(CancellationToken)) =>
+        Use(() => Model.EmbedBytes(texts, options, native, cancellationToken));
 
     /// <summary>What it is, for people.</summary>
     public override string ToString() => "Engine[" + Model.Name + Ending;

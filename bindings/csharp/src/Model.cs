@@ -114,6 +114,55 @@ public sealed class Model : NativeObject {
                       (trust ? Bitnet.Native.Functions.BITNET_CHAT_TRUST : 0));
     }
 
+    /// <summary>The embeddings of texts, which are computed together: texts whose meaning is alike have embeddings with a
+    /// large dot product.</summary>
+    /// <param name="texts">The texts.</param>
+    /// <param name="options">How they are embedded; the format must be <see cref="EmbedFormat.Float"/>.</param>
+    /// <param name="cancellationToken">Stops the call.</param>
+    public float[][] Embed(IEnumerable<string> texts, EmbedOptions options = null,
+                           CancellationToken cancellationToken = default(CancellationToken)) =>
+        Embed(texts, options, null, cancellationToken);
+
+    /// <summary>The same in any format, as the bytes of each embedding; floats are in the order of bytes of this machine.
+    /// </summary>
+    public byte[][] EmbedBytes(IEnumerable<string> texts, EmbedOptions options = null,
+                               CancellationToken cancellationToken = default(CancellationToken)) =>
+        EmbedBytes(texts, options, null, cancellationToken);
+
+    internal float[][] Embed(IEnumerable<string> texts, EmbedOptions options, Native.Engine engine,
+                             CancellationToken cancellationToken) {
+        if (options != null && options.Format != EmbedFormat.Float) {
+            throw new ArgumentException("these embeddings are not of floats", nameof(options));
+        }
+        return Array.ConvertAll(EmbedBytes(texts, options, engine, cancellationToken), bytes => {
+            var floats = new float[bytes.Length / sizeof(float)];
+            Buffer.BlockCopy(bytes, 0, floats, 0, bytes.Length);
+            return floats;
+        });
+    }
+
+    internal byte[][] EmbedBytes(IEnumerable<string> texts, EmbedOptions options, Native.Engine engine,
+                                 CancellationToken cancellationToken) {
+        Arguments.NotNull(texts, nameof(texts));
+        using (Native.EmbedOptions native = (options ?? new EmbedOptions()).ToNative())
+        using (var all = new Native.Texts()) {
+            int count = 0;
+            foreach (string text in texts) {
+                all.add(Arguments.Utf8(text, nameof(texts)));
+                count++;
+            }
+            byte[] bytes = null;
+            Arguments.Cancellable(cancel => bytes = Use(() => Native.embed(all, native, engine, cancel)),
+                                  cancellationToken);
+            var embeddings = new byte[count][];
+            for (int i = 0; i < count; i++) {
+                embeddings[i] = new byte[bytes.Length / count];
+                Buffer.BlockCopy(bytes, i * embeddings[i].Length, embeddings[i], 0, embeddings[i].Length);
+            }
+            return embeddings;
+        }
+    }
+
     /// <summary>What computes for the sessions that it makes, in place of the model's own engine.</summary>
     /// <param name="options">How it does that.</param>
     /// <param name="pool">Whose threads compute.</param>

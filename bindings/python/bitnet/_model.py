@@ -14,7 +14,7 @@ from ._errors import ArgumentError
 from ._files import Listener
 from ._object import Closeable
 from ._options import *
-from ._session import Session, Tokens
+from ._session import Cancel, Session, Tokens
 from ._types import Path
 
 if typing.TYPE_CHECKING:
@@ -115,6 +115,30 @@ class Model(Closeable):
         spell one: to compute with it, use chat_tokenize."""
         flags = _native.BITNET_CHAT_REPLY if reply is None or _check.boolean(reply, "reply") else 0
         return self._native.chat_format(_chat.conversation(messages), flags).decode(errors="replace")
+
+    def embed(self, texts: Iterable[str | bytes | Tokens], *, engine: Engine | None = None, cancel: Cancel | None = None,
+              options: EmbedArguments) -> list[memoryview]:
+        """The embeddings of texts, which are computed together. Texts whose meaning is alike have embeddings with a large dot
+        product. Each is a memoryview of floats, of int8, or of bytes that hold smaller numbers: bytes() makes a blob of it,
+        and numpy.asarray() an array.
+
+        texts       of str, or of lists of tokens, to which nothing is added
+        engine      what computes; None: the model's own
+        cancel      stops the call from another thread
+        {EmbedArguments}
+        """
+        native, count = _native.Texts(), 0
+        for count, text in enumerate(_check.items(texts, "texts", "a list of str"), 1):
+            if _check.is_text(text):
+                native.add(_check.text(text, f"texts[{count - 1}]"))
+            else:
+                native.add_tokens(_check.tokens(text, f"texts[{count - 1}]", "str or a sequence of int"))
+        computes = None if engine is None else _check.instance(engine, Engine, "engine")._native
+        stop = None if cancel is None else _check.instance(cancel, Cancel, "cancel")._native
+        data = memoryview(self._native.embed(native, options.native(), computes, stop))
+        size = len(data) // max(count, 1)
+        form = {None: "f", "float": "f", "int8": "b"}.get(options.format, "B")
+        return [data[i * size:(i + 1) * size].cast(form) for i in range(count)]
 
     def engine(self, *, pool: Pool | None = None, options: EngineArguments) -> Engine:
         """What computes for the sessions that are made with it, in place of the model's own engine.

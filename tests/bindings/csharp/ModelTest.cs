@@ -53,6 +53,32 @@ public class ModelTest : Fixture {
     }
 
     [Test]
+    public void Embeds() {
+        string[] texts = {Prompt, "Grüße!", "a"};
+        float[][] embeddings = Austen.Embed(texts);
+        for (int i = 0; i < 3; i++) {
+            Assert.AreEqual(Austen.Info.Hidden, embeddings[i].Length);
+            Assert.AreEqual(1, embeddings[i].Sum(x => (double)x * x), 1e-5);
+            CollectionAssert.AreEqual(embeddings[i], Austen.Embed(new[] {texts[i]})[0]);
+        }
+        using (Engine engine = Austen.CreateEngine(new EngineOptions {Threads = 1})) {
+            CollectionAssert.AreEqual(embeddings[2], engine.Embed(texts)[2]);
+            var small = new EmbedOptions {Format = EmbedFormat.Int4, Dimensions = 100};
+            Assert.AreEqual(50, engine.EmbedBytes(texts, small)[0].Length);
+        }
+        Assert.AreEqual(0, Austen.Embed(new string[0]).Length);
+        var most = new EmbedOptions {MaxTokens = 2};
+        Assert.AreEqual(Status.Context, Assert.Throws<BitnetException>(() => Austen.Embed(texts, most)).Status);
+        most.Fit = EmbedFit.Cut;
+        Assert.AreEqual(3, Austen.Embed(texts, most).Length);
+        Assert.Throws<ArgumentException>(() => Austen.Embed(texts, new EmbedOptions {Format = EmbedFormat.Int8}));
+        using (var source = new CancellationTokenSource()) {
+            source.Cancel();
+            Assert.Throws<OperationCanceledException>(() => Austen.Embed(texts, null, source.Token));
+        }
+    }
+
+    [Test]
     public void HasOptionsOfOpening() {
         using (var model = Model.Open(ModelPath, new OpenOptions { Isa = "scalar", Verify = true })) {
             Assert.AreEqual("scalar", model.Info.Isa);

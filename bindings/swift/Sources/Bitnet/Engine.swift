@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CBitnet
+import Foundation
 
 /// Threads that compute, which engines of several models may share: they take turns, a pass at a time. Engines keep it alive.
 public final class Pool: @unchecked Sendable {  // C's object may be used by any thread
@@ -27,6 +28,16 @@ public final class Engine: @unchecked Sendable {  // C's object may be used by a
   }
 
   deinit { bitnet_engine_free(pointer) }
+
+  /// `Model.embed` by this engine.
+  public func embed(_ texts: [String], _ options: EmbedOptions = EmbedOptions()) throws -> [[Float]] {
+    try model.embed(texts, options, engine: pointer)
+  }
+
+  /// `Model.embedBytes` by this engine.
+  public func embedBytes(_ texts: [String], _ options: EmbedOptions = EmbedOptions()) throws -> [Data] {
+    try model.embedBytes(texts, options, engine: pointer)
+  }
 
   /// An empty session that this engine computes for.
   public func session(_ options: SessionOptions = SessionOptions()) throws -> Session {

@@ -273,6 +273,67 @@ public enum ChatFit: Sendable {
   }
 }
 
+/// What stands for a text: the hidden states of its tokens behind the model's last norm, or one of them.
+public enum Pooling: Sendable {
+  /// As the model was published; `last` where it was not to make embeddings.
+  case model
+  /// The last token's, which has seen all others.
+  case last
+  /// The mean of all tokens'.
+  case mean
+  /// The first token's; of a model whose tokens see only those before them, of little use.
+  case cls
+
+  var toC: bitnet_pooling {
+    switch self {
+    case .model: return BITNET_POOLING_MODEL
+    case .last: return BITNET_POOLING_LAST
+    case .mean: return BITNET_POOLING_MEAN
+    case .cls: return BITNET_POOLING_CLS
+    }
+  }
+}
+
+/// The numbers of an embedding. An embedding counts by its direction: the similarity of two is the cosine between them.
+/// What is smaller than a byte lies with the first number in the highest bits, and zeros fill up the last byte.
+public enum EmbedFormat: Sendable {
+  /// Floats of 32 bits.
+  case float
+  /// Signed bytes, in steps of 1/127 of the largest magnitude.
+  case int8
+  /// 4 bits: code c stands for 2 c - 15.
+  case int4
+  /// 2 bits: code c stands for 2 c - 3.
+  case int2
+  /// 1 bit: 1 where the number is positive. The fewer bits differ, the more alike are two.
+  case int1
+
+  var toC: bitnet_embed_format {
+    switch self {
+    case .float: return BITNET_EMBED_FLOAT
+    case .int8: return BITNET_EMBED_INT8
+    case .int4: return BITNET_EMBED_INT4
+    case .int2: return BITNET_EMBED_INT2
+    case .int1: return BITNET_EMBED_INT1
+    }
+  }
+}
+
+/// What becomes of a text that is too long.
+public enum EmbedFit: Sendable {
+  /// The call is refused with CONTEXT.
+  case refuse
+  /// Its end is left out, but for an end token that the vocabulary asks for.
+  case cut
+
+  var toC: bitnet_embed_fit {
+    switch self {
+    case .refuse: return BITNET_EMBED_FIT_REFUSE
+    case .cut: return BITNET_EMBED_FIT_CUT
+    }
+  }
+}
+
 /// Whether a model is written as GGUF, and with which type of weights.
 public enum Gguf: Sendable {
   /// As a `.bitnet` file.
@@ -381,7 +442,7 @@ public struct ModelInfo: Sendable, Equatable {
   public let isa: String
   /// Of the layers' weights: "i2", "t5", "g128", "g64"; of a model that is not ternary "f16", "f32" or "int8".
   public let packing: String
-  /// "f16", "int8", "q6", "screened", "f32", or the packing of a ternary head.
+  /// "f16", "int8", "q6", "screened", "f32", or the packing of a ternary head; "none": the model makes embeddings only.
   public let head: String
   /// Number of weights, embedding included, a tied head not counted again.
   public let parameters: UInt64
@@ -418,8 +479,10 @@ public struct ModelInfo: Sendable, Equatable {
   /// Where it is from: "file", "option", or the name of the known template that stands in for the file's, which is a
   /// known mistake; "" if there is none.
   public let chatTemplateSource: String
-  /// "relu2" or "silu".
+  /// "relu2", "silu" or "gelu".
   public let activation: String
+  /// How the model was published to make embeddings: "last", "mean" or "cls"; "" if it was not.
+  public let pooling: String
 
   init(_ c: bitnet_model_info) {
     name = String(cString: c.name)
@@ -446,6 +509,7 @@ public struct ModelInfo: Sendable, Equatable {
     chatTemplate = String(cString: c.chat_template)
     chatTemplateSource = String(cString: c.chat_template_source)
     activation = String(cString: c.activation)
+    pooling = String(cString: c.pooling)
   }
 }
 
@@ -712,6 +776,51 @@ public struct GenerateOptions: Sendable {
         return try body(&options)
       }
     }
+  }
+}
+
+/// How texts are embedded.
+public struct EmbedOptions: Sendable {
+  /// What stands for a text.
+  public var pooling: Pooling = .model
+  /// The numbers of an embedding.
+  public var format: EmbedFormat = .float
+  /// How many of them, the first ones; for models that were trained for it. 0: all.
+  public var dimensions: Int = 0
+  /// As the model has them, in floats, rather than brought to length 1.
+  public var raw: Bool = false
+  /// What becomes of texts with more tokens.
+  public var fit: EmbedFit = .refuse
+  /// Most tokens of a text; 0: what the model was trained for.
+  public var maxTokens: Int = 0
+  /// When others compute as well.
+  public var priority: Priority = .interactive
+
+  public init(
+    pooling: Pooling = .model, format: EmbedFormat = .float, dimensions: Int = 0, raw: Bool = false,
+    fit: EmbedFit = .refuse, maxTokens: Int = 0, priority: Priority = .interactive
+  ) {
+    self.pooling = pooling
+    self.format = format
+    self.dimensions = dimensions
+    self.raw = raw
+    self.fit = fit
+    self.maxTokens = maxTokens
+    self.priority = priority
+  }
+
+  /// Calls with what C takes, whose pointers are valid during that call.
+  func withC<R>(_ body: (inout bitnet_embed_options) throws -> R) throws -> R {
+    var options = bitnet_embed_options()
+    options.size = MemoryLayout<bitnet_embed_options>.size
+    options.pooling = pooling.toC
+    options.format = format.toC
+    options.dimensions = try count(dimensions, "dimensions")
+    options.raw = raw ? 1 : 0
+    options.fit = fit.toC
+    options.max_tokens = try count(maxTokens, "maxTokens")
+    options.priority = priority.toC
+    return try body(&options)
   }
 }
 

@@ -153,6 +153,50 @@ public final class Model: @unchecked Sendable {  // a bitnet_model may be used b
     }
   }
 
+  /// The embeddings of texts, which are computed together: texts whose meaning is alike have embeddings with a large dot
+  /// product. The format of the options must be `float`. Cancelling the task stops it.
+  public func embed(_ texts: [String], _ options: EmbedOptions = EmbedOptions()) throws -> [[Float]] {
+    try embed(texts, options, engine: nil)
+  }
+
+  /// The same in any format, as the bytes of each embedding; floats are in the order of bytes of this machine.
+  public func embedBytes(_ texts: [String], _ options: EmbedOptions = EmbedOptions()) throws -> [Data] {
+    try embedBytes(texts, options, engine: nil)
+  }
+
+  func embed(_ texts: [String], _ options: EmbedOptions, engine: OpaquePointer?) throws -> [[Float]] {
+    if options.format != .float {
+      throw BitnetError(status: .argument, message: "these embeddings are not of floats")
+    }
+    return try embedBytes(texts, options, engine: engine).map { bytes in
+      [Float](unsafeUninitializedCapacity: bytes.count / 4) { floats, count in
+        count = bytes.copyBytes(to: floats) / 4
+      }
+    }
+  }
+
+  func embedBytes(_ texts: [String], _ options: EmbedOptions, engine: OpaquePointer?) throws -> [Data] {
+    let tokens = try texts.map { try tokenize($0, .bosEos) }
+    var size = 0
+    var bytes: [UInt8] = []
+    do {
+      try options.withC { options in
+        options.engine = engine
+        options.abort = { _ in withUnsafeCurrentTask { $0?.isCancelled ?? false } ? 1 : 0 }
+        try check(bitnet_embed_size(pointer, &options, &size))
+        bytes = [UInt8](repeating: 0, count: size * texts.count)
+        try tokens.flatMap { $0 }.withPointer { all, _ in
+          try tokens.map { $0.count }.withPointer { counts, count in
+            try check(bitnet_embed_tokens(pointer, all, counts, count, &options, &bytes, bytes.count))
+          }
+        }
+      }
+    } catch let error as BitnetError where error.status == .cancelled {
+      throw CancellationError()
+    }
+    return (0..<texts.count).map { Data(bytes[$0 * size..<($0 + 1) * size]) }
+  }
+
   /// What computes for the sessions that it makes, in place of the model's own engine; with a pool, by its threads.
   public func engine(_ options: EngineOptions = EngineOptions(), pool: Pool? = nil) throws -> Engine {
     var engine: OpaquePointer?

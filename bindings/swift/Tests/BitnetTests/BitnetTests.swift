@@ -227,6 +227,23 @@ final class BitnetTests: XCTestCase {
     XCTAssertGreaterThan(try model.sessionMemory(), 0)
   }
 
+  func testEmbeds() async throws {
+    let texts = [prompt, "naïve 🌍", "a"]
+    let embeddings = try model.embed(texts)
+    XCTAssertEqual(embeddings.map { $0.count }, Array(repeating: model.info.hidden, count: 3))
+    for (text, embedding) in zip(texts, embeddings) {
+      XCTAssertEqual(embedding.reduce(0) { $0 + $1 * $1 }, 1, accuracy: 1e-5)
+      XCTAssertEqual(try model.embed([text])[0], embedding)
+    }
+    let engine = try model.engine(EngineOptions(threads: 1))
+    XCTAssertEqual(try engine.embed(texts), embeddings)
+    XCTAssertEqual(try engine.embedBytes(texts, EmbedOptions(format: .int4, dimensions: 100)).map { $0.count }, [50, 50, 50])
+    let tooLong = await status { _ = try self.model.embed(texts, EmbedOptions(maxTokens: 2)) }
+    XCTAssertEqual(tooLong, .context)
+    XCTAssertEqual(try model.embed(texts, EmbedOptions(fit: .cut, maxTokens: 2)).count, 3)
+    XCTAssertThrowsError(try model.embed(texts, EmbedOptions(format: .int8)))
+  }
+
   func testSamplingOptionsArePassedOn() async throws {
     func sampled(_ set: (inout SamplerOptions) -> Void) async throws -> String {
       var options = SamplerOptions()

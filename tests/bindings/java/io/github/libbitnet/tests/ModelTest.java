@@ -23,6 +23,10 @@ import io.github.libbitnet.Bitnet;
 import io.github.libbitnet.BitnetException;
 import io.github.libbitnet.ConvertOptions;
 import io.github.libbitnet.Decoder;
+import io.github.libbitnet.EmbedFit;
+import io.github.libbitnet.EmbedFormat;
+import io.github.libbitnet.EmbedOptions;
+import io.github.libbitnet.Engine;
 import io.github.libbitnet.GenerateOptions;
 import io.github.libbitnet.Generation;
 import io.github.libbitnet.Head;
@@ -45,6 +49,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -209,6 +214,36 @@ class ModelTest {
     decoder.close();
     decoder.close();
     assertSays("closed", assertStatus(Status.ARGUMENT, () -> decoder.push(5)));
+  }
+
+  private static double length(float[] x) {
+    double squares = 0;
+    for (float value : x) squares += (double) value * value;
+    return Math.sqrt(squares);
+  }
+
+  @Test
+  void embeds() {
+    List<String> texts = Arrays.asList(PROMPT, "Grüße!", "a");
+    float[][] embeddings = model.embed(texts);
+    assertEquals(3, embeddings.length);
+    for (int i = 0; i < 3; i++) {
+      assertEquals(model.info().hidden(), embeddings[i].length);
+      assertEquals(1, length(embeddings[i]), 1e-5);
+      assertArrayEquals(embeddings[i], model.embed(texts.subList(i, i + 1))[0]);
+    }
+    byte[][] bits = model.embedBytes(texts, new EmbedOptions().format(EmbedFormat.INT1));
+    for (int d = 0; d < 16; d++) assertEquals(embeddings[1][d] > 0, (bits[1][d / 8] >> 7 - d % 8 & 1) == 1);
+    try (Engine engine = model.engine()) {
+      assertArrayEquals(embeddings[2], engine.embed(texts, null)[2]);
+      assertEquals(50, engine.embedBytes(texts, new EmbedOptions().format(EmbedFormat.INT4).dimensions(100))[0].length);
+    }
+    assertEquals(0, model.embed(Collections.emptyList()).length);
+    assertStatus(Status.CONTEXT, () -> model.embed(texts, new EmbedOptions().maxTokens(2)));
+    assertEquals(3, model.embed(texts, new EmbedOptions().maxTokens(2).fit(EmbedFit.CUT)).length);
+    assertThrows(IllegalArgumentException.class,
+        () -> model.embed(texts, new EmbedOptions().format(EmbedFormat.INT8)));
+    assertThrows(NullPointerException.class, () -> model.embed(null));
   }
 
   @Test

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 package io.github.libbitnet;
 
+import java.util.List;
+
 /**
  * Computes what its sessions ask for at the same time, in one pass over the weights. Made by {@link Model#engine()}, for
  * programs that want another one than the model's own. Sessions that use it keep what they need of it.
@@ -34,6 +36,16 @@ public final class Engine implements AutoCloseable {
   /** Gives memory back that it does not need at the moment: as {@link Model#trim()}. */
   public long trim() {
     return object.trim();
+  }
+
+  /** {@link Model#embed(List, EmbedOptions)} by this engine. */
+  public float[][] embed(List<String> texts, EmbedOptions options) {
+    return model.embed(texts, options, object);
+  }
+
+  /** {@link Model#embedBytes(List, EmbedOptions)} by this engine. */
+  public byte[][] embedBytes(List<String> texts, EmbedOptions options) {
+    return model.embedBytes(texts, options, object);
   }
 
   @Override

@@ -2,7 +2,10 @@
 package io.github.libbitnet;
 
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -154,6 +157,51 @@ public final class Model implements AutoCloseable {
 
   private static int chatFlags(boolean reply, boolean trust) {
     return (reply ? NativeConstants.BITNET_CHAT_REPLY : 0) | (trust ? NativeConstants.BITNET_CHAT_TRUST : 0);
+  }
+
+  /**
+   * The embeddings of texts, which are computed together: texts whose meaning is alike have embeddings with a large dot
+   * product. Interrupting the thread cancels the call.
+   */
+  public float[][] embed(List<String> texts) {
+    return embed(texts, new EmbedOptions());
+  }
+
+  /** The same with options, or null; their format must be {@link EmbedFormat#FLOAT}. */
+  public float[][] embed(List<String> texts, EmbedOptions options) {
+    return embed(texts, options, null);
+  }
+
+  /** The same in any format, as the bytes of each embedding; floats are in the order of bytes of this machine. */
+  public byte[][] embedBytes(List<String> texts, EmbedOptions options) {
+    return embedBytes(texts, options, null);
+  }
+
+  float[][] embed(List<String> texts, EmbedOptions options, NativeEngine engine) {
+    NativeEmbedOptions given = Text.or(options, new EmbedOptions()).toNative();
+    if (given.getFormat() != EmbedFormat.FLOAT.value) throw new IllegalArgumentException("these embeddings are not of floats");
+    byte[][] bytes = embedBytes(texts, given, engine);
+    float[][] embeddings = new float[bytes.length][];
+    for (int i = 0; i < bytes.length; i++) {
+      FloatBuffer floats = ByteBuffer.wrap(bytes[i]).order(ByteOrder.nativeOrder()).asFloatBuffer();
+      embeddings[i] = new float[floats.remaining()];
+      floats.get(embeddings[i]);
+    }
+    return embeddings;
+  }
+
+  byte[][] embedBytes(List<String> texts, EmbedOptions options, NativeEngine engine) {
+    return embedBytes(texts, Text.or(options, new EmbedOptions()).toNative(), engine);
+  }
+
+  private byte[][] embedBytes(List<String> texts, NativeEmbedOptions options, NativeEngine engine) {
+    NativeTexts all = new NativeTexts();
+    for (String text : Objects.requireNonNull(texts, "texts")) all.add(Text.encode(text, "a text"));
+    byte[] bytes = object.embed(all, options, engine, null);
+    byte[][] embeddings = new byte[texts.size()][];
+    int size = embeddings.length == 0 ? 0 : bytes.length / embeddings.length;
+    for (int i = 0; i < embeddings.length; i++) embeddings[i] = Arrays.copyOfRange(bytes, i * size, (i + 1) * size);
+    return embeddings;
   }
 
   /** What computes for the sessions that it makes, in place of the model's own engine. */
