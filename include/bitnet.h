@@ -898,7 +898,7 @@ BITNET_API bitnet_status bitnet_embed_tokens(bitnet_model* model, const bitnet_t
 /* ------------------------------------------------------------------- files */
 
 /* Whether a model is written as GGUF, and with which type of weights. */
-typedef enum bitnet_gguf {
+typedef enum bitnet_gguf BITNET_AS_INT {
   BITNET_GGUF_NONE = 0,  /* as a `.bitnet` file */
   BITNET_GGUF_AUTO = 1,  /* with the type that other programs take of such a model */
   BITNET_GGUF_F16 = 2,   /* numbers in 16 bits */

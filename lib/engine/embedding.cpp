@@ -6,12 +6,14 @@
 #include <cmath>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "base/error.h"
 #include "base/float_environment.h"
 #include "base/memory.h"
+#include "engine/kv_cache.h"
 #include "engine/session.h"
 
 namespace bitnet {
@@ -93,17 +95,19 @@ class Work {
  public:
   Work(Engine& engine, std::span<const Token> tokens, const EmbeddingOptions& options,
        const std::atomic<bool>& cancelled)
-      : engine_(engine), cache_(engine.pages(), kKvType, static_cast<uint32_t>(tokens.size()), false) {
+      : engine_(engine),
+        state_(engine.backend().make_state(kKvType, static_cast<uint32_t>(tokens.size()), false)) {
     const auto count = static_cast<uint32_t>(tokens.size());
     const uint32_t first = options.pooling == Pooling::last ? count - 1 : 0;
     const uint32_t states = options.pooling == Pooling::mean ? count : 1;
     hidden_ = engine.runtime().model().hyper.hidden;
     states_.resize(size_t{states} * hidden_);
-    cache_.prepare(0, count);
+    const bool has_room = state_->prepare(0, count);
     seat_.priority = options.priority;
     seat_.request = {.tokens = tokens,
-                     .cache = &cache_,
+                     .state = state_.get(),
                      .which = BITNET_LOGITS_NONE,
+                     .has_room = has_room,
                      .state_rows = states_.data(),
                      .first_state = first,
                      .states = states,
@@ -133,7 +137,7 @@ class Work {
  private:
   Engine& engine_;
   Seat seat_;
-  KvCache cache_;
+  const std::unique_ptr<SequenceState> state_;
   size_t hidden_;
   std::vector<float> states_;
 };
