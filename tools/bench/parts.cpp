@@ -124,7 +124,7 @@ class ProgramPart final : public ChildPart {
  private:
   static void read(const Json& json, Run& run) {
     const Json& result = json.at("results").at(0);
-    run.add("tokens_per_second", result.at("tokens_per_second").at("max").get<double>());
+    run.add("tokens_per_second", result.at("tokens_per_second").at("median").get<double>());
     if (const auto process = result.find("process"); process != result.end() && process->is_object()) {
       run.memory =
           ProcessMemory{process->at("peak_bytes"), process->at("current_bytes"), process->at("reserved_bytes")};
@@ -177,7 +177,7 @@ class LlamaPart final : public ChildPart {
   static void read(const Json& json, Run& run) {
     const Json& result = json.back();
     const auto samples = value_or<std::vector<double>>(result, "samples_ts", {});  // forks may lack them
-    run.add("tokens_per_second", samples.empty() ? result.at("avg_ts").get<double>() : std::ranges::max(samples));
+    run.add("tokens_per_second", samples.empty() ? result.at("avg_ts").get<double>() : median(samples));
     if (run.subject != nullptr) return;
     run.subject = std::make_shared<const Subject>(Subject{.path = result.at("model_filename"),
                                                           .name = value_or<std::string>(result, "model_type", ""),
@@ -256,7 +256,7 @@ class Turns {
     }
   }
 
-  // Returns how often each start of a program is to measure. The fastest of more is faster, so all get the same.
+  // Returns how often each start of a program is to measure: all as often.
   uint32_t warm(const Test& test) {
     double slowest = 0;
     for (const auto& part : parts_) {

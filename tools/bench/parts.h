@@ -29,7 +29,7 @@ class Part {
   // Returns tokens a second, of a program that is started anew for each sample; otherwise 0.
   virtual double warm(const Test& test) = 0;
   // Adds tokens_per_second; and what else it finds out.
-  // A program measures so many times, and the fastest counts: what others do can only slow it.
+  // A program measures so many times, and the median counts.
   virtual void sample(Run& run, uint32_t repetitions) = 0;
   // Of its weights, where it is a model in this process, which many parts share.
   virtual uint64_t weight_bytes() const { return 0; }
