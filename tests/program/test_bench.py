@@ -228,16 +228,26 @@ class Bench(unittest.TestCase):
         self.assertIn("verdict", self.succeed("bench", "-m", tiny(), "-p", "4", "-n", "0", "-r", "2", "-t", "1", "--compare", "",
                                               "--compare", "--kv int8").decode().splitlines()[0])
 
-    def test_a_much_slower_part_is_found(self):
-        scalar = self.document("-p", "64", "-n", "0", "-r", "12", "--compare", "", "--compare", "--isa scalar")
-        test, = scalar["comparison"]["parts"][0]["tests"]
-        self.assertEqual(test["verdict"], "slower", test)
-
-    def test_other_programs_take_part(self):
-        llama = FOLDER / "llama-bench"
-        llama.write_text("#!/bin/sh\nprintf 'warning: x\\n[\\n {\"avg_ts\": 12.5, \"model_filename\": \"%s\", "
+    def peer(self, rate):
+        """A program that writes what llama-bench writes, with a warning before it as some forks do."""
+        llama = FOLDER / f"llama-bench-{rate}"
+        llama.write_text(f"#!/bin/sh\nprintf 'warning: x\\n[\\n {{\"avg_ts\": {rate}, \"model_filename\": \"%s\", "
                          "\"model_type\": \"tiny\"}\\n]\\n' \"$2\"\n")
         llama.chmod(llama.stat().st_mode | stat.S_IXUSR)
+        return llama
+
+    def test_a_verdict_says_which_is_slower(self):
+        parts = [option for rate in (100, 95, 100, 120) for option in ("--compare", f"--llama-bench '{self.peer(rate)}'")]
+        document = self.document("-p", "8", "-n", "0", "-r", "5", *parts)
+        tests = [part["tests"][0] for part in document["comparison"]["parts"]]
+        self.assertEqual([test["verdict"] for test in tests], ["slower", "no difference", "faster"])
+        for test, ratio in zip(tests, (0.95, 1, 1.2)):
+            self.assertAlmostEqual(test["ratio"], ratio, 9)
+            self.assertAlmostEqual(test["low"], ratio, 9)
+            self.assertAlmostEqual(test["high"], ratio, 9)
+
+    def test_other_programs_take_part(self):
+        llama = self.peer(12.5)
         document = self.document("-p", "8", "-n", "0", "-r", "2", "--compare", f"--program '{PROGRAM}' --name build",
                                  "--compare", f"--llama-bench '{llama}' --name peer")
         build, peer = document["results"]

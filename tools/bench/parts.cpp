@@ -13,9 +13,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kLeastRounds = 20;        // that an interval may rest on
-constexpr double kNarrow = 0.01;           // half of an interval that needs no more rounds
-constexpr uint32_t kChildRepetitions = 3;  // of one start of another program: to start takes time, too
+constexpr size_t kLeastRounds = 20;    // that an interval may rest on
+constexpr double kNarrow = 0.01;       // half of an interval that needs no more rounds
+constexpr double kStartSeconds = 0.3;  // that one start of another program measures: to start takes time, too
+constexpr uint32_t kLeastRepetitions = 3, kMostRepetitions = 40;  // of one start
 
 // In this process.
 class LocalPart final : public Part {
@@ -30,8 +31,11 @@ class LocalPart final : public Part {
         opened_.model.get(), context, 1,
         RunnerOptions{.threads = threads, .kv = options.kv, .logits = setting.logits, .energy = setting.energy});
   }
-  void warm(const Test& test) override { runner_->warm(test); }
-  void sample(Run& run) override {
+  double warm(const Test& test) override {
+    runner_->warm(test);
+    return 0;
+  }
+  void sample(Run& run, uint32_t) override {
     run.subject = opened_.subject;
     runner_->sample(run);
   }
@@ -65,7 +69,11 @@ void add_words(std::vector<std::string>& words, std::vector<std::string> more) {
 class ChildPart : public Part {
  public:
   explicit ChildPart(const PartOptions& options) : options_(options) {}
-  void warm(const Test&) override {}  // each start warms up by itself
+  double warm(const Test& test) override {
+    Run run{.subject = nullptr, .test = test};
+    sample(run, kLeastRepetitions);
+    return run.at("tokens_per_second").values.front();
+  }
 
  protected:
   std::string threads_of(const Test& test) const {
@@ -83,7 +91,7 @@ Value value_or(const Json& json, const char* key, Value otherwise) {
 class ProgramPart final : public ChildPart {
  public:
   using ChildPart::ChildPart;
-  void sample(Run& run) override {
+  void sample(Run& run, uint32_t repetitions) override {
     const Test& test = run.test;
     std::vector<std::string> words = {options_.program,
                                       "bench",
@@ -99,7 +107,7 @@ class ProgramPart final : public ChildPart {
                                       "-t",
                                       threads_of(test),
                                       "-r",
-                                      std::to_string(kChildRepetitions),
+                                      std::to_string(repetitions),
                                       "--kv",
                                       kv_name(options_.kv),
                                       "-o",
@@ -141,7 +149,7 @@ class ProgramPart final : public ChildPart {
 class LlamaPart final : public ChildPart {
  public:
   using ChildPart::ChildPart;
-  void sample(Run& run) override {
+  void sample(Run& run, uint32_t repetitions) override {
     const Test& test = run.test;
     std::vector<std::string> words = {options_.llama_bench,
                                       "-m",
@@ -153,7 +161,7 @@ class LlamaPart final : public ChildPart {
                                       "-t",
                                       threads_of(test),
                                       "-r",
-                                      std::to_string(kChildRepetitions),
+                                      std::to_string(repetitions),
                                       "-o",
                                       "json"};
     if (test.depth != 0) add_words(words, {"-d", std::to_string(test.depth)});
@@ -168,7 +176,8 @@ class LlamaPart final : public ChildPart {
  private:
   static void read(const Json& json, Run& run) {
     const Json& result = json.back();
-    run.add("tokens_per_second", result.at("avg_ts").get<double>());
+    const auto samples = value_or<std::vector<double>>(result, "samples_ts", {});  // forks may lack them
+    run.add("tokens_per_second", samples.empty() ? result.at("avg_ts").get<double>() : median(samples));
     if (run.subject != nullptr) return;
     run.subject = std::make_shared<const Subject>(Subject{.path = result.at("model_filename"),
                                                           .name = value_or<std::string>(result, "model_type", ""),
@@ -207,9 +216,7 @@ class Turns {
   }
 
   void measure() {
-    for (const auto& part : parts_) {
-      for (const Test& test : setting_.tests) part->warm(test);
-    }
+    for (const Test& test : setting_.tests) repetitions_.push_back(warm(test));
     const Stopwatch time;
     ProgressBar bar("comparing", ProgressBar::Unit::tokens);
     for (size_t rounds = 0; !done(rounds, time.seconds()); ++rounds) {
@@ -249,12 +256,23 @@ class Turns {
     }
   }
 
+  // Returns how often each start of a program is to measure: all as often.
+  uint32_t warm(const Test& test) {
+    double slowest = 0;
+    for (const auto& part : parts_) {
+      const double rate = part->warm(test);
+      if (rate > 0 && (slowest == 0 || rate < slowest)) slowest = rate;
+    }
+    const double repetitions = kStartSeconds * slowest / (test.prompt + test.generate);
+    return static_cast<uint32_t>(std::clamp<double>(repetitions, kLeastRepetitions, kMostRepetitions));
+  }
+
   // Who begins changes from round to round: the first finds other caches than those after it.
   void round(size_t number) {
     for (size_t test = 0; test < setting_.tests.size(); ++test) {
       for (size_t i = 0; i < parts_.size(); ++i) {
         const size_t part = number % 2 ? parts_.size() - 1 - i : i;
-        parts_[part]->sample(run_of(part, test));
+        parts_[part]->sample(run_of(part, test), repetitions_[test]);
       }
     }
   }
@@ -282,7 +300,8 @@ class Turns {
 
   const PartsSetting& setting_;
   std::vector<std::unique_ptr<Part>> parts_;
-  std::vector<Run> runs_;  // of a part those of all tests, of the next part ...
+  std::vector<uint32_t> repetitions_;  // of each test
+  std::vector<Run> runs_;              // of a part those of all tests, of the next part ...
 };
 
 }  // namespace

@@ -26,9 +26,11 @@ PartOptions part_options(const std::string& words, const PartOptions& common);
 class Part {
  public:
   virtual ~Part() = default;
-  virtual void warm(const Test& test) = 0;
+  // Returns tokens a second, of a program that is started anew for each sample; otherwise 0.
+  virtual double warm(const Test& test) = 0;
   // Adds tokens_per_second; and what else it finds out.
-  virtual void sample(Run& run) = 0;
+  // A program measures so many times, and the median counts.
+  virtual void sample(Run& run, uint32_t repetitions) = 0;
   // Of its weights, where it is a model in this process, which many parts share.
   virtual uint64_t weight_bytes() const { return 0; }
 };
