@@ -59,6 +59,8 @@ template <typename T> class vector;
 %newobject bitnet::binding::Session::logits;
 %newobject bitnet::binding::Session::generate;
 %newobject bitnet::binding::Session::generate_tokens;
+%newobject bitnet::binding::Chat::reply;
+%newobject bitnet::binding::Chat::regenerate;
 %ignore bitnet::binding::Error;
 %ignore bitnet::binding::interrupted;
 %ignore bitnet::binding::ModelInfo::ModelInfo;

@@ -705,6 +705,119 @@ void Generation::submit(const Queue& queue, uint64_t number) {
   state_->submission = number;
 }
 
+// --------------------------------------------------------------------- chat
+
+namespace {
+
+std::shared_ptr<bitnet_chat> make_chat(SessionState& state, uint32_t flags, bitnet_chat_fit fit, uint32_t reserve) {
+  const Use use(state);
+  bitnet_chat_options options = {};
+  options.size = sizeof options;
+  options.flags = flags;
+  options.fit = fit;
+  options.reserve = reserve;
+  bitnet_chat* chat = nullptr;
+  check(bitnet_chat_create(use.session(), &options, &chat));
+  return own(chat, bitnet_chat_free);
+}
+
+// Calls use(message), whose strings end with it.
+template <typename Function>
+void with_message(std::string_view role, std::string_view content, const Function& use) {
+  const std::string name = c_string(role, "the role"), text(content);
+  bitnet_message message = {};
+  message.size = sizeof message;
+  message.role = name.c_str();
+  message.content = text.c_str();
+  message.length = text.size();
+  use(&message);
+}
+
+bitnet_message message_at(const bitnet_chat* chat, size_t index) {
+  bitnet_message message = {};
+  message.size = sizeof message;
+  check(bitnet_chat_message(chat, index, &message));
+  return message;
+}
+
+}  // namespace
+
+Chat::Chat(const Session& session, uint32_t flags, bitnet_chat_fit fit, uint32_t reserve)
+    : state_(session.state_), chat_("chat", make_chat(*state_, flags, fit, reserve)) {}
+
+void Chat::add(std::string_view role, std::string_view content) {
+  with_message(role, content, [&](const bitnet_message* message) {
+    chat_.with([&](bitnet_chat* chat) { check(bitnet_chat_add(chat, message)); });
+  });
+}
+
+void Chat::insert(size_t index, std::string_view role, std::string_view content) {
+  with_message(role, content, [&](const bitnet_message* message) {
+    chat_.with([&](bitnet_chat* chat) { check(bitnet_chat_insert(chat, index, message)); });
+  });
+}
+
+void Chat::remove(size_t index, size_t count) {
+  chat_.with([&](bitnet_chat* chat) { check(bitnet_chat_remove(chat, index, count)); });
+}
+
+void Chat::remove_from(size_t index) { remove(index, SIZE_MAX); }
+
+size_t Chat::count() const {
+  return chat_.with([](bitnet_chat* chat) { return bitnet_chat_count(chat); });
+}
+
+std::string Chat::role(size_t index) const {
+  return chat_.with([&](bitnet_chat* chat) { return std::string(message_at(chat, index).role); });
+}
+
+std::string Chat::content(size_t index) const {
+  return chat_.with([&](bitnet_chat* chat) {
+    const bitnet_message message = message_at(chat, index);
+    return std::string(message.content, message.length);
+  });
+}
+
+Generation* Chat::start(Start start, const GenerateOptions& options) {
+  const std::shared_ptr<bitnet_chat> chat = chat_.share();  // which others may use while the session is awaited
+  const Change change(*state_);
+  bitnet_generation* generation = nullptr;
+  options.with([&](const bitnet_generate_options* c_options) { check(start(chat.get(), c_options, &generation)); });
+  state_->begin(generation);
+  return new Generation(state_, state_->generations);
+}
+
+Generation* Chat::reply(const GenerateOptions& options) { return start(bitnet_chat_reply, options); }
+Generation* Chat::regenerate(const GenerateOptions& options) { return start(bitnet_chat_regenerate, options); }
+
+ChatPrompt Chat::prompt() const {
+  bitnet_chat_prompt prompt = {};
+  prompt.size = sizeof prompt;
+  chat_.with([&](bitnet_chat* chat) { check(bitnet_chat_get_prompt(chat, &prompt)); });
+  return {static_cast<int64_t>(prompt.left_out), static_cast<int64_t>(prompt.left_out_from), prompt.tokens,
+          prompt.tokens_needed};
+}
+
+void Chat::save(std::string_view path) const {
+  chat_.with([&](bitnet_chat* chat) { check(bitnet_chat_save(chat, c_string(path, "the path").c_str())); });
+}
+
+void Chat::load(std::string_view path) {
+  chat_.with([&](bitnet_chat* chat) { check(bitnet_chat_load(chat, c_string(path, "the path").c_str())); });
+}
+
+std::string Chat::save_memory() const {
+  return chat_.with([](bitnet_chat* chat) {
+    return fill_buffer<std::string>(0, [&](char* out, size_t capacity, size_t* length) {
+      return bitnet_chat_save_memory(chat, capacity != 0 ? out : nullptr, capacity, length);
+    });
+  });
+}
+
+void Chat::load_memory(std::string_view text) {
+  chat_.with([&](bitnet_chat* chat) { check(bitnet_chat_load_memory(chat, text.data(), text.size())); });
+}
+
 // -------------------------------------------------------------------- batch
 
 void Batch::add(const Session& session, Tokens tokens, bitnet_logits_of logits) {

@@ -340,6 +340,7 @@ class Generation {
   void cancel();  // any thread: the call of next() under way, or the next one, throws CANCELLED
 
  private:
+  friend class Chat;
   friend class Session;
   Generation(std::shared_ptr<SessionState> state, uint64_t number) : state_(std::move(state)), number_(number) {}
 
@@ -378,9 +379,46 @@ class Session {
 
  private:
   friend class Batch;
+  friend class Chat;
   Session(std::shared_ptr<bitnet_session> session, uint32_t vocabulary);
 
   std::shared_ptr<SessionState> state_;
+};
+
+// The numbers of bitnet_chat_prompt.
+struct ChatPrompt {
+  int64_t left_out, left_out_from;
+  uint32_t tokens, tokens_needed;
+};
+
+// A conversation, whose replies the session generates. It keeps what it needs of the session after that is closed, but
+// then gives no more replies. Calls wait for one another, but not for a reply that another thread pulls.
+class Chat {
+ public:
+  Chat(const Session& session, uint32_t flags, bitnet_chat_fit fit, uint32_t reserve);
+  void close() { chat_.close(); }
+
+  void add(std::string_view role, std::string_view content);
+  void insert(size_t index, std::string_view role, std::string_view content);
+  void remove(size_t index, size_t count);
+  void remove_from(size_t index);
+  size_t count() const;
+  std::string role(size_t index) const;
+  std::string content(size_t index) const;
+  Generation* reply(const GenerateOptions& options);
+  Generation* regenerate(const GenerateOptions& options);
+  ChatPrompt prompt() const;
+  void save(std::string_view path) const;
+  void load(std::string_view path);
+  std::string save_memory() const;
+  void load_memory(std::string_view text);
+
+ private:
+  using Start = bitnet_status (*)(bitnet_chat*, const bitnet_generate_options*, bitnet_generation**);
+  Generation* start(Start start, const GenerateOptions& options);
+
+  std::shared_ptr<SessionState> state_;
+  Locked<bitnet_chat> chat_;
 };
 
 // For bitnet_eval_batch.

@@ -69,6 +69,7 @@ const (
 	poolClosed    = closed("pool")
 	engineClosed  = closed("engine")
 	sessionClosed = closed("session")
+	chatClosed    = closed("chat")
 	samplerClosed = closed("sampler")
 	decoderClosed = closed("decoder")
 )

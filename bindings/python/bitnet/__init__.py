@@ -13,6 +13,7 @@ closed stays closed: using it is an ArgumentError. Closing twice, or not at all,
 
 from . import _loading  # first, since all others need what it loads
 from ._chat import Message
+from ._conversation import Chat, ChatPrompt
 from ._engine import Engine, Pool
 from ._errors import (ArgumentError, BitnetError, BusyError, CancelledError, ContextError, FileError, FormatError,
                       InternalError, MismatchError, NotFoundError, OutOfMemoryError, UnsupportedError)
@@ -24,7 +25,8 @@ from ._session import Cancel, Generation, Session, eval_batch
 
 __version__ = version()
 __all__ = [
-    "ArgumentError", "BitnetError", "BusyError", "Cancel", "CancelledError", "ContextError", "Decoder", "Engine",
+    "ArgumentError", "BitnetError", "BusyError", "Cancel", "CancelledError", "Chat", "ChatPrompt", "ContextError",
+    "Decoder", "Engine",
     "FileError", "Finish", "FormatError", "Generation", "InternalError", "Message", "MismatchError", "Model", "ModelInfo",
     "NotFoundError", "OutOfMemoryError", "Perf", "Pool", "Sampler", "SamplerOptions", "Session", "UnsupportedError",
     "chat_template_names", "convert", "cpu_features", "eval_batch", "isa_names", "verify", "verify_against", "version",

@@ -70,10 +70,20 @@ def _message(message: Any, where: str) -> tuple[bytes, bytes]:
     return name, _content(content, f"the content of {whose}", whose)
 
 
-def conversation(messages: Any) -> Any:
+def pair(message: Any) -> tuple[bytes, bytes]:
+    """Role and content."""
+    return _message(message, "the message")
+
+
+def pairs(messages: Any) -> list[tuple[bytes, bytes]]:
     if isinstance(messages, Mapping):
         raise TypeError("messages must be a list of messages, not a single one")
+    return [_message(message, f"messages[{i}]")
+            for i, message in enumerate(_check.items(messages, "messages", "a list of messages"))]
+
+
+def conversation(messages: Any) -> Any:
     native = _native.Conversation()
-    for i, message in enumerate(_check.items(messages, "messages", "a list of messages")):
-        native.add(*_message(message, f"messages[{i}]"))
+    for message in pairs(messages):
+        native.add(*message)
     return native

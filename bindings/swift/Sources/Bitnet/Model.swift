@@ -118,7 +118,7 @@ public final class Model: @unchecked Sendable {  // a bitnet_model may be used b
   /// plain text, unless you `trust` them: never for text from strangers, who could then speak for others.
   public func chatTokenize(_ messages: [Message], reply: Bool = true, trust: Bool = false) throws -> [Token] {
     let flags = (reply ? UInt32(BITNET_CHAT_REPLY) : 0) | (trust ? UInt32(BITNET_CHAT_TRUST) : 0)
-    return try withConversation(messages) { messages, count in
+    return try Self.withConversation(messages) { messages, count in
       try filled(guess: 256, Token(0)) { bitnet_chat_tokenize(pointer, messages, count, flags, $0, $1, &$2) }
     }
   }
@@ -127,13 +127,13 @@ public final class Model: @unchecked Sendable {  // a bitnet_model may be used b
   /// one: to compute with it, use `chatTokenize`.
   public func chatPrompt(_ messages: [Message], reply: Bool = true) throws -> String {
     let flags = reply ? UInt32(BITNET_CHAT_REPLY) : 0
-    return try withConversation(messages) { messages, count in
+    return try Self.withConversation(messages) { messages, count in
       text(try filled(guess: 1024, CChar(0)) { bitnet_chat_format(pointer, messages, count, flags, $0, $1, &$2) })
     }
   }
 
   /// Messages as C takes them. Contents may hold zero bytes.
-  private func withConversation<R>(
+  static func withConversation<R>(
     _ messages: [Message], _ body: (UnsafePointer<bitnet_message>?, Int) throws -> R
   ) throws -> R {
     var texts: [ContiguousArray<CChar>] = []

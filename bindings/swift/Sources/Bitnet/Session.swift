@@ -25,7 +25,7 @@ public final class Session: @unchecked Sendable {  // the queue guards pointer a
 
   // ------------------------------------------------------------ on the queue
 
-  private func look<R>(_ call: (OpaquePointer) throws -> R) rethrows -> R { try queue.sync { try call(pointer) } }
+  func look<R>(_ call: (OpaquePointer) throws -> R) rethrows -> R { try queue.sync { try call(pointer) } }
 
   /// Whatever changes the session ends its generation.
   private func change<R>(_ call: (OpaquePointer) throws -> R) rethrows -> R {
