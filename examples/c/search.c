@@ -71,12 +71,14 @@ static int add_text(Search* search, const char* file, const char* text) {
   while (*text != '\0') {
     text += strspn(text, "\r\n");
     const char* const end = strstr(text, "\n\n");
-    const size_t length = end != NULL ? (size_t)(end - text) : strlen(text);
+    const size_t room = end != NULL ? (size_t)(end - text) : strlen(text);
+    size_t length = room;
+    while (length != 0 && (text[length - 1] == '\n' || text[length - 1] == '\r')) --length;
     if (length != 0) {
       some.texts[some.count] = text;
       some.lengths[some.count++] = length;
     }
-    text += length;
+    text += room;
     if (some.count == TOGETHER && store(search, file, &some) != 0) return -1;
   }
   return store(search, file, &some);

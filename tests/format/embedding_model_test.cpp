@@ -184,7 +184,7 @@ TEST(EmbeddingModel, ThatIsDamagedIsRefusedOrOpens) {
     const std::string file = embedding_file(architecture).build();
     std::minstd_rand random(3);
     int refused = 0;
-    for (int round = 0; round < 400; ++round) {
+    for (int round = 0; round < 150; ++round) {
       std::string damaged = file;
       if (round % 4 == 0) damaged.resize(random() % file.size());
       for (int i = 0; i < 3 && !damaged.empty(); ++i) damaged[random() % damaged.size()] = static_cast<char>(random());
@@ -194,7 +194,7 @@ TEST(EmbeddingModel, ThatIsDamagedIsRefusedOrOpens) {
         ++refused;
       }
     }
-    EXPECT_GT(refused, 100);
+    EXPECT_GT(refused, 40);
   }
 }
 

@@ -173,6 +173,17 @@ def mistakes(model, kv_type):
         yield "another theta", made(replace(model, theta=10000.0 if model.theta != 10000.0 else 500000.0))
     else:
         yield "rotary embedding not scaled", made(replace(model, frequencies=None))
+    if model.window is not None:
+        yield "no windows", made(replace(model, window=None))
+        yield "windows of one token more", made(replace(model, window=model.window + 1))
+        yield "the same theta with windows", made(replace(model, window_theta=model.theta))
+    if model.query_scalar is not None:
+        yield "scores by the length of a head", made(replace(model, query_scalar=None))
+    if model.scaled_embedding:
+        yield "embedding not scaled", made(replace(model, scaled_embedding=False))
+    if layer.post_attention_norm is not None:
+        yield "no norm behind attention", made(without(model, "post_attention_norm"))
+        yield "no norm behind the feed-forward network", made(without(model, "post_ffw_norm"))
     if model.magnitude != 1:
         yield "rotary embedding without its magnitude", made(replace(model, magnitude=1.0))
     if ternary:

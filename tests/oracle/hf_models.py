@@ -90,7 +90,7 @@ MODELS |= {
     "hf_gemma3": Checkpoint(
         "Gemma3ForCausalLM", "gemma3_text", "dense", layers=6, kv_heads=1, head_dim=80, qk_norms=True, gemma=True,
         config={"head_dim": 80, "hidden_activation": "gelu_pytorch_tanh", "rms_norm_eps": 1e-6, "rope_theta": 1000000.0,
-                "rope_local_base_freq": 10000.0, "sliding_window": 48, "query_pre_attn_scalar": 100,
+                "rope_local_base_freq": 10000.0, "sliding_window": 20, "query_pre_attn_scalar": 100,
                 "layer_types": 5 * ["sliding_attention"] + ["full_attention"]}),
     # microsoft/bitnet-embedding-0.6b and -270m
     "hf_embedding": Checkpoint(
