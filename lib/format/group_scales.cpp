@@ -41,7 +41,8 @@ std::string RoundingTotal::text() const {
   out.imbue(std::locale::classic());
   out << total_.inexact << " of " << total_.values << " numbers are not exact in F16; they were rounded by at most "
       << total_.largest;
-  if (total_.relative != 0) out << ", or " << total_.relative << " of themselves";  // else all lie below its normal range
+  if (total_.relative != 0)
+    out << ", or " << total_.relative << " of themselves";  // else all lie below its normal range
   return std::move(out).str();
 }
 
