@@ -50,6 +50,7 @@ Json json_of(const std::vector<std::string>& words) {
   std::string line;
   for (const std::string& word : words) line += (line.empty() ? "" : " ") + word;
   const ChildResult done = run_child(words, ChildErrors::dropped);
+  if (interrupted()) throw Stop(kInterrupted, "");  // as the other program was
   if (done.status < 0) throw Stop(kFailure, "cannot start " + words.front());
   if (done.status != 0) throw Stop(kFailure, formatted("`%s` failed with status %d", line.c_str(), done.status));
   // Some forks of llama.cpp write warnings before their JSON.
