@@ -21,9 +21,9 @@ struct ConvertOptions {
   std::optional<int> zstd_level = {};  // compress the tensors, for a smaller download that takes longer to open
   std::string name = {};               // of the model, instead of the source's own
 
-  bool gguf = false;                               // write this; then what stands above has no meaning
-  std::optional<GgufWeights> gguf_weights = {};    // not given: what programs take that read such models
-  bool lossy = false;                              // GGUF: numbers that its type does not hold may be rounded
+  bool gguf = false;                             // write this; then what stands above has no meaning
+  std::optional<GgufWeights> gguf_weights = {};  // not given: what programs take that read such models
+  bool lossy = false;                            // GGUF: numbers that its type does not hold may be rounded
 
   I2sLayout layout = I2sLayout::automatic;        // of a GGUF file
   Quantize quantize = Quantize::refuse;           // of a GGUF file

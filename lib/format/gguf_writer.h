@@ -30,8 +30,8 @@ struct GgufWriterOptions {
   // Not given: I2_S for the architectures of bitnet.cpp, Q2_0 for scales of groups, TQ2_0 for other ternary weights
   // that it holds, F16 for everything else.
   std::optional<GgufWeights> weights = {};
-  Quantize quantize = Quantize::refuse;  // of linears that are not ternary, for a ternary type
-  bool lossy = false;                    // values that the type does not hold may be rounded
+  Quantize quantize = Quantize::refuse;            // of linears that are not ternary, for a ternary type
+  bool lossy = false;                              // values that the type does not hold may be rounded
   std::function<void(fb::ModelT&)> describe = {};  // changes what the source says of the model
   Progress progress = {};
   Log log = {};
