@@ -933,10 +933,10 @@ typedef struct bitnet_convert_options {
                        (UNSUPPORTED) */
 } bitnet_convert_options;
 
-/* Writes whatever bitnet_open takes as a `.bitnet` file, or as GGUF. Works tensor by tensor and needs less than 200 MiB besides the
- * largest tensor. The output appears under its name only when it is complete; it replaces a file of that name. Of a
- * symbolic link it replaces what the link points to. It may be the input. The permissions of a replaced file are kept.
- * Errors: as bitnet_open; IO if the disk is full (nothing is left behind). */
+/* Writes whatever bitnet_open takes as a `.bitnet` file, or as GGUF. Works tensor by tensor and needs less than 200 MiB
+ * besides the largest tensor. The output appears under its name only when it is complete; it replaces a file of that
+ * name. Of a symbolic link it replaces what the link points to. It may be the input. The permissions of a replaced file
+ * are kept. Errors: as bitnet_open; IO if the disk is full (nothing is left behind). */
 BITNET_API bitnet_status bitnet_convert(const char* input, const char* output, const bitnet_convert_options* options);
 
 /* Reads a whole `.bitnet` file and checks every checksum, every packed weight and every scale. */

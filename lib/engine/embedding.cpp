@@ -95,8 +95,7 @@ class Work {
  public:
   Work(Engine& engine, std::span<const Token> tokens, const EmbeddingOptions& options,
        const std::atomic<bool>& cancelled)
-      : engine_(engine),
-        state_(engine.backend().make_state(kKvType, static_cast<uint32_t>(tokens.size()), false)) {
+      : engine_(engine), state_(engine.backend().make_state(kKvType, static_cast<uint32_t>(tokens.size()), false)) {
     const auto count = static_cast<uint32_t>(tokens.size());
     const uint32_t first = options.pooling == Pooling::last ? count - 1 : 0;
     const uint32_t states = options.pooling == Pooling::mean ? count : 1;

@@ -62,14 +62,14 @@ Commit write_bitnet(const Source& source, const ConverterOptions& form, const st
 }
 
 Commit write_gguf(const Source& source, const std::string& out, const ConvertOptions& options) {
-  const auto written = std::make_shared<WrittenGguf>(bitnet::write_gguf(
-      out, source,
-      {.weights = options.gguf_weights,
-       .quantize = options.quantize,
-       .lossy = options.lossy,
-       .describe = [&options](fb::ModelT& model) { describe_anew(model, options); },
-       .progress = options.progress,
-       .log = options.log}));
+  const auto written = std::make_shared<WrittenGguf>(
+      bitnet::write_gguf(out, source,
+                         {.weights = options.gguf_weights,
+                          .quantize = options.quantize,
+                          .lossy = options.lossy,
+                          .describe = [&options](fb::ModelT& model) { describe_anew(model, options); },
+                          .progress = options.progress,
+                          .log = options.log}));
   return [written] { return written->commit(); };
 }
 

@@ -242,9 +242,10 @@ void add_note(Header& header, const fb::KeyValueT& note) {
 // of the file is of no use here.
 void add_notes(Header& header, const fb::ModelT& model) {
   const auto is_of_gguf = [&](const std::string& key) {
-    constexpr std::string_view kOfTheFile[] = {"general.file_type", "general.quantization_version", "general.alignment"};
-    const bool known = key.starts_with("general.") || key.starts_with("tokenizer.") ||
-                       key.starts_with(model.architecture + ".");
+    constexpr std::string_view kOfTheFile[] = {"general.file_type", "general.quantization_version",
+                                               "general.alignment"};
+    const bool known =
+        key.starts_with("general.") || key.starts_with("tokenizer.") || key.starts_with(model.architecture + ".");
     return known && std::ranges::find(kOfTheFile, key) == std::end(kOfTheFile);
   };
   for (const auto& note : model.notes) {
