@@ -74,6 +74,8 @@ ScalarBackend::ScalarBackend(const Model& model, Mistake mistake, bool is_exact)
       mistake_(mistake),
       is_exact_(is_exact),
       rope_(model.hyper.head_dim, model.hyper.rope_theta, model.rope_factors, model.hyper.rope_magnitude),
+      window_rope_(model.hyper.head_dim, model.hyper.window == 0 ? model.hyper.rope_theta : model.hyper.window_theta,
+                   nullptr, 1),
       head_(model, kernels_, alone_),
       pages_(model.hyper, {}),
       thread_([this] { work(); }) {}
@@ -181,6 +183,8 @@ void ScalarBackend::compute(Part& part) {
   if (!enter(&part)) return;
   x_.resize(hyper_.hidden);
   read_row(kernels_, model_.embedding, static_cast<size_t>(part.row.token), x_.data());
+  const float scale = hyper_.architecture->scaled_embedding ? std::sqrt(static_cast<float>(hyper_.hidden)) : 1;
+  for (float& x : x_) x *= scale;
   for (uint32_t i = 0; i < hyper_.layers; i++) {
     if (!enter(&part)) return;
     compute_layer(model_.layers[i], i, part);
@@ -207,15 +211,19 @@ void ScalarBackend::compute_layer(const Layer& layer, uint32_t index, const Part
   const uint32_t position = part.row.position, dim = hyper_.head_dim;
   std::vector<float> q = multiply(layer.q, layer.attention_norm, x_), k = multiply(layer.k, layer.attention_norm, x_),
                      v = multiply(layer.v, layer.attention_norm, x_);
-  rotate(q, layer.q_norm, position);
-  rotate(k, layer.k_norm, position);
+  const Rope& rope = hyper_.has_window(index) ? window_rope_ : rope_;
+  rotate(q, layer.q_norm, rope, position);
+  rotate(k, layer.k_norm, rope, position);
   for (uint32_t head = 0; head < hyper_.kv_heads; head++) {
     const size_t at = size_t{2} * (size_t{index} * hyper_.kv_heads + head);
     sequence.row(at, position) = round(sequence.type(), k.data() + size_t{head} * dim);
     sequence.row(at + 1, position) = round(sequence.type(), v.data() + size_t{head} * dim);
   }
-  const auto add = [&](const std::vector<float>& y) { kernels_.add(x_.data(), y.data(), hyper_.hidden); };
-  add(multiply(layer.o, layer.attention_sub_norm, attend(index, part, q)));
+  const auto add = [&](std::vector<float> y, const float* norm) {
+    if (norm != nullptr) kernels_.rms_norm(y.data(), norm, hyper_.rms_epsilon, hyper_.hidden, y.data());
+    kernels_.add(x_.data(), y.data(), hyper_.hidden);
+  };
+  add(multiply(layer.o, layer.attention_sub_norm, attend(index, part, q)), layer.attention_post_norm);
   std::vector<float> gate = multiply(layer.gate, layer.ffn_norm, x_);
   const std::vector<float> up = multiply(layer.up, layer.ffn_norm, x_);
   switch (hyper_.activation) {
@@ -225,13 +233,18 @@ void ScalarBackend::compute_layer(const Layer& layer, uint32_t index, const Part
     case Activation::silu:
       kernels_.gate_silu(gate.data(), up.data(), hyper_.ffn, gate.data());
       break;
+    case Activation::gelu:
+      kernels_.gate_gelu(gate.data(), up.data(), hyper_.ffn, gate.data());
+      break;
   }
-  add(multiply(layer.down, layer.ffn_sub_norm, gate));
+  add(multiply(layer.down, layer.ffn_sub_norm, gate), layer.ffn_post_norm);
 }
 
 std::vector<float> ScalarBackend::multiply(const Linear& linear, const float* norm, std::vector<float> x) {
   const Matrix& m = linear.weights;
-  if (norm != nullptr) kernels_.rms_norm(std::vector<float>(x).data(), norm, hyper_.rms_epsilon, m.cols, x.data());
+  for (const float* before : {norm, linear.norm}) {
+    if (before != nullptr) kernels_.rms_norm(x.data(), before, hyper_.rms_epsilon, m.cols, x.data());
+  }
   Buffer activations(Activations::bytes(m.numbers, m.cols) + 64),
       scratch(product_scratch_bytes(m.numbers, m.cols) + 64);
   float step = 0;
@@ -242,10 +255,10 @@ std::vector<float> ScalarBackend::multiply(const Linear& linear, const float* no
   return out;
 }
 
-void ScalarBackend::rotate(std::vector<float>& heads, const float* norm, uint32_t position) {
+void ScalarBackend::rotate(std::vector<float>& heads, const float* norm, const Rope& rope, uint32_t position) {
   const size_t dim = hyper_.head_dim, count = heads.size() / dim;
   std::vector<float> cosines(dim / 2), sines(dim / 2);
-  rope_.angles(position, cosines.data(), sines.data());
+  rope.angles(position, cosines.data(), sines.data());
   for (size_t i = 0; norm != nullptr && i < count; i++) {
     kernels_.rms_norm(heads.data() + i * dim, norm, hyper_.rms_epsilon, dim, heads.data() + i * dim);
   }
@@ -299,9 +312,10 @@ std::vector<float> ScalarBackend::attend(uint32_t layer, const Part& part, const
           .values = split.values.data(),
           .head_dim = dim,
           .length = length - begin,
-          .scale = 1.0f / std::sqrt(static_cast<float>(dim)),
+          .scale = hyper_.attention_scale != 0 ? hyper_.attention_scale : 1.0f / std::sqrt(static_cast<float>(dim)),
           .states = into,
           .scratch = scratch.data(),
+          .window = hyper_.has_window(layer) ? hyper_.window : SIZE_MAX,
       };
       switch (type) {
         case KvType::f16:
