@@ -46,12 +46,12 @@ public sealed class Engine : NativeObject {
     /// <returns>The bytes of the prompts that it kept.</returns>
     public long Trim() => Use(() => native.trim());
 
-    /// <summary><see cref="Model.Embed"/> by this engine.</summary>
+    /// <summary><see cref="Model.Embed(IEnumerable{string}, EmbedOptions, CancellationToken)"/> by this engine.</summary>
     public float[][] Embed(IEnumerable<string> texts, EmbedOptions options = null,
                            CancellationToken cancellationToken = default(CancellationToken)) =>
         Use(() => Model.Embed(texts, options, native, cancellationToken));
 
-    /// <summary><see cref="Model.EmbedBytes"/> by this engine.</summary>
+    /// <summary><see cref="Model.EmbedBytes(IEnumerable{string}, EmbedOptions, CancellationToken)"/> by this engine.</summary>
     public byte[][] EmbedBytes(IEnumerable<string> texts, EmbedOptions options = null,
                                CancellationToken cancellationToken = default(CancellationToken)) =>
         Use(() => Model.EmbedBytes(texts, options, native, cancellationToken));
