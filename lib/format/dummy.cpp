@@ -461,8 +461,11 @@ GgufWriterOptions gguf_options(const Shape& shape, const DummyOptions& options) 
           "kind of head");
   require(shape.weights != Weights::dense || options.dense != Dense::int8, BITNET_ERROR_ARGUMENT,
           "GGUF has no type for int8 with a scale for each row; choose f16 or f32");
-  GgufWriterOptions result{
-      .weights = options.gguf_weights, .lossy = true, .progress = options.progress, .log = options.log};
+  // Products of trits and scales are rounded where F16 is asked for, or usual; no scale is.
+  GgufWriterOptions result{.weights = options.gguf_weights,
+                           .lossy = !options.gguf_weights || *options.gguf_weights == GgufWeights::f16,
+                           .progress = options.progress,
+                           .log = options.log};
   if (!result.weights && options.dense == Dense::f32 && shape.weights == Weights::dense) {
     result.weights = GgufWeights::f32;
   }
