@@ -135,7 +135,7 @@ void add_convert(CLI::App& program) {
   add_packing_option(*command, options->packing);
   command
       ->add_option("--outtype", options->outtype,
-                   "Type of GGUF: i2_s, tq1_0, tq2_0, q2_0, f16, f32; else bitnet.cpp's word for --packing: tl1, tl2")
+                   "GGUF: i2_s, tq1_0, tq2_0, q2_0, f16 or f32; .bitnet: --packing, as i2_s, tl1, tl2")
       ->transform(CLI::IsMember({"i2_s", "tl1", "tl2", "tq1_0", "tq2_0", "q2_0", "f16", "f32"}, CLI::ignore_case))
       ->option_text("NAME");
   add_dense_option(*command, options->dense);

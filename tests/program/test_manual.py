@@ -8,7 +8,8 @@ import unittest
 from program import bitnet
 
 MANUAL = os.environ["BITNET_MANUAL"]
-COMMANDS = ("run", "chat", "info", "convert", "verify", "tokenize", "logits", "perplexity", "bench", "dummy")
+COMMANDS = ("run", "chat", "info", "convert", "verify", "tokenize", "logits", "embed", "perplexity", "bench",
+            "dummy")
 
 
 def rendered():
