@@ -337,7 +337,7 @@ void ForwardPass::rotate_and_store(const Layer& layer, uint32_t index) {
 }
 
 // Norms heads, if there is a norm for them, and turns them by the position of row t.
-void ForwardPass::turn(float* heads, uint32_t count, const float* norm, const Angles& angles, uint32_t t) {
+void ForwardPass::turn(float* heads, uint32_t count, const float* norm, const Angles& angles, uint32_t t) const {
   const size_t dim = hyper_.head_dim, half = dim / 2;
   for (uint32_t i = 0; norm != nullptr && i < count; i++) {
     kernels_.rms_norm(heads + i * dim, norm, hyper_.rms_epsilon, dim, heads + i * dim);

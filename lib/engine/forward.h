@@ -64,7 +64,7 @@ class ForwardPass {
   void prepare(RowOf row, const float* norm, const Linear& linear);
   void multiply(std::initializer_list<Product> products);
   void rotate_and_store(const Layer& layer, uint32_t index);
-  void turn(float* heads, uint32_t count, const float* norm, const Angles& angles, uint32_t t);
+  void turn(float* heads, uint32_t count, const float* norm, const Angles& angles, uint32_t t) const;
   void round_kv(KvType type, const float* x, std::byte* row) const;
   void attend(uint32_t layer);
   void attend_tile(uint32_t layer, Tile tile, uint32_t kv_head, uint32_t worker);

@@ -41,7 +41,7 @@ struct GgufWriterOptions {
 struct WrittenGguf {
   std::unique_ptr<OutputFile> file;
   uint64_t bytes;
-  uint64_t commit() {
+  uint64_t commit() const {
     file->commit();
     return bytes;
   }
