@@ -55,7 +55,7 @@ Json json_of(const std::vector<std::string>& words) {
   if (done.status != 0) throw Stop(kFailure, formatted("`%s` failed with status %d", line.c_str(), done.status));
   // Some forks of llama.cpp write warnings before their JSON.
   const size_t begin = std::min(done.output.find("{\n"), done.output.find("[\n"));
-  const Json json = Json::parse(begin == done.output.npos ? "" : done.output.substr(begin), nullptr, false);
+  Json json = Json::parse(begin == done.output.npos ? "" : done.output.substr(begin), nullptr, false);
   if (json.is_discarded()) throw Stop(kFailure, "`" + line + "` wrote no JSON");
   return json;
 }
