@@ -471,7 +471,7 @@ class ModelTest {
     generation.readAll();
     assertEquals("Generation[2 tokens, MAX_TOKENS]", generation.toString());
     assertTrue(opened.info().toString().contains(", architecture=bitnet-b1.58, "));
-    assertTrue(opened.info().toString().endsWith(", activation=relu2]"));
+    assertTrue(opened.info().toString().endsWith(", activation=relu2, pooling=]"));
     assertTrue(session.perf().toString().contains(", sampledTokens=2, sampleTime=PT"));
     assertEquals("Batch[1 sessions]", new Batch().add(session, 1).toString());
     for (AutoCloseable closed : Arrays.asList(decoder, session, opened)) {
