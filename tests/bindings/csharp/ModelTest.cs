@@ -164,7 +164,7 @@ public class ModelTest : Fixture {
         Text(generation);
         Assert.AreEqual("Generation[2 tokens, MaxTokens, disposed]", generation.ToString());
         StringAssert.Contains(", Architecture=bitnet-b1.58, ", model.Info.ToString());
-        StringAssert.EndsWith(", Activation=relu2]", model.Info.ToString());
+        StringAssert.EndsWith(", Activation=relu2, Pooling=]", model.Info.ToString());
         StringAssert.Contains(", SampledTokens=2, SampleTime=00:", session.Perf.ToString());
         Assert.AreEqual("user: Hi", Message.User("Hi").ToString());
         foreach (NativeObject closed in new NativeObject[] { decoder, session, model, new Sampler() }) {
