@@ -255,7 +255,7 @@ std::vector<float> ScalarBackend::multiply(const Linear& linear, const float* no
   return out;
 }
 
-void ScalarBackend::rotate(std::vector<float>& heads, const float* norm, const Rope& rope, uint32_t position) {
+void ScalarBackend::rotate(std::vector<float>& heads, const float* norm, const Rope& rope, uint32_t position) const {
   const size_t dim = hyper_.head_dim, count = heads.size() / dim;
   std::vector<float> cosines(dim / 2), sines(dim / 2);
   rope.angles(position, cosines.data(), sines.data());

@@ -43,14 +43,14 @@ class Export : public testing::Test {
     return folder_ / name;
   }
   std::string gguf(const std::string& in, std::optional<GgufWeights> weights, ConvertOptions options = {}) {
-    const std::string out = folder_ / "out.gguf";
+    std::string out = folder_ / "out.gguf";
     options.gguf = true;
     options.gguf_weights = weights;
     convert(in, out, options);
     return out;
   }
   std::string bitnet(const std::string& in, const ConvertOptions& options = {}) {
-    const std::string out = folder_ / "out.bitnet";
+    std::string out = folder_ / "out.bitnet";
     convert(in, out, options);
     return out;
   }
