@@ -55,7 +55,12 @@ def test_is_cancelled(model):
         model.embed(TEXTS, cancel=cancel)
 
 
-@pytest.mark.parametrize("texts", ["a text", b"bytes", 5, [5], [None], {"a": 1}, [["a"]]])
+@pytest.mark.parametrize("texts", ["a text", b"bytes", 5, [5], [None], {"a": 1}])
 def test_what_is_no_list_of_texts_is_refused(model, texts):
     with pytest.raises(TypeError, match="texts"):
         model.embed(texts)
+
+
+def test_what_is_no_token_is_refused(model):
+    with pytest.raises(TypeError, match=r"tokens\[0\] must be int, not str"):
+        model.embed([["a"]])
