@@ -202,6 +202,20 @@ class Commands(unittest.TestCase):
         self.assertEqual(done.returncode, SUCCESS)
         self.assertIn(b"--packing t5", done.stderr)
 
+    def test_convert_writes_gguf_by_the_name_of_the_output(self):
+        kept, out = FOLDER / "kept.bitnet", FOLDER / "exported.gguf"
+        self.assertEqual(bitnet("convert", "--force", gguf(), kept).returncode, SUCCESS)
+        self.assertEqual(bitnet("convert", "--force", "--outtype", "i2_s", kept, out).returncode, SUCCESS)
+        self.assertEqual(out.read_bytes()[:4], b"GGUF")
+        self.assertIn(b"lossless", bitnet("verify", "--against", out, kept).stdout)
+        for arguments, said in ((("--outtype", "tl1", kept, out), b"is not written as GGUF"),
+                                (("--outtype", "tq2_0", gguf(), kept), b"does not end in .gguf"),
+                                (("--packing", "t5", kept, out), b"GGUF is to be written")):
+            with self.subTest(arguments=arguments[:2]):
+                done = bitnet("convert", "--force", *arguments)
+                self.assertEqual(done.returncode, USAGE)
+                self.assertIn(said, done.stderr)
+
     def test_tokenize_shows_every_token(self):
         model = gguf()
         listed = json.loads(self.succeed("tokenize", "-m", model, "--json", "--bos", "héllo"))
