@@ -110,13 +110,18 @@ class ScalarEngine {
     std::mt19937 random(seed);
     const auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
     const auto alone = Session::create(first_, {.context = kContext});
-    const auto leaves = [](void* user) { return (*static_cast<std::mt19937*>(user))() % 50 == 0 ? 1 : 0; };
-    auto session = Session::create(second_, {.context = kContext, .abort = leaves, .abort_user = &random});
+    int asks_left = 0;  // until one leaves; below 0: never, however slow a pass is
+    const auto leaves = [](void* user) { return --*static_cast<int*>(user) == 0 ? 1 : 0; };
+    auto session = Session::create(second_, {.context = kContext, .abort = leaves, .abort_user = &asks_left});
     for (int i = 0; i < steps && !testing::Test::HasFailure(); i++) {
       if (session->position() > kContext / 2 || below(5) == 0) session->rewind(below(session->position() + 1));
-      if (below(6) == 0) session = session->fork();
+      if (below(6) == 0) {
+        count(*session);
+        session = session->fork();
+      }
       const std::vector<Token> held(session->tokens().begin(), session->tokens().end());
       std::vector<Token> tokens = random_tokens(1 + below(below(2) == 0 ? 1 : 20), random());
+      asks_left = below(4) == 0 ? static_cast<int>(1 + below(5)) : -1;
       try {
         session->eval(tokens, BITNET_LOGITS_LAST);
       } catch (const Error& error) {
@@ -129,13 +134,17 @@ class ScalarEngine {
       alone->eval(tokens, BITNET_LOGITS_LAST);
       EXPECT_TRUE(same_bits(session->logits(0), alone->logits(0)));
     }
-    passes += session->perf().passes;
-    pass_sessions += session->perf().pass_sessions;
+    count(*session);
   }
 
   std::atomic<uint64_t> passes{0}, pass_sessions{0};
 
  private:
+  void count(const Session& session) {
+    passes += session.perf().passes;
+    pass_sessions += session.perf().pass_sessions;
+  }
+
   std::shared_ptr<ThreadPool> pool_;
   std::shared_ptr<Engine> first_, second_;
 };
