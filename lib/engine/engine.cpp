@@ -104,6 +104,7 @@ Engine::Engine(std::shared_ptr<const Runtime> runtime, const EngineOptions& opti
   parts_.reserve(options.batch);
   leaving_.reserve(options.batch);
   rows_.reserve(options.batch);
+  head_row_.reserve(1);
 }
 
 Engine::~Engine() {
@@ -646,8 +647,8 @@ uint64_t Engine::trim() {
 }
 
 void Engine::compute_head(const Row& row) {
-  std::vector<Row> rows = {row};
-  backend_->submit(rows);
+  head_row_.assign(1, row);
+  backend_->submit(head_row_);
   while (!backend_->wait()) {
   }
 }

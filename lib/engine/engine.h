@@ -210,7 +210,8 @@ class Engine {
   std::vector<Seat*> following_;
   std::vector<Follower::Next> nexts_;  // what they have come to
   uint32_t room_ = 0;
-  std::vector<Row> rows_;  // its leader's, and the backend's
+  std::vector<Row> rows_;      // its leader's, and the backend's
+  std::vector<Row> head_row_;  // of compute_head, so that it allocates nothing
 };
 
 // The engine of those who ask for none: made when it is first asked for, and kept while the model is open.
