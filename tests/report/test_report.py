@@ -80,7 +80,7 @@ class Report(unittest.TestCase):
         for run in bench("-m", str(models[1]), "-p", "4,8", "-n", "8", "-t", "1,2", "-r", "2")["results"]:
             speeds["results"].append({**run, "parameters": 10 * run["parameters"]})  # as if it were larger
         for run in speeds["results"]:
-            run["joules_per_token"] = dict(run["tokens_per_second"])  # as on a machine that has counters
+            run["joules_per_token"] = {**run["tokens_per_second"], "median": 1e12}  # as counters of a strange machine say
         speeds["energy"] = {"source": "RAPL: package-0", "problem": None}
         speeds["warnings"].append("something is <wrong>")
         for run in speeds["results"]:
@@ -125,7 +125,7 @@ class Report(unittest.TestCase):
                          for width in (390, 820, 1440))  # a browser's own window has a least width
         probe = """<script>onload = () => { document.title = [...document.querySelectorAll('iframe')].map(element => {
           const frame = element.contentWindow, root = frame.document.documentElement, charts = [...frame.document.querySelectorAll('figure svg')];
-          return [root.scrollWidth, frame.innerWidth, Math.min(...charts.map(chart => chart.clientHeight))].join(' ')
+          return [root.scrollWidth, root.clientWidth, Math.min(...charts.map(chart => chart.clientHeight))].join(' ')
         }).join(';') }</script>"""
         probed = self.folder / "probed.html"
         probed.write_text(f'<!DOCTYPE html><meta charset="utf-8"><title></title>{frames}{probe}', encoding="utf-8")

@@ -28,7 +28,7 @@ h2 { font-size: 1.15rem; margin: 2rem 0 .5rem }
   margin: .5rem 0; font-weight: 600; overflow-wrap: anywhere }
 .advice { border-left: .3rem solid var(--series-0); background: var(--card); padding: .5rem .8rem; margin: .5rem 0 }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .6rem; margin: 1rem 0; padding: 0 }
-.card { background: var(--card); border-radius: .4rem; padding: .6rem .8rem }
+.card { background: var(--card); border-radius: .4rem; padding: .6rem .8rem; overflow-wrap: anywhere }
 .card b { display: block; font-size: 1.4rem }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1.5rem }
 figure { margin: 0; min-width: 0 }

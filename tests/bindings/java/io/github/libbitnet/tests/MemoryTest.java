@@ -42,14 +42,14 @@ class MemoryTest {
     return residentBytes();
   }
 
-  /** A leak grows in each round. What the virtual machine keeps for itself grows now and then, so the least counts. */
+  /** A leak grows in each round, for ever. What malloc and the virtual machine keep for themselves grows ever less. */
   @Test
   void openingThousandsOfTimesDoesNotGrow() throws Exception {
     residentBytesAfter(500);
     long mappings = mappings();
     long before = residentBytesAfter(0);
     long least = Long.MAX_VALUE;
-    for (int round = 0; round < 4; round++) {
+    for (int round = 0; round < 16 && least >= 2 << 20; round++) {
       long now = residentBytesAfter(500);
       least = Math.min(least, now - before);
       before = now;
