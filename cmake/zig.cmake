@@ -26,9 +26,13 @@ set(CMAKE_CXX_COMPILER ${programs}/c++)
 set(CMAKE_AR ${programs}/ar)
 set(CMAKE_RANLIB ${programs}/ranlib)
 
-# A library that others load has the C++ runtime inside; a program for musl has everything, and runs on any Linux.
+# A library that others load has the C++ runtime inside, which zig compiles with much to debug; a program for musl has
+# everything, and runs on any Linux.
+foreach(kind EXE SHARED MODULE)
+  set(CMAKE_${kind}_LINKER_FLAGS_INIT -s)
+endforeach()
 if(BITNET_ZIG_TARGET MATCHES "musl")
-  set(CMAKE_EXE_LINKER_FLAGS_INIT -static)
+  string(APPEND CMAKE_EXE_LINKER_FLAGS_INIT " -static")
 endif()
 
 set(CMAKE_FIND_ROOT_PATH ${root}/build/dependencies/${BITNET_ZIG_TARGET})
