@@ -149,10 +149,9 @@ Model* Model::open(std::string_view path, const OpenOptions& options, Listener* 
 }
 
 Model* Model::open_memory(std::string_view data, const OpenOptions& options, Listener* listener) {
-  constexpr size_t alignment = 64;
-  const size_t size = (data.size() + alignment - 1) / alignment * alignment;
-  const std::shared_ptr<void> memory(std::aligned_alloc(alignment, std::max(size, alignment)), std::free);
-  if (memory == nullptr) throw std::bad_alloc();
+  constexpr std::align_val_t alignment{64};
+  const std::shared_ptr<void> memory(::operator new(data.size(), alignment),
+                                     [](void* address) { ::operator delete(address, alignment); });
   std::copy(data.begin(), data.end(), static_cast<char*>(memory.get()));
   const bitnet_open_options c_options = options.get(listener);
   bitnet_model* model = nullptr;

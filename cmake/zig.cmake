@@ -10,13 +10,14 @@ list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES BITNET_ZIG BITNET_ZIG_TARGET)
 string(REGEX MATCH "^[a-z0-9_]+" CMAKE_SYSTEM_PROCESSOR ${BITNET_ZIG_TARGET})
 set(CMAKE_SYSTEM_NAME Linux)
 
-# CMake wants programs, compiler caches want a compiler that is one.
+# CMake wants programs, compiler caches want a compiler that is one. zig compiles its C and C++ libraries once for each level of
+# optimization that it links for: -O3 here keeps CMake's own checks from being another one.
 get_filename_component(root ${CMAKE_CURRENT_LIST_DIR}/.. ABSOLUTE)
 set(programs ${root}/build/dependencies/zig/${BITNET_ZIG_TARGET})
 foreach(command cc c++ ar ranlib)
   set(line "exec '${BITNET_ZIG}' ${command}")
   if(command MATCHES "^c")
-    string(APPEND line " -target ${BITNET_ZIG_TARGET}")
+    string(APPEND line " -target ${BITNET_ZIG_TARGET} -O3")
   endif()
   file(CONFIGURE OUTPUT ${programs}/${command} CONTENT "#!/bin/sh\n${line} \"$@\"\n" @ONLY)
   file(CHMOD ${programs}/${command} PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)

@@ -39,10 +39,12 @@ jbyteArray to_bytes(JNIEnv* jenv, std::string_view text) {
   return bytes;
 }
 
+static_assert(sizeof(jint) == sizeof(bitnet_token));  // a long on Windows
+
 jintArray to_ints(JNIEnv* jenv, const std::vector<bitnet_token>& tokens) {
   const jsize size = java_size(tokens.size());
   jintArray ints = jenv->NewIntArray(size);
-  if (ints != nullptr) jenv->SetIntArrayRegion(ints, 0, size, tokens.data());
+  if (ints != nullptr) jenv->SetIntArrayRegion(ints, 0, size, reinterpret_cast<const jint*>(tokens.data()));
   return ints;
 }
 
