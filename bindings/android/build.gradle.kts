@@ -20,7 +20,13 @@ val generateJava by tasks.registering(Exec::class) {
     val folder = generated.get().asFile
     commandLine("cmake", "-DSOURCES=$folder/java", "-DWRAPPER=$folder/java_wrap.cxx", "-P", "../java/generate.cmake")
 }
-tasks.named("preBuild") { dependsOn(generateJava) }
+// What the archive has inside is passed on under these; apps leave out META-INF/LICENSE of all archives, but not this folder.
+val licences = layout.buildDirectory.dir("generated/licences")
+val copyLicences by tasks.registering(Copy::class) {
+    from("../../LICENSE", "../../LICENSE.third-party", "../../lib/text/jinja/LICENSE.unicode")
+    into(licences.map { it.dir("META-INF/io.github.libbitnet") })
+}
+tasks.named("preBuild") { dependsOn(generateJava, copyLicences) }
 
 android {
     namespace = "io.github.libbitnet"
@@ -51,6 +57,7 @@ android {
         }
     }
     sourceSets["main"].java.srcDirs("../java/src/main/java", generated.map { it.dir("java") })
+    sourceSets["main"].resources.srcDir(licences)
     compileOptions {
         sourceCompatibility = JavaVersion.VERSION_11
         targetCompatibility = JavaVersion.VERSION_11

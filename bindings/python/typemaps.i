@@ -78,7 +78,9 @@ bool read_token(PyObject* item, const char* name, Py_ssize_t index, std::vector<
   PyObject* number = PyNumber_Index(item);
   if (number == nullptr) {
     if (PyErr_ExceptionMatches(PyExc_TypeError)) {
-      PyErr_Format(PyExc_TypeError, "%s[%zd] must be int, not %s", name, index, Py_TYPE(item)->tp_name);
+      PyObject* type = PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(item)), "__name__");
+      if (type != nullptr) PyErr_Format(PyExc_TypeError, "%s[%zd] must be int, not %S", name, index, type);
+      Py_XDECREF(type);
     }
     return false;
   }
@@ -98,15 +100,12 @@ bool read_token(PyObject* item, const char* name, Py_ssize_t index, std::vector<
 bool read_tokens(PyObject* object, const char* name, std::vector<bitnet_token>* tokens) {
   PyObject* sequence = PySequence_Fast(object, "tokens must be a sequence of int");
   if (sequence == nullptr) return false;
-  bool good = true;
-  // An item's __index__ may change a list.
-  for (Py_ssize_t i = 0; good && i < PySequence_Fast_GET_SIZE(sequence); i++) {
-    PyObject* item = PySequence_Fast_GET_ITEM(sequence, i);
-    Py_INCREF(item);
-    good = read_token(item, name, i, tokens);
-    Py_DECREF(item);
-  }
+  PyObject* list = PySequence_List(sequence);  // an item's __index__ may change the other one
   Py_DECREF(sequence);
+  if (list == nullptr) return false;
+  bool good = true;
+  for (Py_ssize_t i = 0; good && i < PyList_Size(list); i++) good = read_token(PyList_GetItem(list, i), name, i, tokens);
+  Py_DECREF(list);
   return good;
 }
 
@@ -122,7 +121,7 @@ PyObject* to_list(const Items& items, const Make& make) {
     if (item == nullptr) {
       Py_CLEAR(list);
     } else {
-      PyList_SET_ITEM(list, static_cast<Py_ssize_t>(i), item);
+      PyList_SetItem(list, static_cast<Py_ssize_t>(i), item);
     }
   }
   return list;

@@ -9,7 +9,7 @@ from conan.tools.cmake import CMake, CMakeToolchain, cmake_layout
 from conan.tools.files import copy, load, rmdir
 from conan.tools.gnu import PkgConfigDeps
 
-SOURCES = ("CMakeLists.txt", "LICENSE", "README.md", "CHANGELOG.md", "cmake/*", "include/*", "kernels/*", "lib/*",
+SOURCES = ("CMakeLists.txt", "LICENSE*", "README.md", "CHANGELOG.md", "cmake/*", "include/*", "kernels/*", "lib/*",
            "pkgconfig/*")
 
 
@@ -66,8 +66,8 @@ class Libbitnet(ConanFile):
 
     def package(self):
         CMake(self).install()
-        for folder, name in (self.source_folder, "LICENSE"), (f"{self.source_folder}/lib/text/jinja", "LICENSE.unicode"):
-            copy(self, name, folder, os.path.join(self.package_folder, "licenses"))
+        for folder in self.source_folder, f"{self.source_folder}/lib/text/jinja":
+            copy(self, "LICENSE*", folder, os.path.join(self.package_folder, "licenses"))
         for folder in "lib/cmake", "lib/pkgconfig", "share":  # Conan writes its own
             rmdir(self, os.path.join(self.package_folder, folder))
 

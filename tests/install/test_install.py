@@ -261,7 +261,7 @@ class Program(Case):
         self.assertIn("bitnet", (PREFIX / "share/man/man1/bitnet.1").read_text())
 
     def test_comes_with_licence_and_documents(self):
-        for name in "LICENSE", "LICENSE.unicode", "README.md", "CHANGELOG.md":
+        for name in "LICENSE", "LICENSE.third-party", "LICENSE.unicode", "README.md", "CHANGELOG.md":
             self.assertTrue((PREFIX / "share/doc/bitnet" / name).is_file(), name)
 
 

@@ -33,6 +33,11 @@ void norm(std::span<float> x, const float* weight, float epsilon) {
   for (size_t i = 0; i < x.size(); ++i) x[i] *= factor * weight[i];
 }
 
+Rows normed(Rows x, const float* weight, float epsilon) {
+  for (size_t t = 0; weight != nullptr && t < x.count(); ++t) norm(x[t], weight, epsilon);
+  return x;
+}
+
 void unpack_ternary(const Matrix& m, Packing packing, size_t row, size_t count, float* out) {
   std::vector<int8_t> trits(kGroupRows * m.cols);
   const size_t bytes = packed_bytes(packing, kGroupRows, m.cols);
@@ -159,24 +164,26 @@ void Reference::run(std::span<const Text> texts, const ReferenceOptions& options
     const size_t begin = places.size();
     for (size_t i = 0; i < text.tokens.size(); ++i) places.push_back({begin, i});
   }
+  const float epsilon = hyper_.rms_epsilon;
   Rows x = embed(texts);
   for (uint32_t i = 0; i < hyper_.layers; ++i) {
     if (options.progress && !options.progress(i)) throw Stop(kInterrupted, "");
     const Layer& layer = model_.layers[i];
     const auto product = [&](const Linear& linear, const Rows& in) { return multiply(linear, in, i, options); };
 
-    const Rows attention_in = normed(x, layer.attention_norm);
+    const Rows attention_in = normed(x, layer.attention_norm, epsilon);
     Rows q = product(layer.q, attention_in), k = product(layer.k, attention_in), v = product(layer.v, attention_in);
     turn(q, layer.q_norm, i, places);
     turn(k, layer.k_norm, i, places);
     if (options.cache && has_codes(*options.cache)) round_heads(options.cache, q, hyper_.head_dim);
     round_heads(options.cache, k, hyper_.head_dim);
     round_heads(options.cache, v, hyper_.head_dim);
-    const Rows mixed = normed(attend(q, k, v, i, places), layer.attention_sub_norm);
+    const Rows mixed = normed(attend(q, k, v, i, places), layer.attention_sub_norm, epsilon);
     add(x, product(layer.o, mixed), layer.attention_post_norm);
 
-    const Rows ffn_in = normed(x, layer.ffn_norm);
-    const Rows activated = normed(gated(product(layer.gate, ffn_in), product(layer.up, ffn_in)), layer.ffn_sub_norm);
+    const Rows ffn_in = normed(x, layer.ffn_norm, epsilon);
+    const Rows activated =
+        normed(gated(product(layer.gate, ffn_in), product(layer.up, ffn_in)), layer.ffn_sub_norm, epsilon);
     add(x, product(layer.down, activated), layer.ffn_post_norm);
   }
 
@@ -184,7 +191,8 @@ void Reference::run(std::span<const Text> texts, const ReferenceOptions& options
     const size_t count = texts[i].tokens.size() - texts[i].first;
     Rows last(count, hyper_.hidden), logits(count, hyper_.vocabulary);
     for (size_t t = 0; t < count; ++t) std::ranges::copy(x[row + texts[i].first + t], last[t].begin());
-    last = normed(last, model_.output_norm);
+    last = normed(last, model_.output_norm, epsilon);
+    for (float& value : last.values) value /= hyper_.logit_scale;
     multiply_matrix(model_.head, last, std::vector<float>(count, 1.0F), logits);
     for (size_t t = 0; t < count; ++t) see(i, texts[i].first + t, logits[t]);
   }
@@ -193,6 +201,8 @@ void Reference::run(std::span<const Text> texts, const ReferenceOptions& options
 Rows Reference::embed(std::span<const Text> texts) const {
   const Matrix& m = model_.embedding;
   std::vector<float> rows(kChunk * m.cols);
+  const float factor =
+      hyper_.architecture->scaled_embedding ? std::sqrt(static_cast<float>(hyper_.hidden)) : hyper_.embedding_scale;
   Rows x(0, hyper_.hidden);
   for (const Text& text : texts) {
     for (const bitnet_token token : text.tokens) {
@@ -209,7 +219,7 @@ Rows Reference::embed(std::span<const Text> texts) const {
 
 Rows Reference::multiply(const Linear& linear, const Rows& x, uint32_t layer, const ReferenceOptions& options) const {
   const Matrix& m = linear.weights;
-  const Rows input = normed(x, linear.norm);
+  const Rows input = normed(x, linear.norm, hyper_.input_epsilon != 0 ? hyper_.input_epsilon : hyper_.rms_epsilon);
   Rows rounded = input, out(x.count(), m.rows);
   std::vector<float> steps(x.count(), 1.0F);
   if (packing_of(m.numbers)) {
@@ -290,15 +300,9 @@ Rows Reference::gated(Rows gate, const Rows& up) const {
   return gate;
 }
 
-Rows Reference::normed(const Rows& x, const float* weight) const {
-  Rows y = x;
-  for (size_t t = 0; weight != nullptr && t < y.count(); ++t) norm(y[t], weight, hyper_.rms_epsilon);
-  return y;
-}
-
 void Reference::add(Rows& x, const Rows& y, const float* weight) const {
-  const Rows added = normed(y, weight);
-  for (size_t i = 0; i < x.values.size(); ++i) x.values[i] += added.values[i];
+  const Rows added = normed(y, weight, hyper_.rms_epsilon);
+  for (size_t i = 0; i < x.values.size(); ++i) x.values[i] += added.values[i] * hyper_.residual_scale;
 }
 
 }  // namespace bitnet::program

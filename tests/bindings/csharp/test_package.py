@@ -59,7 +59,7 @@ class Package(unittest.TestCase):
         self.assertTrue(natives)
         for name in natives:
             self.assertRegex(name, r"^runtimes/(linux|linux-musl|osx|win)-(x64|arm64)/native/[^/]+$")
-        for name in "LICENSE.txt", "LICENSE.unicode.txt":
+        for name in "LICENSE.txt", "LICENSE.third-party.txt", "LICENSE.unicode.txt":
             self.assertIn(b"Permission is hereby granted", self.files[name])
 
     def test_links_of_the_readme_lead_out_of_the_package(self):

@@ -163,6 +163,12 @@ class NativeLibraryTest {
   }
 
   @Test
+  void aProcessorThatTheJarIsNotForIsNamed() throws Exception {
+    assertFails(lines(start(command("-Dos.arch=riscv64", lookIn(folder)))), "this jar has no natives/linux-riscv64/" + FILE,
+        "the system has none either");
+  }
+
+  @Test
   void aMissingSystemLibraryIsNamed() throws Exception {
     Path broken = patched("libc.so.6", "libc.so.x");
     assertFails(lines(start(command(unpackTo(nowhere), lookIn(broken)))), broken.resolve(FILE).toString(),

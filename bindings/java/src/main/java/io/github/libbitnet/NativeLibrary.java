@@ -6,12 +6,16 @@ import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.Paths;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * Finds the C++ half: a file in a folder of {@code java.library.path}, or else the jar's own for this platform, or else
@@ -98,14 +102,24 @@ final class NativeLibrary {
     }
   }
 
-  /** As in the jar's folders: "linux-x86_64", "linux-aarch64", "macos-aarch64", "windows-x86_64". */
+  /** As in the jar's folders: "linux-x86_64", "linux-musl-aarch64", "macos-aarch64", "windows-x86_64". */
   private static String platform() {
     String os = System.getProperty("os.name").toLowerCase(Locale.ROOT);
     String arch = System.getProperty("os.arch").toLowerCase(Locale.ROOT);
     if (os.startsWith("mac")) os = "macos";
     if (os.startsWith("windows")) os = "windows";
+    if (os.equals("linux") && usesMusl()) os = "linux-musl";
     if (arch.equals("amd64")) arch = "x86_64";
     return os + "-" + arch;
+  }
+
+  /** Whether the C library that this program runs on is musl, as on Alpine. */
+  private static boolean usesMusl() {
+    try (Stream<String> maps = Files.lines(Paths.get("/proc/self/maps"), StandardCharsets.ISO_8859_1)) {
+      return maps.anyMatch(line -> line.contains("/ld-musl-"));
+    } catch (IOException | UncheckedIOException e) {
+      return false;
+    }
   }
 
   /**

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+# Toolchain file: the clang of zig, which has the C libraries of many systems with it, in many versions. Used by
+# scripts/natives.
+#
+#   BITNET_ZIG         the program zig
+#   BITNET_ZIG_TARGET  a Linux of zig's: x86_64-linux-gnu.2.28, aarch64-linux-musl, ...
+#
+# The libraries are those that scripts/dependencies built for the target.
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES BITNET_ZIG BITNET_ZIG_TARGET)
+string(REGEX MATCH "^[a-z0-9_]+" CMAKE_SYSTEM_PROCESSOR ${BITNET_ZIG_TARGET})
+set(CMAKE_SYSTEM_NAME Linux)
+
+# CMake wants programs, compiler caches want a compiler that is one.
+get_filename_component(root ${CMAKE_CURRENT_LIST_DIR}/.. ABSOLUTE)
+set(programs ${root}/build/dependencies/zig/${BITNET_ZIG_TARGET})
+foreach(command cc c++ ar ranlib)
+  set(line "exec '${BITNET_ZIG}' ${command}")
+  if(command MATCHES "^c")
+    string(APPEND line " -target ${BITNET_ZIG_TARGET}")
+  endif()
+  file(CONFIGURE OUTPUT ${programs}/${command} CONTENT "#!/bin/sh\n${line} \"$@\"\n" @ONLY)
+  file(CHMOD ${programs}/${command} PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
+endforeach()
+set(CMAKE_C_COMPILER ${programs}/cc)
+set(CMAKE_CXX_COMPILER ${programs}/c++)
+set(CMAKE_AR ${programs}/ar)
+set(CMAKE_RANLIB ${programs}/ranlib)
+
+# A library that others load has the C++ runtime inside, which zig compiles with much to debug; a program for musl has
+# everything, and runs on any Linux.
+foreach(kind EXE SHARED MODULE)
+  set(CMAKE_${kind}_LINKER_FLAGS_INIT -s)
+endforeach()
+if(BITNET_ZIG_TARGET MATCHES "musl")
+  string(APPEND CMAKE_EXE_LINKER_FLAGS_INIT " -static")
+endif()
+
+set(CMAKE_FIND_ROOT_PATH ${root}/build/dependencies/${BITNET_ZIG_TARGET})
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
