@@ -209,8 +209,7 @@ Rows Reference::embed(std::span<const Text> texts) const {
       const size_t row = static_cast<size_t>(token), begin = row / kChunk * kChunk;
       unpack(m, begin, std::min(kChunk, m.rows - begin), rows.data());
       const float* const from = rows.data() + (row - begin) * m.cols;
-      const float scale =
-          scale_of(m, row) * (hyper_.architecture->scaled_embedding ? std::sqrt(static_cast<float>(hyper_.hidden)) : 1);
+      const float scale = scale_of(m, row) * factor;
       for (size_t i = 0; i < m.cols; ++i) x.values.push_back(from[i] * scale);
     }
   }
