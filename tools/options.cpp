@@ -153,16 +153,19 @@ const char* kv_name(bitnet_kv kv) {
   return "int16";
 }
 
+CLI::Option* add_isa_option(CLI::App& command, ModelOptions& options) {
+  return command
+      .add_option("--isa", options.isa, "Kernel set to use; `bitnet --version` lists them; default: $BITNET_ISA")
+      ->option_text("NAME");
+}
+
 void add_model_options(CLI::App& command, ModelOptions& options, bool computes) {
   command
       .add_option("-m,--model", options.path,
                   ".bitnet or GGUF file, or Hugging Face folder; default: $BITNET_MODEL, or the shipped one")
       ->check(not_empty())
       ->option_text("FILE");
-  if (computes) {
-    command.add_option("--isa", options.isa, "Kernel set to use; `bitnet --version` lists them; default: $BITNET_ISA")
-        ->option_text("NAME");
-  }
+  if (computes) add_isa_option(command, options);
   add_activation_option(command, options.activation);
   command.add_flag("-q,--quiet", options.quiet, "Say nothing but results and errors");
   command.add_flag("-v,--verbose", options.verbose, "Say what the library chooses");

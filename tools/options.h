@@ -115,6 +115,8 @@ struct ModelOptions {
   std::string chat_template;  // as bitnet_open_options has it
 };
 
+CLI::Option* add_isa_option(CLI::App& command, ModelOptions& options);
+
 // -m and how to read it. With `computes`, also what concerns running it: --isa.
 void add_model_options(CLI::App& command, ModelOptions& options, bool computes);
 

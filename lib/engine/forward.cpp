@@ -62,6 +62,18 @@ auto attention_kernel(const Kernels& kernels, KvType type) {
 
 }  // namespace
 
+float embedding_factor(const HyperParameters& hyper) {
+  return hyper.architecture->scaled_embedding ? std::sqrt(static_cast<float>(hyper.hidden)) : hyper.embedding_scale;
+}
+
+void multiply_all(float* x, size_t n, float factor) {
+  for (size_t i = 0; factor != 1 && i < n; i++) x[i] *= factor;
+}
+
+void divide_all(float* x, size_t n, float divisor) {
+  for (size_t i = 0; divisor != 1 && i < n; i++) x[i] /= divisor;
+}
+
 ForwardPass::Layout::Layout(const Model& model, uint32_t threads, uint32_t batch)
     : widest(std::max({model.hyper.hidden, model.hyper.heads * model.hyper.head_dim, model.hyper.ffn})),
       attention(model.hyper.heads * model.hyper.head_dim),
@@ -211,10 +223,7 @@ float* ForwardPass::embed(uint32_t t) {
   const size_t half = hyper_.head_dim / 2;
   float* const x = x_ + size_t{t} * hyper_.hidden;
   read_row(kernels_, model_.embedding, static_cast<size_t>(rows_[t].token), x);
-  if (hyper_.architecture->scaled_embedding) {
-    const float scale = std::sqrt(static_cast<float>(hyper_.hidden));
-    for (uint32_t i = 0; i < hyper_.hidden; i++) x[i] *= scale;
-  }
+  multiply_all(x, hyper_.hidden, embedding_factor(hyper_));
   rope_.angles(rows_[t].position, angles_.cosines + t * half, angles_.sines + t * half);
   if (window_rope_) {
     window_rope_->angles(rows_[t].position, window_angles_.cosines + t * half, window_angles_.sines + t * half);
@@ -227,6 +236,7 @@ float* ForwardPass::add_product(uint32_t t) {
   float* const x = residual(t);
   float* const y = y_ + size_t{t} * hyper_.hidden;
   if (added_norm_ != nullptr) kernels_.rms_norm(y, added_norm_, hyper_.rms_epsilon, hyper_.hidden, y);
+  multiply_all(y, hyper_.hidden, hyper_.residual_scale);
   kernels_.add(x, y, hyper_.hidden);
   return x;
 }
@@ -279,7 +289,7 @@ void ForwardPass::prepare(RowOf row, const float* norm, const Linear& linear) {
       x = normed;
     }
     if (linear.norm != nullptr) {
-      kernels_.rms_norm(x, linear.norm, hyper_.rms_epsilon, m.cols, normed);
+      kernels_.rms_norm(x, linear.norm, hyper_.linear_epsilon(), m.cols, normed);
       x = normed;
     }
     activations_.store(kernels_, t, x);
@@ -501,6 +511,7 @@ void ForwardPass::finish_rows() {
       std::memcpy(y, row.given, n * sizeof(float));
     } else {
       kernels_.rms_norm(add_product(t), model_.output_norm, hyper_.rms_epsilon, n, y);
+      divide_all(y, n, hyper_.logit_scale);
     }
     if (row.hidden != nullptr) std::memcpy(row.hidden, y, n * sizeof(float));
   }

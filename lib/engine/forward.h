@@ -21,6 +21,12 @@
 
 namespace bitnet {
 
+// By which an embedding is multiplied as it enters the residual stream.
+float embedding_factor(const HyperParameters& hyper);
+// x[i] * factor, x[i] / divisor; by 1 nothing happens.
+void multiply_all(float* x, size_t n, float factor);
+void divide_all(float* x, size_t n, float divisor);
+
 class ForwardPass {
  public:
   // `batch`: the most rows that begin() takes. Takes all the memory it will ever use.

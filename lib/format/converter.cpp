@@ -2,9 +2,11 @@
 #include "format/converter.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/finite.h"
@@ -44,6 +46,7 @@ class Converter {
     meter_ = &meter;
     for (const Job& job : jobs_) convert(job);
     rounding_.report(options_.log, options_.rounding_level);
+    report_zeros(hyper);
     return model;
   }
 
@@ -172,13 +175,46 @@ class Converter {
     sink_.end();
   }
 
+  // Trits of a matrix, a few rows at a time. Notes whether any of them is a weight.
+  class Trits {
+   public:
+    Trits(const Source& source, const TensorSpec& spec, const TernaryScales& scales)
+        : source_(source), spec_(spec), scales_(scales) {}
+    std::vector<int8_t> read(uint32_t row, uint32_t count) {
+      std::vector<int8_t> trits(size_t{count} * spec_.cols);
+      source_.read_trits(spec_, scales_, row, count, trits.data());
+      if (!any_ && std::ranges::any_of(trits, [](int8_t trit) { return trit != 0; })) any_ = true;
+      return trits;
+    }
+    bool any() const { return any_; }
+
+   private:
+    const Source& source_;
+    const TensorSpec& spec_;
+    const TernaryScales& scales_;
+    std::atomic<bool> any_ = false;  // several threads read
+  };
+
+  // No training leaves a matrix without a weight.
+  void report_zeros(const HyperParameters& hyper) const {
+    if (zeros_.empty()) return;
+    const bool is_2b4t = hyper.architecture->name == "bitnet-b1.58" && hyper.layers == 30 && hyper.hidden == 2560;
+    say(options_.log, BITNET_LOG_WARNING, "all weights of ", counted(zeros_.size(), "tensor"),
+        " are zero, the first of them ", zeros_.front(),
+        ": the file is damaged, and the model will write nonsense. Get it anew",
+        is_2b4t
+            ? ": Microsoft's files of BitNet b1.58 2B-4T were so in August 2026 (issue 608 of BitNet), those of April "
+              "2025 are whole"
+            : "");
+  }
+
   void convert_ternary(const Job& job) {
     const TensorSpec& spec = job.spec;
     TernaryScales scales = scales_for(source_, spec, job.tensor->type, form_.rounded);
     const Packing packing = *tensor_type(job.tensor->type).packing;
+    Trits all(source_, spec, scales);
     stream(job, [&](uint32_t row, uint32_t count) {
-      std::vector<int8_t> trits(size_t{count} * spec.cols);
-      source_.read_trits(spec, scales, row, count, trits.data());
+      const std::vector<int8_t> trits = all.read(row, count);
       std::vector<std::byte> packed(packed_bytes(packing, count, spec.cols));
       const size_t group_bytes = packed_bytes(packing, kGroupRows, spec.cols);
       for (uint32_t group = 0; group * kGroupRows < count; ++group) {
@@ -188,6 +224,7 @@ class Converter {
       }
       return packed;
     });
+    if (!all.any()) zeros_.push_back(source_.own_name(spec));
     job.tensor->scales = std::move(scales.scales);
   }
 
@@ -197,9 +234,9 @@ class Converter {
     const uint32_t group = *group_of(tensor_type(job.tensor->type).numbers);
     const GroupScales scales(found, spec.rows, spec.cols, group);
     rounding_.add(scales.rounding());
+    Trits all(source_, spec, found);
     stream(job, [&](uint32_t row, uint32_t count) {
-      std::vector<int8_t> trits(size_t{count} * spec.cols);
-      source_.read_trits(spec, found, row, count, trits.data());
+      const std::vector<int8_t> trits = all.read(row, count);
       const size_t groups = groups_per_row(spec.cols, group);
       std::vector<uint16_t> halves(count * groups);
       for (uint32_t r = 0; r < count; ++r) scales.write_row(row + r, &halves[r * groups]);
@@ -212,6 +249,7 @@ class Converter {
       }
       return packed;
     });
+    if (!all.any()) zeros_.push_back(source_.own_name(spec));
     job.tensor->scales = scales.of_tensor();
   }
 
@@ -319,6 +357,7 @@ class Converter {
   ProgressMeter* meter_ = nullptr;
   Form form_{};
   RoundingTotal rounding_;
+  std::vector<std::string> zeros_;  // matrices without a weight
   std::vector<Job> jobs_;
 };
 

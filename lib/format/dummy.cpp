@@ -114,7 +114,7 @@ Form form_of_dummy(const Shape& shape, const DummyOptions& options) {
 std::vector<TensorSpec> specs_of(const Shape& shape, const Form& form) {
   return tensor_specs(shape.hyper(), [&](std::string_view name) {
     if (shape.embeds && (name == kHeadName || name == kScreenName)) return false;
-    return (shape.embeds && name.ends_with("_norm_in.weight")) ||
+    return (shape.input_norms && name.ends_with(kInputNormEnd)) ||
            (name == kHeadName && (form.head_copied || !shape.tied)) || (name == kScreenName && form.screen) ||
            (name == kRopeFactorsName && shape.rope != RopeKind::plain);
   });

@@ -120,10 +120,42 @@ std::optional<float> positive(const Metadata& in, const std::string& key) {
   return value == 0.0f ? std::nullopt : value;
 }
 
+std::vector<float> read_factors(const Gguf& gguf, std::string_view name) {
+  const GgufTensor* const tensor = gguf.find_tensor(name);
+  require(tensor != nullptr, BITNET_ERROR_FORMAT, "tensor ", name, " is missing");
+  require(tensor->rows == 1 && tensor->cols <= kMostHeadDim && !tensor->type->coding &&
+              tensor->cols % tensor->type->block == 0,
+          BITNET_ERROR_FORMAT, "tensor ", name, " is no factor for each pair of a head");
+  std::vector<float> factors(tensor->cols);
+  gguf_decode(*tensor->type, tensor->data.data(), factors.size(), factors.data());
+  return factors;
+}
+
+// LongRoPE's two sets of factors, which llama.cpp chooses from by the length of its context.
+RopeScaling read_long_rope(const Metadata& in, const Gguf& gguf, const std::string& prefix,
+                           fb::HyperParametersT& hyper) {
+  LongScaling scaling = {
+      read_factors(gguf, kShortFactorsName), read_factors(gguf, kLongFactorsName),
+      static_cast<double>(in.count(prefix + "scaling.original_context_length", kContextBounds).value_or(hyper.context)),
+      static_cast<double>(hyper.context)};
+  const auto reach = static_cast<uint32_t>(reach_of(scaling));
+  if (reach < hyper.context) {
+    in.say(BITNET_LOG_WARNING, "texts beyond ", reach, " tokens would need other factors of the rotary embedding (",
+           kLongFactorsName, ") from their first token on; the model is taken to have a context of ", reach,
+           ", not of ", hyper.context);
+  }
+  hyper.context = reach;
+  RopeScaling result = scale_rope_by_long({hyper.head_dim, hyper.rope_theta}, std::move(scaling));
+  result.magnitude = positive(in, prefix + "scaling.attn_factor").value_or(1);  // llama.cpp computes none itself
+  return result;
+}
+
 // How llama.cpp scales the rotary embedding: linearly or by YaRN, whose keys it has; Llama 3.1's way comes as a tensor
 // of factors. A missing type means linear scaling, a factor of 0 or 1 none.
-RopeScaling read_rope_scaling(const Metadata& in, const std::string& architecture, const fb::HyperParametersT& hyper) {
+RopeScaling read_rope_scaling(const Metadata& in, const Gguf& gguf, const std::string& architecture,
+                              fb::HyperParametersT& hyper) {
   const std::string prefix = architecture + ".rope.", type_key = prefix + "scaling.type";
+  if (gguf.find_tensor(kShortFactorsName) != nullptr) return read_long_rope(in, gguf, prefix, hyper);
   const auto type = in.string(type_key).value_or("linear");
   if (type == "none") return {};
   require(type == "linear" || type == "yarn", BITNET_ERROR_UNSUPPORTED, "metadata key ", type_key, " is ",
@@ -206,6 +238,18 @@ void read_gemma(const Metadata& in, const std::string& prefix, fb::HyperParamete
   out.window_theta = read_bounded(in, prefix + "rope.freq_base_swa", kWindowTheta, kLeastTheta, INFINITY);
 }
 
+// What llama.cpp takes where a file of MiniCPM's is silent. Older ones had the logits' scale the other way round, but
+// in the keys it is by what they are divided.
+void read_scales(const Metadata& in, const std::string& prefix, fb::HyperParametersT& out) {
+  constexpr float kEmbedding = 12, kDepth = 1.4f, kWidth = 256;
+  const auto scale = [&](const char* key, float otherwise) {
+    return read_bounded(in, prefix + key, otherwise, kLeastScale, kMostScale);
+  };
+  out.embedding_scale = scale("embedding_scale", kEmbedding);
+  out.residual_scale = scale("residual_scale", kDepth / std::sqrt(static_cast<float>(out.layers)));
+  out.logit_scale = scale("logit_scale", static_cast<float>(out.hidden) / kWidth);
+}
+
 std::unique_ptr<fb::HyperParametersT> read_hyperparameters(const Metadata& in, const std::string& architecture) {
   const std::string prefix = architecture + ".", epsilon = prefix + "attention.layer_norm_rms_epsilon";
   auto hyper = std::make_unique<fb::HyperParametersT>();
@@ -220,6 +264,7 @@ std::unique_ptr<fb::HyperParametersT> read_hyperparameters(const Metadata& in, c
   hyper->rms_epsilon = read_bounded(in, epsilon, 0, 0, kMostEpsilon);
   hyper->rope_theta = read_bounded(in, prefix + "rope.freq_base", 10000, kLeastTheta, INFINITY);
   if (architecture == "gemma3") read_gemma(in, prefix, *hyper);
+  if (require_architecture(architecture).scales) read_scales(in, prefix, *hyper);
   return hyper;
 }
 
@@ -585,7 +630,7 @@ GgufDescription read_gguf_metadata(const Gguf& gguf, std::optional<fb::Activatio
   model.notes = read_notes(gguf);
   model.settled = true;
   model.pooling = read_pooling(in, model.architecture);
-  RopeScaling scaling = read_rope_scaling(in, model.architecture, *model.hyper);
+  RopeScaling scaling = read_rope_scaling(in, gguf, model.architecture, *model.hyper);
   model.hyper->rope_magnitude = scaling.magnitude;
   return {std::move(model), std::move(scaling.factors)};
 }

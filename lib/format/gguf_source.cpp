@@ -36,10 +36,10 @@ class GgufSource final : public Source {
     require(rope_factors_.empty() || gguf_.find_tensor(kRopeFactorsName) == nullptr, BITNET_ERROR_UNSUPPORTED,
             "tensor ", kRopeFactorsName, " scales the rotary embedding, and so do the metadata keys ",
             model_.architecture, ".rope.scaling; which of them counts is not known");
+    architecture_ = &require_architecture(model_.architecture);
     model_.headless = !has(kHeadName) && model_.pooling != fb::Pooling::none;
     model_.tied = !has(kHeadName) && !model_.headless;
     const HyperParameters hyper = read_hyperparameters(model_);
-    architecture_ = hyper.architecture;
     head_dim_ = hyper.head_dim;
   }
 
@@ -47,11 +47,13 @@ class GgufSource final : public Source {
 
   bool has(std::string_view name) const override {
     if (name == kRopeFactorsName && !rope_factors_.empty()) return true;
-    return name != kScreenName && gguf_.find_tensor(name) != nullptr;  // GGUF knows of no screens
+    return name != kScreenName && find_tensor(name) != nullptr;  // GGUF knows of no screens
   }
 
   void check(const std::vector<TensorSpec>& specs) const override {
     size_t known = 0;
+    for (const std::string_view name : {kShortFactorsName, kLongFactorsName})
+      known += gguf_.find_tensor(name) != nullptr;
     for (const TensorSpec& spec : specs) {
       if (is_computed(spec)) continue;
       const GgufTensor& tensor = find(spec);
@@ -93,6 +95,8 @@ class GgufSource final : public Source {
     result.mean *= factor;
     for (float& scale : result.scales) {
       scale *= factor;
+      require(scale != 0, BITNET_ERROR_FORMAT, "tensor ", spec.name,
+              " has the scale 0: all its weights are zero, so that the file is damaged; get it anew");
       require(std::isfinite(scale) && scale > 0, BITNET_ERROR_FORMAT, "tensor ", spec.name, " has the scale ", scale,
               "; a scale must be finite and positive");
     }
@@ -138,9 +142,10 @@ class GgufSource final : public Source {
  private:
   // To leave a tensor out would be to compute something else than the model.
   void check_all_known(const std::vector<TensorSpec>& specs) const {
-    std::unordered_set<std::string_view> expected;
+    std::unordered_set<std::string_view> expected = {kShortFactorsName,
+                                                     kLongFactorsName};  // of which metadata was made
     for (const TensorSpec& spec : specs) {
-      expected.insert(spec.name);
+      expected.insert(is_computed(spec) ? std::string_view(spec.name) : find(spec).name);
       for (const GgufTensor* const scale : find_scales(spec)) expected.insert(scale->name);
     }
     for (const GgufTensor& tensor : gguf_.tensors()) {
@@ -152,8 +157,15 @@ class GgufSource final : public Source {
   // BitLinear's own norms: its weights are rounded by absmean wherever they are used, and its activations to int8.
   bool has_input_norms() const { return has(kInputNormName); }
 
+  // By our name for it. Norms before single matrices have others in some families.
+  const GgufTensor* find_tensor(std::string_view name) const {
+    const GgufTensor* const tensor = gguf_.find_tensor(name);
+    if (tensor != nullptr || !name.ends_with(kInputNormEnd)) return tensor;
+    return gguf_.find_tensor(gguf_input_norm(*architecture_, name));
+  }
+
   const GgufTensor& find(const TensorSpec& spec) const {
-    const GgufTensor* const tensor = gguf_.find_tensor(spec.name);
+    const GgufTensor* const tensor = find_tensor(spec.name);
     require(tensor != nullptr, BITNET_ERROR_FORMAT, "tensor ", spec.name, " is missing");
     return *tensor;
   }

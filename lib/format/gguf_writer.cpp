@@ -121,8 +121,8 @@ class Header {
     for (uint64_t i = 0; i < size; ++i) write(i, pairs_);
   }
   bool has(const std::string& key) const { return keys_.contains(key); }
-  void tensor(const TensorSpec& spec, uint32_t type, uint64_t offset) {
-    add_text(tensors_, spec.name);
+  void tensor(std::string_view name, const TensorSpec& spec, uint32_t type, uint64_t offset) {
+    add_text(tensors_, name);
     add(tensors_, uint32_t{spec.rows == 1 ? 1u : 2u});
     add(tensors_, uint64_t{spec.cols});
     if (spec.rows != 1) add(tensors_, uint64_t{spec.rows});
@@ -210,6 +210,11 @@ void add_hyperparameters(Header& header, const fb::ModelT& model) {
   header.real(prefix + "attention.layer_norm_rms_epsilon", hyper.rms_epsilon);
   header.real(prefix + "rope.freq_base", hyper.rope_theta);
   header.text(prefix + "hidden_activation", activation_text(hyper.activation));
+  if (require_architecture(model.architecture).scales) {
+    header.real(prefix + "embedding_scale", hyper.embedding_scale);
+    header.real(prefix + "residual_scale", hyper.residual_scale);
+    header.real(prefix + "logit_scale", hyper.logit_scale);
+  }
   if (hyper.attention_scale != 0) header.real(prefix + "attention.scale", hyper.attention_scale);
   if (hyper.window != 0) {
     header.number(prefix + "attention.sliding_window", hyper.window);
@@ -296,6 +301,10 @@ class Writer {
         model_(described(source, options)),
         hyper_(read_hyperparameters(model_)) {
     check_hyperparameters(hyper_);
+    require(hyper_.input_epsilon == 0 || options.lossy, BITNET_ERROR_UNSUPPORTED,
+            "the norms before single matrices have an epsilon of their own, ", hyper_.input_epsilon,
+            ", and GGUF has one for all norms: this would lose something; the option lossy (--lossy) lets it be ",
+            hyper_.rms_epsilon);
     const bool scaled_by_keys =
         std::ranges::any_of(model_.notes, [&](const auto& note) { return is_rope_note(model_, *note); });
     specs_ = tensor_specs(hyper_, [&](std::string_view name) {
@@ -327,7 +336,9 @@ class Writer {
     uint64_t total = 0;
     for (const TensorSpec& spec : specs_) {
       const Encoding& encoding = encoding_for(spec);
-      header.tensor(spec, encoding.number, total);
+      const bool input_norm = spec.name.ends_with(kInputNormEnd);
+      header.tensor(input_norm ? gguf_input_norm(*hyper_.architecture, spec.name) : spec.name, spec, encoding.number,
+                    total);
       total += (stored_bytes(spec, encoding) + kAlignment - 1) / kAlignment * kAlignment;
     }
     const std::string bytes = header.bytes();

@@ -32,6 +32,7 @@ struct HfClass {
 constexpr auto kClasses = std::to_array<HfClass>({
     {.name = "LlamaForCausalLM", .model_type = "llama", .architecture = "llama"},
     {.name = "MistralForCausalLM", .model_type = "mistral", .architecture = "llama", .window = 4096},
+    {.name = "MiniCPMForCausalLM", .model_type = "minicpm", .architecture = "minicpm", .tied = true},
     {.name = "Qwen2ForCausalLM", .model_type = "qwen2", .architecture = "qwen2"},
     {.name = "Qwen3ForCausalLM", .model_type = "qwen3", .architecture = "qwen3", .head_dim = 128},
     {.name = "Qwen3Model", .model_type = "", .architecture = "qwen3", .head_dim = 128, .headless = true},
@@ -142,6 +143,18 @@ float read_bounded(const JsonValue& object, const char* key, double otherwise, d
          "; it must be between ", low, " and ", high);
   }
   return static_cast<float>(value);
+}
+
+// MiniCPM's code: depth scales what each layer adds, width the logits.
+void read_scales(const JsonValue& config, const HfClass& type, fb::HyperParametersT& hyper) {
+  if (!require_architecture(type.architecture).scales) return;
+  const auto scale = [&](const char* key, double otherwise) {
+    return read_bounded(config, key, otherwise, kLeastScale, kMostScale);
+  };
+  hyper.embedding_scale = scale("scale_emb", 1);
+  hyper.residual_scale = static_cast<float>(scale("scale_depth", 1) / std::sqrt(static_cast<double>(hyper.layers)));
+  hyper.logit_scale =
+      static_cast<float>(hyper.hidden / read_bounded(config, "dim_model_base", 1, 1, kHiddenBounds.high));
 }
 
 // --- what would change the graph -----------------------------------------------------------------------------------
@@ -269,8 +282,24 @@ RopeScaling read_llama3(const RopeBase& base, const JsonValue& config, const Jso
                                      original_context(config, rope, hyper)});
 }
 
+std::vector<float> read_factors(const JsonValue& rope, const char* key) {
+  const JsonValue list = rope.at(key);
+  if (list.size() > kMostHeadDim) list.refuse("a factor for each pair of a head");
+  std::vector<float> factors;
+  for (size_t i = 0; i < list.size(); ++i) factors.push_back(static_cast<float>(list[i].real()));
+  return factors;
+}
+
+RopeScaling read_long(const RopeBase& base, const JsonValue& config, const JsonValue& rope,
+                      fb::HyperParametersT& hyper) {
+  LongScaling scaling = {read_factors(rope, "short_factor"), read_factors(rope, "long_factor"),
+                         original_context(config, rope, hyper), static_cast<double>(hyper.context)};
+  hyper.context = static_cast<uint32_t>(reach_of(scaling));
+  return scale_rope_by_long(base, std::move(scaling));
+}
+
 RopeScaling read_scaling(const RopeBase& base, const JsonValue& config, const JsonValue& rope,
-                         const fb::HyperParametersT& hyper) {
+                         fb::HyperParametersT& hyper) {
   for (const char* const kind : {"full_attention", "sliding_attention"}) {
     if (rope.find(kind)) {
       fail(BITNET_ERROR_UNSUPPORTED, rope.place(), " says other things for ", kind,
@@ -288,7 +317,8 @@ RopeScaling read_scaling(const RopeBase& base, const JsonValue& config, const Js
   }
   if (type == "llama3") return read_llama3(base, config, rope, hyper);
   if (type == "yarn") return read_yarn(base, config, rope, hyper);
-  fail_unsupported(rope, key, "; supported are default, linear, llama3 and yarn");
+  if (type == "longrope") return read_long(base, config, rope, hyper);
+  fail_unsupported(rope, key, "; supported are default, linear, llama3, yarn and longrope");
 }
 
 // The base of the layers with windows, whose rotary embedding nothing stretches.
@@ -321,7 +351,9 @@ void read_rope(const JsonValue& config, const HfClass& type, HfConfig& out) {
   out.hyper.rope_theta = read_bounded(inside ? *rope : config, kTheta, outside, kLeastTheta, 1e30);
   if (!rope) return;
   const RopeBase base = {out.hyper.head_dim, out.hyper.rope_theta};
+  const uint32_t context = out.hyper.context;
   RopeScaling scaling = with_path(rope->place(), [&] { return read_scaling(base, config, *rope, out.hyper); });
+  if (out.hyper.context != context) out.stretched = context;
   out.rope_factors = std::move(scaling.factors);
   out.hyper.rope_magnitude = scaling.magnitude;
 }
@@ -340,10 +372,21 @@ void refuse_exceptions(const JsonValue& quantization) {
   }
 }
 
+// BitLinear and AutoBitLinear may norm what they read.
+void read_input_norms(const JsonValue& quantization, HfConfig& out) {
+  constexpr double kDefault = 1e-6;
+  out.input_norms = truth(quantization, "use_rms_norm").value_or(false);
+  if (!*out.input_norms) return;
+  require(require_architecture(out.architecture).input_norms != Part::none, BITNET_ERROR_UNSUPPORTED,
+          quantization.at("use_rms_norm").place(), " is true: a norm before each linear layer is not supported in the ",
+          "architecture ", out.architecture);
+  const float epsilon = read_bounded(quantization, "rms_norm_eps", kDefault, 0, kMostEpsilon);
+  if (epsilon == out.hyper.rms_epsilon) return;
+  require(epsilon != 0, BITNET_ERROR_UNSUPPORTED, "quantization_config.rms_norm_eps is 0, which is not supported");
+  out.hyper.input_epsilon = epsilon;
+}
+
 HfWeights read_bitnet_quantization(const JsonValue& quantization) {
-  if (truth(quantization, "use_rms_norm").value_or(false)) {
-    fail_unsupported(quantization, "use_rms_norm", ": a norm before each linear layer is not supported yet");
-  }
   refuse_exceptions(quantization);
   const std::string layer = text(quantization, "linear_class").value_or("bitlinear");
   const std::string mode = text(quantization, "quantization_mode").value_or("offline");
@@ -356,7 +399,7 @@ HfWeights read_bitnet_quantization(const JsonValue& quantization) {
   fail_unsupported(quantization, "quantization_mode", "; supported are offline and online");
 }
 
-HfWeights read_quantization(const JsonValue& config, const HfClass& type) {
+HfWeights read_quantization(const JsonValue& config, const HfClass& type, HfConfig& out) {
   auto quantization = config.find("quantization_config");
   if (!quantization) quantization = config.find("compression_config");
   if (!quantization || quantization->object().empty()) return type.weights;
@@ -365,6 +408,7 @@ HfWeights read_quantization(const JsonValue& config, const HfClass& type) {
   require(
       method == "bitnet", BITNET_ERROR_UNSUPPORTED, "the weights are quantized by ", method.substr(0, 100),
       "; supported are bitnet, and weights that are not quantized: take the checkpoint that this one was made from");
+  read_input_norms(*quantization, out);
   return read_bitnet_quantization(*quantization);
 }
 
@@ -389,9 +433,10 @@ HfConfig read_hf_config(const Json& json) {
   refuse_window(config, type, hyper);
   read_windows(config, type, hyper);
   read_gemma(config, type, hyper);
+  read_scales(config, type, hyper);
   refuse_additions(config);
   read_rope(config, type, out);
-  out.weights = read_quantization(config, type);
+  out.weights = read_quantization(config, type, out);
   out.headless = type.headless;
   out.tied = truth(config, "tie_word_embeddings");
   if (!out.tied && type.tied) out.tied = true;

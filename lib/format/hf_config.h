@@ -29,6 +29,9 @@ struct HfConfig {
   fb::HyperParametersT hyper;
   std::vector<float> rope_factors;  // none: no frequency changes
   HfWeights weights = HfWeights::plain;
+  std::optional<bool> input_norms;    // before each linear layer; nothing: the quantization does not say
+  std::optional<uint32_t> stretched;  // max_position_embeddings, where hyper.context is less: as far as one set of
+                                      // rotary factors holds
   std::optional<bool> tied, attention_bias;
   bool headless = false;  // the class is the network alone, which makes embeddings
 };

@@ -59,6 +59,8 @@ class HfSource final : public Source {
     with_path("config.json", [&] { check_hyperparameters(hyper); });
     if (!files_.is_mapped()) log_unmapped(folder, files_.owned_bytes(), options.log);
     find_tensors(hyper);
+    check_input_norms();
+    if (config_.stretched) say_stretched(options.log);
     // The weights of BitLinear, which norms its inputs itself, are rounded wherever they are used.
     if (by_name_.contains(std::string(kInputNormName)) && config_.weights == HfWeights::plain) {
       config_.weights = HfWeights::rounded;
@@ -126,6 +128,8 @@ class HfSource final : public Source {
     result.mean *= factor;
     for (float& scale : result.scales) {
       scale *= factor;
+      require(scale != 0, BITNET_ERROR_FORMAT, "tensor ", tensor.name,
+              " has the scale 0: all its weights are zero, so that the file is damaged; get it anew");
       require(std::isfinite(scale) && scale > 0, BITNET_ERROR_FORMAT, "tensor ", tensor.name, " has the scale ", scale,
               "; a scale must be finite and positive");
     }
@@ -196,6 +200,25 @@ class HfSource final : public Source {
         if (tensor != nullptr) by_name_.emplace(spec.name, tensor);
       }
     }
+  }
+
+  // transformers does not look at norms of which the quantization does not speak.
+  void check_input_norms() const {
+    const auto norm = by_name_.find(std::string(kInputNormName));
+    const bool there = norm != by_name_.end();
+    if (!config_.input_norms || *config_.input_norms == there) return;
+    require(
+        there, BITNET_ERROR_FORMAT, "config.json says that a norm stands before each linear layer ",
+        "(quantization_config.use_rms_norm), but tensor model.layers.0.self_attn.q_proj.rms_norm.weight is missing");
+    fail(BITNET_ERROR_FORMAT, "tensor ", norm->second->name, " is there, but config.json does not say that a norm ",
+         "stands before each linear layer (quantization_config.use_rms_norm)");
+  }
+
+  void say_stretched(const Log& log) const {
+    say(log, BITNET_LOG_WARNING, "texts beyond ", model_.hyper->context,
+        " tokens would need other factors of the rotary embedding from their first token on; the model is taken to "
+        "have ",
+        "a context of ", model_.hyper->context, ", not of ", *config_.stretched);
   }
 
   static bool is_computed(const TensorSpec& spec) { return spec.name == kRopeFactorsName; }

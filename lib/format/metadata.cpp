@@ -55,6 +55,10 @@ HyperParameters read_fields(std::string_view architecture, const fb::HyperParame
   out.window = in.window;
   out.window_period = in.window_period;
   out.window_theta = in.window_theta;
+  out.input_epsilon = in.input_epsilon;
+  out.embedding_scale = in.embedding_scale;
+  out.residual_scale = in.residual_scale;
+  out.logit_scale = in.logit_scale;
   out.activation = read_activation(in.activation);
   return out;
 }
@@ -109,6 +113,10 @@ fb::HyperParametersT store_hyperparameters(const HyperParameters& in) {
   out.window = in.window;
   out.window_period = in.window_period;
   out.window_theta = in.window_theta;
+  out.input_epsilon = in.input_epsilon;
+  out.embedding_scale = in.embedding_scale;
+  out.residual_scale = in.residual_scale;
+  out.logit_scale = in.logit_scale;
   out.activation = stored_activation(in.activation);
   return out;
 }

@@ -79,6 +79,25 @@ RopeScaling scale_rope_by_yarn(const RopeBase& base, const YarnScaling& scaling)
   return result;
 }
 
+RopeScaling scale_rope_by_long(const RopeBase& base, LongScaling scaling) {
+  for (const auto* factors : {&scaling.short_factors, &scaling.long_factors}) {
+    require(factors->size() == base.head_dim / 2, BITNET_ERROR_FORMAT, "the rotary embedding has ", factors->size(),
+            " factors; a head has ", base.head_dim / 2, " pairs");
+    const auto bad = std::ranges::find_if(*factors, [](float f) { return !(f > 0 && std::isfinite(f)); });
+    require(bad == factors->end(), BITNET_ERROR_FORMAT, "a factor of the rotary embedding is ",
+            bad == factors->end() ? 0 : *bad, "; it must be positive");
+  }
+  const double stretch = std::log(std::max(scaling.context / scaling.original_context, 1.0));
+  RopeScaling result{.factors = std::move(scaling.short_factors)};
+  if (stretch > 0) result.magnitude = static_cast<float>(std::sqrt(1 + stretch / std::log(scaling.original_context)));
+  return result;
+}
+
+double reach_of(const LongScaling& scaling) {
+  return scaling.short_factors == scaling.long_factors ? scaling.context
+                                                       : std::min(scaling.context, scaling.original_context);
+}
+
 double yarn_magnitude(double factor, double mscale) { return factor <= 1 ? 1 : 0.1 * mscale * std::log(factor) + 1; }
 
 }  // namespace bitnet

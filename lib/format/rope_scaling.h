@@ -35,6 +35,17 @@ struct YarnScaling {
   double magnitude = 1;
 };
 RopeScaling scale_rope_by_yarn(const RopeBase& base, const YarnScaling& scaling);
+
+// LongRoPE: one factor for each pair up to the context of the first training, and others in longer texts, with which
+// all positions are turned anew. A model keeps to one of the two: the second only if it is the first.
+struct LongScaling {
+  std::vector<float> short_factors, long_factors;
+  double original_context, context;
+};
+RopeScaling scale_rope_by_long(const RopeBase& base, LongScaling scaling);
+// How long the texts are for which those factors hold.
+double reach_of(const LongScaling& scaling);
+
 // YaRN's attention factor where a model does not say another.
 double yarn_magnitude(double factor, double mscale = 1);
 

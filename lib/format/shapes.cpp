@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 namespace bitnet {
 namespace {
@@ -66,12 +67,22 @@ constexpr Shape embedding(Shape shape) {
   shape.weights = Weights::ternary;
   shape.tied = false;
   shape.embeds = true;
+  shape.input_norms = true;
   return shape;
 }
 constexpr Shape embedding_270m(std::string_view name) {
   Shape shape = embedding(gemma3(name, 640, 2048, 18, 4, 1, 0));
   shape.rope_theta = 10000;
   return shape;
+}
+constexpr Shape grouped(Shape shape) {
+  shape.weights = Weights::groups;
+  return shape;
+}
+constexpr Shape minicpm(std::string_view name, uint32_t hidden, uint32_t ffn, uint32_t layers, uint32_t heads,
+                        bool tied) {
+  return {name,  "minicpm", Weights::groups, tied,  false, hidden, ffn,   layers,
+          heads, 2,         hidden / heads,  73448, 32768, 10000,  1e-6f, RopeKind::plain};
 }
 constexpr Shape with_context(Shape shape, uint32_t context) {
   shape.context = context;
@@ -122,6 +133,26 @@ constexpr Shape kLlama32 = {"Llama-3.2-1B", "llama", Weights::dense, true,  fals
                             128256,         131072,  500000,         1e-5f, RopeKind::llama3};
 constexpr Shape kQwen25 = {"Qwen2.5-1.5B", "qwen2", Weights::dense, true,  false,          1536, 8960, 28, 12, 2, 128,
                            151936,         32768,   1000000,        1e-6f, RopeKind::plain};
+// A norm before each matrix.
+constexpr Shape kQwen25Normed = {"Qwen2.5-32B-BitNet",
+                                 "qwen2",
+                                 Weights::ternary,
+                                 false,
+                                 false,
+                                 5120,
+                                 27648,
+                                 64,
+                                 40,
+                                 8,
+                                 128,
+                                 152064,
+                                 32768,
+                                 1000000,
+                                 1e-5f,
+                                 RopeKind::plain,
+                                 0,
+                                 false,
+                                 true};
 constexpr Shape kVibeAsr = {"VibeASR", "qwen2", Weights::ternary, false, false,   1536,  8960,           28, 12,
                             2,         128,     151936,           32768, 1000000, 1e-6f, RopeKind::plain};
 
@@ -132,7 +163,9 @@ constexpr Shape kVibeAsr = {"VibeASR", "qwen2", Weights::ternary, false, false, 
 // TriLM: Spectra (arXiv 2407.12327), table of hyperparameters.
 // Bonsai: its model cards, which name Qwen3's shapes with other contexts.
 // BitNet-embedding: docs/bitnet-embeddings-i2s-guide.md of bitnet.cpp. Gemma-3-270M: its published configuration.
-// VibeASR: Qwen2.5-1.5B, by the README of VibeASR.cpp, with a head of its own, by the size of its file.
+// Qwen2.5-32B-BitNet: pull request 522 of bitnet.cpp, Qwen2.5-32B. BitCPM4: the published configurations of
+// MiniCPM4-0.5B and -8B, from which these were made. Neutrino-8B: Qwen3-8B, from which it was made. VibeASR:
+// Qwen2.5-1.5B, by the README of VibeASR.cpp, with a head of its own, by the size of its file.
 constexpr auto kShapes = std::to_array<Shape>({
     with_tokens(bitnet_shape("tiny", 320, 864, 3, 4), 2, 1000, 10000, 512),
     bitnet_shape("125M", 768, 3072, 11, 12),
@@ -171,6 +204,10 @@ constexpr auto kShapes = std::to_array<Shape>({
     bonsai("Bonsai-1.7B", 2048, 6144, 28, 16, true, 32768),
     bonsai("Bonsai-4B", 2560, 9728, 36, 32, true, 32768),
     bonsai("Bonsai-8B", 4096, 12288, 36, 32, false, 65536),
+    kQwen25Normed,
+    minicpm("BitCPM4-0.5B", 1024, 4096, 24, 16, true),
+    minicpm("BitCPM4-CANN-8B", 4096, 16384, 32, 32, false),
+    grouped(qwen3("Neutrino-8B", 4096, 12288, 36, 32, false)),
     kVibeAsr,
     kLlama32,
     kQwen25,
@@ -191,6 +228,8 @@ constexpr auto kShapes = std::to_array<Shape>({
     tiny("tiny-bonsai", bonsai("", 320, 864, 3, 4, true, 512), 2, 128),
     tiny("tiny-bonsai-8b", bonsai("", 320, 864, 3, 4, false, 512), 2, 128),
     in_blocks(tiny("tiny-vibeasr", kVibeAsr, 2, 128)),
+    in_i2s(tiny("tiny-qwen2-normed", kQwen25Normed, 2, 128)),
+    tiny("tiny-minicpm", minicpm("", 320, 864, 3, 4, true), 2, 80),
     tiny("tiny-llama", kLlama32, 2, 64),
     tiny("tiny-qwen2", kQwen25, 2, 80),
     tiny("tiny-qwen3", qwen3("", 320, 864, 3, 4, false), 2, 96),
@@ -224,6 +263,11 @@ HyperParameters Shape::hyper() const {
   result.rope_theta = rope_theta;
   result.rope_magnitude = rope_scaling(*this).magnitude;
   result.activation = result.architecture->activation;
+  if (result.architecture->scales) {
+    result.embedding_scale = 12;
+    result.residual_scale = 1.4f / std::sqrt(static_cast<float>(layers));
+    result.logit_scale = static_cast<float>(hidden) / 256;
+  }
   if (window != 0) {
     result.window = window;
     result.window_period = kWindowPeriod;

@@ -34,8 +34,9 @@ struct Shape {
   uint32_t hidden, ffn, layers, heads, kv_heads, head_dim, vocabulary, context;
   float rope_theta, rms_epsilon;
   RopeKind rope;
-  uint32_t window = 0;  // of five layers in six; 0: none
-  bool embeds = false;  // no head, a norm before each matrix, the last token's state: BitNet's embedding models
+  uint32_t window = 0;       // of five layers in six; 0: none
+  bool embeds = false;       // no head, the last token's state
+  bool input_norms = false;  // before each matrix
 
   HyperParameters hyper() const;
 };

@@ -36,13 +36,22 @@ constexpr auto kArchitectures = std::to_array<Architecture>({
      .activation = Activation::silu,
      .qkv_biases = Part::optional,
      .o_bias = Part::optional,
+     .input_norms = Part::together,
+     .gguf_input_norm = ".rms_norm",
+     .neighbour_pairs = true},
+    {.name = "minicpm",
+     .models = "MiniCPM4, BitCPM4, BitCPM4-CANN",
+     .activation = Activation::silu,
+     .scales = true,
      .neighbour_pairs = true},
     {.name = "qwen2",
-     .models = "Qwen2, Qwen2.5, VibeASR's decoder",
+     .models = "Qwen2, Qwen2.5, Qwen2.5-32B-BitNet, VibeASR's decoder",
      .activation = Activation::silu,
-     .qkv_biases = Part::required},
+     .qkv_biases = Part::required,
+     .input_norms = Part::together,
+     .gguf_input_norm = ".rms_norm"},
     {.name = "qwen3",
-     .models = "Qwen3, Bonsai, Ternary-Bonsai, BitNet-embedding 0.6B",
+     .models = "Qwen3, Bonsai, Ternary-Bonsai, Neutrino, BitNet-embedding 0.6B",
      .activation = Activation::silu,
      .qkv_biases = Part::optional,
      .o_bias = Part::optional,
@@ -106,7 +115,7 @@ const Entry kLayerEntries[] = {
      nullptr,
      &Layer::attention_norm},
     {"attn_q_norm_in.weight",
-     {"self_attn.q_proj.norm.weight"},
+     {"self_attn.q_proj.norm.weight", "self_attn.q_proj.rms_norm.weight"},
      Role::vector,
      Extent::one,
      Extent::hidden,
@@ -122,7 +131,7 @@ const Entry kLayerEntries[] = {
      &Layer::q,
      true},
     {"attn_k_norm_in.weight",
-     {"self_attn.k_proj.norm.weight"},
+     {"self_attn.k_proj.norm.weight", "self_attn.k_proj.rms_norm.weight"},
      Role::vector,
      Extent::one,
      Extent::hidden,
@@ -138,7 +147,7 @@ const Entry kLayerEntries[] = {
      &Layer::k,
      true},
     {"attn_v_norm_in.weight",
-     {"self_attn.v_proj.norm.weight"},
+     {"self_attn.v_proj.norm.weight", "self_attn.v_proj.rms_norm.weight"},
      Role::vector,
      Extent::one,
      Extent::hidden,
@@ -174,7 +183,7 @@ const Entry kLayerEntries[] = {
      &Architecture::sub_norms,
      &Layer::attention_sub_norm},
     {"attn_output_norm_in.weight",
-     {"self_attn.o_proj.norm.weight"},
+     {"self_attn.o_proj.norm.weight", "self_attn.o_proj.rms_norm.weight"},
      Role::vector,
      Extent::one,
      Extent::q,
@@ -205,7 +214,7 @@ const Entry kLayerEntries[] = {
      false,
      "pre_feedforward_layernorm.weight"},
     {"ffn_gate_norm_in.weight",
-     {"mlp.gate_proj.norm.weight"},
+     {"mlp.gate_proj.norm.weight", "mlp.gate_proj.rms_norm.weight"},
      Role::vector,
      Extent::one,
      Extent::hidden,
@@ -213,7 +222,7 @@ const Entry kLayerEntries[] = {
      &Layer::gate},
     {"ffn_gate.weight", {"mlp.gate_proj.weight"}, Role::linear, Extent::ffn, Extent::hidden, nullptr, &Layer::gate},
     {"ffn_up_norm_in.weight",
-     {"mlp.up_proj.norm.weight"},
+     {"mlp.up_proj.norm.weight", "mlp.up_proj.rms_norm.weight"},
      Role::vector,
      Extent::one,
      Extent::hidden,
@@ -228,7 +237,7 @@ const Entry kLayerEntries[] = {
      &Architecture::sub_norms,
      &Layer::ffn_sub_norm},
     {"ffn_down_norm_in.weight",
-     {"mlp.down_proj.norm.weight"},
+     {"mlp.down_proj.norm.weight", "mlp.down_proj.rms_norm.weight"},
      Role::vector,
      Extent::one,
      Extent::ffn,
@@ -269,6 +278,14 @@ const Entry kHead = {kHeadName, {"lm_head.weight"}, Role::head, Extent::vocabula
 const Entry kScreen = {kScreenName, {}, Role::screen, Extent::vocabulary, Extent::hidden, nullptr, &Model::screen};
 
 void check_range(const char* what, uint64_t value, Bounds bounds) {
+  require(value >= bounds.low && value <= bounds.high, BITNET_ERROR_FORMAT, "hyperparameter ", what, " is ", value,
+          "; it must be between ", bounds.low, " and ", bounds.high);
+}
+
+struct Interval {
+  double low, high;
+};
+void check_number(const char* what, double value, Interval bounds) {
   require(value >= bounds.low && value <= bounds.high, BITNET_ERROR_FORMAT, "hyperparameter ", what, " is ", value,
           "; it must be between ", bounds.low, " and ", bounds.high);
 }
@@ -338,6 +355,13 @@ const Architecture& require_architecture(std::string_view name) {
        nearest.empty() ? "" : "; the nearest is ", nearest);
 }
 
+std::string gguf_input_norm(const Architecture& architecture, std::string_view name) {
+  constexpr std::string_view kWeight = ".weight";
+  return std::string(name.substr(0, name.size() - kInputNormEnd.size()))
+      .append(architecture.gguf_input_norm)
+      .append(kWeight);
+}
+
 void check_hyperparameters(const HyperParameters& hyper) {
   check_range("layers", hyper.layers, kLayerBounds);
   check_range("hidden", hyper.hidden, kHiddenBounds);
@@ -362,6 +386,14 @@ void check_hyperparameters(const HyperParameters& hyper) {
   require(hyper.attention_scale >= 0 && hyper.attention_scale <= kMostAttentionScale, BITNET_ERROR_FORMAT,
           "hyperparameter attention_scale is ", hyper.attention_scale, "; it must be between 0 and ",
           kMostAttentionScale);
+  check_number("input_epsilon", hyper.input_epsilon, {0, kMostEpsilon});
+  const Interval scales = {kLeastScale, kMostScale};
+  check_number("embedding_scale", hyper.embedding_scale, scales);
+  check_number("residual_scale", hyper.residual_scale, scales);
+  check_number("logit_scale", hyper.logit_scale, scales);
+  const bool scaled = hyper.embedding_scale != 1 || hyper.residual_scale != 1 || hyper.logit_scale != 1;
+  require(!scaled || hyper.architecture->scales, BITNET_ERROR_FORMAT, "the model scales its embedding, its residual ",
+          "stream or its logits, which no model of the architecture ", hyper.architecture->name, " does");
   if (hyper.window == 0) return;
   check_range("window", hyper.window, kWindowBounds);
   check_range("window_period", hyper.window_period, kWindowPeriodBounds);

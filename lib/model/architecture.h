@@ -52,11 +52,13 @@ struct Architecture {
   bool ternary = false;         // trained with ternary weights and int8 activations; other weights are an error
   Part sub_norms = Part::none;  // norms before the output and down projections
   Part qkv_biases = Part::none, o_bias = Part::none;
-  Part qk_norms = Part::none;     // of each query and key head before it is turned
-  Part input_norms = Part::none;  // before each matrix of a layer, of what it reads: BitLinear's own
+  Part qk_norms = Part::none;                     // of each query and key head before it is turned
+  Part input_norms = Part::none;                  // before each matrix of a layer, of what it reads: BitLinear's own
+  std::string_view gguf_input_norm = "_norm_in";  // what GGUF has behind a matrix's name for that
   Part post_norms = Part::none;   // of what attention and the feed-forward network add to the residual stream
   bool scaled_embedding = false;  // by the square root of its width
   bool norms_less_one = false;    // Hugging Face has the weights of norms less 1, but not those of input norms
+  bool scales = false;            // of embedding, residual stream and logits: hyperparameters
   bool neighbour_pairs = false;   // GGUF has the rows of q and k in an order in which rotary pairs are neighbours
 };
 std::span<const Architecture> architectures();
@@ -76,15 +78,19 @@ struct HyperParameters {
   uint32_t vocabulary = 0;
   uint32_t context = 0;  // tokens the model was trained for
   float rms_epsilon = 0;
+  float input_epsilon = 0;  // of the norms before single matrices; 0: rms_epsilon
   float rope_theta = 0;
   float rope_magnitude = 1;   // by which sines and cosines are multiplied (YaRN's attention factor)
   float attention_scale = 0;  // of the products of queries and keys; 0: 1 / sqrt(head_dim)
+  // By which an embedding is multiplied, and what a layer adds to the residual stream; by which logits are divided.
+  float embedding_scale = 1, residual_scale = 1, logit_scale = 1;
   // Layers whose tokens see only the last `window`, themselves included; 0: there are none. The last of every
   // `window_period` layers has no window. With windows the rotary embedding has a base of its own, and no factors.
   uint32_t window = 0, window_period = 0;
   float window_theta = 0;
   Activation activation = Activation::relu2;
 
+  float linear_epsilon() const { return input_epsilon != 0 ? input_epsilon : rms_epsilon; }
   bool has_window(uint32_t layer) const { return window != 0 && (layer + 1) % window_period != 0; }
 };
 
@@ -94,7 +100,8 @@ struct Bounds {
 constexpr Bounds kLayerBounds = {1, 1024}, kHiddenBounds = {16, 1 << 17}, kFfnBounds = {16, 1 << 19},
                  kHeadBounds = {1, 4096}, kContextBounds = {1, 1 << 24}, kVocabularyBounds = {1, 1 << 22};
 constexpr Bounds kWindowBounds = {1, 1 << 24}, kWindowPeriodBounds = {2, 1 << 12};
-constexpr double kMostEpsilon = 1, kLeastTheta = 1, kMostMagnitude = 100, kMostAttentionScale = 100;
+constexpr double kMostEpsilon = 1, kLeastTheta = 1, kMostMagnitude = 100, kMostAttentionScale = 100, kLeastScale = 1e-4,
+                 kMostScale = 1e4;
 
 // Bounds that every model of the field keeps with much room to spare, and under which no size that is computed from
 // hyperparameters overflows. Throws Error naming the parameter.
@@ -131,6 +138,11 @@ constexpr std::string_view kEmbeddingName = "token_embd.weight";
 constexpr std::string_view kHeadName = "output.weight";
 constexpr std::string_view kScreenName = "output.screen";  // a small copy of an F16 head (engine/head.h)
 constexpr std::string_view kRopeFactorsName = "rope_freqs.weight";
+constexpr std::string_view kShortFactorsName = "rope_factors_short.weight",
+                           kLongFactorsName = "rope_factors_long.weight";
+constexpr std::string_view kInputNormEnd = "_norm_in.weight";  // of the names of norms before single matrices
+// What GGUF files of the family call such a norm.
+std::string gguf_input_norm(const Architecture& architecture, std::string_view name);
 constexpr std::string_view kInputNormName = "blk.0.attn_q_norm_in.weight";  // of models that have these norms
 
 }  // namespace bitnet

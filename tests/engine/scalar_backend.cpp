@@ -7,6 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/forward.h"
+
 namespace bitnet {
 
 // Of each part, a row for each position.
@@ -183,8 +185,7 @@ void ScalarBackend::compute(Part& part) {
   if (!enter(&part)) return;
   x_.resize(hyper_.hidden);
   read_row(kernels_, model_.embedding, static_cast<size_t>(part.row.token), x_.data());
-  const float scale = hyper_.architecture->scaled_embedding ? std::sqrt(static_cast<float>(hyper_.hidden)) : 1;
-  for (float& x : x_) x *= scale;
+  for (float& x : x_) x *= embedding_factor(hyper_);
   for (uint32_t i = 0; i < hyper_.layers; i++) {
     if (!enter(&part)) return;
     compute_layer(model_.layers[i], i, part);
@@ -192,6 +193,7 @@ void ScalarBackend::compute(Part& part) {
   if (!enter(&part)) return;
   part.hidden.resize(hyper_.hidden);
   kernels_.rms_norm(x_.data(), model_.output_norm, hyper_.rms_epsilon, hyper_.hidden, part.hidden.data());
+  for (float& x : part.hidden) x /= hyper_.logit_scale;
   finish(part);
 }
 
@@ -221,6 +223,7 @@ void ScalarBackend::compute_layer(const Layer& layer, uint32_t index, const Part
   }
   const auto add = [&](std::vector<float> y, const float* norm) {
     if (norm != nullptr) kernels_.rms_norm(y.data(), norm, hyper_.rms_epsilon, hyper_.hidden, y.data());
+    for (float& value : y) value *= hyper_.residual_scale;
     kernels_.add(x_.data(), y.data(), hyper_.hidden);
   };
   add(multiply(layer.o, layer.attention_sub_norm, attend(index, part, q)), layer.attention_post_norm);
@@ -242,9 +245,8 @@ void ScalarBackend::compute_layer(const Layer& layer, uint32_t index, const Part
 
 std::vector<float> ScalarBackend::multiply(const Linear& linear, const float* norm, std::vector<float> x) {
   const Matrix& m = linear.weights;
-  for (const float* before : {norm, linear.norm}) {
-    if (before != nullptr) kernels_.rms_norm(x.data(), before, hyper_.rms_epsilon, m.cols, x.data());
-  }
+  if (norm != nullptr) kernels_.rms_norm(x.data(), norm, hyper_.rms_epsilon, m.cols, x.data());
+  if (linear.norm != nullptr) kernels_.rms_norm(x.data(), linear.norm, hyper_.linear_epsilon(), m.cols, x.data());
   Buffer activations(Activations::bytes(m.numbers, m.cols) + 64),
       scratch(product_scratch_bytes(m.numbers, m.cols) + 64);
   float step = 0;

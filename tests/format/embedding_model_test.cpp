@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// GGUF files of embedding models, as bitnet.cpp's converter writes them, and of Gemma 3: what they say, what is
-// refused, and that no damage does more than refuse a file.
+// GGUF files of families with parts of their own: embedding models, Qwen2 with norms before its matrices, MiniCPM,
+// Gemma 3: what they say, what is refused, and that no damage does more than refuse a file.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <random>
 
 #include "base/error.h"
@@ -26,10 +27,18 @@ SampleModel sample(const std::string& architecture, bool input_norms = true) {
     for (size_t i = 0; i < size; ++i) values[i] = 1 + static_cast<float>(i % 7) / 16;
     model.norms["blk.0." + name + ".weight"] = values;
   };
-  add("attn_q_norm", model.hidden / model.heads);
-  add("attn_k_norm", model.hidden / model.heads);
+  if (architecture == "qwen2") {
+    const uint32_t kv = model.hidden / model.heads * model.kv_heads;
+    model.norms["blk.0.attn_q.bias"].assign(model.hidden, 0.5f);
+    model.norms["blk.0.attn_k.bias"].assign(kv, 0.5f);
+    model.norms["blk.0.attn_v.bias"].assign(kv, 0.5f);
+  } else {
+    add("attn_q_norm", model.hidden / model.heads);
+    add("attn_k_norm", model.hidden / model.heads);
+  }
   for (const std::string name : kInputNorms) {
-    if (input_norms) add(name + "_norm_in", model.ternary.at("blk.0." + name + ".weight").cols);
+    const bool qwen2 = architecture == "qwen2";
+    if (input_norms) add(name + (qwen2 ? ".rms_norm" : "_norm_in"), model.ternary.at("blk.0." + name + ".weight").cols);
   }
   if (architecture == "gemma3") {
     add("post_attention_norm", model.hidden);
@@ -79,6 +88,20 @@ TEST(EmbeddingModel, OpensWithoutAHead) {
     EXPECT_EQ(layer.ffn_post_norm != nullptr, architecture == "gemma3");
     EXPECT_EQ(layer.q.weights.numbers, Numbers::i2);  // activations of 8 bits
   }
+}
+
+// Qwen2.5-32B-BitNet, by the names of pull request 522 of bitnet.cpp.
+TEST(InputNorms, OfQwen2AreCalledRmsNorm) {
+  const Model model = open(sample("qwen2").gguf().build());
+  const Layer& layer = model.layers.front();
+  for (const auto linear : kLinears) EXPECT_NE((layer.*linear).norm, nullptr);
+  EXPECT_EQ(layer.down.norm[8], 1 + 1.0f / 16);
+  EXPECT_EQ(layer.q.weights.numbers, Numbers::i2);  // activations of 8 bits
+  EXPECT_NE(model.head.data, nullptr);
+  EXPECT_EQ(open(sample("qwen2", false).gguf().build()).layers.front().q.norm, nullptr);
+  SampleModel missing = sample("qwen2");
+  missing.norms.erase("blk.0.ffn_up.rms_norm.weight");
+  EXPECT_TRUE(refuses(missing.gguf(), BITNET_ERROR_FORMAT, "ffn_up_norm_in.weight is missing"));
 }
 
 TEST(EmbeddingModel, HasAHeadIfTheFileSaysNothingOfPooling) {
@@ -135,6 +158,63 @@ TEST(EmbeddingModel, OfMastersIsRounded) {
   std::memcpy(gguf.data.data() + info.offset, &half, sizeof half);
   std::memcpy(gguf.data.data() + gguf.info("blk.0.attn_q.weight").offset, &half, sizeof half);
   EXPECT_EQ(open(gguf.build()).layers.front().up.weights.numbers, Numbers::i2);
+}
+
+SampleModel minicpm() {
+  SampleModel model = small_model();
+  model.architecture = "minicpm";
+  std::erase_if(model.norms, [](const auto& norm) { return norm.first.ends_with("_sub_norm.weight"); });
+  return model;
+}
+
+TEST(MiniCpm, HasScales) {
+  GgufBuilder gguf = minicpm().gguf();
+  const HyperParameters silent = open(gguf.build()).hyper;  // as llama.cpp has it
+  EXPECT_EQ(silent.embedding_scale, 12);
+  EXPECT_FLOAT_EQ(silent.residual_scale, 1.4f / std::sqrt(static_cast<float>(silent.layers)));
+  EXPECT_FLOAT_EQ(silent.logit_scale, static_cast<float>(silent.hidden) / 256);
+  gguf.f32("minicpm.embedding_scale", 10);
+  gguf.f32("minicpm.residual_scale", 0.25f);
+  gguf.f32("minicpm.logit_scale", 9);
+  const HyperParameters said = open(gguf.build()).hyper;
+  EXPECT_EQ(said.embedding_scale, 10);
+  EXPECT_EQ(said.residual_scale, 0.25f);
+  EXPECT_EQ(said.logit_scale, 9);
+  for (const std::string key : {"embedding_scale", "residual_scale", "logit_scale"}) {
+    for (const float value : {0.0f, -1.0f, 1e9f}) {
+      GgufBuilder wrong = minicpm().gguf();
+      wrong.f32("minicpm." + key, value);
+      EXPECT_TRUE(refuses(wrong, BITNET_ERROR_FORMAT, key)) << value;
+    }
+  }
+}
+
+TEST(MiniCpm, KeepsToOneSetOfRotaryFactors) {
+  SampleModel model = minicpm();
+  const size_t pairs = model.hidden / model.heads / 2;
+  model.norms["rope_factors_short.weight"].assign(pairs, 2);
+  model.norms["rope_factors_long.weight"].assign(pairs, 3);
+  GgufBuilder gguf = model.gguf();
+  gguf.string("minicpm.rope.scaling.type", "longrope");
+  const Model whole = open(gguf.build());
+  ASSERT_NE(whole.rope_factors, nullptr);
+  EXPECT_EQ(whole.rope_factors[pairs - 1], 2);
+  EXPECT_EQ(whole.hyper.rope_magnitude, 1);
+  gguf.u32("minicpm.rope.scaling.original_context_length", 16);
+  std::string log;
+  const Model cut = open(gguf.build(), [&](bitnet_log_level, const std::string& line) { log += line; });
+  EXPECT_EQ(cut.hyper.context, 16U);
+  EXPECT_NE(log.find("rope_factors_long.weight"), log.npos) << log;
+  model.norms["rope_factors_long.weight"].assign(pairs, 2);
+  GgufBuilder same = model.gguf();
+  same.u32("minicpm.rope.scaling.original_context_length", 16);
+  EXPECT_EQ(open(same.build()).hyper.context, whole.hyper.context);
+  model.norms["rope_factors_short.weight"][0] = -1;
+  EXPECT_TRUE(refuses(model.gguf(), BITNET_ERROR_FORMAT, "is -1; it must be positive"));
+  model.norms["rope_factors_short.weight"].pop_back();
+  EXPECT_TRUE(refuses(model.gguf(), BITNET_ERROR_FORMAT, "factors; a head has"));
+  model.norms.erase("rope_factors_long.weight");
+  EXPECT_TRUE(refuses(model.gguf(), BITNET_ERROR_FORMAT, "rope_factors_long.weight is missing"));
 }
 
 TEST(Gemma3, HasWindowsWhereTheFileSaysSo) {

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "format/metadata.h"
+#include "format/open.h"
 #include "format/sample_model.h"
 #include "format/source.h"
 
@@ -173,6 +174,45 @@ TEST_F(LlamaSource, RowsOfZerosHaveAPositiveScale) {
   auto expected = sample_.ternary.at("blk.0.attn_v.weight").trits;
   std::fill_n(expected.begin() + 3 * 64, 64, int8_t{0});
   EXPECT_EQ(trits(v), expected);
+}
+
+// As files of BitNet b1.58 2B-4T were published for a while.
+TEST(ZeroWeights, AreToldWhateverTheFile) {
+  for (const Encoding encoding : {Encoding::i2_s, Encoding::f16, Encoding::q8_0}) {
+    SampleModel sample = small_model();
+    sample.weights = encoding;
+    for (const char* name : {"blk.0.ffn_down.weight", "blk.0.ffn_up.weight"}) {
+      std::ranges::fill(sample.ternary.at(name).trits, int8_t{0});
+    }
+    std::vector<std::string> warnings;
+    OpenOptions options;
+    options.layout = I2sLayout::x86;
+    options.log = [&](bitnet_log_level level, const std::string& text) {
+      if (level == BITNET_LOG_WARNING) warnings.push_back(text);
+    };
+    const std::string file = sample.gguf().build();
+    open_container(std::as_bytes(std::span(file)), options);
+    ASSERT_EQ(warnings.size(), 1u) << static_cast<int>(encoding);
+    EXPECT_TRUE(
+        warnings.front().starts_with("all weights of 2 tensors are zero, the first of them blk.0.ffn_up.weight:"))
+        << warnings.front();
+  }
+}
+
+TEST(ZeroWeights, WithAScaleOfZeroAreRefused) {
+  SampleModel sample = small_model();
+  GgufBuilder gguf = sample.gguf();
+  const SampleMatrix& m = sample.ternary.at("blk.0.ffn_down.weight");
+  const std::string zeros = encode_ternary(Encoding::i2_s, std::vector<int8_t>(m.trits.size()), m.cols, 0);
+  gguf.data.replace(gguf.info("blk.0.ffn_down.weight").offset, zeros.size(), zeros);
+  const std::string file = gguf.build();
+  try {
+    open_container(std::as_bytes(std::span(file)), {});
+    FAIL() << "was opened";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("tensor blk.0.ffn_down.weight has the scale 0"), std::string::npos)
+        << error.what();
+  }
 }
 
 }  // namespace

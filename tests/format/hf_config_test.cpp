@@ -261,6 +261,8 @@ TEST(HfConfig, Quantizations) {
   EXPECT_TRUE(refuses(R"({"load_in_4bit": true})", "quantized by bitsandbytes"));
   EXPECT_TRUE(refuses(R"({"bits": 3})", "quantized by an unnamed method"));
   EXPECT_TRUE(refuses(R"({"quant_method": "bitnet", "use_rms_norm": true})", "use_rms_norm is true: a norm before"));
+  EXPECT_EQ(kBitNet.read().input_norms, false);
+  EXPECT_EQ(kBitNet.with("quantization_config", "").read().input_norms, std::nullopt);
   EXPECT_TRUE(refuses(R"({"quant_method": "bitnet", "linear_class": "x"})", "linear_class is \"x\""));
   EXPECT_TRUE(refuses(R"({"quant_method": "bitnet", "linear_class": "autobitlinear", "quantization_mode": "x"})",
                       "quantization_mode is \"x\""));
@@ -268,6 +270,37 @@ TEST(HfConfig, Quantizations) {
                       "modules_to_not_convert[1] is \"model.layers.0\""));
   EXPECT_TRUE(refuses(R"({"quant_method": "bitnet", "modules_to_not_convert": ["down_proj"]})",
                       "modules_to_not_convert[0] is \"down_proj\""));
+}
+
+TEST(HfConfig, NormsBeforeLinearLayers) {
+  const auto normed = [](const char* epsilon) {
+    return kQwen2.with("rms_norm_eps", "1e-05")
+        .with("quantization_config", std::string(R"({"quant_method": "bitnet", "use_rms_norm": true)") + epsilon + "}");
+  };
+  EXPECT_EQ(normed("").read().input_norms, true);
+  EXPECT_EQ(normed("").read().hyper.input_epsilon, 1e-6f);  // transformers' own
+  EXPECT_EQ(normed(R"(, "rms_norm_eps": 1e-05)").read().hyper.input_epsilon, 0);
+  EXPECT_TRUE(refused(normed(R"(, "rms_norm_eps": 0)"), BITNET_ERROR_UNSUPPORTED, "rms_norm_eps is 0"));
+  EXPECT_TRUE(refused(normed(R"(, "rms_norm_eps": 2)"), BITNET_ERROR_FORMAT, "rms_norm_eps is 2"));
+}
+
+// As openbmb/MiniCPM4-0.5B.
+const Config kMiniCpm(R"({"architectures": ["MiniCPMForCausalLM"], "hidden_act": "silu", "hidden_size": 256,
+  "intermediate_size": 512, "max_position_embeddings": 32768, "model_type": "minicpm", "num_attention_heads": 64,
+  "num_hidden_layers": 16, "num_key_value_heads": 2, "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "scale_emb": 12,
+  "scale_depth": 1.4, "dim_model_base": 64, "vocab_size": 320, "rope_scaling": {"rope_type": "longrope",
+  "long_factor": [1.0, 4.0], "short_factor": [1.0, 2.0], "original_max_position_embeddings": 32768}})");
+
+TEST(HfConfig, ScalesOfMiniCpm) {
+  const HfConfig config = kMiniCpm.read();
+  EXPECT_EQ(config.architecture, "minicpm");
+  EXPECT_EQ(config.tied, true);
+  EXPECT_EQ(config.hyper.embedding_scale, 12);
+  EXPECT_FLOAT_EQ(config.hyper.residual_scale, 1.4f / 4);
+  EXPECT_EQ(config.hyper.logit_scale, 4);
+  EXPECT_TRUE(refused(kMiniCpm.with("scale_emb", "0"), BITNET_ERROR_FORMAT, "scale_emb is 0"));
+  EXPECT_TRUE(refused(kMiniCpm.with("dim_model_base", "0"), BITNET_ERROR_FORMAT, "dim_model_base is 0"));
+  EXPECT_EQ(kQwen2.with("scale_emb", "12").read().hyper.embedding_scale, 1);  // Qwen's class does not look at it
 }
 
 TEST(HfConfig, WhatWouldChangeTheGraphIsRefused) {
@@ -414,13 +447,42 @@ TEST(HfRope, OfTransformers5) {
   EXPECT_EQ(plain.read().hyper.rope_theta, 77.0f);
 }
 
+// One set of factors holds for all texts that are let in.
+TEST(HfRope, OfLongTexts) {
+  const auto roped = [](const char* factors, const char* context) {
+    return kMiniCpm.with("max_position_embeddings", context)
+        .with("rope_scaling",
+              std::string(R"({"type": "longrope", "original_max_position_embeddings": 32768, )") + factors + "}");
+  };
+  const char* const differ = R"("long_factor": [1.0, 4.0], "short_factor": [1.0, 2.0])";
+  const char* const same = R"("long_factor": [1.0, 2.0], "short_factor": [1.0, 2.0])";
+  const HfConfig exact = roped(differ, "32768").read();
+  EXPECT_EQ(exact.rope_factors, (std::vector<float>{1, 2}));
+  EXPECT_EQ(exact.hyper.rope_magnitude, 1);
+  EXPECT_EQ(exact.stretched, std::nullopt);
+  const HfConfig cut = roped(differ, "131072").read();
+  EXPECT_EQ(cut.rope_factors, (std::vector<float>{1, 2}));
+  EXPECT_EQ(cut.hyper.context, 32768U);
+  EXPECT_EQ(cut.stretched, 131072U);
+  EXPECT_FLOAT_EQ(cut.hyper.rope_magnitude, std::sqrt(1 + std::log(4.0f) / std::log(32768.0f)));
+  EXPECT_EQ(roped(same, "131072").read().hyper.context, 131072U);
+  EXPECT_EQ(roped(same, "131072").read().stretched, std::nullopt);
+  const auto refuses = [&](const char* factors, std::string_view word) {
+    return refused(roped(factors, "32768"), BITNET_ERROR_FORMAT, word);
+  };
+  EXPECT_TRUE(refuses(R"("long_factor": [1.0, 4.0], "short_factor": [1.0])", "has 1 factors; a head has 2 pairs"));
+  EXPECT_TRUE(refuses(R"("long_factor": [1.0, 4.0], "short_factor": [1.0, 0])", "is 0; it must be positive"));
+  EXPECT_TRUE(refuses(R"("long_factor": [1.0, "x"], "short_factor": [1.0, 1])", "long_factor[1] is \"x\""));
+  EXPECT_TRUE(refuses(R"("short_factor": [1.0, 1])", "long_factor"));
+}
+
 TEST(HfRope, ThatIsUnknownIsRefused) {
   const auto refuses = [](const char* scaling, std::string_view word) {
     return refused(roped(scaling), BITNET_ERROR_UNSUPPORTED, word);
   };
   EXPECT_TRUE(
       refuses(R"({"type": "dynamic", "factor": 2})", "rope_scaling.type is \"dynamic\"; supported are default"));
-  EXPECT_TRUE(refuses(R"({"rope_type": "longrope"})", "rope_scaling.rope_type is \"longrope\""));
+  EXPECT_TRUE(refused(roped(R"({"rope_type": "longrope"})"), BITNET_ERROR_FORMAT, "short_factor is missing"));
   EXPECT_TRUE(refuses(R"({"full_attention": {"rope_type": "default"}})", "other things for full_attention"));
   EXPECT_TRUE(refuses(R"({"type": "linear", "factor": 2, "partial_rotary_factor": 0.5})", "a part of each head"));
   EXPECT_TRUE(refused(roped(R"({"type": "yarn", "factor": "x"})"), BITNET_ERROR_FORMAT, "factor is \"x\""));

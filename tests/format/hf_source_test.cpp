@@ -189,6 +189,30 @@ TEST(HfSource, OfMasterWeightsThatAreRounded) {
   }
 }
 
+TEST(HfSource, WithNormsBeforeLinearLayers) {
+  HfSample sample;
+  sample.be_llama([&](uint64_t rows, uint64_t cols, const std::string& name) {
+    sample.tensors[name + ".weight_scale"] = bf16_tensor({1}, {4});
+    return packed_tensor(rows, cols, sample.draw_trits(rows * cols));
+  });
+  for (const auto& [name, shape] : HfSample::linears()) {
+    sample.tensors[name + ".weight_scale"] = bf16_tensor({1}, {4});
+    sample.tensors[name + ".rms_norm.weight"] = f16_tensor({shape.second}, std::vector<float>(shape.second, 1));
+  }
+  sample.config["quantization_config"] = {{"quant_method", "bitnet"}, {"use_rms_norm", true}};
+  {
+    const Opened opened(sample);
+    EXPECT_EQ(opened->own_name(opened.spec("blk.0.attn_q_norm_in.weight")),
+              "model.layers.0.self_attn.q_proj.rms_norm.weight");
+    EXPECT_EQ(opened->ternary_scales(opened.spec("blk.0.ffn_down.weight")).scales, std::vector<float>{0.25f});
+  }
+  HfSample silent = sample, empty = sample;
+  silent.config["quantization_config"].erase("use_rms_norm");
+  EXPECT_TRUE(refused(silent, BITNET_ERROR_FORMAT, "q_proj.rms_norm.weight is there, but config.json does not say"));
+  for (const auto& [name, _] : HfSample::linears()) empty.tensors.erase(name + ".rms_norm.weight");
+  EXPECT_TRUE(refused(empty, BITNET_ERROR_FORMAT, "q_proj.rms_norm.weight is missing"));
+}
+
 TEST(HfSource, OfMasterWeightsThatAreTernaryAlready) {
   HfSample sample;
   sample.be_numbers([&](uint64_t rows, uint64_t cols, const std::string& name) {

@@ -142,6 +142,11 @@ class NormBehindRope(Oracle):
         return self.norm(super().rotate(x, positions), self.late)
 
 
+class NoInputNorms(Oracle):
+    def norm_in(self, x, weight):
+        return x
+
+
 def without(model, part):
     return replace(model, layers=[replace(layer, **{part: None}) for layer in model.layers])
 
@@ -162,6 +167,8 @@ def mistakes(model, kv_type):
         classes += [NoAttentionSubNorm, NoFeedForwardSubNorm]
     if layer.attn_q_norm is not None:
         classes += [NoQueryNorm, NormBehindRope]
+    if layer.attn_q_norm_in is not None:
+        classes.append(NoInputNorms)
     if 1 < model.kv_heads < model.heads:
         classes.append(HeadsInterleaved)
     for mistake in classes:
@@ -186,8 +193,12 @@ def mistakes(model, kv_type):
         yield "no norm behind the feed-forward network", made(without(model, "post_ffw_norm"))
     if model.magnitude != 1:
         yield "rotary embedding without its magnitude", made(replace(model, magnitude=1.0))
-    if ternary:
+    for scale in ("embedding_scale", "residual_scale", "logit_scale"):
+        if getattr(model, scale) != 1:
+            yield f"no {scale}", made(replace(model, **{scale: 1.0}))
+    if ternary and layer.attn_q_norm_in is None:  # which makes up for it
         yield "epsilon 1e-6 for 1e-5 or the reverse", made(replace(model, epsilon=1e-11 / model.epsilon))
+    if ternary:
         yield "keys and values not rounded", Oracle(model, kv_type=np.float64)
     if model.head is not model.embedding:
         yield "embedding used as head", made(replace(model, head=model.embedding))

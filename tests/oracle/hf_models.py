@@ -33,7 +33,7 @@ class Checkpoint:
     biases: bool = False
     qk_norms: bool = False
     shards: int = 1
-    input_norms: bool = False  # before each linear layer
+    input_norms: str = ""  # before each linear layer: what they are called
     gemma: bool = False  # norms behind attention and feed-forward network too, and the weights of all less 1
     headless: bool = False
     outlier: bool = False  # one channel of the residual stream is 1000 times the rest
@@ -94,14 +94,32 @@ MODELS |= {
                 "layer_types": 5 * ["sliding_attention"] + ["full_attention"]}),
     # microsoft/bitnet-embedding-0.6b and -270m
     "hf_embedding": Checkpoint(
-        "Qwen3Model", "qwen3", "master", head_dim=128, qk_norms=True, input_norms=True, headless=True,
+        "Qwen3Model", "qwen3", "master", head_dim=128, qk_norms=True, input_norms="norm", headless=True,
         config={"head_dim": 128, "rope_theta": 1000000, "rms_norm_eps": 1e-6, "attention_bias": False,
                 "sliding_window": None, "use_sliding_window": False}),
     "hf_embedding_gemma": Checkpoint(
         "Gemma3TextModel", "gemma3_text", "master", layers=3, kv_heads=1, head_dim=128, qk_norms=True, gemma=True,
-        input_norms=True, headless=True,
+        input_norms="norm", headless=True,
         config={"head_dim": 128, "hidden_activation": "gelu_pytorch_tanh", "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
                 "sliding_window": 512, "query_pre_attn_scalar": 128, "layer_types": 3 * ["full_attention"]}),
+    # Qwen2.5-32B-BitNet: transformers' BitLinear with use_rms_norm
+    "hf_rms_norm": Checkpoint(
+        "Qwen2ForCausalLM", "qwen2", "divided", biases=True, tied=False, input_norms="rms_norm",
+        config={"rms_norm_eps": 1e-5, "rope_theta": 1000000.0, "use_sliding_window": False,
+                "quantization_config": BITNET | {"use_rms_norm": True, "rms_norm_eps": 1e-6,
+                                                 "modules_to_not_convert": ["lm_head"]}}),
+    # openbmb/BitCPM4-CANN
+    "hf_minicpm": Checkpoint(
+        "MiniCPMForCausalLM", "minicpm", "grouped_layers",
+        config={"rms_norm_eps": 1e-5, "rope_theta": 10000.0, "scale_emb": 12, "scale_depth": 1.4, "dim_model_base": 64,
+                "rope_scaling": {"rope_type": "longrope", "original_max_position_embeddings": 512,
+                                 "short_factor": [1 + i / 31 for i in range(32)],
+                                 "long_factor": [1 + i / 7 for i in range(32)]}}),
+    # FermionResearch/Neutrino-8B as Axolotl trains it on: a scale for each row, the mean of its magnitudes
+    "hf_neutrino": Checkpoint(
+        "Qwen3ForCausalLM", "qwen3", "rows", head_dim=128, qk_norms=True, tied=False,
+        config={"head_dim": 128, "rope_theta": 1000000, "rms_norm_eps": 1e-6, "attention_bias": False,
+                "sliding_window": None, "use_sliding_window": False}),
 }  # fmt: skip
 OUTLIER, OUTLIER_SIZE = 37, 1000
 
@@ -170,7 +188,7 @@ class Writer:
     def linear(self, name, rows, cols, gain):
         """An input of unit size comes out with size gain."""
         if self.checkpoint.input_norms:
-            self.norm(name + ".norm", cols, own=False)
+            self.norm(f"{name}.{self.checkpoint.input_norms}", cols, own=False)
         for part, values in getattr(self, self.checkpoint.weights)(name, rows, cols, self.gain(gain)).items():
             self.tensors[f"{name}.{part}"] = values
 
@@ -206,6 +224,16 @@ class Writer:
         scales = np.repeat(np.abs(scales).astype(np.float16), 128, axis=1)
         return {"weight": self.random.ternary(rows, cols).astype(np.float16) * scales}
 
+    def grouped_layers(self, name, rows, cols, gain):
+        """The same in BF16, of linear layers alone."""
+        scales = (1 + 0.3 * self.random.normal(rows, cols // 128)) * (gain / np.sqrt(0.6 * cols))
+        scales = np.repeat(np.abs(scales), 128, axis=1)
+        return {"weight": self.round(self.random.ternary(rows, cols) * scales)}
+
+    def rows(self, name, rows, cols, gain):
+        scales = np.abs((1 + 0.3 * self.random.normal(rows, 1)) * (gain / np.sqrt(0.6 * cols)))
+        return {"weight": self.round(self.random.ternary(rows, cols) * scales)}
+
     def bias(self, name, size):
         self.tensors[name + ".bias"] = self.round(0.3 * self.random.normal(size))
 
@@ -216,6 +244,8 @@ class Writer:
         embedding = self.random.normal(VOCABULARY, c.hidden) * (3 * embedding_gain / np.sqrt(c.hidden))
         if c.gemma:  # which multiplies it by the root of its width
             embedding /= np.sqrt(c.hidden)
+        if c.model_type == "minicpm":
+            embedding /= c.config["scale_emb"]
         if c.weights == "grouped" and not c.outlier:  # no column of a ternary embedding is larger than the others
             embedding = self.grouped("", VOCABULARY, c.hidden, 3)["weight"]
         if c.numbers == "float32":

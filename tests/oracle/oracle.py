@@ -73,6 +73,11 @@ class Model:
     # Tokens that those of most layers see, themselves included; the last of every six layers has no such window.
     window: int = None
     window_theta: float = 10000.0
+    norm_in_epsilon: float = None  # of the norms before each matrix; None: epsilon
+    # MiniCPM: by which an embedding and what a layer adds are multiplied, by which what enters the head is divided.
+    embedding_scale: float = 1.0
+    residual_scale: float = 1.0
+    logit_scale: float = 1.0
 
 
 def load(path):
@@ -146,7 +151,7 @@ CHECKPOINT_NAMES = {
     "attn_q_norm": ["self_attn.q_norm.weight"],
     "attn_k_norm": ["self_attn.k_norm.weight"],
 } | {
-    f"{part}_norm_in": [f"{name}_proj.norm.weight"]
+    f"{part}_norm_in": [f"{name}_proj.norm.weight", f"{name}_proj.rms_norm.weight"]
     for part, name in {
         "attn_q": "self_attn.q", "attn_k": "self_attn.k", "attn_v": "self_attn.v", "attn_output": "self_attn.o",
         "ffn_gate": "mlp.gate", "ffn_up": "mlp.up", "ffn_down": "mlp.down"}.items()
@@ -183,6 +188,8 @@ def load_checkpoint(folder):
     theta = rope.get("rope_theta", config.get("rope_theta", 10000.0))
     head_dim = config.get("head_dim", config["hidden_size"] // heads)
     frequencies, magnitude = scaled_rope(rope, theta, head_dim)
+    quantization = config.get("quantization_config") or {}
+    minicpm = config["model_type"] == "minicpm"
     windows = "sliding_attention" in config.get("layer_types", ["sliding_attention"]) if gemma else False
     return Model(
         heads=heads,
@@ -200,6 +207,10 @@ def load_checkpoint(folder):
         query_scalar=config.get("query_pre_attn_scalar"),
         window=config["sliding_window"] if windows else None,
         window_theta=config.get("rope_local_base_freq", 10000.0),
+        norm_in_epsilon=quantization.get("rms_norm_eps", 1e-6) if quantization.get("use_rms_norm") else None,
+        embedding_scale=config["scale_emb"] if minicpm else 1.0,
+        residual_scale=config["scale_depth"] / np.sqrt(config["num_hidden_layers"]) if minicpm else 1.0,
+        logit_scale=config["hidden_size"] / config["dim_model_base"] if minicpm else 1.0,
     )
 
 
@@ -224,6 +235,8 @@ def scaled_rope(rope, theta, head_dim):
     kind = rope.get("rope_type", "default")
     if kind == "default":
         return None, 1.0
+    if kind == "longrope":  # MiniCPM's code; no text here is longer than the context of the first training
+        return plain_frequencies(theta, head_dim) / np.asarray(rope["short_factor"], np.float32), 1.0
     f32, factor, context = np.float32, np.float32(rope["factor"]), rope["original_max_position_embeddings"]
     plain = plain_frequencies(theta, head_dim)
     if kind == "llama3":
@@ -291,13 +304,18 @@ class Oracle:
                 seen = visible & (np.arange(visible.shape[1]) > np.arange(start, start + count)[:, None] - model.window)
             y, cached = self.attention(layer, x, positions, seen, past.layers[i] if past else None)
             layers.append(cached)
-            x = x + self.norm_if_there(y, layer.post_attention_norm)
-            x = x + self.norm_if_there(self.feed_forward(layer, x), layer.post_ffw_norm)
-        return self.head(self.norm(x, model.output_norm)), Past(layers)
+            x = x + self.scale(self.norm_if_there(y, layer.post_attention_norm))
+            x = x + self.scale(self.norm_if_there(self.feed_forward(layer, x), layer.post_ffw_norm))
+        return self.head(self.norm(x, model.output_norm) / self.dtype(model.logit_scale)), Past(layers)
+
+    def scale(self, y):
+        return y * self.dtype(self.model.residual_scale)
 
     def embed(self, tokens):
         x = self.model.embedding[np.asarray(tokens)].astype(self.dtype)
-        return x * self.dtype(np.sqrt(np.float32(x.shape[-1]))) if self.model.scaled_embedding else x
+        if self.model.scaled_embedding:
+            return x * self.dtype(np.sqrt(np.float32(x.shape[-1])))
+        return x * self.dtype(self.model.embedding_scale)
 
     def attention(self, layer, x, positions, visible, cached):
         model = self.model
@@ -324,15 +342,21 @@ class Oracle:
         """The linear layers of these names, each behind its own norm if there are such."""
         if layer.attn_q_norm_in is None:
             return self.linear(x, *(getattr(layer, part) for part in parts))
-        return [self.linear(self.norm(x, getattr(layer, part + "_norm_in")), getattr(layer, part))[0] for part in parts]
+        return [self.linear(self.norm_in(x, getattr(layer, part + "_norm_in")), getattr(layer, part))[0] for part in parts]
 
     def head(self, x):
         return self.matmul(x, self.model.head.T.astype(self.dtype, copy=False))
 
     def norm(self, x, weight):
         """RMSNorm."""
+        return self.root_mean_square_norm(x, weight, self.model.epsilon)
+
+    def norm_in(self, x, weight):
+        return self.root_mean_square_norm(x, weight, self.model.norm_in_epsilon or self.model.epsilon)
+
+    def root_mean_square_norm(self, x, weight, epsilon):
         mean = self.total(x * x) / self.dtype(x.shape[-1])
-        return x / np.sqrt(mean + self.dtype(self.model.epsilon)) * weight.astype(self.dtype)
+        return x / np.sqrt(mean + self.dtype(epsilon)) * weight.astype(self.dtype)
 
     def norm_if_there(self, x, weight):
         return x if weight is None else self.norm(x, weight)

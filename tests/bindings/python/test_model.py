@@ -133,7 +133,7 @@ def test_wrong_tokens_are_errors(model, tokens, error):
 def test_a_table_of_tokens_is_refused(model):
     import numpy
 
-    with pytest.raises(TypeError, match=r"tokens\[0\] must be int, not numpy.ndarray"):
+    with pytest.raises(TypeError, match=r"tokens\[0\] must be int, not ndarray"):
         model.detokenize(numpy.array([[1, 2], [3, 4]], numpy.int32))
 
 
