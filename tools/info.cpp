@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/handles.h"
 #include "api/open_options.h"
 #include "commands.h"
 #include "engine/session.h"
@@ -56,6 +57,18 @@ std::string token_text(const bitnet_model* model, bitnet_token token) {
   return formatted("%d  ", token) + detokenized(model, {token}, BITNET_TEXT_SPECIAL);
 }
 
+std::string experts_text(const bitnet_model* model) {
+  const HyperParameters& hyper = model->runtime->model().hyper;
+  if (hyper.experts == 0) return "";
+  return formatted("%u in each layer, of which %u compute a token", hyper.experts, hyper.experts_used);
+}
+
+std::string windows_text(const bitnet_model* model) {
+  const HyperParameters& hyper = model->runtime->model().hyper;
+  if (hyper.window == 0) return "";
+  return formatted("%u tokens, but for the last of every %u layers", hyper.window, hyper.window_period);
+}
+
 std::string chat_template_text(const bitnet_model_info& info) {
   const std::string source = info.chat_template_source;
   if (info.head == std::string_view("none")) return "no: it makes embeddings (bitnet embed)";
@@ -80,9 +93,11 @@ Rows summary(const bitnet_model* model, const Facts& facts) {
       {"layers", std::to_string(info.layers)},
       {"hidden", std::to_string(info.hidden)},
       {"feed-forward", std::to_string(info.ffn)},
+      {"experts", experts_text(model)},
       {"heads", formatted("%u, %u for keys and values, of %u", info.heads, info.kv_heads, info.head_dim)},
       {"vocabulary", count_text(info.vocabulary)},
       {"context", count_text(info.context)},
+      {"windows", windows_text(model)},
       {"begin token", token_text(model, info.bos)},
       {"end token", token_text(model, info.eos)},
       {"activation", info.activation},
@@ -111,7 +126,8 @@ std::string table(const Rows& rows, size_t value_columns) {
 
 Json optional_token(bitnet_token token) { return token == BITNET_NO_TOKEN ? Json(nullptr) : Json(token); }
 
-Json as_json(const Facts& facts) {
+Json as_json(const bitnet_model* model, const Facts& facts) {
+  const HyperParameters& hyper = model->runtime->model().hyper;
   const bitnet_model_info& info = facts.info;
   Json metadata = Json::object();
   for (const auto& [key, value] : facts.metadata) metadata[key] = value;
@@ -128,6 +144,9 @@ Json as_json(const Facts& facts) {
           {"head_dim", info.head_dim},
           {"vocabulary", info.vocabulary},
           {"context", info.context},
+          {"experts", hyper.experts},
+          {"experts_used", hyper.experts_used},
+          {"window", hyper.window},
           {"bos", optional_token(info.bos)},
           {"eos", optional_token(info.eos)},
           {"chat_template", info.has_chat_template != 0},
@@ -181,7 +200,7 @@ void info(const Options& options) {
   const Model model = open_model(options.model);
   const Facts facts = facts_of(model.get());
   if (options.json) {
-    Json json = as_json(facts);
+    Json json = as_json(model.get(), facts);
     if (options.tensors) json["tensors"] = tensor_list(*open_tensors(options));
     return write_out(json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
   }

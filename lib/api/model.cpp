@@ -90,6 +90,7 @@ Parameters count_parameters(const Model& model) {
     if (vector && spec.name != kRopeFactorsName) count.all += spec.cols;
   }
   for (const Layer& layer : model.layers) {
+    add(layer.router.weights);
     for (const auto linear : kLinears) add((layer.*linear).weights);
   }
   add(model.embedding);

@@ -22,7 +22,8 @@ constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1)
 
 // Of a token, for whichever matrix of a layer takes most.
 size_t most_activation_bytes(const Layer& layer) {
-  size_t most = 0;
+  const Matrix& router = layer.router.weights;
+  size_t most = router.data == nullptr ? 0 : Activations::bytes(router.numbers, router.cols);
   for (const auto linear : kLinears) {
     const Matrix& m = (layer.*linear).weights;
     most = std::max(most, Activations::bytes(m.numbers, m.cols));
@@ -31,7 +32,8 @@ size_t most_activation_bytes(const Layer& layer) {
 }
 
 size_t most_scratch_bytes(const Layer& layer) {
-  size_t most = 0;
+  const Matrix& router = layer.router.weights;
+  size_t most = router.data == nullptr ? 0 : product_scratch_bytes(router.numbers, router.cols);
   for (const auto linear : kLinears) {
     const Matrix& m = (layer.*linear).weights;
     most = std::max(most, product_scratch_bytes(m.numbers, m.cols));
@@ -70,6 +72,13 @@ void multiply_all(float* x, size_t n, float factor) {
   for (size_t i = 0; factor != 1 && i < n; i++) x[i] *= factor;
 }
 
+void limit_gate(float* gate, float* up, size_t n, float limit) {
+  for (size_t i = 0; limit != 0 && i < n; i++) {
+    gate[i] = gate[i] > limit ? limit : gate[i];
+    up[i] = up[i] > limit ? limit : up[i] < -limit ? -limit : up[i];
+  }
+}
+
 void divide_all(float* x, size_t n, float divisor) {
   for (size_t i = 0; divisor != 1 && i < n; i++) x[i] /= divisor;
 }
@@ -99,19 +108,22 @@ ForwardPass::Layout::Layout(const Model& model, uint32_t threads, uint32_t batch
   const size_t of_windows = hyper.window == 0 ? 0 : batch;
   window_cosines = take(of_windows, hyper.head_dim / 2 * sizeof(float));
   window_sines = take(of_windows, hyper.head_dim / 2 * sizeof(float));
-  steps = take(batch, sizeof(float));
-  activations = take(batch, activation_bytes);
+  const size_t networks = size_t{batch} * std::max(hyper.experts_used, 1u);  // that compute all rows
+  steps = take(networks, sizeof(float));
+  activations = take(networks, activation_bytes);
+  scores = take(batch, hyper.experts * sizeof(float));
   const size_t shared = end;
   q = take(batch, attention * sizeof(float));
   k = take(batch, kv * sizeof(float));
   v = take(batch, kv * sizeof(float));
   mixed = take(batch, attention * sizeof(float));
   const size_t attention_end = std::exchange(end, shared);
-  gate = take(batch, hyper.ffn * sizeof(float));
-  up = take(batch, hyper.ffn * sizeof(float));
+  gate = take(networks, hyper.ffn * sizeof(float));
+  up = take(networks, hyper.ffn * sizeof(float));
   const size_t ffn_end = std::exchange(end, shared);
   y = take(batch, hyper.hidden * sizeof(float));
   end = std::max({attention_end, ffn_end, end});
+  made = take(hyper.experts == 0 ? 0 : networks, hyper.hidden * sizeof(float));
   normed = take(threads, widest * sizeof(float));
   states = take(threads, 2 * tile_queries * state * sizeof(float));
   scratch_bytes = round_up(std::max(product_scratch, attention_bytes(tile_queries, hyper.head_dim)), 64);
@@ -130,9 +142,9 @@ ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool&
       hyper_(model.hyper),
       kernels_(kernels),
       threads_(threads),
-      rope_(model.hyper.head_dim, model.hyper.rope_theta, model.rope_factors, model.hyper.rope_magnitude),
+      rope_(model.hyper.turned_dim(), model.hyper.rope_theta, model.rope_factors, model.hyper.rope_magnitude),
       window_rope_(model.hyper.window == 0 ? std::nullopt
-                                           : std::optional<Rope>(std::in_place, model.hyper.head_dim,
+                                           : std::optional<Rope>(std::in_place, model.hyper.turned_dim(),
                                                                  model.hyper.window_theta, nullptr, 1)),
       layout_(model, threads.threads(), batch),
       memory_(layout_.total),
@@ -147,7 +159,14 @@ ForwardPass::ForwardPass(const Model& model, const Kernels& kernels, ThreadPool&
       mixed_(floats(layout_.mixed)),
       gate_(floats(layout_.gate)),
       up_(floats(layout_.up)),
-      y_(floats(layout_.y)) {
+      y_(floats(layout_.y)),
+      scores_(floats(layout_.scores)),
+      made_(floats(layout_.made)) {
+  const size_t pairs = size_t{batch} * model.hyper.experts_used;
+  choices_.resize(pairs);
+  places_.resize(pairs);
+  runs_.reserve(std::min<size_t>(pairs, model.hyper.experts));
+  begins_.resize(model.hyper.experts);
   tiles_.reserve(batch);
   shared_.reserve(batch);
   alone_.reserve(batch);
@@ -176,7 +195,7 @@ bool ForwardPass::step() {
 // Between two layers a row is its residual stream, what is to be added to it, and the angles of its position.
 void ForwardPass::drop_left() {
   std::vector<Row>& rows = *taken_;
-  const size_t half = hyper_.head_dim / 2;
+  const size_t half = hyper_.turned_dim() / 2;
   const auto move = [](float* data, size_t to, size_t from, size_t n) {
     std::memcpy(data + to * n, data + from * n, n * sizeof(float));
   };
@@ -213,14 +232,61 @@ void ForwardPass::compute_layer(const Layer& layer, uint32_t index) {
   project(&ForwardPass::attention_output, nullptr, layer.attention_sub_norm, {{layer.o, y_}});
   added_norm_ = layer.attention_post_norm;
 
-  project(&ForwardPass::add_product, &ForwardPass::residual, layer.ffn_norm, {{layer.gate, gate_}, {layer.up, up_}});
-  project(&ForwardPass::activate_gate, nullptr, layer.ffn_sub_norm, {{layer.down, y_}});
+  if (layer.router.weights.data != nullptr) {
+    feed_experts(layer);
+  } else {
+    project(&ForwardPass::add_product, &ForwardPass::residual, layer.ffn_norm, {{layer.gate, gate_}, {layer.up, up_}});
+    project(&ForwardPass::activate_gate, nullptr, layer.ffn_sub_norm, {{layer.down, y_}});
+  }
   added_norm_ = layer.ffn_post_norm;
+}
+
+// Experts in place of one feed-forward network (Shazeer et al., arXiv 1701.06538): the rows of each expert lie
+// together, so that its matrices are read once. What a row gets does not depend on which others are there.
+void ForwardPass::feed_experts(const Layer& layer) {
+  project(&ForwardPass::add_product, nullptr, layer.ffn_norm, {{layer.router, scores_}});
+  choose(layer);
+  prepare(&ForwardPass::residual, layer.ffn_norm, layer.gate, count(), places_.data(), hyper_.experts_used);
+  multiply_by_experts({{layer.gate, gate_}, {layer.up, up_}});
+  prepare(&ForwardPass::activate_gate, nullptr, layer.down, pairs(), nullptr, 1);
+  multiply_by_experts({{layer.down, made_}});
+  mix_experts();
+}
+
+void ForwardPass::choose(const Layer& layer) {
+  threads_.each(count(), [&](uint32_t t, uint32_t) {
+    choose_experts(kernels_, hyper_, layer.expert_bias, scores_ + size_t{t} * hyper_.experts,
+                   &choices_[size_t{t} * hyper_.experts_used]);
+  });
+  sort_by_expert();
+}
+
+// Of one expert the rows keep their order.
+void ForwardPass::sort_by_expert() {
+  std::ranges::fill(begins_, 0);
+  for (uint32_t i = 0; i < pairs(); i++) begins_[choices_[i].expert]++;
+  runs_.clear();
+  uint32_t begin = 0;
+  for (uint32_t expert = 0; expert < hyper_.experts; expert++) {
+    const uint32_t pairs = std::exchange(begins_[expert], begin);
+    if (pairs != 0) runs_.push_back({expert, begin, pairs, 0});
+    begin += pairs;
+  }
+  for (uint32_t i = 0; i < pairs(); i++) places_[i] = begins_[choices_[i].expert]++;
+}
+
+void ForwardPass::mix_experts() {
+  const uint32_t used = hyper_.experts_used;
+  threads_.each(count(), [&](uint32_t t, uint32_t) {
+    const size_t first = size_t{t} * used;
+    const auto made = [&](uint32_t k) { return made_ + size_t{places_[first + k]} * hyper_.hidden; };
+    mix(&choices_[first], used, hyper_.hidden, made, y_ + size_t{t} * hyper_.hidden);
+  });
 }
 
 // The residual stream as it begins, and with it what attention needs to know of the row's position.
 float* ForwardPass::embed(uint32_t t) {
-  const size_t half = hyper_.head_dim / 2;
+  const size_t half = hyper_.turned_dim() / 2;
   float* const x = x_ + size_t{t} * hyper_.hidden;
   read_row(kernels_, model_.embedding, static_cast<size_t>(rows_[t].token), x);
   multiply_all(x, hyper_.hidden, embedding_factor(hyper_));
@@ -247,7 +313,8 @@ float* ForwardPass::attention_output(uint32_t t) { return mixed_ + size_t{t} * l
 
 float* ForwardPass::activate_gate(uint32_t t) {
   float* const gate = gate_ + size_t{t} * hyper_.ffn;
-  const float* const up = up_ + size_t{t} * hyper_.ffn;
+  float* const up = up_ + size_t{t} * hyper_.ffn;
+  limit_gate(gate, up, hyper_.ffn, hyper_.ffn_limit);
   switch (hyper_.activation) {
     case Activation::relu2:
       kernels_.gate_relu2(gate, up, hyper_.ffn, gate);
@@ -278,10 +345,16 @@ void ForwardPass::project(RowOf row, RowOf again, const float* norm, std::initia
 // Rows in the form that products of `linear`, and of those beside it, take. A row is made, normed if there is a norm,
 // and rounded by one thread at one go, while the nearest caches hold it.
 void ForwardPass::prepare(RowOf row, const float* norm, const Linear& linear) {
+  prepare(row, norm, linear, count(), nullptr, 1);
+}
+
+// Row t goes to `copies` places, from places[t * copies] on; null: to place t.
+void ForwardPass::prepare(RowOf row, const float* norm, const Linear& linear, uint32_t rows, const uint32_t* places,
+                          uint32_t copies) {
   const Matrix& m = linear.weights;
   activations_ = {m.numbers, m.cols, round_up(Activations::bytes(m.numbers, m.cols), 64),
                   memory_.data() + layout_.activations, steps_};
-  threads_.each(count(), [&](uint32_t t, uint32_t worker) {
+  threads_.each(rows, [&](uint32_t t, uint32_t worker) {
     const float* x = (this->*row)(t);
     float* const normed = floats(layout_.normed) + size_t{worker} * layout_.widest;
     if (norm != nullptr) {
@@ -292,8 +365,46 @@ void ForwardPass::prepare(RowOf row, const float* norm, const Linear& linear) {
       kernels_.rms_norm(x, linear.norm, hyper_.linear_epsilon(), m.cols, normed);
       x = normed;
     }
-    activations_.store(kernels_, t, x);
+    const uint32_t place = places == nullptr ? t : places[size_t{t} * copies];
+    activations_.store(kernels_, place, x);
+    for (uint32_t k = 1; k < copies; k++) activations_.copy(place, places[size_t{t} * copies + k]);
   });
+}
+
+// Likewise of the matrices of experts, each with its own rows. Threads take pieces of all of them.
+void ForwardPass::multiply_by_experts(std::initializer_list<Product> products) {
+  const auto multiplier_of = [&](const ExpertRun& run) {
+    return Multiplier(kernels_, threads_, activations_.from(run.begin), run.pairs);
+  };
+  const auto part_of = [&](const ExpertRun& run, const Product& product) {
+    const uint32_t rows = product.linear.weights.rows / hyper_.experts;
+    return Linear{.weights = rows_of(product.linear.weights, run.expert * rows, rows)};
+  };
+  uint32_t pieces = 0;
+  bool waits = true;
+  for (ExpertRun& run : runs_) {
+    const Multiplier multiplier = multiplier_of(run);
+    run.first_piece = pieces;
+    for (const Product& product : products) pieces += multiplier.pieces(part_of(run, product).weights);
+    waits = waits && multiplier.waits_for_memory();
+  }
+  const auto piece = [&](uint32_t i, uint32_t worker) {
+    const ExpertRun& run = *(std::ranges::upper_bound(runs_, i, {}, &ExpertRun::first_piece) - 1);
+    const Multiplier multiplier = multiplier_of(run);
+    i -= run.first_piece;
+    for (const Product& product : products) {
+      const Linear part = part_of(run, product);
+      const uint32_t own = multiplier.pieces(part.weights);
+      if (i < own)
+        return multiplier.multiply({part, product.out + size_t{run.begin} * part.weights.rows}, i, scratch(worker));
+      i -= own;
+    }
+  };
+  if (waits) {
+    threads_.each_in_runs(pieces, piece);
+  } else {
+    threads_.each(pieces, piece);
+  }
 }
 
 void ForwardPass::multiply(std::initializer_list<Product> products) {
@@ -324,7 +435,7 @@ void ForwardPass::cut_tiles() {
 // Turns queries and keys by their positions; keys and values go to the cache.
 void ForwardPass::rotate_and_store(const Layer& layer, uint32_t index) {
   const size_t dim = hyper_.head_dim;
-  const Angles& angles = hyper_.has_window(index) ? window_angles_ : angles_;
+  const Angles* const angles = angles_of(index);
   // A thread takes one head of several rows, because the keys of neighbouring positions share cache lines.
   threads_.each(static_cast<uint32_t>(tiles_.size()) * hyper_.kv_heads, [&](uint32_t i, uint32_t worker) {
     const Tile tile = tiles_[i / hyper_.kv_heads];
@@ -346,13 +457,24 @@ void ForwardPass::rotate_and_store(const Layer& layer, uint32_t index) {
   });
 }
 
-// Norms heads, if there is a norm for them, and turns them by the position of row t.
-void ForwardPass::turn(float* heads, uint32_t count, const float* norm, const Angles& angles, uint32_t t) const {
-  const size_t dim = hyper_.head_dim, half = dim / 2;
+// By which a layer turns queries and keys; null: it does not.
+const ForwardPass::Angles* ForwardPass::angles_of(uint32_t layer) const {
+  if (!hyper_.turns(layer)) return nullptr;
+  return hyper_.has_window(layer) ? &window_angles_ : &angles_;
+}
+
+// Norms heads, if there is a norm for them, and turns them by the position of row t, if they are turned: the first
+// dimensions, where not all are.
+void ForwardPass::turn(float* heads, uint32_t count, const float* norm, const Angles* angles, uint32_t t) const {
+  const size_t dim = hyper_.head_dim, turned = hyper_.turned_dim(), at = t * (turned / 2);
   for (uint32_t i = 0; norm != nullptr && i < count; i++) {
     kernels_.rms_norm(heads + i * dim, norm, hyper_.rms_epsilon, dim, heads + i * dim);
   }
-  kernels_.rope(heads, count, dim, angles.cosines + t * half, angles.sines + t * half);
+  if (angles == nullptr) return;
+  if (turned == dim) return kernels_.rope(heads, count, dim, angles->cosines + at, angles->sines + at);
+  for (uint32_t i = 0; i < count; i++) {
+    kernels_.rope(heads + i * dim, 1, turned, angles->cosines + at, angles->sines + at);
+  }
 }
 
 // A key or value as a row of the cache.

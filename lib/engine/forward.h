@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/pages.h"
 #include "engine/backend.h"
+#include "engine/experts.h"
 #include "engine/head.h"
 #include "engine/kv_cache.h"
 #include "engine/linear.h"
@@ -26,6 +27,18 @@ float embedding_factor(const HyperParameters& hyper);
 // x[i] * factor, x[i] / divisor; by 1 nothing happens.
 void multiply_all(float* x, size_t n, float factor);
 void divide_all(float* x, size_t n, float divisor);
+// The gate is at most `limit`, the other factor between -limit and limit; 0: nothing happens. NaN stays.
+void limit_gate(float* gate, float* up, size_t n, float limit);
+// y = the sum of what the experts have made, times their weights, in the order of the choices. made(k): that of choice
+// k.
+template <typename Made>
+void mix(const Choice* choices, uint32_t count, size_t n, const Made& made, float* y) {
+  for (uint32_t k = 0; k < count; k++) {
+    const float* const x = made(k);
+    const float weight = choices[k].weight;
+    for (size_t i = 0; i < n; i++) y[i] = k == 0 ? x[i] * weight : y[i] + x[i] * weight;
+  }
+}
 
 class ForwardPass {
  public:
@@ -52,6 +65,10 @@ class ForwardPass {
   struct SplitRun {
     uint32_t row, split, splits, slot;
   };
+  // Neighbouring pairs of a row and a choice of it, all of one expert.
+  struct ExpertRun {
+    uint32_t expert, begin, pairs, first_piece;
+  };
   // By which the rotary embedding turns each row: head_dim / 2 of each for a row.
   struct Angles {
     float *cosines, *sines;
@@ -66,11 +83,19 @@ class ForwardPass {
   float* residual(uint32_t t);
   float* attention_output(uint32_t t);
   float* activate_gate(uint32_t t);
+  void feed_experts(const Layer& layer);
+  void choose(const Layer& layer);
+  void sort_by_expert();
+  void mix_experts();
   void project(RowOf row, RowOf again, const float* norm, std::initializer_list<Product> products);
   void prepare(RowOf row, const float* norm, const Linear& linear);
+  void prepare(RowOf row, const float* norm, const Linear& linear, uint32_t rows, const uint32_t* places,
+               uint32_t copies);
   void multiply(std::initializer_list<Product> products);
+  void multiply_by_experts(std::initializer_list<Product> products);
   void rotate_and_store(const Layer& layer, uint32_t index);
-  void turn(float* heads, uint32_t count, const float* norm, const Angles& angles, uint32_t t) const;
+  void turn(float* heads, uint32_t count, const float* norm, const Angles* angles, uint32_t t) const;
+  const Angles* angles_of(uint32_t layer) const;
   void round_kv(KvType type, const float* x, std::byte* row) const;
   void attend(uint32_t layer);
   void attend_tile(uint32_t layer, Tile tile, uint32_t kv_head, uint32_t worker);
@@ -96,6 +121,11 @@ class ForwardPass {
   std::vector<Tile> shared_;     // the tiles of several rows
   std::vector<uint32_t> alone_;  // the rows of the others
   std::vector<SplitRun> wave_;   // splits of those that are computed together
+  // Of the current layer, experts_used for each row: choices, and in what place each lies among all, sorted by expert.
+  std::vector<Choice> choices_;
+  std::vector<uint32_t> places_;
+  std::vector<ExpertRun> runs_;  // those that have any
+  std::vector<uint32_t> begins_;
 
   // Where things lie in the work space, in bytes from its start.
   struct Layout {
@@ -110,6 +140,9 @@ class ForwardPass {
     size_t q, k, v, mixed;  // heads * head_dim, kv_heads * head_dim; mixed: what attention makes of them
     size_t gate, up;        // ffn
     size_t y;               // hidden: what attention and feed-forward add to the residual stream
+    // With experts, of which each row has several, gate and up are theirs, and there are besides:
+    size_t scores;  // experts: of the router
+    size_t made;    // hidden, for each expert of a row
     // One for each thread:
     size_t normed;   // a row on its way to the activations
     size_t states;   // of attention: those of a tile for all splits so far, then for one
@@ -135,6 +168,7 @@ class ForwardPass {
   uint32_t count() const { return static_cast<uint32_t>(rows_.size()); }
   // Of the group of query heads that share a KV head.
   uint32_t group() const { return hyper_.heads / hyper_.kv_heads; }
+  uint32_t pairs() const { return count() * hyper_.experts_used; }
   uint32_t tile_queries() const { return layout_.tile_rows * group(); }
   float* floats(size_t offset) { return reinterpret_cast<float*>(memory_.data() + offset); }
   uint8_t* scratch(uint32_t worker) {
@@ -146,7 +180,7 @@ class ForwardPass {
   Head head_;
   const Angles angles_, window_angles_;
   const float* added_norm_ = nullptr;  // of what add_product adds; null: none
-  float *x_, *steps_, *q_, *k_, *v_, *mixed_, *gate_, *up_, *y_;
+  float *x_, *steps_, *q_, *k_, *v_, *mixed_, *gate_, *up_, *y_, *scores_, *made_;
   Activations activations_{};  // of the product at hand
 };
 

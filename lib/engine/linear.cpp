@@ -60,6 +60,18 @@ void Activations::store(const Kernels& kernels, uint32_t token, const float* x) 
   }
 }
 
+void Activations::copy(uint32_t from, uint32_t to) const {
+  std::memcpy(data + to * stride, data + from * stride, bytes(numbers, cols));
+  if (packing_of(numbers)) steps[to] = steps[from];
+}
+
+Activations Activations::from(uint32_t token) const {
+  Activations rest = *this;
+  rest.data += token * stride;
+  rest.steps += token;
+  return rest;
+}
+
 void read_row(const Kernels& kernels, const Matrix& m, size_t row, float* out) {
   switch (m.numbers) {
     case Numbers::f32:
@@ -79,6 +91,34 @@ void read_row(const Kernels& kernels, const Matrix& m, size_t row, float* out) {
       break;
   }
   fail(BITNET_ERROR_INTERNAL, "numbers ", static_cast<int>(m.numbers), " are none of an embedding");
+}
+
+Matrix rows_of(const Matrix& matrix, uint32_t begin, uint32_t rows) {
+  const auto bytes_before = [&]() -> size_t {
+    if (const auto packing = packing_of(matrix.numbers)) return packed_bytes(*packing, begin, matrix.cols);
+    if (const auto group = group_of(matrix.numbers)) return group_bytes(begin, matrix.cols, *group);
+    switch (matrix.numbers) {
+      case Numbers::f32:
+        return begin * matrix.stride * sizeof(float);
+      case Numbers::f16:
+        return begin * matrix.stride * sizeof(f16);
+      case Numbers::int8:
+        return begin * matrix.stride;
+      case Numbers::q5:
+      case Numbers::q6:
+      case Numbers::i2:
+      case Numbers::t5:
+      case Numbers::g128:
+      case Numbers::g64:
+        break;
+    }
+    fail(BITNET_ERROR_INTERNAL, "numbers ", static_cast<int>(matrix.numbers), " are none of a layer");
+  };
+  Matrix part = matrix;
+  part.rows = rows;
+  part.data = static_cast<const std::byte*>(matrix.data) + bytes_before();
+  if (matrix.row_scales || matrix.numbers == Numbers::int8) part.scales = matrix.scales + begin;
+  return part;
 }
 
 size_t product_scratch_bytes(Numbers numbers, size_t cols) {

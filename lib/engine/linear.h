@@ -23,6 +23,8 @@ struct Activations {
 
   static size_t bytes(Numbers numbers, size_t cols);  // of a token
   void store(const Kernels& kernels, uint32_t token, const float* x) const;
+  void copy(uint32_t from, uint32_t to) const;  // of a token
+  Activations from(uint32_t token) const;       // those from it on
 };
 
 // One row of a matrix as floats; of f32, f16, g128 or g64.
@@ -33,6 +35,9 @@ struct Product {
   const Linear& linear;
   float* out;
 };
+
+// Some rows of a matrix, as one: of the numbers of a layer, from a multiple of 16 on.
+Matrix rows_of(const Matrix& matrix, uint32_t begin, uint32_t rows);
 
 // What the kernels need of memory while they multiply by a matrix, for each thread; aligned to 64.
 size_t product_scratch_bytes(Numbers numbers, size_t cols);
@@ -55,6 +60,12 @@ class Multiplier {
  public:
   Multiplier(const Kernels& kernels, ThreadPool& threads, const Activations& activations, uint32_t tokens);
 
+  // Into how many pieces a product is cut, and one of them, for callers that have the threads take pieces of several.
+  uint32_t pieces(const Matrix& matrix) const;
+  void multiply(const Product& product, uint32_t piece, void* scratch) const;
+  // Few tokens: what takes time is to read the matrices.
+  bool waits_for_memory() const { return waits_for_memory_; }
+
   template <typename Scratch>
   void run(std::initializer_list<Product> products, const Scratch& scratch) const {
     uint32_t count = 0;
@@ -73,13 +84,11 @@ class Multiplier {
 
  private:
   uint32_t rows_at_once(const Matrix& matrix) const;
-  uint32_t pieces(const Matrix& matrix) const;
   uint32_t part_begin(uint32_t part) const;
-  void multiply(const Product& product, uint32_t piece, void* scratch) const;
 
   const Kernels& kernels_;
   ThreadPool& threads_;
-  const Activations& activations_;
+  const Activations activations_;
   const uint32_t tokens_;
   bool prepares_ = false;  // the kernel builds tables of the activations or unpacks the weights
   bool waits_for_memory_ = true;

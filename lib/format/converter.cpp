@@ -61,6 +61,7 @@ class Converter {
       switch (spec.role) {
         case Role::vector:
         case Role::bias:
+        case Role::router:
           add(spec, spec.name, fb::Type::f32);
           break;
         case Role::linear:

@@ -124,6 +124,7 @@ fb::Type type_of_role(const Form& form, Role role) {
   switch (role) {
     case Role::vector:
     case Role::bias:
+    case Role::router:
       return fb::Type::f32;
     case Role::linear:
       return form.linear;
@@ -264,7 +265,7 @@ class DummyWriter {
   }
 
   HalfTable values_of(const TensorSpec& spec) const {
-    return spec.role == Role::linear ? half_table(most_weight(spec.cols)) : tokens_;
+    return spec.role == Role::linear || spec.role == Role::router ? half_table(most_weight(spec.cols)) : tokens_;
   }
 
   // Files of bitnet.cpp have scales of 32 bits; those that llama.cpp reads, of 16.
@@ -281,6 +282,7 @@ class DummyWriter {
       case Role::bias:
         return write_vector(tensor, [&](uint32_t) { return kMostBias * (2 * uniform() - 1); });
       case Role::linear:
+      case Role::router:
       case Role::embedding:
       case Role::head:
       case Role::screen:
@@ -447,7 +449,8 @@ ShapeSize size_of(const Shape& shape, const DummyOptions& options) {
     const bool read_whole = !((embedding && (!shape.tied || form.head_copied || form.screen)) || (head && form.screen));
     size.parameters += copy ? 0 : values;
     size.bytes += bytes;
-    size.bytes_a_token += read_whole ? bytes : bytes / spec.rows;
+    const uint64_t networks = std::max(spec.experts, 1u), used = spec.experts == 0 ? 1 : shape.experts_used;
+    size.bytes_a_token += read_whole ? bytes / networks * used : bytes / spec.rows;
   }
   size.cache_bytes_a_token = uint64_t{2} * shape.layers * shape.kv_heads * shape.head_dim * sizeof(uint16_t);
   return size;

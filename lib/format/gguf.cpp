@@ -144,7 +144,7 @@ void check_version(Cursor& in) {
 struct TensorInfo {
   std::string_view name;
   uint32_t number;  // of its type
-  uint64_t rows, cols, offset;
+  uint64_t rows, cols, matrices, offset;
   uint64_t room = 0;  // up to the next tensor, or the end of the file
   const GgufType* type = nullptr;
   uint64_t size = 0;
@@ -164,10 +164,14 @@ TensorInfo read_tensor_info(Cursor& in) {
           " dimensions; GGUF allows up to 4");
   std::array<uint64_t, 4> shape = {1, 1, 1, 1};  // a tensor without dimensions is one number
   for (uint32_t i = 0; i < dimensions; ++i) shape[i] = in.number<uint64_t>("a tensor's shape");
-  require(shape[2] == 1 && shape[3] == 1, BITNET_ERROR_UNSUPPORTED, "tensor ", info.name,
-          " has more than two dimensions; no tensor of a supported model has");
+  require(shape[3] == 1, BITNET_ERROR_UNSUPPORTED, "tensor ", info.name,
+          " has more than three dimensions; no tensor of a supported model has");
+  constexpr uint64_t kMost = uint64_t{1} << 40;
+  require(shape[2] != 0 && shape[1] <= kMost / shape[2], BITNET_ERROR_FORMAT, "tensor ", info.name,
+          " has an impossible shape, ", shape[2], " matrices of ", shape[1], " x ", shape[0]);
   info.cols = shape[0];
-  info.rows = shape[1];
+  info.rows = shape[1] * shape[2];
+  info.matrices = shape[2];
   info.number = in.number<uint32_t>("a tensor's type");
   check_shape(info);
   info.offset = in.number<uint64_t>("a tensor's offset");
@@ -295,7 +299,8 @@ class Reader {
     check_places(infos, alignment, size);
     std::vector<GgufTensor> tensors;
     for (const TensorInfo& info : infos) {
-      tensors.push_back({info.name, info.type, info.rows, info.cols, file_.subspan(begin + info.offset, info.size)});
+      tensors.push_back(
+          {info.name, info.type, info.rows, info.cols, info.matrices, file_.subspan(begin + info.offset, info.size)});
     }
     return tensors;
   }

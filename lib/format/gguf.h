@@ -49,7 +49,8 @@ constexpr uint32_t kGgufF16 = 1;  // the number of a type that is not only decod
 struct GgufTensor {
   std::string_view name;
   const GgufType* type;
-  uint64_t rows, cols;  // GGUF's dimensions 1 and 0; dimensions 2 and 3 are 1, and so are those that it does not have
+  uint64_t rows, cols;  // GGUF's dimensions 1 and 0, those that it does not have being 1; dimension 3 is 1
+  uint64_t matrices;    // dimension 2: so many lie one after the other, and `rows` are those of all
   std::span<const std::byte> data;
 };
 

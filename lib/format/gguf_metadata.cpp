@@ -201,11 +201,13 @@ std::optional<fb::Activation> named_activation(const Metadata& in, const std::st
 }
 
 // A head is as long as the share of the embedding that falls to it, if the file does not say otherwise.
-uint32_t read_head_dim(const Metadata& in, const std::string& prefix, const fb::HyperParametersT& hyper) {
+constexpr const char* kRotary = "rope.dimension_count";
+uint32_t read_head_dim(const Metadata& in, const std::string& prefix, const fb::HyperParametersT& hyper, bool partial) {
   const uint32_t length =
       in.count(prefix + "attention.key_length", {2, kMostHeadDim}).value_or(hyper.hidden / hyper.heads);
-  for (const char* const key : {"attention.value_length", "rope.dimension_count"}) {
+  for (const char* const key : {"attention.value_length", kRotary}) {
     const uint32_t other = in.count(prefix + key).value_or(length);
+    if (other != length && key == kRotary && partial) continue;  // read_maple() reads it
     require(other == length, BITNET_ERROR_UNSUPPORTED, "metadata key ", prefix, key, " is ", other,
             ", not the length of a head, ", length);
   }
@@ -238,6 +240,77 @@ void read_gemma(const Metadata& in, const std::string& prefix, fb::HyperParamete
   out.window_theta = read_bounded(in, prefix + "rope.freq_base_swa", kWindowTheta, kLeastTheta, INFINITY);
 }
 
+// Of how many layers the last has no window, where a file says of each whether it has one.
+uint32_t read_period(const Metadata& in, const std::string& key, uint32_t layers) {
+  const GgufValue* const value = in.find(key);
+  require(value != nullptr, BITNET_ERROR_FORMAT, "metadata key ", key, " is missing");
+  if (value->kind != GgufKind::array) return in.needed_count(key, kWindowPeriodBounds);
+  require(value->count == layers, BITNET_ERROR_FORMAT, "metadata key ", key, " has ", value->count, " elements for ",
+          layers, " layers");
+  uint32_t period = 0;
+  for (uint32_t i = 0; i < layers; ++i) {
+    const bool boolean = value->element == GgufKind::boolean;
+    const auto element = boolean ? int64_t{value->payload[i] != std::byte{0}} : whole_element(*value, i);
+    if (!element || *element < 0 || *element > 1) Metadata::refuse(*value, "a boolean for each layer");
+    if (*element == 0 && period == 0) period = i + 1;
+    const bool windowed = period == 0 || (i + 1) % period != 0;
+    require(windowed == (*element == 1), BITNET_ERROR_UNSUPPORTED, "metadata key ", key, " says that layer ", i,
+            " has ", *element == 1 ? "a" : "no",
+            " window: supported are layers with windows of which the last of each few has ",
+            "none, as the first ones are");
+  }
+  require(period != 1, BITNET_ERROR_UNSUPPORTED, "metadata key ", key, " says that no layer has a window");
+  return period == 0 ? std::max<uint32_t>(layers + 1, kWindowPeriodBounds.low) : period;
+}
+
+// Maple as llama.cpp has it: windows, and rotary embedding in the layers that have one, of a part of each head.
+void read_maple(const Metadata& in, const std::string& prefix, fb::HyperParametersT& out) {
+  constexpr float kLimit = 7;
+  out.window = in.needed_count(prefix + "attention.sliding_window", kWindowBounds);
+  out.window_period = read_period(in, prefix + "attention.sliding_window_pattern", out.layers);
+  out.window_theta = read_bounded(in, prefix + "rope.freq_base_swa", out.rope_theta, kLeastTheta, INFINITY);
+  out.only_windows_turn = true;
+  const uint32_t turned = in.count(prefix + kRotary, {2, out.head_dim}).value_or(out.head_dim);
+  out.rotary_dim = turned == out.head_dim ? 0 : turned;
+  out.ffn_limit = read_bounded(in, prefix + "swiglu_clamp_exp", kLimit, 0, kMostScale);
+}
+
+// GGUF's numbers of what makes probabilities of scores; softmax of those chosen is the same as of all, normalised.
+void read_gating(const Metadata& in, const std::string& prefix, fb::HyperParametersT& out) {
+  constexpr uint32_t kNone = 0, kSoftmax = 1, kSigmoid = 2, kSoftmaxOfChosen = 3;
+  const std::string key = prefix + "expert_gating_func";
+  const uint32_t number = in.count(key).value_or(kNone);
+  out.normalised = in.boolean(prefix + "expert_weights_norm").value_or(true) || number == kSoftmaxOfChosen;
+  switch (number) {
+    case kNone:
+    case kSoftmax:
+    case kSoftmaxOfChosen:
+      out.gating = fb::Gating::softmax;
+      return;
+    case kSigmoid:
+      out.gating = fb::Gating::sigmoid;
+      return;
+    default:
+      fail(BITNET_ERROR_UNSUPPORTED, "metadata key ", key, " is ", number,
+           "; supported are 1 (softmax), 2 (sigmoid) and ", "3 (softmax of those chosen)");
+  }
+}
+
+void read_experts(const Metadata& in, const std::string& prefix, fb::HyperParametersT& out) {
+  out.experts = in.needed_count(prefix + "expert_count", kExpertBounds);
+  out.experts_used = in.needed_count(prefix + "expert_used_count", {1, out.experts});
+  out.ffn = in.needed_count(prefix + "expert_feed_forward_length", kFfnBounds);
+  read_gating(in, prefix, out);
+  // 0 is what some writers give where they mean nothing.
+  out.expert_scale = positive(in, prefix + "expert_weights_scale").value_or(1);
+  for (const char* const key : {"expert_shared_count", "leading_dense_block_count", "expert_group_count"}) {
+    const uint32_t number = in.count(prefix + key).value_or(0);
+    const bool group = key == std::string_view("expert_group_count");
+    require(number <= (group ? 1u : 0u), BITNET_ERROR_UNSUPPORTED, "metadata key ", prefix, key, " is ", number,
+            ": supported are models all of whose layers have experts, of one group, that tokens are shared among");
+  }
+}
+
 // What llama.cpp takes where a file of MiniCPM's is silent. Older ones had the logits' scale the other way round, but
 // in the keys it is by what they are divided.
 void read_scales(const Metadata& in, const std::string& prefix, fb::HyperParametersT& out) {
@@ -255,16 +328,22 @@ std::unique_ptr<fb::HyperParametersT> read_hyperparameters(const Metadata& in, c
   auto hyper = std::make_unique<fb::HyperParametersT>();
   hyper->layers = in.needed_count(prefix + "block_count", kLayerBounds);
   hyper->hidden = in.needed_count(prefix + "embedding_length", kHiddenBounds);
-  hyper->ffn = in.needed_count(prefix + "feed_forward_length", kFfnBounds);
+  const Architecture& known = require_architecture(architecture);
+  if (known.experts == Part::required) {
+    read_experts(in, prefix, *hyper);
+  } else {
+    hyper->ffn = in.needed_count(prefix + "feed_forward_length", kFfnBounds);
+  }
   hyper->heads = in.needed_count(prefix + "attention.head_count", kHeadBounds);
   hyper->kv_heads = in.count(prefix + "attention.head_count_kv", {1, hyper->heads}).value_or(hyper->heads);
-  hyper->head_dim = read_head_dim(in, prefix, *hyper);
+  hyper->head_dim = read_head_dim(in, prefix, *hyper, known.partial_rotary);
   hyper->context = in.needed_count(prefix + "context_length", kContextBounds);
   require(in.find(epsilon) != nullptr, BITNET_ERROR_FORMAT, "metadata key ", epsilon, " is missing");
   hyper->rms_epsilon = read_bounded(in, epsilon, 0, 0, kMostEpsilon);
   hyper->rope_theta = read_bounded(in, prefix + "rope.freq_base", 10000, kLeastTheta, INFINITY);
   if (architecture == "gemma3") read_gemma(in, prefix, *hyper);
-  if (require_architecture(architecture).scales) read_scales(in, prefix, *hyper);
+  if (architecture == "maple") read_maple(in, prefix, *hyper);
+  if (known.scales) read_scales(in, prefix, *hyper);
   return hyper;
 }
 

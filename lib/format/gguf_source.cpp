@@ -57,10 +57,10 @@ class GgufSource final : public Source {
     for (const TensorSpec& spec : specs) {
       if (is_computed(spec)) continue;
       const GgufTensor& tensor = find(spec);
-      require(tensor.rows == spec.rows && tensor.cols == spec.cols, BITNET_ERROR_FORMAT, "tensor ", spec.name, " is ",
-              tensor.rows, " x ", tensor.cols, "; the hyperparameters ask for ", spec.rows, " x ", spec.cols);
-      require(!is_coded(tensor) || spec.role == Role::linear, BITNET_ERROR_UNSUPPORTED, "tensor ", spec.name, " is in ",
-              tensor.type->name, ", which is only for ternary matrices");
+      check_shape(spec, tensor);
+      require(!is_coded(tensor) || (spec.role == Role::linear && spec.experts == 0), BITNET_ERROR_UNSUPPORTED,
+              "tensor ", spec.name, " is in ", tensor.type->name, ", which is only for ternary matrices",
+              spec.experts != 0 ? ", not those of experts" : "");
       known += 1 + find_scales(spec).size();
     }
     if (known != gguf_.tensors().size()) check_all_known(specs);
@@ -140,6 +140,17 @@ class GgufSource final : public Source {
   }
 
  private:
+  static void check_shape(const TensorSpec& spec, const GgufTensor& tensor) {
+    const uint64_t matrices = std::max(spec.experts, 1u);
+    if (tensor.rows == spec.rows && tensor.cols == spec.cols && tensor.matrices == matrices) return;
+    const auto shape = [](uint64_t count, uint64_t rows, uint64_t cols) {
+      const std::string matrix = std::to_string(rows / count) + " x " + std::to_string(cols);
+      return count == 1 ? matrix : std::to_string(count) + " matrices of " + matrix;
+    };
+    fail(BITNET_ERROR_FORMAT, "tensor ", spec.name, " is ", shape(tensor.matrices, tensor.rows, tensor.cols),
+         "; the hyperparameters ask for ", shape(matrices, spec.rows, spec.cols));
+  }
+
   // To leave a tensor out would be to compute something else than the model.
   void check_all_known(const std::vector<TensorSpec>& specs) const {
     std::unordered_set<std::string_view> expected = {kShortFactorsName,

@@ -123,9 +123,10 @@ class Header {
   bool has(const std::string& key) const { return keys_.contains(key); }
   void tensor(std::string_view name, const TensorSpec& spec, uint32_t type, uint64_t offset) {
     add_text(tensors_, name);
-    add(tensors_, uint32_t{spec.rows == 1 ? 1u : 2u});
+    add(tensors_, uint32_t{spec.rows == 1 ? 1u : spec.experts == 0 ? 2u : 3u});
     add(tensors_, uint64_t{spec.cols});
-    if (spec.rows != 1) add(tensors_, uint64_t{spec.rows});
+    if (spec.rows != 1) add(tensors_, uint64_t{spec.rows / std::max(spec.experts, 1u)});
+    if (spec.experts != 0) add(tensors_, uint64_t{spec.experts});
     add(tensors_, type);
     add(tensors_, offset);
     ++tensor_count_;
@@ -194,6 +195,28 @@ uint32_t pooling_number(fb::Pooling pooling) {
   fail(BITNET_ERROR_INTERNAL, "pooling ", static_cast<int>(pooling), " has no number in GGUF");
 }
 
+uint32_t gating_number(fb::Gating gating) {
+  switch (gating) {
+    case fb::Gating::softmax:
+      return 1;
+    case fb::Gating::sigmoid:
+      return 2;
+  }
+  fail(BITNET_ERROR_INTERNAL, "gating ", static_cast<int>(gating), " has no number in GGUF");
+}
+
+void add_experts(Header& header, const std::string& prefix, const fb::HyperParametersT& hyper) {
+  header.number(prefix + "expert_count", hyper.experts);
+  header.number(prefix + "expert_used_count", hyper.experts_used);
+  header.number(prefix + "expert_feed_forward_length", hyper.ffn);
+  header.number(prefix + "expert_gating_func", gating_number(hyper.gating));
+  header.boolean(prefix + "expert_weights_norm", hyper.normalised);
+  header.real(prefix + "expert_weights_scale", hyper.expert_scale);
+  if (hyper.ffn_limit == 0) return;
+  header.array(prefix + "swiglu_clamp_exp", GgufKind::f32, hyper.layers,
+               [&](uint64_t, std::string& out) { Header::add(out, hyper.ffn_limit); });
+}
+
 void add_hyperparameters(Header& header, const fb::ModelT& model) {
   const std::string prefix = model.architecture + ".";
   const fb::HyperParametersT& hyper = *model.hyper;
@@ -206,7 +229,7 @@ void add_hyperparameters(Header& header, const fb::ModelT& model) {
   header.number(prefix + "attention.head_count_kv", hyper.kv_heads);
   header.number(prefix + "attention.key_length", hyper.head_dim);
   header.number(prefix + "attention.value_length", hyper.head_dim);
-  header.number(prefix + "rope.dimension_count", hyper.head_dim);
+  header.number(prefix + "rope.dimension_count", hyper.rotary_dim != 0 ? hyper.rotary_dim : hyper.head_dim);
   header.real(prefix + "attention.layer_norm_rms_epsilon", hyper.rms_epsilon);
   header.real(prefix + "rope.freq_base", hyper.rope_theta);
   header.text(prefix + "hidden_activation", activation_text(hyper.activation));
@@ -216,7 +239,14 @@ void add_hyperparameters(Header& header, const fb::ModelT& model) {
     header.real(prefix + "logit_scale", hyper.logit_scale);
   }
   if (hyper.attention_scale != 0) header.real(prefix + "attention.scale", hyper.attention_scale);
-  if (hyper.window != 0) {
+  if (hyper.experts != 0) add_experts(header, prefix, hyper);
+  if (hyper.window != 0 && hyper.only_windows_turn) {  // as Maple's have it
+    const auto windowed = [&](uint64_t i) { return static_cast<uint8_t>((i + 1) % hyper.window_period != 0); };
+    header.number(prefix + "attention.sliding_window", hyper.window);
+    header.array(prefix + "attention.sliding_window_pattern", GgufKind::boolean, hyper.layers,
+                 [&](uint64_t i, std::string& out) { Header::add(out, windowed(i)); });
+    header.real(prefix + "rope.freq_base_swa", hyper.window_theta);
+  } else if (hyper.window != 0) {
     header.number(prefix + "attention.sliding_window", hyper.window);
     header.number(prefix + "attention.sliding_window_pattern", hyper.window_period);
     header.real(prefix + "rope.freq_base_swa", hyper.window_theta);
@@ -366,15 +396,17 @@ class Writer {
     };
     const bool exact = options_.lossy || are_halves(found.scales), one = found.scales.size() == 1;
     if (found.group != 0) return exact && in_blocks_of(GgufWeights::q2_0) ? GgufWeights::q2_0 : GgufWeights::f32;
-    if (one && (hyper_.architecture->ternary || source_.has(kInputNormName))) return GgufWeights::i2_s;
+    if (one && hyper_.experts == 0 && (hyper_.architecture->ternary || source_.has(kInputNormName)))
+      return GgufWeights::i2_s;
     if (exact && in_blocks_of(GgufWeights::tq2_0)) return GgufWeights::tq2_0;
-    return exact ? GgufWeights::f16 : one ? GgufWeights::i2_s : GgufWeights::f32;
+    return exact ? GgufWeights::f16 : one && hyper_.experts == 0 ? GgufWeights::i2_s : GgufWeights::f32;
   }
 
   const Encoding& encoding_for(const TensorSpec& spec) const {
     switch (spec.role) {
       case Role::vector:
       case Role::bias:
+      case Role::router:
         return encoding_of(GgufWeights::f32);
       case Role::linear:
         return *linear_;
@@ -457,6 +489,7 @@ class Writer {
         return;
       case GgufWeights::i2_s:
         refuse_unless(found.is_ternary(), "it is not ternary");
+        refuse_unless(spec.experts == 0, "it holds the matrices of experts");
         refuse_unless(found.scales.size() == 1, "it has more than one scale");
         return refuse_unless(uint64_t{spec.rows} * spec.cols % encoding.block == 0 && spec.cols % 8 == 0,
                              "it is no whole number of blocks of 128");
@@ -549,7 +582,8 @@ class Writer {
   std::vector<float> read_values(const TensorSpec& spec, const TernaryScales& found, uint32_t row,
                                  uint32_t count) const {
     std::vector<float> values(size_t{count} * spec.cols);
-    if (spec.role != Role::vector && spec.role != Role::bias && found.is_ternary()) {
+    const bool numbers = spec.role == Role::vector || spec.role == Role::bias || spec.role == Role::router;
+    if (!numbers && found.is_ternary()) {
       const std::vector<int8_t> trits = read_trits(spec, found, row, count);
       for (uint32_t r = 0, i = 0; r < count; ++r) {
         for (uint32_t c = 0; c < spec.cols; ++c, ++i) {

@@ -26,6 +26,7 @@ struct HfClass {
   uint32_t window = 0;                   // 0: no sliding window
   HfWeights weights = HfWeights::plain;  // without a quantization_config
   bool headless = false;                 // the network alone, without a head
+  bool normalised = true;                // the weights of the experts that compute a token come to 1
   bool tied = false;                     // where the file says nothing
 };
 // 1bitLLM's own class says that its model_type is llama: the name of the class decides.
@@ -35,6 +36,8 @@ constexpr auto kClasses = std::to_array<HfClass>({
     {.name = "MiniCPMForCausalLM", .model_type = "minicpm", .architecture = "minicpm", .tied = true},
     {.name = "Qwen2ForCausalLM", .model_type = "qwen2", .architecture = "qwen2"},
     {.name = "Qwen3ForCausalLM", .model_type = "qwen3", .architecture = "qwen3", .head_dim = 128},
+    {.name = "Qwen3MoeForCausalLM", .model_type = "qwen3_moe", .architecture = "qwen3moe", .normalised = false},
+    {.name = "MapleForCausalLM", .model_type = "maple", .architecture = "maple", .window = 512},
     {.name = "Qwen3Model", .model_type = "", .architecture = "qwen3", .head_dim = 128, .headless = true},
     {.name = "Gemma3ForCausalLM",
      .model_type = "gemma3_text",
@@ -93,6 +96,7 @@ template <typename... Parts>
   fail(BITNET_ERROR_UNSUPPORTED, value.place(), " is ", value.shown(), parts...);
 }
 
+bool is_maple(const HfClass& type) { return type.architecture == "maple"; }
 bool is_gemma(const HfClass& type) { return type.architecture.starts_with("gemma"); }
 
 const HfClass& find_class(const JsonValue& config) {
@@ -145,6 +149,46 @@ float read_bounded(const JsonValue& object, const char* key, double otherwise, d
   return static_cast<float>(value);
 }
 
+// What Maple's attention has besides.
+void read_maple(const JsonValue& config, const HfClass& type, fb::HyperParametersT& hyper) {
+  if (!is_maple(type)) return;
+  constexpr double kHalf = 0.5;
+  constexpr float kLimit = 7;
+  const double share = read_bounded(config, "partial_rotary_factor", kHalf, 0, 1);
+  const double turned = hyper.head_dim * share;
+  require(turned >= 2 && turned == std::floor(turned), BITNET_ERROR_FORMAT, "partial_rotary_factor is ", share,
+          ", by which ", turned, " numbers of a head are turned");
+  hyper.rotary_dim = turned == hyper.head_dim ? 0 : static_cast<uint32_t>(turned);
+  if (!truth(config, "nope_on_global_attention").value_or(true)) {
+    fail_unsupported(config, "nope_on_global_attention",
+                     ": a rotary embedding in the layers without a window is not supported");
+  }
+  require(hyper.window != 0, BITNET_ERROR_UNSUPPORTED, "no layer has a window (sliding_window, layer_types)");
+  hyper.only_windows_turn = true;
+  hyper.ffn_limit = kLimit;  // a number of its code
+}
+
+// A feed-forward network of experts in each layer.
+void read_experts(const JsonValue& config, const HfClass& type, fb::HyperParametersT& hyper) {
+  if (require_architecture(type.architecture).experts == Part::none) return;
+  hyper.experts = needed_count(config, "num_experts", kExpertBounds);
+  hyper.experts_used = needed_count(config, "num_experts_per_tok", {1, hyper.experts});
+  hyper.ffn = needed_count(config, "moe_intermediate_size", kFfnBounds);
+  hyper.normalised = truth(config, "norm_topk_prob").value_or(type.normalised);
+  for (const char* const key : {"num_shared_experts", "first_k_dense_replace", "n_shared_experts"}) {
+    if (count(config, key, kAnyCount).value_or(0) != 0) {
+      fail_unsupported(config, key,
+                       ": supported are models all of whose layers have experts that tokens are shared among");
+    }
+  }
+  if (count(config, "decoder_sparse_step", kAnyCount).value_or(1) != 1) {
+    fail_unsupported(config, "decoder_sparse_step", ": layers without experts are not supported");
+  }
+  const auto dense = config.find("mlp_only_layers");
+  if (dense && dense->size() != 0)
+    fail_unsupported(config, "mlp_only_layers", ": layers without experts are not supported");
+}
+
 // MiniCPM's code: depth scales what each layer adds, width the logits.
 void read_scales(const JsonValue& config, const HfClass& type, fb::HyperParametersT& hyper) {
   if (!require_architecture(type.architecture).scales) return;
@@ -162,7 +206,7 @@ void read_scales(const JsonValue& config, const HfClass& type, fb::HyperParamete
 // Attention that sees only the last tokens. A window as long as the context changes nothing.
 void refuse_window(const JsonValue& config, const HfClass& type, const fb::HyperParametersT& hyper) {
   constexpr const char* kKey = "sliding_window";
-  if (is_gemma(type)) return;  // read_windows() does it
+  if (is_gemma(type) || is_maple(type)) return;  // read_windows() does it
   // Llama's class has no windows, and Qwen's only where they are switched on.
   const bool qwen = type.architecture.starts_with("qwen");
   if (type.window == 0 && !(qwen && truth(config, "use_sliding_window").value_or(false))) return;
@@ -176,13 +220,14 @@ void refuse_window(const JsonValue& config, const HfClass& type, const fb::Hyper
        "): attention over a sliding window is not supported");
 }
 
-// Gemma 3 has layers with windows, but for each sixth. Other orders of the two kinds are refused.
+// Gemma 3 has layers with windows, but for each sixth; Maple, but for each fourth. Other orders of the two kinds are
+// refused. Maple's code hands sliding_window to Flash Attention as how many tokens are seen besides the own one.
 void read_windows(const JsonValue& config, const HfClass& type, fb::HyperParametersT& hyper) {
   constexpr const char* kKey = "sliding_window";
-  if (!is_gemma(type)) return;
+  if (!is_gemma(type) && !is_maple(type)) return;
   const bool none = config.object().contains(kKey) && !config.find(kKey);  // null
   const uint32_t window = count(config, kKey, {0, kWindowBounds.high}).value_or(type.window);
-  uint32_t period = 6;
+  uint32_t period = is_maple(type) ? 4 : 6;
   for (const char* const key : {"_sliding_window_pattern", "sliding_window_pattern"}) {
     period = count(config, key, {1, kWindowPeriodBounds.high}).value_or(period);
   }
@@ -200,7 +245,7 @@ void read_windows(const JsonValue& config, const HfClass& type, fb::HyperParamet
     }
   }
   if (none || window == 0 || period == 1) return;
-  hyper.window = window;
+  hyper.window = window + (is_maple(type) ? 1 : 0);
   hyper.window_period = period;
 }
 
@@ -221,11 +266,12 @@ void read_gemma(const JsonValue& config, const HfClass& type, fb::HyperParameter
   }
 }
 
-void refuse_additions(const JsonValue& config) {
+void refuse_additions(const JsonValue& config, const HfClass& type) {
   if (truth(config, "mlp_bias").value_or(false)) {
     fail_unsupported(config, "mlp_bias", ": biases in the feed-forward network are not supported");
   }
-  if (real(config, "partial_rotary_factor").value_or(1) != 1) {
+  if (!require_architecture(type.architecture).partial_rotary &&
+      real(config, "partial_rotary_factor").value_or(1) != 1) {
     fail_unsupported(config, "partial_rotary_factor", ": turning a part of each head only is not supported");
   }
   // 1bitLLM's code can do others; those published have these.
@@ -306,7 +352,8 @@ RopeScaling read_scaling(const RopeBase& base, const JsonValue& config, const Js
            " than for the rest, which is not supported");
     }
   }
-  if (real(rope, "partial_rotary_factor").value_or(1) != 1) {
+  const bool maple = hyper.only_windows_turn;  // whose file says it outside, too
+  if (!maple && real(rope, "partial_rotary_factor").value_or(1) != 1) {
     fail_unsupported(rope, "partial_rotary_factor", ": turning a part of each head only is not supported");
   }
   const char* const key = rope.find("rope_type") ? "rope_type" : "type";
@@ -324,7 +371,7 @@ RopeScaling read_scaling(const RopeBase& base, const JsonValue& config, const Js
 // The base of the layers with windows, whose rotary embedding nothing stretches.
 void read_window_rope(const JsonValue& config, const std::optional<JsonValue>& rope, fb::HyperParametersT& hyper) {
   constexpr double kDefault = 10000;
-  if (hyper.window == 0) return;
+  if (hyper.window == 0 || hyper.only_windows_turn) return;
   const bool inside = rope && rope->find("rope_theta");
   const char* const key = inside ? "rope_theta" : "rope_local_base_freq";
   hyper.window_theta = read_bounded(inside ? *rope : config, key, kDefault, kLeastTheta, 1e30);
@@ -349,11 +396,14 @@ void read_rope(const JsonValue& config, const HfClass& type, HfConfig& out) {
   const double outside = real(config, kTheta).value_or(type.theta);
   const bool inside = rope && rope->find(kTheta);
   out.hyper.rope_theta = read_bounded(inside ? *rope : config, kTheta, outside, kLeastTheta, 1e30);
+  if (out.hyper.only_windows_turn) out.hyper.window_theta = out.hyper.rope_theta;
   if (!rope) return;
   const RopeBase base = {out.hyper.head_dim, out.hyper.rope_theta};
   const uint32_t context = out.hyper.context;
   RopeScaling scaling = with_path(rope->place(), [&] { return read_scaling(base, config, *rope, out.hyper); });
   if (out.hyper.context != context) out.stretched = context;
+  require(scaling.factors.empty() || !out.hyper.only_windows_turn, BITNET_ERROR_UNSUPPORTED, rope->place(),
+          ": layers with windows are supported without a rotary embedding that is stretched");
   out.rope_factors = std::move(scaling.factors);
   out.hyper.rope_magnitude = scaling.magnitude;
 }
@@ -422,7 +472,10 @@ HfConfig read_hf_config(const Json& json) {
   fb::HyperParametersT& hyper = out.hyper;
   hyper.layers = needed_count(config, "num_hidden_layers", kLayerBounds);
   hyper.hidden = needed_count(config, "hidden_size", kHiddenBounds);
-  hyper.ffn = needed_count(config, "intermediate_size", kFfnBounds);
+  if (require_architecture(type.architecture).experts == Part::none) {
+    hyper.ffn = needed_count(config, "intermediate_size", kFfnBounds);
+  }
+  read_experts(config, type, hyper);
   hyper.heads = needed_count(config, "num_attention_heads", kHeadBounds);
   hyper.kv_heads = count(config, "num_key_value_heads", {1, hyper.heads}).value_or(hyper.heads);
   hyper.head_dim = read_head_dim(config, type, hyper);
@@ -434,7 +487,8 @@ HfConfig read_hf_config(const Json& json) {
   read_windows(config, type, hyper);
   read_gemma(config, type, hyper);
   read_scales(config, type, hyper);
-  refuse_additions(config);
+  read_maple(config, type, hyper);
+  refuse_additions(config, type);
   read_rope(config, type, out);
   out.weights = read_quantization(config, type, out);
   out.headless = type.headless;

@@ -95,7 +95,8 @@ class HfSource final : public Source {
 
   void check(const std::vector<TensorSpec>& specs) const override {
     for (const TensorSpec& spec : specs) {
-      if (!is_computed(spec)) check_tensor(spec, find(spec));
+      if (is_computed(spec)) continue;
+      for (uint32_t i = 0; i < parts(spec); ++i) check_tensor(spec, part(spec, i));
     }
     check_all_known(specs);
     check_biases(specs);
@@ -104,7 +105,7 @@ class HfSource final : public Source {
 
   std::optional<Tensor> stored(const TensorSpec& spec, fb::Type type) const override {
     const bool meant = spec.role != Role::linear || config_.weights == HfWeights::plain;
-    if (is_computed(spec) || !meant) return std::nullopt;
+    if (is_computed(spec) || !meant || spec.experts != 0) return std::nullopt;
     const Safetensor& tensor = find(spec);
     const bool same = type == fb::Type::f16 && tensor.type == Safetype::f16;
     if (!same || row_stride(type, spec.cols) != spec.cols) return std::nullopt;
@@ -119,9 +120,11 @@ class HfSource final : public Source {
 
   TernaryScales ternary_scales(const TensorSpec& spec) const override {
     const Safetensor& tensor = find(spec);
-    if (is_packed(tensor)) return {.scales = {scale_beside(tensor)}};
-    TernaryScales result = scales_by_values(spec, tensor);
+    if (is_packed(tensor)) return {.scales = scales_beside(spec)};
+    TernaryScales result = scales_by_values(spec);
     if (spec.role != Role::linear) return result;
+    require(spec.experts == 0 || config_.weights == HfWeights::plain, BITNET_ERROR_UNSUPPORTED, "tensor ", tensor.name,
+            " is an expert's, whose weights are supported as they are or packed, not to be rounded or scaled");
     const bool masters = config_.weights == HfWeights::master && !result.is_ternary();
     if (masters || config_.weights == HfWeights::rounded) return round_by_absmean(result.mean);
     const float factor = scale_beside(tensor);
@@ -138,26 +141,36 @@ class HfSource final : public Source {
 
   void read_trits(const TensorSpec& spec, const TernaryScales& scales, uint32_t row, uint32_t count,
                   int8_t* out) const override {
-    const Safetensor& tensor = find(spec);
     std::vector<float> values(spec.cols);
     for (uint32_t r = 0; r < count; ++r, out += spec.cols) {
+      const Safetensor& tensor = part(spec, (row + r) / part_rows(spec));
+      const uint32_t own = (row + r) % part_rows(spec);
       if (is_packed(tensor)) {
-        read_codes(tensor, row + r, out);
+        read_codes(tensor, own, out);
         continue;
       }
-      safetensor_values(tensor, uint64_t{row + r} * spec.cols, values);
+      safetensor_values(tensor, uint64_t{own} * spec.cols, values);
       if (spec.role == Role::linear) multiply_by_scale(tensor, values);
       round_to_trits(values, scales.inverse_mean, out);
     }
   }
 
   void read_values(const TensorSpec& spec, uint32_t row, uint32_t count, float* out) const override {
-    const std::span values(out, size_t{count} * spec.cols);
     if (is_computed(spec)) {
       std::ranges::copy(config_.rope_factors, out);
       return;
     }
-    const Safetensor& tensor = find(spec);
+    for (uint32_t r = row, left = count; left != 0;) {
+      const uint32_t own = r % part_rows(spec), rows = std::min(left, part_rows(spec) - own);
+      read_part(spec, part(spec, r / part_rows(spec)), own, rows, out);
+      out += size_t{rows} * spec.cols;
+      r += rows;
+      left -= rows;
+    }
+  }
+
+  void read_part(const TensorSpec& spec, const Safetensor& tensor, uint32_t row, uint32_t count, float* out) const {
+    const std::span values(out, size_t{count} * spec.cols);
     if (is_packed(tensor)) {
       std::vector<int8_t> codes(spec.cols);
       for (uint32_t r = 0; r < count; ++r) {
@@ -175,6 +188,7 @@ class HfSource final : public Source {
 
   void release(const TensorSpec& spec, uint32_t row, uint32_t count) const override {
     if (is_computed(spec) || !files_.is_mapped()) return;
+    if (spec.experts != 0) return release_experts(spec, row, count);
     const Safetensor& tensor = find(spec);
     const uint64_t row_bytes = tensor.data.size() / tensor.rows;
     if (!is_packed(tensor)) return drop_pages(tensor.data.subspan(row_bytes * row, row_bytes * count));
@@ -185,6 +199,36 @@ class HfSource final : public Source {
   }
 
  private:
+  // The tensors of a matrix: one, or one for each expert.
+  static uint32_t parts(const TensorSpec& spec) { return std::max(spec.experts, 1u); }
+  static uint32_t part_rows(const TensorSpec& spec) { return spec.rows / parts(spec); }
+  const Safetensor& part(const TensorSpec& spec, uint32_t index) const {
+    return spec.experts == 0 ? find(spec) : *experts_.at(spec.name)[index];
+  }
+
+  // Of packed ones nothing: rows of all of an expert's quarters share bytes.
+  void release_experts(const TensorSpec& spec, uint32_t row, uint32_t count) const {
+    while (count != 0) {
+      const uint32_t own = row % part_rows(spec), rows = std::min(count, part_rows(spec) - own);
+      const Safetensor& tensor = part(spec, row / part_rows(spec));
+      const uint64_t row_bytes = tensor.data.size() / part_rows(spec);
+      if (!is_packed(tensor)) drop_pages(tensor.data.subspan(row_bytes * own, row_bytes * rows));
+      row += rows;
+      count -= rows;
+    }
+  }
+
+  // Of packed matrices: one scale, or the experts' for each row.
+  std::vector<float> scales_beside(const TensorSpec& spec) const {
+    std::vector<float> scales;
+    for (uint32_t i = 0; i < parts(spec); ++i) {
+      scales.insert(scales.end(), spec.experts == 0 ? 1 : part_rows(spec), scale_beside(part(spec, i)));
+    }
+    const float first = scales.front();
+    if (std::ranges::all_of(scales, [first](float scale) { return scale == first; })) scales.resize(1);
+    return scales;
+  }
+
   static HfConfig read_config(const std::string& folder) {
     return with_path("config.json", [&] { return read_hf_config(read_json(folder + "/config.json", kMaxConfig)); });
   }
@@ -193,12 +237,27 @@ class HfSource final : public Source {
   void find_tensors(const HyperParameters& hyper) {
     for (const TensorSpec& spec : tensor_specs(hyper, [](std::string_view) { return true; })) {
       for (const std::string& name : spec.hf_names) {
-        const Safetensor* tensor = files_.find(name);
-        // A class that is the network alone has no "model." before its names.
-        constexpr std::string_view kModel = "model.";
-        if (tensor == nullptr && name.starts_with(kModel)) tensor = files_.find(name.substr(kModel.size()));
+        const Safetensor* const tensor = find_file(spec.experts == 0 ? name : expert_name(name, 0));
         if (tensor != nullptr) by_name_.emplace(spec.name, tensor);
+        if (tensor != nullptr && spec.experts != 0) find_experts(spec, name);
       }
+    }
+  }
+
+  const Safetensor* find_file(const std::string& name) const {
+    const Safetensor* const tensor = files_.find(name);
+    // A class that is the network alone has no "model." before its names.
+    constexpr std::string_view kModel = "model.";
+    return tensor == nullptr && name.starts_with(kModel) ? files_.find(name.substr(kModel.size())) : tensor;
+  }
+
+  void find_experts(const TensorSpec& spec, const std::string& pattern) {
+    auto& found = experts_[spec.name];
+    for (uint32_t i = 0; i < spec.experts; ++i) {
+      const std::string name = expert_name(pattern, i);
+      found.push_back(find_file(name));
+      require(found.back() != nullptr, BITNET_ERROR_FORMAT, "tensor ", name,
+              " is missing; by config.json each layer has ", spec.experts, " experts (num_experts)");
     }
   }
 
@@ -233,7 +292,9 @@ class HfSource final : public Source {
     const auto found = by_name_.find(spec.name);
     if (found != by_name_.end()) return *found->second;
     const bool head = spec.name == kHeadName;
-    fail(BITNET_ERROR_FORMAT, "tensor ", spec.hf_names.empty() ? spec.name : spec.hf_names.front(), " is missing; ",
+    std::string name = spec.hf_names.empty() ? spec.name : spec.hf_names.front();
+    if (spec.experts != 0) name = expert_name(name, 0);
+    fail(BITNET_ERROR_FORMAT, "tensor ", name, " is missing; ",
          head ? "config.json says that it is not the embedding (tie_word_embeddings)" : "config.json asks for it");
   }
 
@@ -250,8 +311,9 @@ class HfSource final : public Source {
     }
     const uint64_t rows = tensor.rows * (is_packed(tensor) ? kRowsInByte : 1);
     const bool matrix = spec.role == Role::embedding || spec.role == Role::head;
-    require(rows == spec.rows && tensor.cols == spec.cols && tensor.dimensions <= 2, BITNET_ERROR_FORMAT, "tensor ",
-            tensor.name, " is ", rows, " x ", tensor.cols, "; config.json asks for ", spec.rows, " x ", spec.cols,
+    const uint32_t wanted = part_rows(spec);
+    require(rows == wanted && tensor.cols == spec.cols && tensor.dimensions <= 2, BITNET_ERROR_FORMAT, "tensor ",
+            tensor.name, " is ", rows, " x ", tensor.cols, "; config.json asks for ", wanted, " x ", spec.cols,
             matrix ? " (vocab_size x hidden_size)" : "");
   }
 
@@ -283,8 +345,10 @@ class HfSource final : public Source {
     std::unordered_set<std::string_view> known;
     for (const TensorSpec& spec : specs) {
       if (is_computed(spec)) continue;
-      known.insert(find(spec).name);
-      if (spec.role == Role::linear && has_scales(config_.weights)) known.insert(find_scale(find(spec)).name);
+      for (uint32_t i = 0; i < parts(spec); ++i) {
+        known.insert(part(spec, i).name);
+        if (spec.role == Role::linear && has_scales(config_.weights)) known.insert(find_scale(part(spec, i)).name);
+      }
     }
     if (model_.tied) known.insert(kHfHead);
     for (const Safetensor& tensor : files_.tensors()) {
@@ -376,18 +440,19 @@ class HfSource final : public Source {
             "; the file is damaged");
   }
 
-  TernaryScales scales_by_values(const TensorSpec& spec, const Safetensor& tensor) const {
+  TernaryScales scales_by_values(const TensorSpec& spec) const {
     ScaleFinder finder(spec.rows, spec.cols);
     constexpr uint32_t kStep = 64;
     parallel_for((spec.rows + kStep - 1) / kStep, [&](size_t part) {
       std::vector<float> values(spec.cols);
       const auto begin = static_cast<uint32_t>(part * kStep), count = std::min(kStep, spec.rows - begin);
       for (uint32_t row = begin; row < begin + count; ++row) {
-        safetensor_values(tensor, uint64_t{row} * spec.cols, values);
+        const Safetensor& tensor = this->part(spec, row / part_rows(spec));
+        safetensor_values(tensor, uint64_t{row % part_rows(spec)} * spec.cols, values);
         const size_t bad = find_nonfinite(std::span<const float>(values));
         if (bad != values.size()) {
-          fail(BITNET_ERROR_FORMAT, "tensor ", tensor.name, ", row ", row, ", column ", bad, " is ", values[bad],
-               "; the model is damaged");
+          fail(BITNET_ERROR_FORMAT, "tensor ", tensor.name, ", row ", row % part_rows(spec), ", column ", bad, " is ",
+               values[bad], "; the model is damaged");
         }
         finder.add_row(row, values);
       }
@@ -399,7 +464,8 @@ class HfSource final : public Source {
   Safetensors files_;
   HfConfig config_;
   fb::ModelT model_;                                            // without tensors
-  std::unordered_map<std::string, const Safetensor*> by_name_;  // by our names
+  std::unordered_map<std::string, const Safetensor*> by_name_;  // by our names; of experts the first
+  std::unordered_map<std::string, std::vector<const Safetensor*>> experts_;
 };
 
 }  // namespace

@@ -116,6 +116,7 @@ class Loader {
         linear(spec).bias = finite(tensor);
         return;
       case Role::linear:
+      case Role::router:
         linear(spec).weights = matrix(tensor);
         return;
       case Role::embedding:

@@ -59,6 +59,14 @@ HyperParameters read_fields(std::string_view architecture, const fb::HyperParame
   out.embedding_scale = in.embedding_scale;
   out.residual_scale = in.residual_scale;
   out.logit_scale = in.logit_scale;
+  out.experts = in.experts;
+  out.experts_used = in.experts_used;
+  out.normalised = in.normalised;
+  out.expert_scale = in.expert_scale;
+  out.ffn_limit = in.ffn_limit;
+  out.rotary_dim = in.rotary_dim;
+  out.only_windows_turn = in.only_windows_turn;
+  out.gating = read_gating(in.gating);
   out.activation = read_activation(in.activation);
   return out;
 }
@@ -117,6 +125,14 @@ fb::HyperParametersT store_hyperparameters(const HyperParameters& in) {
   out.embedding_scale = in.embedding_scale;
   out.residual_scale = in.residual_scale;
   out.logit_scale = in.logit_scale;
+  out.experts = in.experts;
+  out.experts_used = in.experts_used;
+  out.normalised = in.normalised;
+  out.expert_scale = in.expert_scale;
+  out.ffn_limit = in.ffn_limit;
+  out.rotary_dim = in.rotary_dim;
+  out.only_windows_turn = in.only_windows_turn;
+  out.gating = stored_gating(in.gating);
   out.activation = stored_activation(in.activation);
   return out;
 }
@@ -144,6 +160,27 @@ fb::Activation stored_activation(Activation activation) {
       return fb::Activation::gelu;
   }
   fail(BITNET_ERROR_INTERNAL, "activation ", static_cast<int>(activation), " cannot be stored");
+}
+
+Gating read_gating(fb::Gating gating) {
+  switch (gating) {
+    case fb::Gating::softmax:
+      return Gating::softmax;
+    case fb::Gating::sigmoid:
+      return Gating::sigmoid;
+  }
+  fail(BITNET_ERROR_UNSUPPORTED, "unknown gating of experts ", static_cast<int>(gating),
+       "; a newer libbitnet may know it");
+}
+
+fb::Gating stored_gating(Gating gating) {
+  switch (gating) {
+    case Gating::softmax:
+      return fb::Gating::softmax;
+    case Gating::sigmoid:
+      return fb::Gating::sigmoid;
+  }
+  fail(BITNET_ERROR_INTERNAL, "gating ", static_cast<int>(gating), " cannot be stored");
 }
 
 Pooling read_pooling(fb::Pooling pooling) {

@@ -39,6 +39,8 @@ HyperParameters read_hyperparameters(const fb::ModelT& model);
 fb::HyperParametersT store_hyperparameters(const HyperParameters& hyper);
 Activation read_activation(fb::Activation activation);
 fb::Activation stored_activation(Activation activation);
+Gating read_gating(fb::Gating gating);
+fb::Gating stored_gating(Gating gating);
 Pooling read_pooling(fb::Pooling pooling);
 
 // The same bytes for the same hyperparameters, however they were stored. Every field that the schema has or will have

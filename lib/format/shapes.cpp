@@ -84,6 +84,26 @@ constexpr Shape minicpm(std::string_view name, uint32_t hidden, uint32_t ffn, ui
   return {name,  "minicpm", Weights::groups, tied,  false, hidden, ffn,   layers,
           heads, 2,         hidden / heads,  73448, 32768, 10000,  1e-6f, RopeKind::plain};
 }
+constexpr Shape with_experts(Shape shape, uint32_t experts, uint32_t used) {
+  shape.architecture = "qwen3moe";
+  shape.experts = experts;
+  shape.experts_used = used;
+  return shape;
+}
+// As its configuration says; its code sees `window` tokens besides the own one.
+constexpr Shape maple(std::string_view name, uint32_t window, uint32_t experts, uint32_t used) {
+  Shape shape = {name, "maple", Weights::groups, false, false, 2048,           512, 24, 16, 4,
+                 128,  151936,  131072,          10000, 1e-6f, RopeKind::plain};
+  shape.window = window + 1;
+  shape.experts = experts;
+  shape.experts_used = used;
+  shape.maple = true;
+  return shape;
+}
+constexpr Shape in_quarters(Shape shape) {  // of layers, of which the last has no window
+  shape.layers = 4;
+  return shape;
+}
 constexpr Shape with_context(Shape shape, uint32_t context) {
   shape.context = context;
   return shape;
@@ -164,8 +184,9 @@ constexpr Shape kVibeAsr = {"VibeASR", "qwen2", Weights::ternary, false, false, 
 // Bonsai: its model cards, which name Qwen3's shapes with other contexts.
 // BitNet-embedding: docs/bitnet-embeddings-i2s-guide.md of bitnet.cpp. Gemma-3-270M: its published configuration.
 // Qwen2.5-32B-BitNet: pull request 522 of bitnet.cpp, Qwen2.5-32B. BitCPM4: the published configurations of
-// MiniCPM4-0.5B and -8B, from which these were made. Neutrino-8B: Qwen3-8B, from which it was made. VibeASR:
-// Qwen2.5-1.5B, by the README of VibeASR.cpp, with a head of its own, by the size of its file.
+// MiniCPM4-0.5B and -8B, from which these were made. Neutrino-8B: Qwen3-8B, from which it was made. Maple-20B-A1B and
+// Qwen3-30B-A3B: their published configurations. VibeASR: Qwen2.5-1.5B, by the README of VibeASR.cpp, with a head of
+// its own, by the size of its file.
 constexpr auto kShapes = std::to_array<Shape>({
     with_tokens(bitnet_shape("tiny", 320, 864, 3, 4), 2, 1000, 10000, 512),
     bitnet_shape("125M", 768, 3072, 11, 12),
@@ -208,6 +229,8 @@ constexpr auto kShapes = std::to_array<Shape>({
     minicpm("BitCPM4-0.5B", 1024, 4096, 24, 16, true),
     minicpm("BitCPM4-CANN-8B", 4096, 16384, 32, 32, false),
     grouped(qwen3("Neutrino-8B", 4096, 12288, 36, 32, false)),
+    maple("Maple-20B-A1B", 512, 256, 8),
+    with_experts(with_tokens(qwen3("Qwen3-30B-A3B", 2048, 768, 48, 32, false), 4, 151936, 1000000, 40960), 128, 8),
     kVibeAsr,
     kLlama32,
     kQwen25,
@@ -230,6 +253,8 @@ constexpr auto kShapes = std::to_array<Shape>({
     in_blocks(tiny("tiny-vibeasr", kVibeAsr, 2, 128)),
     in_i2s(tiny("tiny-qwen2-normed", kQwen25Normed, 2, 128)),
     tiny("tiny-minicpm", minicpm("", 320, 864, 3, 4, true), 2, 80),
+    in_quarters(tiny("tiny-maple", maple("", 40, 12, 3), 2, 96)),
+    tiny("tiny-qwen3moe", with_experts(qwen3("", 320, 864, 3, 4, false), 6, 2), 2, 96),
     tiny("tiny-llama", kLlama32, 2, 64),
     tiny("tiny-qwen2", kQwen25, 2, 80),
     tiny("tiny-qwen3", qwen3("", 320, 864, 3, 4, false), 2, 96),
@@ -238,7 +263,8 @@ constexpr auto kShapes = std::to_array<Shape>({
     in_i2s(tiny("tiny-embedding-gemma", embedding_270m(""), 1, 128)),
 });
 
-constexpr uint32_t kWindowPeriod = 6;  // Gemma 3's
+constexpr uint32_t kWindowPeriod = 6, kMaplePeriod = 4;  // Gemma 3's, Maple's
+constexpr float kMapleLimit = 7;
 constexpr float kWindowTheta = 10000;
 
 bool same_name(std::string_view a, std::string_view b) {
@@ -272,6 +298,16 @@ HyperParameters Shape::hyper() const {
     result.window = window;
     result.window_period = kWindowPeriod;
     result.window_theta = kWindowTheta;
+  }
+  result.experts = experts;
+  result.experts_used = experts_used;
+  result.normalised = experts != 0;
+  if (maple) {
+    result.window_period = kMaplePeriod;
+    result.window_theta = rope_theta;
+    result.only_windows_turn = true;
+    result.rotary_dim = head_dim / 2;
+    result.ffn_limit = kMapleLimit;
   }
   return result;
 }

@@ -34,9 +34,11 @@ struct Shape {
   uint32_t hidden, ffn, layers, heads, kv_heads, head_dim, vocabulary, context;
   float rope_theta, rms_epsilon;
   RopeKind rope;
-  uint32_t window = 0;       // of five layers in six; 0: none
+  uint32_t window = 0;       // of most layers; 0: none
   bool embeds = false;       // no head, the last token's state
   bool input_norms = false;  // before each matrix
+  uint32_t experts = 0, experts_used = 0;
+  bool maple = false;  // windows in three layers of four, the only ones that are turned, in half of each head; a limit
 
   HyperParameters hyper() const;
 };

@@ -82,7 +82,8 @@ constexpr TensorType group_type(fb::Type type, const char* name, Numbers numbers
           {Role::linear, Role::embedding, Role::head}};
 }
 constexpr Roles kMatrices = {Role::linear, Role::embedding, Role::head};
-constexpr Roles kVectorsAndMatrices = {Role::vector, Role::bias, Role::linear, Role::embedding, Role::head};
+constexpr Roles kVectorsAndMatrices = {Role::vector, Role::bias,      Role::linear,
+                                       Role::router, Role::embedding, Role::head};
 
 // In the order of the schema's numbers.
 constexpr auto kTensorTypes = std::to_array<TensorType>({

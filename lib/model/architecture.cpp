@@ -57,6 +57,23 @@ constexpr auto kArchitectures = std::to_array<Architecture>({
      .o_bias = Part::optional,
      .qk_norms = Part::required,
      .input_norms = Part::together},
+    {.name = "qwen3moe",
+     .models = "Qwen3 with experts (30B-A3B)",
+     .activation = Activation::silu,
+     .qkv_biases = Part::optional,
+     .o_bias = Part::optional,
+     .qk_norms = Part::required,
+     .one_network = Part::none,
+     .experts = Part::required,
+     .expert_bias = Part::optional},
+    {.name = "maple",
+     .models = "Maple 20B-A1B",
+     .activation = Activation::silu,
+     .qk_norms = Part::required,
+     .one_network = Part::none,
+     .experts = Part::required,
+     .expert_bias = Part::optional,
+     .partial_rotary = true},
     {.name = "gemma3",
      .models = "Gemma 3, BitNet-embedding 270M",
      .activation = Activation::gelu,
@@ -67,7 +84,7 @@ constexpr auto kArchitectures = std::to_array<Architecture>({
      .norms_less_one = true},
 });
 
-enum class Extent : uint8_t { one, vocabulary, hidden, ffn, q, kv, head, half_head };
+enum class Extent : uint8_t { one, vocabulary, hidden, ffn, q, kv, head, half_head, experts };
 
 uint32_t size_of(Extent extent, const HyperParameters& hyper) {
   switch (extent) {
@@ -86,7 +103,9 @@ uint32_t size_of(Extent extent, const HyperParameters& hyper) {
     case Extent::head:
       return hyper.head_dim;
     case Extent::half_head:
-      return hyper.head_dim / 2;
+      return hyper.turned_dim() / 2;
+    case Extent::experts:
+      return hyper.experts;
   }
   return 0;
 }
@@ -101,6 +120,7 @@ struct Entry {
   Place place;
   bool turned = false;
   std::string_view hf_with_post_norms = {};  // in place of hf_names where there are post norms; "": the same
+  bool of_experts = false;                   // `rows` are those of each expert
 };
 
 constexpr std::string_view kLayerPrefix = "blk.", kHfLayerPrefix = "model.layers.";
@@ -220,7 +240,13 @@ const Entry kLayerEntries[] = {
      Extent::hidden,
      &Architecture::input_norms,
      &Layer::gate},
-    {"ffn_gate.weight", {"mlp.gate_proj.weight"}, Role::linear, Extent::ffn, Extent::hidden, nullptr, &Layer::gate},
+    {"ffn_gate.weight",
+     {"mlp.gate_proj.weight"},
+     Role::linear,
+     Extent::ffn,
+     Extent::hidden,
+     &Architecture::one_network,
+     &Layer::gate},
     {"ffn_up_norm_in.weight",
      {"mlp.up_proj.norm.weight", "mlp.up_proj.rms_norm.weight"},
      Role::vector,
@@ -228,7 +254,13 @@ const Entry kLayerEntries[] = {
      Extent::hidden,
      &Architecture::input_norms,
      &Layer::up},
-    {"ffn_up.weight", {"mlp.up_proj.weight"}, Role::linear, Extent::ffn, Extent::hidden, nullptr, &Layer::up},
+    {"ffn_up.weight",
+     {"mlp.up_proj.weight"},
+     Role::linear,
+     Extent::ffn,
+     Extent::hidden,
+     &Architecture::one_network,
+     &Layer::up},
     {"ffn_sub_norm.weight",
      {"mlp.ffn_sub_norm.weight", "mlp.ffn_layernorm.weight"},
      Role::vector,
@@ -243,7 +275,57 @@ const Entry kLayerEntries[] = {
      Extent::ffn,
      &Architecture::input_norms,
      &Layer::down},
-    {"ffn_down.weight", {"mlp.down_proj.weight"}, Role::linear, Extent::hidden, Extent::ffn, nullptr, &Layer::down},
+    {"ffn_down.weight",
+     {"mlp.down_proj.weight"},
+     Role::linear,
+     Extent::hidden,
+     Extent::ffn,
+     &Architecture::one_network,
+     &Layer::down},
+    {"ffn_gate_inp.weight",
+     {"mlp.gate.weight"},
+     Role::router,
+     Extent::experts,
+     Extent::hidden,
+     &Architecture::experts,
+     &Layer::router},
+    {"exp_probs_b.bias",
+     {"mlp.gate.e_score_correction_bias"},
+     Role::vector,
+     Extent::one,
+     Extent::experts,
+     &Architecture::expert_bias,
+     &Layer::expert_bias},
+    {"ffn_gate_exps.weight",
+     {"mlp.experts.*.gate_proj.weight"},
+     Role::linear,
+     Extent::ffn,
+     Extent::hidden,
+     &Architecture::experts,
+     &Layer::gate,
+     false,
+     "",
+     true},
+    {"ffn_up_exps.weight",
+     {"mlp.experts.*.up_proj.weight"},
+     Role::linear,
+     Extent::ffn,
+     Extent::hidden,
+     &Architecture::experts,
+     &Layer::up,
+     false,
+     "",
+     true},
+    {"ffn_down_exps.weight",
+     {"mlp.experts.*.down_proj.weight"},
+     Role::linear,
+     Extent::hidden,
+     Extent::ffn,
+     &Architecture::experts,
+     &Layer::down,
+     false,
+     "",
+     true},
     {"post_ffw_norm.weight",
      {"post_feedforward_layernorm.weight"},
      Role::vector,
@@ -254,7 +336,7 @@ const Entry kLayerEntries[] = {
 };
 const Entry kFirstEntries[] = {
     {kEmbeddingName,
-     {"model.embed_tokens.weight"},
+     {"model.embed_tokens.weight", "model.word_embeddings.weight"},
      Role::embedding,
      Extent::vocabulary,
      Extent::hidden,
@@ -290,6 +372,35 @@ void check_number(const char* what, double value, Interval bounds) {
           "; it must be between ", bounds.low, " and ", bounds.high);
 }
 
+// Matrices of experts lie in one, so that its rows must have as many as fit 16 to a tile, and not more than a matrix.
+void check_experts(const HyperParameters& hyper) {
+  const bool wanted = hyper.architecture->experts == Part::required;
+  require(wanted == (hyper.experts != 0), BITNET_ERROR_FORMAT, "hyperparameter experts is ", hyper.experts,
+          wanted ? "; a model of the architecture " : "; no model of the architecture ", hyper.architecture->name,
+          " has", wanted ? " some" : " any");
+  check_number("ffn_limit", hyper.ffn_limit, {0, kMostScale});
+  if (!wanted) return;
+  check_range("experts", hyper.experts, kExpertBounds);
+  check_range("experts_used", hyper.experts_used, {1, hyper.experts});
+  check_number("expert_scale", hyper.expert_scale, {kLeastScale, kMostScale});
+  constexpr uint32_t kTile = 16, kMostRows = 1 << 24;
+  for (const uint32_t rows : {hyper.ffn, hyper.hidden}) {
+    require(rows % kTile == 0, BITNET_ERROR_UNSUPPORTED, "an expert's matrix has ", rows,
+            " rows; supported are multiples of ", kTile);
+    check_range("rows of all experts", uint64_t{rows} * hyper.experts, {1, kMostRows});
+  }
+}
+
+void check_rotary(const HyperParameters& hyper) {
+  const bool partial = hyper.rotary_dim != 0 || hyper.only_windows_turn;
+  require(!partial || hyper.architecture->partial_rotary, BITNET_ERROR_FORMAT,
+          "the rotary embedding turns a part of the ", "heads only, which no model of the architecture ",
+          hyper.architecture->name, " does");
+  if (hyper.rotary_dim != 0) check_range("rotary_dim", hyper.rotary_dim, {2, hyper.head_dim});
+  require(hyper.rotary_dim % 2 == 0, BITNET_ERROR_FORMAT, "hyperparameter rotary_dim (", hyper.rotary_dim,
+          ") is odd; rotary embedding needs pairs");
+}
+
 class Specs {
  public:
   Specs(const HyperParameters& hyper, const HasTensor& has) : hyper_(hyper), has_(has) {}
@@ -303,8 +414,9 @@ class Specs {
     for (const std::string_view hf_name : entry.hf_names) {
       if (!other && !hf_name.empty()) hf_names.push_back(hf_prefix + std::string(hf_name));
     }
-    specs_.push_back({name, std::move(hf_names), entry.role, size_of(entry.rows, hyper_), size_of(entry.cols, hyper_),
-                      layer, entry.place, entry.turned});
+    const uint32_t experts = entry.of_experts ? hyper_.experts : 0;
+    specs_.push_back({name, std::move(hf_names), entry.role, size_of(entry.rows, hyper_) * std::max(experts, 1u),
+                      size_of(entry.cols, hyper_), layer, entry.place, entry.turned, experts});
   }
   void add_if_there(const Entry& entry) {
     if (has_(entry.name)) add(entry);
@@ -355,6 +467,11 @@ const Architecture& require_architecture(std::string_view name) {
        nearest.empty() ? "" : "; the nearest is ", nearest);
 }
 
+std::string expert_name(std::string_view name, uint32_t expert) {
+  const size_t at = name.find(kExpertNumber);
+  return std::string(name.substr(0, at)) + std::to_string(expert) + std::string(name.substr(at + kExpertNumber.size()));
+}
+
 std::string gguf_input_norm(const Architecture& architecture, std::string_view name) {
   constexpr std::string_view kWeight = ".weight";
   return std::string(name.substr(0, name.size() - kInputNormEnd.size()))
@@ -394,6 +511,8 @@ void check_hyperparameters(const HyperParameters& hyper) {
   const bool scaled = hyper.embedding_scale != 1 || hyper.residual_scale != 1 || hyper.logit_scale != 1;
   require(!scaled || hyper.architecture->scales, BITNET_ERROR_FORMAT, "the model scales its embedding, its residual ",
           "stream or its logits, which no model of the architecture ", hyper.architecture->name, " does");
+  check_experts(hyper);
+  check_rotary(hyper);
   if (hyper.window == 0) return;
   check_range("window", hyper.window, kWindowBounds);
   check_range("window_period", hyper.window_period, kWindowPeriodBounds);

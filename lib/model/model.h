@@ -61,9 +61,11 @@ struct Layer {
   Linear o;                                    // hidden x heads*head_dim
   const float* attention_post_norm = nullptr;  // hidden
   const float* ffn_norm = nullptr;             // hidden
-  Linear gate, up;                             // ffn x hidden
+  Linear router;                               // experts x hidden; no data: there are none
+  const float* expert_bias = nullptr;          // experts
+  Linear gate, up;                             // ffn x hidden; of experts those of one after those of another
   const float* ffn_sub_norm = nullptr;         // ffn
-  Linear down;                                 // hidden x ffn
+  Linear down;                                 // hidden x ffn, likewise
   const float* ffn_post_norm = nullptr;        // hidden
 };
 constexpr Linear Layer::*kLinears[] = {&Layer::q,    &Layer::k,  &Layer::v,   &Layer::o,

@@ -27,10 +27,10 @@ namespace {
 
 using SharedRuntime = std::shared_ptr<const Runtime>;
 
-SharedRuntime open_runtime(Packing packing, HeadType head) {
+SharedRuntime open_runtime(Packing packing, HeadType head, const std::string& shape = "tiny") {
   static const bitnet_test::TemporaryFolder folder;
-  const std::string path = folder / std::to_string(static_cast<int>(packing) * 10 + static_cast<int>(head));
-  write_dummy(path, "tiny", {.packing = packing, .head = head});
+  const std::string path = folder / (shape + std::to_string(static_cast<int>(packing) * 10 + static_cast<int>(head)));
+  write_dummy(path, shape, {.packing = packing, .head = head});
   return std::make_shared<const Runtime>(load_model(open_container(path)), RuntimeOptions{});
 }
 
@@ -45,15 +45,22 @@ bool same_bits(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 
-class BackendTest : public testing::TestWithParam<std::pair<Packing, HeadType>> {
+struct Case {
+  Packing packing;
+  HeadType head;
+  const char* shape = "tiny";
+  uint32_t steps = BackendCheck{}.steps;  // fewer where the scalar kernels take long
+};
+
+class BackendTest : public testing::TestWithParam<Case> {
  protected:
   std::unique_ptr<CpuBackend> cpu() {
     return std::make_unique<CpuBackend>(runtime->model(), runtime->kernels(), pool, CpuOptions{.batch = check.batch});
   }
 
-  const SharedRuntime runtime = open_runtime(GetParam().first, GetParam().second);
+  const SharedRuntime runtime = open_runtime(GetParam().packing, GetParam().head, GetParam().shape);
   ThreadPool pool{{.threads = 2}};
-  const BackendCheck check = {.seed = std::random_device()()};
+  const BackendCheck check = {.seed = std::random_device()(), .steps = GetParam().steps};
 };
 
 TEST_P(BackendTest, TheScalarOneHoldsToTheFirst) {
@@ -68,8 +75,10 @@ TEST_P(BackendTest, TheFirstHoldsToItself) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, BackendTest,
-                         testing::Values(std::pair(Packing::i2, HeadType::screened),
-                                         std::pair(Packing::t5, HeadType::int8)));
+                         testing::Values(Case{Packing::i2, HeadType::screened}, Case{Packing::t5, HeadType::int8},
+                                         Case{Packing::i2, HeadType::f16, "tiny-maple", 12},
+                                         Case{Packing::i2, HeadType::f16, "tiny-qwen3moe", 12},
+                                         Case{Packing::i2, HeadType::f16, "tiny-minicpm", 12}));
 
 TEST(CheckBackend, FindsMistakes) {
   const SharedRuntime runtime = open_runtime(Packing::i2, HeadType::f16);

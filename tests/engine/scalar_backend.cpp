@@ -75,9 +75,9 @@ ScalarBackend::ScalarBackend(const Model& model, Mistake mistake, bool is_exact)
       kernels_(*find_kernels("scalar")),
       mistake_(mistake),
       is_exact_(is_exact),
-      rope_(model.hyper.head_dim, model.hyper.rope_theta, model.rope_factors, model.hyper.rope_magnitude),
-      window_rope_(model.hyper.head_dim, model.hyper.window == 0 ? model.hyper.rope_theta : model.hyper.window_theta,
-                   nullptr, 1),
+      rope_(model.hyper.turned_dim(), model.hyper.rope_theta, model.rope_factors, model.hyper.rope_magnitude),
+      window_rope_(model.hyper.turned_dim(),
+                   model.hyper.window == 0 ? model.hyper.rope_theta : model.hyper.window_theta, nullptr, 1),
       head_(model, kernels_, alone_),
       pages_(model.hyper, {}),
       thread_([this] { work(); }) {}
@@ -214,8 +214,9 @@ void ScalarBackend::compute_layer(const Layer& layer, uint32_t index, const Part
   std::vector<float> q = multiply(layer.q, layer.attention_norm, x_), k = multiply(layer.k, layer.attention_norm, x_),
                      v = multiply(layer.v, layer.attention_norm, x_);
   const Rope& rope = hyper_.has_window(index) ? window_rope_ : rope_;
-  rotate(q, layer.q_norm, rope, position);
-  rotate(k, layer.k_norm, rope, position);
+  const bool turned = hyper_.turns(index);
+  rotate(q, layer.q_norm, turned ? &rope : nullptr, position);
+  rotate(k, layer.k_norm, turned ? &rope : nullptr, position);
   for (uint32_t head = 0; head < hyper_.kv_heads; head++) {
     const size_t at = size_t{2} * (size_t{index} * hyper_.kv_heads + head);
     sequence.row(at, position) = round(sequence.type(), k.data() + size_t{head} * dim);
@@ -227,8 +228,32 @@ void ScalarBackend::compute_layer(const Layer& layer, uint32_t index, const Part
     kernels_.add(x_.data(), y.data(), hyper_.hidden);
   };
   add(multiply(layer.o, layer.attention_sub_norm, attend(index, part, q)), layer.attention_post_norm);
-  std::vector<float> gate = multiply(layer.gate, layer.ffn_norm, x_);
-  const std::vector<float> up = multiply(layer.up, layer.ffn_norm, x_);
+  if (layer.router.weights.data != nullptr) return add(mix_experts(layer), layer.ffn_post_norm);
+  add(feed_forward(layer.gate, layer.up, layer.down, layer), layer.ffn_post_norm);
+}
+
+// Each expert by itself.
+std::vector<float> ScalarBackend::mix_experts(const Layer& layer) {
+  std::vector<float> scores = multiply(layer.router, layer.ffn_norm, x_), y(hyper_.hidden);
+  std::vector<Choice> choices(hyper_.experts_used);
+  choose_experts(kernels_, hyper_, layer.expert_bias, scores.data(), choices.data());
+  std::vector<std::vector<float>> made;
+  for (const Choice choice : choices) {
+    const auto own = [&](const Linear& all) {
+      const uint32_t rows = all.weights.rows / hyper_.experts;
+      return Linear{.weights = rows_of(all.weights, choice.expert * rows, rows)};
+    };
+    made.push_back(feed_forward(own(layer.gate), own(layer.up), own(layer.down), layer));
+  }
+  mix(
+      choices.data(), hyper_.experts_used, hyper_.hidden, [&](uint32_t k) { return made[k].data(); }, y.data());
+  return y;
+}
+
+std::vector<float> ScalarBackend::feed_forward(const Linear& gate_linear, const Linear& up_linear,
+                                               const Linear& down_linear, const Layer& layer) {
+  std::vector<float> gate = multiply(gate_linear, layer.ffn_norm, x_), up = multiply(up_linear, layer.ffn_norm, x_);
+  limit_gate(gate.data(), up.data(), hyper_.ffn, hyper_.ffn_limit);
   switch (hyper_.activation) {
     case Activation::relu2:
       kernels_.gate_relu2(gate.data(), up.data(), hyper_.ffn, gate.data());
@@ -240,7 +265,7 @@ void ScalarBackend::compute_layer(const Layer& layer, uint32_t index, const Part
       kernels_.gate_gelu(gate.data(), up.data(), hyper_.ffn, gate.data());
       break;
   }
-  add(multiply(layer.down, layer.ffn_sub_norm, gate), layer.ffn_post_norm);
+  return multiply(down_linear, layer.ffn_sub_norm, gate);
 }
 
 std::vector<float> ScalarBackend::multiply(const Linear& linear, const float* norm, std::vector<float> x) {
@@ -257,14 +282,15 @@ std::vector<float> ScalarBackend::multiply(const Linear& linear, const float* no
   return out;
 }
 
-void ScalarBackend::rotate(std::vector<float>& heads, const float* norm, const Rope& rope, uint32_t position) const {
-  const size_t dim = hyper_.head_dim, count = heads.size() / dim;
-  std::vector<float> cosines(dim / 2), sines(dim / 2);
-  rope.angles(position, cosines.data(), sines.data());
+void ScalarBackend::rotate(std::vector<float>& heads, const float* norm, const Rope* rope, uint32_t position) const {
+  const size_t dim = hyper_.head_dim, count = heads.size() / dim, turned = hyper_.turned_dim();
+  std::vector<float> cosines(turned / 2), sines(turned / 2);
   for (size_t i = 0; norm != nullptr && i < count; i++) {
     kernels_.rms_norm(heads.data() + i * dim, norm, hyper_.rms_epsilon, dim, heads.data() + i * dim);
   }
-  kernels_.rope(heads.data(), count, dim, cosines.data(), sines.data());
+  if (rope == nullptr) return;
+  rope->angles(position, cosines.data(), sines.data());
+  for (size_t i = 0; i < count; i++) kernels_.rope(heads.data() + i * dim, 1, turned, cosines.data(), sines.data());
 }
 
 std::vector<std::byte> ScalarBackend::round(KvType type, const float* x) const {

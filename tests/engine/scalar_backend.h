@@ -56,9 +56,11 @@ class ScalarBackend final : public Backend {
   void compute(Part& part);
   bool enter(const Part* part);
   void compute_layer(const Layer& layer, uint32_t index, const Part& part);
+  std::vector<float> mix_experts(const Layer& layer);
+  std::vector<float> feed_forward(const Linear& gate, const Linear& up, const Linear& down, const Layer& layer);
   std::vector<float> multiply(const Linear& linear, const float* norm, std::vector<float> x);
   std::vector<float> attend(uint32_t layer, const Part& part, const std::vector<float>& q);
-  void rotate(std::vector<float>& heads, const float* norm, const Rope& rope, uint32_t position) const;
+  void rotate(std::vector<float>& heads, const float* norm, const Rope* rope, uint32_t position) const;
   std::vector<std::byte> round(KvType type, const float* x) const;
   void finish(Part& part);
 

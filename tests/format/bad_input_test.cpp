@@ -521,7 +521,11 @@ TEST_F(GgufFile, TensorsThatLieAreRefused) {
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "impossible shape", [](auto& t) { t.shape = {0, 96}; }));
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "hyperparameters ask for", [](auto& t) { t.shape = {}; }));
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "dimensions", [](auto& t) { t.shape = {1, 1, 1, 1, 1}; }));
-  EXPECT_TRUE(refuses_info(BITNET_ERROR_UNSUPPORTED, "more than two", [](auto& t) { t.shape = {64, 48, 2}; }));
+  EXPECT_TRUE(refuses_info(BITNET_ERROR_UNSUPPORTED, "more than three", [](auto& t) { t.shape = {64, 48, 1, 2}; }));
+  EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "is 2 matrices of 48 x 64", [](auto& t) { t.shape = {64, 48, 2}; }));
+  EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "impossible shape", [](auto& t) {
+    t.shape = {1, 1ull << 32, 1ull << 32};
+  }));
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "hyperparameters ask for", [](auto& t) { t.shape = {96, 64}; }));
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "appears twice", [](auto& t) { t.name = "blk.0.attn_q.weight"; }));
   EXPECT_TRUE(refuses_info(BITNET_ERROR_FORMAT, "blk.0.ffn_up.weight is missing", [](auto& t) { t.name = "x"; }));

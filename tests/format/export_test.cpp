@@ -96,9 +96,10 @@ TEST_F(Export, TheUsualTypeIsThatOfOtherPrograms) {
 }
 
 TEST_F(Export, DummiesOfEveryFamilyComeBack) {
-  for (const char* const shape : {"tiny", "tiny-bitnet", "tiny-falcon3", "tiny-trilm", "tiny-bonsai", "tiny-bonsai-8b",
-                                  "tiny-vibeasr", "tiny-llama", "tiny-qwen2", "tiny-qwen3", "tiny-gemma3",
-                                  "tiny-embedding", "tiny-embedding-gemma", "tiny-qwen2-normed", "tiny-minicpm"}) {
+  for (const char* const shape :
+       {"tiny", "tiny-bitnet", "tiny-falcon3", "tiny-trilm", "tiny-bonsai", "tiny-bonsai-8b", "tiny-vibeasr",
+        "tiny-llama", "tiny-qwen2", "tiny-qwen3", "tiny-gemma3", "tiny-embedding", "tiny-embedding-gemma",
+        "tiny-qwen2-normed", "tiny-minicpm", "tiny-maple", "tiny-qwen3moe"}) {
     SCOPED_TRACE(shape);
     const std::string in = folder_ / "in.bitnet";
     write_dummy(in, shape);

@@ -231,8 +231,8 @@ TEST(HfConfig, OfQwenHasAWindowWhereItIsSwitchedOn) {
 TEST(HfConfig, ArchitecturesThatAreUnknownAreNamedWithTheNearest) {
   const Config gpt2 = kLlama3.with("architectures", R"(["GPT2LMHeadModel"])").with("model_type", "\"gpt2\"");
   EXPECT_TRUE(refused(gpt2, BITNET_ERROR_UNSUPPORTED, "the architecture is \"GPT2LMHeadModel\"; supported are Llama"));
-  const Config moe = kQwen3.with("architectures", R"(["Qwen3MoeForCausalLM"])");
-  EXPECT_TRUE(refused(moe, BITNET_ERROR_UNSUPPORTED, "; the nearest is Qwen3ForCausalLM"));
+  const Config moe = kQwen3.with("architectures", R"(["Qwen3MoForCausalLM"])");
+  EXPECT_TRUE(refused(moe, BITNET_ERROR_UNSUPPORTED, "; the nearest is Qwen3MoeForCausalLM"));
   const Config typed = gpt2.with("architectures", "");
   EXPECT_TRUE(refused(typed, BITNET_ERROR_UNSUPPORTED, "the architecture is \"gpt2\"; supported are llama, mis"));
   EXPECT_TRUE(refused(typed.with("model_type", ""), BITNET_ERROR_FORMAT, "neither architectures nor"));

@@ -67,7 +67,7 @@ def check_int8(program, path, model, converted):
 
 
 def check_rounded(program, path, model, converted):
-    tokens = any_sequence(model)
+    tokens = any_sequence(model, path.stem)
     reference = oracle.Oracle(model, kv_type=np.float64).logits(tokens)
     models = {"as it is": path, "converted": converted("--head", "f16")}
     if not is_grouped(model):

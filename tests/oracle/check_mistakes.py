@@ -147,6 +147,11 @@ class NoInputNorms(Oracle):
         return x
 
 
+class WorstExperts(Oracle):
+    def weigh(self, scores, chosen):
+        return super().weigh(scores, chosen)[:, ::-1]
+
+
 def without(model, part):
     return replace(model, layers=[replace(layer, **{part: None}) for layer in model.layers])
 
@@ -161,6 +166,8 @@ def mistakes(model, kv_type):
     classes = [
         NormWithMean, QueryOneLate, AdjacentPairs, ScaledByHidden, SeesTheFuture, NotItself, OtherActivation, ReluUnsquared,
         GateAndUpExchanged]  # fmt: skip
+    if layer.router is not None:
+        classes.append(WorstExperts)
     if ternary:
         classes += [Scale128, OneScaleForAllTokens, Truncated, ScaleOfAnotherMatrix]
     if layer.attn_sub_norm is not None:
@@ -177,12 +184,17 @@ def mistakes(model, kv_type):
         if getattr(layer, part) is not None:
             yield f"no {part}", made(without(model, part))
     if model.frequencies is None:
-        yield "another theta", made(replace(model, theta=10000.0 if model.theta != 10000.0 else 500000.0))
+        other = 10000.0 if model.theta != 10000.0 else 500000.0
+        if model.window_theta == model.theta:
+            yield "another theta", made(replace(model, theta=other, window_theta=other))
+        else:
+            yield "another theta", made(replace(model, theta=other))
     else:
         yield "rotary embedding not scaled", made(replace(model, frequencies=None))
     if model.window is not None:
         yield "no windows", made(replace(model, window=None))
         yield "windows of one token more", made(replace(model, window=model.window + 1))
+    if model.window is not None and model.window_theta != model.theta:
         yield "the same theta with windows", made(replace(model, window_theta=model.theta))
     if model.query_scalar is not None:
         yield "scores by the length of a head", made(replace(model, query_scalar=None))
@@ -193,6 +205,14 @@ def mistakes(model, kv_type):
         yield "no norm behind the feed-forward network", made(without(model, "post_ffw_norm"))
     if model.magnitude != 1:
         yield "rotary embedding without its magnitude", made(replace(model, magnitude=1.0))
+    if model.experts_used:
+        yield "an expert more", made(replace(model, experts_used=model.experts_used + 1))
+        yield "weights normalised or not", made(replace(model, normalised=not model.normalised))
+    if model.limit is not None:
+        yield "no limit", made(replace(model, limit=None))
+        yield "a limit of 6", made(replace(model, limit=6.0))
+    if model.turned is not None:
+        yield "all of a head turned", made(replace(model, turned=2 * model.turned))
     for scale in ("embedding_scale", "residual_scale", "logit_scale"):
         if getattr(model, scale) != 1:
             yield f"no {scale}", made(replace(model, **{scale: 1.0}))
@@ -211,7 +231,7 @@ def main():
 
     model = oracle.load(path)
     ternary = is_ternary(model)
-    tokens = clear_sequence(model, path.stem) if ternary else any_sequence(model)
+    tokens = clear_sequence(model, path.stem) if ternary else any_sequence(model, path.stem)
     bound, kv_type = (BOUND, np.float16) if ternary else (ROUNDED_BOUND, np.float64)
     reference = Oracle(model, kv_type=kv_type).logits(tokens)
     passed = []

@@ -36,8 +36,10 @@ def is_ternary(model):
     return isinstance(model.layers[0].attn_q, Ternary)
 
 
-def any_sequence(model, length=300):
-    """Tokens for a model that has no boundaries to keep clear of."""
+def any_sequence(model, name, length=300):
+    """Tokens for a model with float activations, which has no boundaries to keep clear of but between experts."""
+    if model.experts_used:
+        return clear_sequence(model, name)
     return (np.random.PCG64(0).random_raw(length) % np.uint64(len(model.embedding))).tolist()
 
 

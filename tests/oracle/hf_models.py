@@ -37,6 +37,7 @@ class Checkpoint:
     gemma: bool = False  # norms behind attention and feed-forward network too, and the weights of all less 1
     headless: bool = False
     outlier: bool = False  # one channel of the residual stream is 1000 times the rest
+    experts: int = 0
     config: dict = field(default_factory=dict)
 
 
@@ -120,6 +121,19 @@ MODELS |= {
         "Qwen3ForCausalLM", "qwen3", "rows", head_dim=128, qk_norms=True, tied=False,
         config={"head_dim": 128, "rope_theta": 1000000, "rms_norm_eps": 1e-6, "attention_bias": False,
                 "sliding_window": None, "use_sliding_window": False}),
+    # deepgrove/maple-preview: ternary experts with a scale for each row, windows in three layers of four
+    "hf_maple": Checkpoint(
+        "MapleForCausalLM", "maple", "rows", layers=4, ffn=144, qk_norms=True, tied=False, experts=12,
+        config={"head_dim": 64, "rope_theta": 10000.0, "rms_norm_eps": 1e-6, "intermediate_size": 999, "num_experts": 12,
+                "num_experts_per_tok": 3, "moe_intermediate_size": 144, "norm_topk_prob": True, "sliding_window": 20,
+                "layer_types": 3 * ["sliding_attention"] + ["full_attention"], "partial_rotary_factor": 0.5,
+                "nope_on_global_attention": True, "num_shared_experts": 0}),
+    # Qwen/Qwen3-30B-A3B, but without normalised weights
+    "hf_qwen3moe": Checkpoint(
+        "Qwen3MoeForCausalLM", "qwen3_moe", "dense", ffn=96, head_dim=64, qk_norms=True, tied=False, experts=8,
+        config={"head_dim": 64, "rope_theta": 1000000.0, "rms_norm_eps": 1e-6, "num_experts": 8, "num_experts_per_tok": 2,
+                "moe_intermediate_size": 96, "norm_topk_prob": False, "decoder_sparse_step": 1, "mlp_only_layers": [],
+                "attention_bias": False, "sliding_window": None, "use_sliding_window": False}),
 }  # fmt: skip
 OUTLIER, OUTLIER_SIZE = 37, 1000
 
@@ -253,7 +267,7 @@ class Writer:
         states = embedding.copy()
         if c.outlier:
             states[:, OUTLIER] *= OUTLIER_SIZE
-        self.tensors["model.embed_tokens.weight"] = self.round(states)
+        self.tensors[f"model.{'word_embeddings' if c.model_type == 'maple' else 'embed_tokens'}.weight"] = self.round(states)
         for i in range(c.layers):
             layer = f"model.layers.{i}."
             self.norm(layer + "input_layernorm", c.hidden)
@@ -272,6 +286,16 @@ class Writer:
                 self.norm(layer + "self_attn.k_norm", c.head_dim)
             # Without a norm before them these take inputs of another size than one.
             self.linear(layer + "self_attn.o_proj", c.hidden, q, block_gain if c.norms else 2 * block_gain)
+            if c.experts:  # whose gates come to the limit of Maple's now and then
+                gate = self.random.normal(c.experts, c.hidden) * (2 / np.sqrt(c.hidden))
+                self.tensors[layer + "mlp.gate.weight"] = self.round(gate)
+            for expert in range(c.experts):
+                name = f"{layer}mlp.experts.{expert}."
+                self.linear(name + "gate_proj", c.ffn, c.hidden, 4)
+                self.linear(name + "up_proj", c.ffn, c.hidden, 4)
+                self.linear(name + "down_proj", c.hidden, c.ffn, block_gain / 8)
+            if c.experts:
+                continue
             self.linear(layer + "mlp.gate_proj", c.ffn, c.hidden, 1)
             self.linear(layer + "mlp.up_proj", c.ffn, c.hidden, 1)
             self.linear(layer + "mlp.down_proj", c.hidden, c.ffn, block_gain if c.norms else 2 * block_gain)

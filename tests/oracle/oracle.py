@@ -53,6 +53,8 @@ class Layer:
     ffn_gate_norm_in: np.ndarray = None
     ffn_up_norm_in: np.ndarray = None
     ffn_down_norm_in: np.ndarray = None
+    # With experts, of which ffn_gate, ffn_up and ffn_down are lists.
+    router: np.ndarray = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,11 @@ class Model:
     embedding_scale: float = 1.0
     residual_scale: float = 1.0
     logit_scale: float = 1.0
+    window_period: int = 6  # the last of so many layers has no window
+    experts_used: int = 0
+    normalised: bool = True  # the weights of the experts of a token come to 1
+    limit: float = None  # Maple: of the gate from above, of the other factor on both sides
+    turned: int = None  # Maple: dimensions of a head that are turned, in layers with windows only
 
 
 def load(path):
@@ -88,7 +95,6 @@ def load(path):
 SQUARED_RELU = ("bitnet-b1.58", "bitnet-25")
 BITNET_ARCHITECTURES = (*SQUARED_RELU, "bitnet")
 USUAL_ACTIVATIONS = dict.fromkeys(SQUARED_RELU, "relu2") | {"gemma3": "gelu_pytorch_tanh"}
-WINDOW_PERIOD = 6
 
 
 def load_gguf(path):
@@ -163,8 +169,14 @@ GEMMA_NAMES = {
 }
 
 
+EXPERT_NAMES = {"ffn_gate": "gate_proj", "ffn_up": "up_proj", "ffn_down": "down_proj"}
+
+
 def load_checkpoint(folder):
     config, tensors = hf_io.read(folder)
+    maple, experts = config["model_type"] == "maple", config.get("num_experts", 0)
+    if maple:
+        tensors["model.embed_tokens.weight"] = tensors.pop("model.word_embeddings.weight")
     if "embed_tokens.weight" in tensors:  # of a class that is the network alone
         tensors = {f"model.{name}": tensor for name, tensor in tensors.items()}
     gemma = config["model_type"] == "gemma3_text"
@@ -181,6 +193,11 @@ def load_checkpoint(folder):
                 continue
             linear = Layer.__annotations__[part] is Ternary
             parts[part] = checkpoint_matrix(config, tensors, name) if linear else tensors[name]
+        if experts:
+            mlp = f"model.layers.{i}.mlp."
+            parts["router"] = tensors[mlp + "gate.weight"]
+            for part, name in EXPERT_NAMES.items():
+                parts[part] = [tensors[f"{mlp}experts.{e}.{name}.weight"] for e in range(experts)]
         return Layer(**parts)
 
     heads = config["num_attention_heads"]
@@ -205,8 +222,14 @@ def load_checkpoint(folder):
         magnitude=magnitude,
         scaled_embedding=gemma,
         query_scalar=config.get("query_pre_attn_scalar"),
-        window=config["sliding_window"] if windows else None,
-        window_theta=config.get("rope_local_base_freq", 10000.0),
+        # Maple's code hands Flash Attention the number of tokens besides the own one.
+        window=config["sliding_window"] + 1 if maple else config["sliding_window"] if windows else None,
+        window_theta=theta if maple else config.get("rope_local_base_freq", 10000.0),
+        window_period=4 if maple else 6,
+        experts_used=config.get("num_experts_per_tok", 0),
+        normalised=config.get("norm_topk_prob", True),
+        limit=7.0 if maple else None,
+        turned=int(head_dim * config["partial_rotary_factor"]) if maple else None,
         norm_in_epsilon=quantization.get("rms_norm_eps", 1e-6) if quantization.get("use_rms_norm") else None,
         embedding_scale=config["scale_emb"] if minicpm else 1.0,
         residual_scale=config["scale_depth"] / np.sqrt(config["num_hidden_layers"]) if minicpm else 1.0,
@@ -298,10 +321,10 @@ class Oracle:
         x = self.embed(tokens)
         layers = []
         for i, layer in enumerate(model.layers):
-            self.windowed = model.window is not None and (i + 1) % WINDOW_PERIOD != 0
+            self.windowed = model.window is not None and (i + 1) % model.window_period != 0
             seen = visible
             if self.windowed:
-                seen = visible & (np.arange(visible.shape[1]) > np.arange(start, start + count)[:, None] - model.window)
+                seen = visible & (np.concatenate([np.arange(start), positions]) > positions[:, None] - model.window)
             y, cached = self.attention(layer, x, positions, seen, past.layers[i] if past else None)
             layers.append(cached)
             x = x + self.scale(self.norm_if_there(y, layer.post_attention_norm))
@@ -335,8 +358,33 @@ class Oracle:
 
     def feed_forward(self, layer, x):
         h = self.norm(x, layer.ffn_norm)
+        if layer.router is not None:
+            return self.experts(layer, h)
         gate, up = self.project(layer, h, "ffn_gate", "ffn_up")
         return self.project(layer, self.norm_if_there(self.activate(gate) * up, layer.ffn_sub_norm), "ffn_down")[0]
+
+    def experts(self, layer, h):
+        """Each token by the experts that its router's probabilities, of a softmax over all, are largest for."""
+        scores = self.matmul(h, layer.router.T.astype(self.dtype, copy=False))
+        chosen = np.argsort(-scores, axis=-1, kind="stable")[:, : self.model.experts_used]
+        weights = self.weigh(scores, chosen)
+        y = np.zeros_like(h)
+        for expert in np.unique(chosen):
+            tokens, places = np.nonzero(chosen == expert)
+            gate, up = (self.linear(h[tokens], m[expert])[0] for m in (layer.ffn_gate, layer.ffn_up))
+            product = self.activate(self.limit(gate)) * self.limit(up, below=True)
+            y[tokens] += weights[tokens, places, None] * self.linear(product, layer.ffn_down[expert])[0]
+        return y
+
+    def weigh(self, scores, chosen):
+        weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        weights = np.take_along_axis(weights / self.total(weights), chosen, axis=-1)
+        return weights / self.total(weights) if self.model.normalised else weights
+
+    def limit(self, x, below=False):
+        if self.model.limit is None:
+            return x
+        return np.clip(x, -self.model.limit if below else None, self.model.limit)
 
     def project(self, layer, x, *parts):
         """The linear layers of these names, each behind its own norm if there are such."""
@@ -392,15 +440,17 @@ class Oracle:
         Frequencies and angles are float32 in every mode, as in Hugging Face's code, where they are so whatever type the
         network has: at position 300 that moves a rotation by up to 1e-5, far more than any other rounding.
         """
-        size = x.shape[-1]
+        if self.model.turned is not None and not self.windowed:
+            return x
+        size = self.model.turned or x.shape[-1]
         half = size // 2
         scaled = None if self.windowed else self.model.frequencies
         theta = self.model.window_theta if self.windowed else self.model.theta
         frequencies = plain_frequencies(theta, size) if scaled is None else scaled
         angle = (positions.astype(np.float32)[:, None] * frequencies).astype(np.float64)
         cos, sin = (f(angle).astype(self.dtype) * self.dtype(self.model.magnitude) for f in (np.cos, np.sin))
-        a, b = x[..., :half], x[..., half:]
-        return np.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
+        a, b = x[..., :half], x[..., half:size]
+        return np.concatenate([a * cos - b * sin, b * cos + a * sin, x[..., size:]], axis=-1)
 
     def store(self, x):
         return x.astype(self.kv_type)

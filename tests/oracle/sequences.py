@@ -28,6 +28,8 @@ CANDIDATES = 128
 QUANTIZED_ERROR = 4e-5  # of an activation, in units of its int8
 CACHED_ERROR = 1.5e-7  # of a key or value, relative to its size (a key's: that of the pair that RoPE rotates)
 
+SCORE_ERROR = 2e-2  # of a router's score, of which the library's activations of 13 or 16 bits move few as far
+
 # What a sequence must keep. Of a token's thousands of elements only the nearest few lie at its clearance, most tokens'
 # is well above this, and an error must also have the right sign: so a correct implementation gets through 300 tokens,
 # but nothing guarantees it. Should one fail by an abrupt 1e-2 at some token and all that follow, compare the roundings
@@ -65,15 +67,36 @@ class ClearanceOracle(oracle.Oracle):
         return stored
 
 
+class RouterOracle(oracle.Oracle):
+    """Likewise of models with float activations, whose only discontinuity is which experts a router chooses."""
+
+    def __init__(self, model):
+        super().__init__(model, kv_type=np.float64)
+
+    def evaluate(self, tokens, past=None, siblings=False):
+        self.clearance = np.full(len(tokens), np.inf)
+        return super().evaluate(tokens, past, siblings)
+
+    def weigh(self, scores, chosen):
+        ordered = -np.sort(-scores, axis=-1)
+        used = chosen.shape[-1]
+        self.clearance = np.minimum(self.clearance, (ordered[:, used - 1] - ordered[:, used]) / SCORE_ERROR)
+        return super().weigh(scores, chosen)
+
+
+def instance_of(model):
+    return RouterOracle(model) if model.experts_used else ClearanceOracle(model)
+
+
 def clearance(model, tokens):
     """The least over the whole sequence."""
-    instance = ClearanceOracle(model)
+    instance = instance_of(model)
     instance.evaluate(tokens)
     return instance.clearance.min()
 
 
 def find(instance, count, seed=0):
-    """A sequence that is clear of the boundaries, for the model of this ClearanceOracle."""
+    """A sequence that is clear of the boundaries, for the model of this oracle."""
     past, tokens = None, []
     random = np.random.default_rng(seed)
     for length in range(count):
@@ -98,7 +121,7 @@ def main():
         if args.models and name not in args.models:
             continue
         model = oracle.load(path)
-        sequences[name] = find(ClearanceOracle(model), LENGTH, args.seed)
+        sequences[name] = find(instance_of(model), LENGTH, args.seed)
         print(f"{name}: clearance {clearance(model, sequences[name]):.2f}", flush=True)
         lines = (f'  "{key}": {json.dumps(value, separators=(",", ":"))}' for key, value in sorted(sequences.items()))
         args.sequences.write_text("{\n" + ",\n".join(lines) + "\n}\n")

@@ -44,8 +44,12 @@ TokenWeights::TokenWeights(const bitnet_model& handle, bool logits) {
   const Model& model = handle.runtime->model();
   for (const Tensor& tensor : model.container->tensors()) {
     if (!takes_part(tensor, model, logits)) continue;
-    bytes_ += tensor.data.size();
-    for (auto rest = tensor.data; !rest.empty(); rest = rest.subspan(std::min(kPiece, rest.size()))) {
+    // Of matrices of experts as much as those have that compute a token.
+    const bool experts = tensor.name.ends_with("_exps.weight");
+    const size_t bytes =
+        experts ? tensor.data.size() / model.hyper.experts * model.hyper.experts_used : tensor.data.size();
+    bytes_ += bytes;
+    for (auto rest = tensor.data.first(bytes); !rest.empty(); rest = rest.subspan(std::min(kPiece, rest.size()))) {
       pieces_.push_back(rest.first(std::min(kPiece, rest.size())));
     }
   }
