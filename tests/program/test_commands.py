@@ -150,7 +150,8 @@ class Commands(unittest.TestCase):
     def test_verify_lossless_holds_texts_to_a_plain_reference(self):
         """Of every kind of weights. Where activations are not rounded to int8 the very same texts come out."""
         files = [("tiny", False), ("tiny-vibeasr", False), ("tiny-bonsai", True), ("tiny-trilm", True), ("tiny-gemma3", True),
-                 ("tiny-qwen2", True), ("tiny-qwen2-normed", False), ("tiny-minicpm", True)]
+                 ("tiny-qwen2", True), ("tiny-qwen2-normed", False), ("tiny-minicpm", True),
+                 ("tiny-maple", False), ("tiny-qwen3moe", True)]
         paths = [FOLDER / f"lossless-{shape}.bitnet" for shape, _ in files]
         for path, (shape, _) in zip(paths, files):
             self.succeed("dummy", "-q", "--force", path, "--size", shape)

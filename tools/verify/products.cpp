@@ -33,13 +33,14 @@ Rows multiplied(const Kernels& kernels, const Matrix& m, const Rows& x, uint32_t
   return out;
 }
 
+// Of an expert there is only a view.
 const char* linear_name(const Layer& layer, const Linear& linear) {
   constexpr std::array names = {"attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"};
   static_assert(names.size() == std::size(kLinears));
   for (size_t i = 0; i < names.size(); ++i) {
     if (&(layer.*kLinears[i]) == &linear) return names[i];
   }
-  return "";
+  return &layer.router == &linear ? "ffn_gate_inp" : "an expert";
 }
 
 }  // namespace

@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
+#include <limits>
 #include <numeric>
 
 #include "base/half.h"
 #include "base/parallel.h"
+#include "engine/linear.h"
 #include "groups.h"
 #include "handles.h"
 #include "planes.h"
@@ -156,6 +159,28 @@ void round_heads(std::optional<KvType> type, Rows& rows, size_t head_dim) {
     round_as(*type, std::span(rows.values).subspan(begin, head_dim));
 }
 
+// What each expert's output is multiplied by; 0: it is not among the chosen.
+std::vector<float> expert_weights(const HyperParameters& hyper, const float* bias, std::span<const float> scores) {
+  std::vector<float> probabilities(scores.size()), weights(scores.size());
+  const float largest = std::ranges::max(scores);
+  float sum = 0;
+  for (const float score : scores) sum += std::exp(score - largest);
+  for (size_t i = 0; i < scores.size(); ++i) {
+    probabilities[i] =
+        hyper.gating == Gating::softmax ? std::exp(scores[i] - largest) / sum : 1 / (1 + std::exp(-scores[i]));
+  }
+  std::vector<size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  const auto rank = [&](size_t i) { return probabilities[i] + (bias == nullptr ? 0 : bias[i]); };
+  std::ranges::stable_sort(order, std::ranges::greater(), rank);
+  order.resize(hyper.experts_used);
+  float chosen = 0;
+  for (const size_t i : order) chosen += probabilities[i];
+  const float divisor = hyper.normalised ? std::max(chosen, 1e-20F) : 1;
+  for (const size_t i : order) weights[i] = probabilities[i] / divisor * hyper.expert_scale;
+  return weights;
+}
+
 }  // namespace
 
 void Reference::run(std::span<const Text> texts, const ReferenceOptions& options, const See& see) const {
@@ -182,9 +207,8 @@ void Reference::run(std::span<const Text> texts, const ReferenceOptions& options
     add(x, product(layer.o, mixed), layer.attention_post_norm);
 
     const Rows ffn_in = normed(x, layer.ffn_norm, epsilon);
-    const Rows activated =
-        normed(gated(product(layer.gate, ffn_in), product(layer.up, ffn_in)), layer.ffn_sub_norm, epsilon);
-    add(x, product(layer.down, activated), layer.ffn_post_norm);
+    const bool experts = layer.router.weights.data != nullptr;
+    add(x, experts ? feed_experts(layer, ffn_in, i, options) : feed(layer, ffn_in, i, options), layer.ffn_post_norm);
   }
 
   for (size_t i = 0, row = 0; i < texts.size(); row += texts[i++].tokens.size()) {
@@ -218,7 +242,7 @@ Rows Reference::embed(std::span<const Text> texts) const {
 
 Rows Reference::multiply(const Linear& linear, const Rows& x, uint32_t layer, const ReferenceOptions& options) const {
   const Matrix& m = linear.weights;
-  const Rows input = normed(x, linear.norm, hyper_.input_epsilon != 0 ? hyper_.input_epsilon : hyper_.rms_epsilon);
+  const Rows input = normed(x, linear.norm, hyper_.linear_epsilon());
   Rows rounded = input, out(x.count(), m.rows);
   std::vector<float> steps(x.count(), 1.0F);
   if (packing_of(m.numbers)) {
@@ -232,9 +256,9 @@ Rows Reference::multiply(const Linear& linear, const Rows& x, uint32_t layer, co
   return out;
 }
 
-// Rotary embedding (arXiv 2104.09864): pairs are the two halves of a head.
+// Rotary embedding (arXiv 2104.09864): pairs are the two halves of a head, or of its part that is turned.
 void Reference::turn(Rows& heads, const float* weight, uint32_t layer, std::span<const Place> places) const {
-  const size_t dim = hyper_.head_dim, half = dim / 2;
+  const size_t dim = hyper_.head_dim, turned = hyper_.turns(layer) ? hyper_.turned_dim() : 0, half = turned / 2;
   const bool window = hyper_.has_window(layer);
   const float theta = window ? hyper_.window_theta : hyper_.rope_theta, magnitude = window ? 1 : hyper_.rope_magnitude;
   const float* const factors = window ? nullptr : model_.rope_factors;
@@ -243,7 +267,7 @@ void Reference::turn(Rows& heads, const float* weight, uint32_t layer, std::span
       const std::span<float> head = heads[t].subspan(begin, dim);
       if (weight != nullptr) norm(head, weight, hyper_.rms_epsilon);
       for (size_t i = 0; i < half; ++i) {
-        const float power = std::pow(theta, static_cast<float>(2 * i) / static_cast<float>(dim));
+        const float power = std::pow(theta, static_cast<float>(2 * i) / static_cast<float>(turned));
         const float frequency = 1 / power / (factors == nullptr ? 1 : factors[i]);
         const float angle = static_cast<float>(places[t].position) * frequency;
         const float cosine = std::cos(angle) * magnitude, sine = std::sin(angle) * magnitude;
@@ -280,9 +304,45 @@ Rows Reference::attend(const Rows& q, const Rows& k, const Rows& v, uint32_t lay
   return mixed;
 }
 
+Rows Reference::feed(const Layer& layer, const Rows& x, uint32_t index, const ReferenceOptions& options) const {
+  const Rows activated = gated(multiply(layer.gate, x, index, options), multiply(layer.up, x, index, options));
+  return multiply(layer.down, normed(activated, layer.ffn_sub_norm, hyper_.rms_epsilon), index, options);
+}
+
+// Experts one after the other, each with the tokens that chose it.
+Rows Reference::feed_experts(const Layer& layer, const Rows& x, uint32_t index, const ReferenceOptions& options) const {
+  Rows scores = multiply(layer.router, x, index, options), y(x.count(), hyper_.hidden);
+  std::vector<std::vector<float>> weights(x.count());
+  for (size_t t = 0; t < x.count(); ++t) weights[t] = expert_weights(hyper_, layer.expert_bias, scores[t]);
+  for (uint32_t expert = 0; expert < hyper_.experts; ++expert) {
+    std::vector<size_t> tokens;
+    Rows in(0, hyper_.hidden);
+    for (size_t t = 0; t < x.count(); ++t) {
+      if (weights[t][expert] == 0) continue;
+      tokens.push_back(t);
+      in.values.insert(in.values.end(), x[t].begin(), x[t].end());
+    }
+    if (tokens.empty()) continue;
+    const auto own = [&](const Linear& all, uint32_t rows) {
+      return Linear{rows_of(all.weights, expert * rows, rows), nullptr, all.norm};
+    };
+    Layer of_expert = layer;
+    of_expert.gate = own(layer.gate, hyper_.ffn);
+    of_expert.up = own(layer.up, hyper_.ffn);
+    of_expert.down = own(layer.down, hyper_.hidden);
+    const Rows out = feed(of_expert, in, index, options);
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      for (size_t d = 0; d < y.width; ++d) y[tokens[i]][d] += weights[tokens[i]][expert] * out[i][d];
+    }
+  }
+  return y;
+}
+
 Rows Reference::gated(Rows gate, const Rows& up) const {
+  const float limit = hyper_.ffn_limit != 0 ? hyper_.ffn_limit : std::numeric_limits<float>::infinity();
   for (size_t i = 0; i < gate.values.size(); ++i) {
     float& x = gate.values[i];
+    x = std::min(x, limit);
     switch (hyper_.activation) {
       case Activation::relu2:
         x = x > 0 ? x * x : 0;
@@ -294,7 +354,7 @@ Rows Reference::gated(Rows gate, const Rows& up) const {
         x = 0.5F * x * (1 + std::tanh(0.7978845608F * (x + 0.044715F * x * x * x)));
         break;
     }
-    x *= up.values[i];
+    x *= std::clamp(up.values[i], -limit, limit);
   }
   return gate;
 }

@@ -63,6 +63,8 @@ class Reference {
   void turn(Rows& heads, const float* norm, uint32_t layer, std::span<const Place> places) const;
   Rows attend(const Rows& q, const Rows& k, const Rows& v, uint32_t layer, std::span<const Place> places) const;
   Rows gated(Rows gate, const Rows& up) const;
+  Rows feed(const Layer& layer, const Rows& x, uint32_t index, const ReferenceOptions& options) const;
+  Rows feed_experts(const Layer& layer, const Rows& x, uint32_t index, const ReferenceOptions& options) const;
   void add(Rows& x, const Rows& y, const float* norm) const;
 
   const bitnet::Model& model_;
