@@ -25,37 +25,7 @@ double norm_of(const float* x, size_t n) {
   return std::sqrt(squares);
 }
 
-size_t bytes_before(const Matrix& matrix, uint32_t row) {
-  switch (matrix.numbers) {
-    case Numbers::f32:
-      return row * matrix.stride * sizeof(float);
-    case Numbers::f16:
-      return row * matrix.stride * sizeof(f16);
-    case Numbers::int8:
-      return row * matrix.stride;
-    case Numbers::q5:
-      return planes_bytes(Planes::q5, row, matrix.cols);
-    case Numbers::q6:
-      return planes_bytes(Planes::q6, row, matrix.cols);
-    case Numbers::g128:
-    case Numbers::g64:
-      return group_bytes(row, matrix.cols, *group_of(matrix.numbers));
-    case Numbers::i2:
-    case Numbers::t5:
-      break;
-  }
-  fail(BITNET_ERROR_INTERNAL, "numbers ", static_cast<int>(matrix.numbers), " are none of a head");
-}
-
 }  // namespace
-
-Matrix part_of(const Matrix& matrix, uint32_t begin, uint32_t end) {
-  Matrix part = matrix;
-  part.rows = end - begin;
-  part.data = static_cast<const std::byte*>(matrix.data) + bytes_before(matrix, begin);
-  if (matrix.row_scales) part.scales += begin;
-  return part;
-}
 
 void multiply_rows(const Kernels& kernels, const Matrix& matrix, const float* x, uint32_t tokens, float* out,
                    void* scratch) {
@@ -105,7 +75,7 @@ template <typename Function>
 void Head::multiply(const Matrix& matrix, const float* x, uint32_t tokens, const Function& take) {
   threads_.each_in_runs(chunks(), [&](uint32_t chunk, uint32_t worker) {
     const uint32_t begin = chunk * kChunk, end = std::min(begin + kChunk, matrix.rows);
-    const Matrix part = part_of(matrix, begin, end);
+    const Matrix part = rows_of(matrix, begin, end - begin);
     auto* const values = reinterpret_cast<float*>(memory_.data() + layout_.values + worker * layout_.values_bytes);
     if (group_of(matrix.numbers)) {
       multiply_piece(kernels_, activations(), {part, 0, part.rows, 0, tokens, values}, nullptr);

@@ -16,9 +16,6 @@
 
 namespace bitnet {
 
-// Some rows of the head or its screen as a matrix of their own. Where rows lie in tiles, `begin` is a multiple of the
-// tile's.
-Matrix part_of(const Matrix& matrix, uint32_t begin, uint32_t end);
 // All its rows times `tokens` hidden states.
 void multiply_rows(const Kernels& kernels, const Matrix& matrix, const float* x, uint32_t tokens, float* out,
                    void* scratch);

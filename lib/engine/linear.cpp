@@ -18,6 +18,28 @@ constexpr uint32_t kInt8Tokens = 16;  // for which the kernel of int8 rows round
 
 constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
+size_t bytes_before(const Matrix& matrix, uint32_t row) {
+  switch (matrix.numbers) {
+    case Numbers::f32:
+      return row * matrix.stride * sizeof(float);
+    case Numbers::f16:
+      return row * matrix.stride * sizeof(f16);
+    case Numbers::int8:
+      return row * matrix.stride;
+    case Numbers::q5:
+      return planes_bytes(Planes::q5, row, matrix.cols);
+    case Numbers::q6:
+      return planes_bytes(Planes::q6, row, matrix.cols);
+    case Numbers::i2:
+    case Numbers::t5:
+      return packed_bytes(*packing_of(matrix.numbers), row, matrix.cols);
+    case Numbers::g128:
+    case Numbers::g64:
+      return group_bytes(row, matrix.cols, *group_of(matrix.numbers));
+  }
+  return 0;
+}
+
 }  // namespace
 
 RowKernel row_kernel(const Kernels& kernels, Numbers numbers, bool rounded) {
@@ -94,30 +116,10 @@ void read_row(const Kernels& kernels, const Matrix& m, size_t row, float* out) {
 }
 
 Matrix rows_of(const Matrix& matrix, uint32_t begin, uint32_t rows) {
-  const auto bytes_before = [&]() -> size_t {
-    if (const auto packing = packing_of(matrix.numbers)) return packed_bytes(*packing, begin, matrix.cols);
-    if (const auto group = group_of(matrix.numbers)) return group_bytes(begin, matrix.cols, *group);
-    switch (matrix.numbers) {
-      case Numbers::f32:
-        return begin * matrix.stride * sizeof(float);
-      case Numbers::f16:
-        return begin * matrix.stride * sizeof(f16);
-      case Numbers::int8:
-        return begin * matrix.stride;
-      case Numbers::q5:
-      case Numbers::q6:
-      case Numbers::i2:
-      case Numbers::t5:
-      case Numbers::g128:
-      case Numbers::g64:
-        break;
-    }
-    fail(BITNET_ERROR_INTERNAL, "numbers ", static_cast<int>(matrix.numbers), " are none of a layer");
-  };
   Matrix part = matrix;
   part.rows = rows;
-  part.data = static_cast<const std::byte*>(matrix.data) + bytes_before();
-  if (matrix.row_scales || matrix.numbers == Numbers::int8) part.scales = matrix.scales + begin;
+  part.data = static_cast<const std::byte*>(matrix.data) + bytes_before(matrix, begin);
+  if (matrix.row_scales) part.scales += begin;
   return part;
 }
 

@@ -36,7 +36,7 @@ struct Product {
   float* out;
 };
 
-// Some rows of a matrix, as one: of the numbers of a layer, from a multiple of 16 on.
+// Some rows of a matrix, as one. Where rows lie in groups or tiles, `begin` is a multiple of these.
 Matrix rows_of(const Matrix& matrix, uint32_t begin, uint32_t rows);
 
 // What the kernels need of memory while they multiply by a matrix, for each thread; aligned to 64.

@@ -86,9 +86,7 @@ bool Screen::find_candidates(const Screened& screened, float threshold, std::vec
 
 // Computes their exact logits.
 void Screen::rescore(const float* x, std::span<TokenLogit> tokens, ThreadPool* threads) const {
-  const auto row = [&](const TokenLogit& t) {
-    return part_of(model_.head, static_cast<uint32_t>(t.token), static_cast<uint32_t>(t.token) + 1);
-  };
+  const auto row = [&](const TokenLogit& t) { return rows_of(model_.head, static_cast<uint32_t>(t.token), 1); };
   const auto rescore_piece = [&](uint32_t piece, uint32_t) {
     const size_t begin = size_t{piece} * kTogether;
     const auto together = tokens.subspan(begin, std::min<size_t>(kTogether, tokens.size() - begin));
