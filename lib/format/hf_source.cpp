@@ -131,10 +131,9 @@ class HfSource final : public Source {
     result.mean *= factor;
     for (float& scale : result.scales) {
       scale *= factor;
-      require(scale != 0, BITNET_ERROR_FORMAT, "tensor ", tensor.name,
-              " has the scale 0: all its weights are zero, so that the file is damaged; get it anew");
       require(std::isfinite(scale) && scale > 0, BITNET_ERROR_FORMAT, "tensor ", tensor.name, " has the scale ", scale,
-              "; a scale must be finite and positive");
+              "; a scale must be finite and positive",
+              scale == 0 ? ". All weights are zero: the file is damaged; get it anew" : "");
     }
     return result;
   }
