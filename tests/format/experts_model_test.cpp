@@ -110,7 +110,8 @@ HfSample experts() {
     sample.trits[name] = sample.draw_trits(rows * cols);
     std::vector<float> values(rows * cols);
     for (size_t i = 0; i < values.size(); ++i) {
-      values[i] = static_cast<float>(sample.trits[name][i]) * static_cast<float>(1 + i / cols) / 64;
+      const uint64_t row = i / cols;
+      values[i] = static_cast<float>(sample.trits[name][i]) * static_cast<float>(1 + row) / 64;
     }
     return f16_tensor({rows, cols}, values);
   };
