@@ -109,6 +109,7 @@ const HfClass& find_class(const JsonValue& config) {
   const auto member = given ? &HfClass::name : &HfClass::model_type;
   const auto* const found = std::ranges::find(kClasses, name, member);
   if (found != kClasses.end()) return *found;
+  refuse_uncomputed(name);
 
   std::vector<std::string_view> names;
   std::string known;

@@ -453,8 +453,31 @@ const Architecture* find_architecture(std::string_view name) {
   return found == kArchitectures.end() ? nullptr : found;
 }
 
+void refuse_uncomputed(std::string_view name) {
+  constexpr std::string_view kDeltaNets[] = {
+      "qwen35",  // GGUF
+      "qwen35moe",
+      "qwen3next",
+      "Qwen3_5ForCausalLM",  // architectures of Hugging Face
+      "Qwen3_5ForConditionalGeneration",
+      "Qwen3_5MoeForCausalLM",
+      "Qwen3_5MoeForConditionalGeneration",
+      "Qwen3NextForCausalLM",
+      "qwen3_5",  // model_type
+      "qwen3_5_text",
+      "qwen3_5_moe",
+      "qwen3_5_moe_text",
+      "qwen3_next",
+  };
+  require(std::ranges::find(kDeltaNets, name) == std::end(kDeltaNets), BITNET_ERROR_UNSUPPORTED, "the architecture is ",
+          name,
+          ", as of Qwen3.5, Qwen3.6 and Bonsai 27B: most of its layers are gated delta nets in place of attention, ",
+          "which this library does not compute");
+}
+
 const Architecture& require_architecture(std::string_view name) {
   if (const Architecture* const found = find_architecture(name)) return *found;
+  refuse_uncomputed(name);
   const std::string_view shown = name.substr(0, 100);
   std::string known;
   std::vector<std::string_view> names;

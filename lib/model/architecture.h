@@ -74,8 +74,10 @@ struct Architecture {
 std::span<const Architecture> architectures();
 // Null if there is none of that name.
 const Architecture* find_architecture(std::string_view name);
-// Throws Error with the names that there are, and the nearest.
+// Throws Error with what this library lacks for it, or else with the names that there are and the nearest.
 const Architecture& require_architecture(std::string_view name);
+// Throws Error if a name, as GGUF or Hugging Face has it, is that of an architecture known not to be computed here.
+void refuse_uncomputed(std::string_view name);
 
 struct HyperParameters {
   const Architecture* architecture = nullptr;

@@ -693,6 +693,9 @@ TEST_F(GgufFile, MetadataThatIsMissingOrWrongIsNamed) {
   EXPECT_TRUE(
       refuses_key(BITNET_ERROR_FORMAT, "tokenizer.ggml.merges is missing", "tokenizer.ggml.merges", "tokexizer"));
   EXPECT_TRUE(refuses_key(BITNET_ERROR_FORMAT, "\"x0 t1\"", "t0 t1", "x0"));
+  sample.architecture = "qwen35";
+  EXPECT_TRUE(refuses(sample.gguf().build(), BITNET_ERROR_UNSUPPORTED, "most of its layers are gated delta nets"));
+  sample.architecture = "bitnet-b1.58";
   GgufBuilder scaled = sample.gguf();
   scaled.string("bitnet-b1.58.rope.scaling.type", "longrope");
   EXPECT_TRUE(refuses(scaled.build(), BITNET_ERROR_UNSUPPORTED, "rope.scaling.type is longrope"));

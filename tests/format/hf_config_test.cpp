@@ -236,6 +236,8 @@ TEST(HfConfig, ArchitecturesThatAreUnknownAreNamedWithTheNearest) {
   const Config typed = gpt2.with("architectures", "");
   EXPECT_TRUE(refused(typed, BITNET_ERROR_UNSUPPORTED, "the architecture is \"gpt2\"; supported are llama, mis"));
   EXPECT_TRUE(refused(typed.with("model_type", ""), BITNET_ERROR_FORMAT, "neither architectures nor"));
+  const Config hybrid = kQwen3.with("architectures", R"(["Qwen3_5ForConditionalGeneration"])");
+  EXPECT_TRUE(refused(hybrid, BITNET_ERROR_UNSUPPORTED, "most of its layers are gated delta nets"));
   EXPECT_TRUE(refused(gpt2.with("architectures", "[\"\\u001b[31m\"]"), BITNET_ERROR_UNSUPPORTED, "\"\\u001b[31m\""));
 }
 
