@@ -14,6 +14,10 @@ import unicodedata
 from program import PROGRAM, environment
 
 
+# What a slow machine shows while a model opens, until it is gone again.
+OPENING = re.compile(r"(?:\ropening [^\r\n\x1b]*\x1b\[K)+\r\x1b\[K")
+
+
 class Terminal:
     """The program on a terminal of its own, driven as by hand."""
 
@@ -45,7 +49,7 @@ class Terminal:
             data = os.read(self.fd, 65536)
         except OSError:
             data = b""
-        self.seen += data.decode(errors="replace")
+        self.seen = OPENING.sub("", self.seen + data.decode(errors="replace"))
         return data
 
     def type(self, text):

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import pathlib
 import re
-import sysconfig
 
 FOLDER = pathlib.Path(__file__).parent
 MISSING = re.compile(r"([^\s:/]+): cannot open shared object file|Error loading shared library ([^\s:/]+):")
@@ -24,8 +24,8 @@ def explain(said: str) -> str:
 
 def explain_absence() -> str:
     there = ", ".join(sorted(file.name for file in FOLDER.glob("_core.*"))) or "nothing of the kind"
-    return (f"this Python needs _core{sysconfig.get_config_var('EXT_SUFFIX')}, and {FOLDER} has {there}; "
-            "install libbitnet by the pip of this Python")
+    wanted = " or ".join(f"_core{suffix}" for suffix in importlib.machinery.EXTENSION_SUFFIXES)
+    return f"this Python needs {wanted}, and {FOLDER} has {there}; install libbitnet by the pip of this Python"
 
 
 def load() -> None:
