@@ -103,6 +103,8 @@ Engine::Engine(std::shared_ptr<const Runtime> runtime, const EngineOptions& opti
       screen_(runtime_->model(), runtime_->kernels()) {
   parts_.reserve(options.batch);
   leaving_.reserve(options.batch);
+  following_.reserve(options.batch);
+  nexts_.reserve(options.batch);
   rows_.reserve(options.batch);
   head_row_.reserve(1);
 }
@@ -120,11 +122,11 @@ uint64_t Engine::bytes(const Model& model, const EngineOptions& options) {
   return CpuBackend::bytes(model, options.threads, options.batch);
 }
 
-// Makes room for the seat wherever it may stand, so that evaluation allocates nothing.
+// Makes room for the seat wherever it may stand, so that evaluation allocates nothing. What a pass has of seats is no
+// more than its rows, and stays where it is: it is read without the lock.
 void Engine::add(Seat&) {
   const Lock lock(mutex_);
-  for (auto* list : {&queue_, &starved_, &awaited_, &prompts_, &following_}) list->reserve(seats_ + 1);
-  nexts_.reserve(seats_ + 1);
+  for (auto* list : {&queue_, &starved_, &awaited_, &prompts_}) list->reserve(seats_ + 1);
   seats_++;
 }
 

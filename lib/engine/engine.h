@@ -207,7 +207,7 @@ class Engine {
   std::vector<Seat*> parts_;    // their rows lie one after the other
   std::vector<Seat*> leaving_;  // have been such
   std::vector<Seat*> prompts_;
-  std::vector<Seat*> following_;
+  std::vector<Seat*> following_;       // have got what they asked for, and go on by themselves
   std::vector<Follower::Next> nexts_;  // what they have come to
   uint32_t room_ = 0;
   std::vector<Row> rows_;      // its leader's, and the backend's

@@ -395,6 +395,29 @@ TEST(Engines, OutliveTheirHandles) {
   bitnet_engine_free(nullptr);
 }
 
+// While tokens are drawn, sessions may come by the hundred.
+TEST(Priorities, SessionsComeWhileOthersGoOn) {
+  const Model model = open(model_path());
+  const Engine engine = make_engine(model, {.threads = 2, .batch = 8});
+  std::atomic<bool> over{false};
+  std::vector<std::thread> clients;
+  for (size_t i = 0; i < 2; i++) {
+    clients.emplace_back([&, i] {
+      while (!over) {
+        Client client = make_client(model, engine, i);
+        while (client.take()) {
+        }
+      }
+    });
+  }
+  for (size_t round = 0; round < 4; round++) {
+    std::vector<Session> sessions;
+    for (size_t i = 0; i < 200; i++) sessions.push_back(make_session(model, {.context = 8, .engine = engine.get()}));
+  }
+  over = true;
+  for (std::thread& client : clients) client.join();
+}
+
 // What is in the background is computed beside what is not, in small parts if there is no time, and to its end.
 TEST(Priorities, NobodyStarves) {
   const Model model = open(model_path());
