@@ -342,7 +342,7 @@ std::unique_ptr<fb::HyperParametersT> read_hyperparameters(const Metadata& in, c
   hyper->rms_epsilon = read_bounded(in, epsilon, 0, 0, kMostEpsilon);
   hyper->rope_theta = read_bounded(in, prefix + "rope.freq_base", 10000, kLeastTheta, INFINITY);
   if (architecture == "gemma3") read_gemma(in, prefix, *hyper);
-  if (architecture == "maple") read_maple(in, prefix, *hyper);
+  if (known.partial_rotary) read_maple(in, prefix, *hyper);
   if (known.scales) read_scales(in, prefix, *hyper);
   return hyper;
 }

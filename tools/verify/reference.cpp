@@ -21,6 +21,7 @@ namespace {
 
 constexpr size_t kChunk = 16;  // rows of a matrix that are unpacked at a time: whole groups and tiles
 
+// Of trits and whole numbers of 8 bits it is exact, as long as a row can be, but for the last rounding to a float.
 float dot(const float* a, const float* b, size_t n) {
   std::array<float, 16> sums = {};
   size_t i = 0;
@@ -28,7 +29,7 @@ float dot(const float* a, const float* b, size_t n) {
     for (size_t lane = 0; lane < sums.size(); ++lane) sums[lane] += a[i + lane] * b[i + lane];
   }
   for (; i < n; ++i) sums[i % sums.size()] += a[i] * b[i];
-  return std::accumulate(sums.begin(), sums.end(), 0.0F);
+  return static_cast<float>(std::accumulate(sums.begin(), sums.end(), 0.0));
 }
 
 void norm(std::span<float> x, const float* weight, float epsilon) {
