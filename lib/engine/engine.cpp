@@ -18,9 +18,9 @@ constexpr uint32_t kMaxBatch = 4096;
 constexpr uint32_t kDefaultBatch = 256;
 constexpr milliseconds kDefaultPassTime{100}, kMaxPassTime{60'000};
 constexpr milliseconds kMaxPatience{3'600'000};
-// How long passes wait for sessions (engine.h).
-constexpr int kPatience = 20;  // this part of the last pass
-constexpr milliseconds kGap{2};
+// How long passes wait for sessions (engine.h): this part of the last pass, or a little.
+constexpr int kPatience = 5;
+constexpr milliseconds kLeastPatience{2};
 // How often a waiting caller asks the functions that may abort its requests, and whether there are pages.
 constexpr milliseconds kAskEvery{1};
 constexpr std::chrono::seconds kCompany{1};  // so long after several callers were last seen, prompts are cut for them
@@ -232,7 +232,7 @@ void Engine::arrive(Seat& seat, Caller* caller) {
   const auto now = Clock::now();
   const auto others = [&](const Seat* other) { return other->caller != caller || caller == nullptr; };
   if (std::ranges::any_of(queue_, others)) company_ = now;
-  seat.quick = seat.left == Clock::time_point{} || now - seat.left <= std::max<Duration>(kGap, pass_time_ / kPatience);
+  seat.quick = seat.left == Clock::time_point{} || now - seat.left <= patience();
   if (std::exchange(seat.awaited, false)) std::erase(awaited_, &seat);
   seat.computed = 0;
   seat.rows = 0;
@@ -244,7 +244,6 @@ void Engine::arrive(Seat& seat, Caller* caller) {
   seat.state = seat.request.has_room ? Seat::State::waiting : Seat::State::starved;
   (seat.request.has_room ? queue_ : starved_).push_back(&seat);
   if (!seat.request.has_room) seat.patience_ends = now + options_.patience;
-  latest_ = now;
 }
 
 // Gives pages to those that have none, as far as there are any by now. Those that want out, or have waited long enough,
@@ -333,10 +332,10 @@ void Engine::step(Lock& lock, Caller* leader, std::condition_variable& changed) 
   gatherer_ = nullptr;
 }
 
+Engine::Duration Engine::patience() const { return std::max<Duration>(kLeastPatience, pass_time_ / kPatience); }
+
 // For the seats of the last pass.
-Engine::Clock::time_point Engine::deadline() const {
-  return std::min<Clock::time_point>(pass_end_ + pass_time_ / kPatience, latest_ + kGap);
-}
+Engine::Clock::time_point Engine::deadline() const { return pass_end_ + patience(); }
 
 // If nobody computes, wakes one who will.
 void Engine::hand_over() {
@@ -569,7 +568,7 @@ void Engine::drop_waiting() {
 // What the pass has come to.
 void Engine::settle(Duration time, const std::exception_ptr& error) {
   pass_time_ = time;
-  pass_end_ = latest_ = Clock::now();
+  pass_end_ = Clock::now();
   if (!rows_.empty() && error == nullptr) costs_.record(static_cast<uint32_t>(rows_.size()), time);
   following_.clear();
   for (Seat* seat : parts_) {

@@ -10,9 +10,9 @@
 // has reached the host program. It is at most one token ahead of what has been taken.
 //
 // Sessions that are evaluated without a generation mostly come again at once, with the token that they have drawn. So
-// the next pass waits for them a moment, or sessions would fall into groups that alternate: up to kPatience of the time
-// of the last pass, and only as long as one comes every kGap. A session that misses this is not waited for until it is
-// quick again. A session alone never waits.
+// the next pass waits for them a moment, or sessions would fall into groups that alternate: up to a fifth of the time
+// of the last pass, in which many draw their tokens on few CPUs. A session that misses this is not waited for until it
+// is quick again. A session alone never waits.
 //
 // An evaluation for which there are no pages of keys and values waits aside. It gets them as soon as others leave
 // enough, whoever came before it. Whoever leads or waits looks after that.
@@ -156,6 +156,7 @@ class Engine {
   void step(Lock& lock, Caller* leader, std::condition_variable& changed);
   void hand_over();
   void wait(Lock& lock, Caller& caller);
+  Duration patience() const;
   Clock::time_point deadline() const;
   void stop_awaiting();
 
@@ -196,7 +197,6 @@ class Engine {
   std::vector<Seat*> queue_;    // requests that are not done, in the order in which they came
   std::vector<Seat*> starved_;  // likewise, those for which there are no pages
   std::vector<Seat*> awaited_;  // seats of the last pass that have not come again
-  Clock::time_point latest_;    // when the last pass ended, or a request came since
   Clock::time_point pass_end_;
   Duration pass_time_{};
   Clock::time_point company_;  // when several callers were last seen
