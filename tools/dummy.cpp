@@ -21,6 +21,7 @@ struct Options {
   std::string output, size;
   bool gguf = false;
   std::optional<GgufWeights> gguf_weights;
+  std::optional<Weights> weights;
   bitnet_packing packing = BITNET_PACKING_DEFAULT;
   bitnet_dense dense = BITNET_DENSE_DEFAULT;
   bitnet_head head = BITNET_HEAD_DEFAULT;
@@ -44,6 +45,7 @@ DummyOptions make_options(const Options& options) {
   DummyOptions made;
   made.gguf = options.gguf;
   made.gguf_weights = options.gguf_weights;
+  made.weights = options.weights;
   made.packing = make_packing(options.packing);
   made.dense = make_dense(options.dense);
   if (options.head != BITNET_HEAD_DEFAULT) made.head = make_head(options.head);
@@ -52,10 +54,10 @@ DummyOptions make_options(const Options& options) {
   return made;
 }
 
-Json as_json(const Shape& shape, const ShapeSize& size) {
+Json as_json(const Shape& shape, Weights weights, const ShapeSize& size) {
   return {{"name", shape.name},
           {"architecture", shape.architecture},
-          {"weights", name_of(shape.weights)},
+          {"weights", name_of(weights)},
           {"tied", shape.tied},
           {"ternary_tokens", shape.ternary_tokens},
           {"hidden", shape.hidden},
@@ -77,17 +79,18 @@ void list(const Options& options) {
   const DummyOptions made = make_options(options);
   if (options.json) {
     Json all = Json::array();
-    for (const Shape& shape : shapes()) all.push_back(as_json(shape, size_of(shape, made)));
+    for (const Shape& shape : shapes())
+      all.push_back(as_json(shape, made.weights.value_or(shape.weights), size_of(shape, made)));
     return write_out(all.dump(1) + "\n");
   }
   std::string lines = formatted("%-20s %-13s %-8s %16s %10s %12s\n", "NAME", "ARCHITECTURE", "WEIGHTS", "PARAMETERS",
                                 "SIZE", "BY A TOKEN");
   for (const Shape& shape : shapes()) {
     const ShapeSize size = size_of(shape, made);
-    lines +=
-        formatted("%-20s %-13s %-8s %16s %10s %12s\n", std::string(shape.name).c_str(),
-                  std::string(shape.architecture).c_str(), name_of(shape.weights), count_text(size.parameters).c_str(),
-                  bytes_text(size.bytes).c_str(), bytes_text(size.bytes_a_token).c_str());
+    lines += formatted("%-20s %-13s %-8s %16s %10s %12s\n", std::string(shape.name).c_str(),
+                       std::string(shape.architecture).c_str(), name_of(made.weights.value_or(shape.weights)),
+                       count_text(size.parameters).c_str(), bytes_text(size.bytes).c_str(),
+                       bytes_text(size.bytes_a_token).c_str());
   }
   write_out(lines);
 }
@@ -125,6 +128,11 @@ void add_dummy(CLI::App& program) {
   command->add_flag("--json", options->json, "The list as JSON")->needs("--list")->option_text(" ");
   add_dummy_format_option(*command, options->gguf);
   add_gguf_weights_option(*command, options->gguf_weights)->needs("--format");
+  using Choice = std::optional<Weights>;
+  add_choice(*command, "--weights", options->weights, "Kind of its matrices, in place of the shape's own",
+             {{name_of(Weights::ternary), Choice(Weights::ternary)},
+              {name_of(Weights::groups), Choice(Weights::groups)},
+              {name_of(Weights::dense), Choice(Weights::dense)}});
   add_packing_option(*command, options->packing);
   add_outtype_option(*command, options->packing);
   add_dense_option(*command, options->dense);

@@ -18,6 +18,8 @@ namespace bitnet {
 struct DummyOptions {
   bool gguf = false;  // instead of a .bitnet file
 
+  std::optional<Weights> weights = {};  // of the matrices, in place of the shape's own
+
   Packing packing = Packing::i2;  // of ternary weights with a scale for each matrix
   Dense dense = Dense::f16;
   std::optional<HeadType> head = {};             // not given: F16, for large vocabularies with a screen

@@ -51,6 +51,46 @@ class Bench(unittest.TestCase):
             self.assertIn(separator, lines[0])
             self.assertIn("mapped, ", lines[-1])
 
+    def against_16_bits(self, *options):
+        folder = FOLDER / "temporary"
+        folder.mkdir(exist_ok=True)
+        text = self.succeed("bench", "--against-16-bits", "tiny,125M", "-p", "4", "-n", "3", "-r", "2", *options,
+                            env=environment(TMPDIR=str(folder)))
+        self.assertEqual(list(folder.iterdir()), [], "what was written is gone")
+        return text
+
+    def test_against_16_bits(self):
+        document = json.loads(self.against_16_bits("-t", "1,2", "-o", "json"))
+        rows = document["against_16_bits"]
+        self.assertEqual([(row["shape"], row["test"]) for row in rows],
+                         [(shape, test) for shape in ("tiny", "125M") for _ in range(3) for test in ("pp4", "tg3")])
+        for row in rows:
+            self.assertEqual((row["packing"], row["program"]), ("i2", "bitnet"))
+            self.assertAlmostEqual(row["speedup"], row["tokens_per_second"] / row["tokens_per_second_16_bits"])
+        self.assertEqual([row["threads"] for row in rows[:4]], ["1", "1", "2", "2"])
+        for at, row in enumerate(rows[4:6]):
+            self.assertTrue(row["threads"].startswith("best: "), row)
+            for rate in ("tokens_per_second", "tokens_per_second_16_bits"):
+                self.assertEqual(row[rate], max(rows[at][rate], rows[at + 2][rate]))
+        parts = [(run["part"], run["packing"]) for run in document["results"]]
+        self.assertEqual(set(parts), {(shape + part, packing) for shape in ("tiny, ", "125M, ")
+                                      for part, packing in (("16 bits", "f16"), ("ternary", "i2"))})
+        lines = self.against_16_bits("-t", "2", "-o", "md").decode().splitlines()
+        self.assertEqual(len({len(line) for line in lines}), 1, "columns are aligned")
+        self.assertEqual(len(lines), 2 + 4)
+
+    def test_against_16_bits_the_faster_counts(self):
+        for rate, program in ((1e9, "llama.cpp"), (1e-3, "bitnet")):
+            text = self.against_16_bits("-t", "1", "-o", "json", "--llama-bench", self.peer(rate))
+            self.assertEqual({row["program"] for row in json.loads(text)["against_16_bits"]}, {program})
+
+    def test_against_16_bits_bad_input(self):
+        self.fail(USAGE, "--against-16-bits", "13G", words=["no shape is called 13G", "125M"])
+        self.fail(USAGE, "--against-16-bits", "Qwen2.5-1.5B", words=["not ternary"])
+        self.fail(USAGE, "--against-16-bits", "tiny", "-p", "0", "-n", "0", words=["-p and -n"])
+        self.fail(USAGE, "--llama-bench", "x", "-m", tiny(), words=["--against-16-bits"])
+        self.fail(FAILURE, "--against-16-bits", "tiny", env=environment(TMPDIR="/nowhere"), words=["/nowhere", "TMPDIR"])
+
     def test_sessions_in_every_form(self):
         common = ["bench", "-m", tiny(), "-p", "4", "-n", "6", "-t", "1", "-r", "2", "--sessions", "1,3", "-o"]
         for options in ([], ["--top-k", "5", "--pause", "10"], ["--arriving", "8"], ["--calls", "next", "--arriving", "8"],

@@ -75,7 +75,11 @@ class Report(unittest.TestCase):
             "forward": bench("-m", model, "--batch", "2", "--seq-length", "4", "--warmup-steps", "1", "--benchmark-steps", "2"),
             "comparison": bench("-m", model, "-p", "8", "-n", "4", "-t", "1", "-r", "4", "--compare", "--name <old>",
                                 "--compare", "--name new --kv int8"),
+            "sixteen": bench("--against-16-bits", "tiny", "-p", "4", "-n", "4", "-t", "1", "-r", "2"),
         }
+        documents["sixteen"]["against_16_bits"].append(  # as of a machine that counts, without room for 16 bits
+            {**documents["sixteen"]["against_16_bits"][0], "program": None, "tokens_per_second_16_bits": None, "speedup": None,
+             "low": None, "high": None, "joules_per_token": 0.125})
         speeds = documents["speeds"]
         for run in bench("-m", str(models[1]), "-p", "4,8", "-n", "8", "-t", "1,2", "-r", "2")["results"]:
             speeds["results"].append({**run, "parameters": 10 * run["parameters"]})  # as if it were larger
@@ -96,7 +100,8 @@ class Report(unittest.TestCase):
         self.assertEqual(self.page.open, [])
         self.assertEqual(len(self.page.ids), len(set(self.page.ids)), "two elements share a name")
         for title in ("Comparison", "Time to the first token", "Throughput by scenario", "Speed by threads",
-                      "Speed by model size", "Many sessions at once", "Against the limit of memory", "Energy"):
+                      "Speed by model size", "Many sessions at once", "Against the limit of memory", "Energy",
+                      "Ternary weights against 16 bits"):
             self.assertIn(title, self.page.svgs)
         self.assertTrue(any(title.startswith("Speed over an answer") for title in self.page.svgs))
 
@@ -143,7 +148,7 @@ class Report(unittest.TestCase):
     def test_charts_are_files_too(self):
         report.main([str(path) for path in self.paths] + ["--charts", str(self.folder / "charts")])
         charts = sorted(path.name for path in (self.folder / "charts").iterdir())
-        self.assertEqual(len(charts), 18)
+        self.assertEqual(len(charts), 20)
         for path in (self.folder / "charts").iterdir():
             if path.suffix == ".svg":
                 xml.etree.ElementTree.parse(path)

@@ -11,6 +11,7 @@
 #include "bench/plan.h"
 #include "bench/report.h"
 #include "bench/runner.h"
+#include "bench/sixteen_bits.h"
 #include "bench/subject.h"
 #include "commands.h"
 #include "terminal.h"
@@ -112,7 +113,9 @@ void compare(const BenchOptions& options, const std::vector<PlannedTest>& plan, 
     }
     setting.tests.push_back(planned.test);
   }
-  compare_parts(parts_of(options), setting, document);
+  Measured measured = measure_parts(parts_of(options), setting, document.machine);
+  document.comparisons = std::move(measured.comparisons);
+  document.runs = std::move(measured.runs);
 }
 
 std::string text_of(const Document& document, const std::string& form) {
@@ -142,7 +145,9 @@ void bench(BenchOptions options) {
   const auto meter = options.energy ? energy_meter(document) : nullptr;
 
   const auto before = activity();
-  if (!options.compare.empty()) {
+  if (!options.sixteen_bits.empty()) {
+    measure_against_16_bits(options, meter.get(), document);
+  } else if (!options.compare.empty()) {
     compare(options, plan, meter.get(), document);
   } else {
     if (options.models.empty()) options.models = {""};
@@ -208,6 +213,22 @@ void add_comparison_options(CLI::App& command, BenchOptions& options) {
                   "--llama-bench, --extra")
       ->allow_extra_args(false)
       ->option_text("OPTIONS")
+      ->group(group);
+  auto* sixteen = command
+                      .add_option("--against-16-bits", options.sixteen_bits,
+                                  "Models of these shapes, ternary and of 16 bits, in turn; all: from 125M to 100B.\n"
+                                  "They are written where temporary files are (TMPDIR), and removed")
+                      ->delimiter(',')
+                      ->allow_extra_args(false)
+                      ->check(not_empty())
+                      ->excludes("--compare")
+                      ->option_text("SHAPE,...|all")
+                      ->group(group);
+  command
+      .add_option("--llama-bench", options.llama_bench, "With it: this program of llama.cpp, too; the faster counts")
+      ->check(not_empty())
+      ->needs(sixteen)
+      ->option_text("PROGRAM")
       ->group(group);
   add_number<uint32_t>(command, "--seconds", options.seconds,
                        "Time to compare in, where -r does not say how often (120)", 1, 86400)

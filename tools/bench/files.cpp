@@ -152,6 +152,34 @@ Json comparison_json(const Document& document) {
           {"parts", parts}};
 }
 
+Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+Json sixteen_bits_json(const Document& document) {
+  Json list = Json::array();
+  for (const AgainstSixteenBits& row : document.against_sixteen_bits) {
+    const bool both = row.sixteen > 0;
+    Json json = {{"shape", row.shape},
+                 {"parameters", row.parameters},
+                 {"packing", row.packing},
+                 {"threads", row.threads},
+                 {"test", row.test},
+                 {"program", text_or_null(row.program)},
+                 {"tokens_per_second_16_bits", both ? Json(row.sixteen) : Json(nullptr)},
+                 {"tokens_per_second", row.ternary},
+                 {"speedup", both ? Json(row.ternary / row.sixteen) : Json(nullptr)},
+                 {"low", row.speed ? Json(row.speed->low) : Json(nullptr)},
+                 {"high", row.speed ? Json(row.speed->high) : Json(nullptr)},
+                 {"joules_per_token_16_bits", number_or_null(row.sixteen_joules)},
+                 {"joules_per_token", number_or_null(row.ternary_joules)},
+                 {"energy_reduction_percent", nullptr}};
+    if (row.sixteen_joules && row.ternary_joules) {
+      json["energy_reduction_percent"] = 100 * (1 - *row.ternary_joules / *row.sixteen_joules);
+    }
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
 Json scenarios_json(const Document& document) {
   Json list = Json::array();
   for (const ScenarioSummary& s : scenario_summaries(document)) {
@@ -186,6 +214,7 @@ std::string as_json(const Document& document) {
                 {{"source", text_or_null(document.energy_source)}, {"problem", text_or_null(document.energy_problem)}}},
                {"results", runs}};
   if (const Json scenarios = scenarios_json(document); !scenarios.empty()) json["scenarios"] = scenarios;
+  if (!document.against_sixteen_bits.empty()) json["against_16_bits"] = sixteen_bits_json(document);
   if (!document.comparisons.empty()) json["comparison"] = comparison_json(document);
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -328,11 +328,11 @@ PartOptions part_options(const std::string& words, const PartOptions& common) {
   return part;
 }
 
-void compare_parts(const std::vector<PartOptions>& parts, const PartsSetting& setting, Document& document) {
-  Turns turns(parts, setting, document.machine);
+Measured measure_parts(const std::vector<PartOptions>& parts, const PartsSetting& setting, const Machine& machine) {
+  Turns turns(parts, setting, machine);
   turns.measure();
-  document.comparisons = turns.comparisons();
-  document.runs = turns.take_runs();
+  std::vector<Comparison> comparisons = turns.comparisons();
+  return {turns.take_runs(), std::move(comparisons)};
 }
 
 }  // namespace bitnet::program

@@ -43,7 +43,11 @@ struct PartsSetting {
   double seconds = 0;   // the time
 };
 
-// Measures all parts in turn; adds their runs and, for each but the first, what it is to the first.
-void compare_parts(const std::vector<PartOptions>& parts, const PartsSetting& setting, Document& document);
+struct Measured {
+  std::vector<Run> runs;                // of a part those of all tests, of the next part ...
+  std::vector<Comparison> comparisons;  // for each part but the first, what it is to the first
+};
+// Measures all parts in turn.
+Measured measure_parts(const std::vector<PartOptions>& parts, const PartsSetting& setting, const Machine& machine);
 
 }  // namespace bitnet::program

@@ -26,6 +26,8 @@ struct BenchOptions {
   SessionsBench sessions;
   std::vector<std::string> compare;
   uint32_t seconds = 120;
+  std::vector<std::string> sixteen_bits;  // shapes, or "all"
+  std::string llama_bench;                // that also runs their models of 16 bits
   std::string output = "table", report;
 };
 

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "bench/report.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
+#include <span>
 
-#include "base/path.h"
+#include "base/file.h"
 #include "child.h"
 #include "handles.h"
 #include "system.h"
@@ -21,23 +19,17 @@ constexpr const char* kPython = "python";
 constexpr const char* kPython = "python3";
 #endif
 
-void require_new_text(const std::string& path, std::ios::openmode mode, const std::string& text) {
-  errno = 0;
-  std::ofstream file(path, std::ios::binary | mode);
-  file << text;
-  file.close();
-  if (!file) throw Stop(kFailure, "cannot write " + path + ": " + std::strerror(errno ? errno : EIO));
-}
-
 }  // namespace
 
 Report::Report(const std::string& path)
     : page_(path), json_((path.ends_with(".html") ? path.substr(0, path.size() - 5) : path) + ".json") {
-  for (const std::string& file : {page_, json_}) require_new_text(file, std::ios::app, "");
+  for (const std::string& file : {page_, json_}) OutputFile can_be_written(file);  // which leaves nothing
 }
 
 void Report::write(const std::string& json) const {
-  require_new_text(json_, std::ios::trunc, json);
+  OutputFile file(json_);
+  file.write_at(0, std::as_bytes(std::span(json)));
+  file.commit();
   const std::string named = environment("BITNET_PYTHON");
   const std::string python = named.empty() ? kPython : named;
   const ChildResult done = run_child({python, "-m", "bitnet.report", json_, "-o", page_}, ChildErrors::shown);

@@ -67,12 +67,25 @@ struct Run {
   const Metric& at(std::string_view name) const;
 };
 
+// Ternary weights beside weights of 16 bits, of one shape.
+struct AgainstSixteenBits {
+  std::string shape, packing, test;
+  uint64_t parameters;
+  std::string threads;  // "2"; of the best numbers "best: 4", of the two "best: 4, 8"
+  std::string program;  // whose 16 bits are the faster; "" where they do not fit
+  double sixteen = 0;   // tokens a second; 0: not measured
+  double ternary = 0;
+  std::optional<Interval> speed = {};  // of ternary to 16 bits; of best numbers of threads there are no pairs
+  std::optional<double> sixteen_joules = {}, ternary_joules = {};  // a token
+};
+
 struct Document {
   Machine machine;
   double began = 0;  // seconds since 1970
   std::string energy_source = {}, energy_problem = {};
   std::vector<Run> runs = {};
   std::vector<Comparison> comparisons = {};
+  std::vector<AgainstSixteenBits> against_sixteen_bits = {};
   std::vector<std::string> warnings = {}, notes = {}, advice = {};
 };
 

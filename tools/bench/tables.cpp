@@ -145,6 +145,28 @@ Cells comparison_cells(const std::vector<Comparison>& comparisons) {
   return cells;
 }
 
+std::string saved(double before, double now) { return formatted("%.0f %%", 100 * (1 - now / before)); }
+
+Cells sixteen_bits_cells(const std::vector<AgainstSixteenBits>& rows) {
+  const bool energy = std::ranges::any_of(rows, [](const auto& row) { return row.ternary_joules.has_value(); });
+  Cells cells = {
+      {"shape", "params", "packing", "threads", "test", "16 bits by", "tokens/s", "ternary", "ratio", "99 % interval"}};
+  if (energy) cells.front().insert(cells.front().end(), {"J/token", "ternary", "saved"});
+  for (const AgainstSixteenBits& row : rows) {
+    const bool both = row.sixteen > 0;
+    cells.push_back({row.shape, parameters_text(row.parameters), row.packing, row.threads, row.test,
+                     both ? row.program : "-", both ? formatted("%.2f", row.sixteen) : "-",
+                     formatted("%.2f", row.ternary), both ? formatted("%.2f", row.ternary / row.sixteen) : "-",
+                     row.speed ? formatted("%.2f .. %.2f", row.speed->low, row.speed->high) : "-"});
+    if (!energy) continue;
+    const auto joules = [](const std::optional<double>& value) { return value ? formatted("%.3f", *value) : "-"; };
+    const bool compared = row.sixteen_joules && row.ternary_joules;
+    cells.back().insert(cells.back().end(), {joules(row.sixteen_joules), joules(row.ternary_joules),
+                                             compared ? saved(*row.sixteen_joules, *row.ternary_joules) : "-"});
+  }
+  return cells;
+}
+
 Rows runs_of(const Document& document, std::initializer_list<Kind> kinds) {
   Rows rows;
   for (const Run& run : document.runs) {
@@ -167,7 +189,9 @@ std::string as_table(const Document& document, bool markdown) {
     add_energy(rows, cells);
     add(cells, first_number);
   };
-  if (document.comparisons.empty()) {
+  if (!document.against_sixteen_bits.empty()) {
+    add(sixteen_bits_cells(document.against_sixteen_bits), 6);
+  } else if (document.comparisons.empty()) {
     add_runs({Kind::prompt, Kind::generation}, speed_cells, 8);
   } else {
     add(comparison_cells(document.comparisons), 3);

@@ -148,7 +148,7 @@ def _bars(axes: Any, groups: dict[tuple[str, int], list[data.Run]], names: list[
 
 
 def sizes(document: data.Document) -> Chart | None:
-    runs = [run for run in data.of_kind(document, "prompt", "generation") if not run["depth"]]
+    runs = [run for run in data.of_kind(document, "prompt", "generation") if not run["depth"] and not run.get("part")]
     groups = data.grouped(runs, lambda r: (r["kind"], r["test"], r["threads"]))
     groups = {key: each for key, each in groups.items() if len({r["parameters"] for r in each}) > 1}
     if not groups:
@@ -163,6 +163,25 @@ def sizes(document: data.Document) -> Chart | None:
     _legend(axes, len(groups))
     return Chart("sizes", "Speed by model size", "Both axes are logarithmic: a straight line down means that twice the "
                  "parameters take twice the time.", figure)
+
+
+def against_16_bits(document: data.Document) -> Chart | None:
+    rows = [row for row in document["against_16_bits"] if row["speedup"] and row["threads"].isdecimal()]
+    if not rows:
+        return None
+    groups = data.grouped(rows, lambda row: (row["test"], int(row["threads"])))
+    figure, axes = _axes(xlabel="parameters", ylabel="times the speed of 16 bits", xscale="log")
+    for i, ((test, threads), each) in enumerate(groups.items()):
+        each.sort(key=lambda row: row["parameters"])
+        ratios = [row["speedup"] for row in each]
+        spread = [[row["speedup"] - row["low"] for row in each], [row["high"] - row["speedup"] for row in each]]
+        axes.errorbar([row["parameters"] for row in each], ratios, [[max(0, end) for end in ends] for ends in spread], fmt="o-",
+                      color=SERIES[i % len(SERIES)], label=f"{test}, {data.counted(threads, 'thread')}")
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
+    _legend(axes, len(groups))
+    return Chart("against-16-bits", "Ternary weights against 16 bits", "The same shapes with random weights, measured in turn. "
+                 "Lines show 99 % intervals.", figure)
 
 
 def threads(document: data.Document) -> Chart | None:
@@ -269,8 +288,8 @@ def energy(document: data.Document) -> Chart | None:
     return Chart("energy", "Energy", f"Of {document['energy']['source']}, idle subtracted.", figure)
 
 
-ALL: Sequence[Callable[[data.Document], "Chart | None"]] = (comparison, first_token, answer_steps, scenarios, threads, sizes, sessions,
-                                         roofline, energy)
+ALL: Sequence[Callable[[data.Document], "Chart | None"]] = (against_16_bits, comparison, first_token, answer_steps, scenarios,
+                                                                       threads, sizes, sessions, roofline, energy)
 
 
 def charts(document: data.Document) -> list[Chart]:

@@ -28,6 +28,7 @@ def load(paths: Sequence[str | os.PathLike[str]]) -> Document:
     whole["notes"] = _once(line for document in documents for line in document.get("notes", []))
     whole["advice"] = _once(line for document in documents for line in document.get("advice", []))
     whole["comparisons"] = [document["comparison"] for document in documents if document.get("comparison")]
+    whole["against_16_bits"] = [row for document in documents for row in document.get("against_16_bits", [])]
     machines = {document["machine"].get("cpu") for document in documents}
     if len(machines) > 1:
         whole["warnings"].append("these results are of different machines: " + ", ".join(sorted(map(str, machines))))

@@ -118,6 +118,22 @@ def _comparisons(document: data.Document) -> Section:
     return "Comparison", ("compared", "with", "test", "ratio", "99 % interval", "verdict"), rows
 
 
+def _against_16_bits(document: data.Document) -> Section:
+    def number(value: float | None, form: str) -> str:
+        return form.format(value) if value is not None else "–"
+
+    rows = [(row["shape"], row["packing"], row["threads"], row["test"], row["program"] or "–",
+             number(row["tokens_per_second_16_bits"], "{:.2f}"), number(row["tokens_per_second"], "{:.2f}"),
+             number(row["speedup"], "{:.2f}"), f"{row['low']:.2f} … {row['high']:.2f}" if row["low"] else "–",
+             number(row["joules_per_token_16_bits"], "{:.3f}"), number(row["joules_per_token"], "{:.3f}"),
+             number(row["energy_reduction_percent"], "{:.0f} %")) for row in document["against_16_bits"]]
+    columns = ("shape", "packing", "threads", "test", "16 bits by", "16 bits, tokens/s", "ternary", "ratio", "99 % interval",
+               "16 bits, J/token", "ternary", "saved")
+    energy = any(row["joules_per_token"] is not None for row in document["against_16_bits"])
+    kept = len(columns) if energy else len(columns) - 3
+    return "Against weights of 16 bits", columns[:kept], [row[:kept] for row in rows]
+
+
 def _models(document: data.Document) -> Section:
     models = data.grouped(document["results"], lambda run: (run["path"], run["packing"], run["head"], run["kv"], run["isa"]))
     rows = [(runs[0]["model"], runs[0]["architecture"], f"{runs[0]['parameters'] / 1e6:,.1f} M",
@@ -171,7 +187,7 @@ def page(document: data.Document, charts: Sequence[Chart], title: str) -> str:
         figures = [f"<figure><h3>{_text(chart.title)}</h3>\n{chart.svg()}\n<figcaption>{_text(chart.caption)}</figcaption>"
                    "</figure>\n" for chart in charts]
         parts.append(f'<h2>Charts</h2>\n<div class="charts">\n{"".join(figures)}</div>\n')
-    for heading, columns, rows in (section(document) for section in (_comparisons, _speeds, _scenarios, _forward, _sessions,
+    for heading, columns, rows in (section(document) for section in (_against_16_bits, _comparisons, _speeds, _scenarios, _forward, _sessions,
                                                                     _models)):
         if rows:
             parts.append(f"<h2>{heading}</h2>\n{_table(columns, rows)}")
