@@ -2,6 +2,7 @@
 // The interface between an engine and what computes for it, by two implementations: they come to the same, by
 // themselves and under an engine that has many sessions.
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <random>
 #include <span>
@@ -192,6 +193,53 @@ TEST(Backend, OneLeavesDuringAPassOfEither) {
   EXPECT_EQ(stays->position(), tokens.size());
   leaves->eval(tokens, BITNET_LOGITS_LAST);
   EXPECT_TRUE(same_bits(leaves->logits(0), stays->logits(0)));
+}
+
+// The scalar one, whose passes take some time.
+class LongPasses final : public Backend {
+ public:
+  static constexpr std::chrono::milliseconds kTime{100};
+
+  explicit LongPasses(const Model& model) : inner_(model) {}
+  bool is_exact() const override { return inner_.is_exact(); }
+  bool has_screen() const override { return inner_.has_screen(); }
+  std::unique_ptr<SequenceState> make_state(KvType type, uint32_t context, bool prefixes) override {
+    return inner_.make_state(type, context, prefixes);
+  }
+  void submit(std::vector<Row>& rows) override { inner_.submit(rows); }
+  bool wait() override {
+    const bool over = inner_.wait();
+    if (over) std::this_thread::sleep_for(kTime);
+    return over;
+  }
+  void drop_left() noexcept override { inner_.drop_left(); }
+  uint64_t trim() override { return inner_.trim(); }
+
+ private:
+  ScalarBackend inner_;
+};
+
+TEST(Backend, APassWaitsForSessionsThatDrawTheirTokens) {
+  const SharedRuntime runtime = open_runtime(Packing::i2, HeadType::f16);
+  const auto engine = Engine::create(runtime, {.threads = 1, .backend = [](const Runtime& r, const auto&) {
+                                                 return std::make_unique<LongPasses>(r.model());
+                                               }});
+  constexpr uint32_t kSessions = 4, kTokens = 12;
+  std::atomic<uint64_t> passes{0}, sessions{0};
+  std::vector<std::thread> threads;
+  for (uint32_t i = 0; i < kSessions; i++) {
+    threads.emplace_back([&, i] {
+      const auto session = Session::create(engine, {.context = kTokens});
+      for (const Token token : random_tokens(kTokens, i)) {
+        session->eval({&token, 1}, BITNET_LOGITS_LAST);
+        std::this_thread::sleep_for(LongPasses::kTime / 12);  // it draws
+      }
+      passes += session->perf().passes;
+      sessions += session->perf().pass_sessions;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(static_cast<double>(sessions), 0.75 * kSessions * static_cast<double>(passes));
 }
 
 }  // namespace
