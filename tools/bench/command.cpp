@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "api/handles.h"
 #include "bench/advice.h"
 #include "bench/output.h"
 #include "bench/parts.h"
@@ -51,12 +52,16 @@ class ModelBench {
       } else {
         runner_for(tests, test).measure(run, warmups, repetitions);
       }
-      run.weights = weights_memory(run.subject->path, model_info(opened_.model.get()).resident_bytes);
+      run.weights = weights_memory(run.subject->path, copied(info));
       document.runs.push_back(std::move(run));
     }
   }
 
  private:
+  bool copied(const bitnet_model_info& info) const {
+    return opened_.model->runtime->model().owned_bytes > info.resident_bytes / 2;
+  }
+
   static bool left_out(const PlannedTest& planned, const bitnet_model_info& info) {
     return planned.optional && planned.test.prompt > info.context;
   }

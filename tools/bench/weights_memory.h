@@ -15,7 +15,8 @@ struct WeightsMemory {
   std::string text() const;
 };
 
-// Of `weights` bytes opened from that file, as they lie after use. Empty where the system does not say.
-std::optional<WeightsMemory> weights_memory(const std::string& path, uint64_t weights);
+// Of the weights of that file, as they lie after use: whether most are a copy is the model's to say. Empty where the
+// system does not say the rest.
+std::optional<WeightsMemory> weights_memory(const std::string& path, bool copied);
 
 }  // namespace bitnet::program

@@ -27,21 +27,19 @@ bool is_mapping(std::string_view line) { return line.find('-') < line.find(' ');
 
 }  // namespace
 
-std::optional<WeightsMemory> weights_memory(const std::string& path, uint64_t weights) {
+std::optional<WeightsMemory> weights_memory(const std::string& path, bool copied) {
   std::ifstream maps("/proc/self/smaps");
   if (!maps) return {};
   std::error_code ignored;
   const std::string file = " " + std::filesystem::canonical(path, ignored).string();
   bool inside = false;
-  uint64_t resident = 0, huge_mapped = 0, huge_copied = 0;
+  uint64_t huge_mapped = 0, huge_copied = 0;
   for (std::string line; std::getline(maps, line);) {
     if (is_mapping(line)) inside = line.ends_with(file);
-    if (inside) add_value(line, "Rss:", resident);
     if (inside) add_value(line, "FilePmdMapped:", huge_mapped);
     add_value(line, "AnonHugePages:", huge_copied);
   }
-  const bool mapped = resident > weights / 2;
-  return WeightsMemory{mapped, static_cast<uint64_t>(sysconf(_SC_PAGESIZE)), mapped ? huge_mapped : huge_copied};
+  return WeightsMemory{!copied, static_cast<uint64_t>(sysconf(_SC_PAGESIZE)), copied ? huge_copied : huge_mapped};
 }
 
 }  // namespace bitnet::program

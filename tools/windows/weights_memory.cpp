@@ -4,6 +4,6 @@
 namespace bitnet::program {
 
 // The system tells which pages are in memory, but not which of them are huge.
-std::optional<WeightsMemory> weights_memory(const std::string&, uint64_t) { return std::nullopt; }
+std::optional<WeightsMemory> weights_memory(const std::string&, bool) { return std::nullopt; }
 
 }  // namespace bitnet::program
