@@ -5,7 +5,7 @@
 #include <cfloat>
 #include <cmath>
 
-#include "engine/forward.h"
+#include "engine/elementwise.h"
 
 namespace bitnet {
 namespace {

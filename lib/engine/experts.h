@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Which experts compute a token.
+// Which experts compute a token, and what comes of it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels.h"
@@ -23,5 +24,16 @@ struct Choice {
 // weights that are none, as a NaN anywhere else in a layer.
 void choose_experts(const Kernels& kernels, const HyperParameters& hyper, const float* bias, float* scores,
                     Choice* choices);
+
+// y = the sum of what the experts have made, times their weights, in the order of the choices. made(k): that of choice
+// k.
+template <typename Made>
+void mix(const Choice* choices, uint32_t count, size_t n, const Made& made, float* y) {
+  for (uint32_t k = 0; k < count; k++) {
+    const float* const x = made(k);
+    const float weight = choices[k].weight;
+    for (size_t i = 0; i < n; i++) y[i] = k == 0 ? x[i] * weight : y[i] + x[i] * weight;
+  }
+}
 
 }  // namespace bitnet

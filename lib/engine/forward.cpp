@@ -7,6 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/elementwise.h"
+
 namespace bitnet {
 namespace {
 
@@ -62,26 +64,12 @@ auto attention_kernel(const Kernels& kernels, KvType type) {
   return kernels.attention_f16;
 }
 
-}  // namespace
-
+// By which an embedding is multiplied as it enters the residual stream.
 float embedding_factor(const HyperParameters& hyper) {
   return hyper.architecture->scaled_embedding ? std::sqrt(static_cast<float>(hyper.hidden)) : hyper.embedding_scale;
 }
 
-void multiply_all(float* x, size_t n, float factor) {
-  for (size_t i = 0; factor != 1 && i < n; i++) x[i] *= factor;
-}
-
-void limit_gate(float* gate, float* up, size_t n, float limit) {
-  for (size_t i = 0; limit != 0 && i < n; i++) {
-    gate[i] = gate[i] > limit ? limit : gate[i];
-    up[i] = up[i] > limit ? limit : up[i] < -limit ? -limit : up[i];
-  }
-}
-
-void divide_all(float* x, size_t n, float divisor) {
-  for (size_t i = 0; divisor != 1 && i < n; i++) x[i] /= divisor;
-}
+}  // namespace
 
 ForwardPass::Layout::Layout(const Model& model, uint32_t threads, uint32_t batch)
     : widest(std::max({model.hyper.hidden, model.hyper.heads * model.hyper.head_dim, model.hyper.ffn})),

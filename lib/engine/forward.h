@@ -22,24 +22,6 @@
 
 namespace bitnet {
 
-// By which an embedding is multiplied as it enters the residual stream.
-float embedding_factor(const HyperParameters& hyper);
-// x[i] * factor, x[i] / divisor; by 1 nothing happens.
-void multiply_all(float* x, size_t n, float factor);
-void divide_all(float* x, size_t n, float divisor);
-// The gate is at most `limit`, the other factor between -limit and limit; 0: nothing happens. NaN stays.
-void limit_gate(float* gate, float* up, size_t n, float limit);
-// y = the sum of what the experts have made, times their weights, in the order of the choices. made(k): that of choice
-// k.
-template <typename Made>
-void mix(const Choice* choices, uint32_t count, size_t n, const Made& made, float* y) {
-  for (uint32_t k = 0; k < count; k++) {
-    const float* const x = made(k);
-    const float weight = choices[k].weight;
-    for (size_t i = 0; i < n; i++) y[i] = k == 0 ? x[i] * weight : y[i] + x[i] * weight;
-  }
-}
-
 class ForwardPass {
  public:
   // `batch`: the most rows that begin() takes. Takes all the memory it will ever use.

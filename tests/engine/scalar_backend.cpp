@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-#include "engine/forward.h"
+#include "engine/experts.h"
 
 namespace bitnet {
 
@@ -185,7 +185,9 @@ void ScalarBackend::compute(Part& part) {
   if (!enter(&part)) return;
   x_.resize(hyper_.hidden);
   read_row(kernels_, model_.embedding, static_cast<size_t>(part.row.token), x_.data());
-  for (float& x : x_) x *= embedding_factor(hyper_);
+  const float factor =
+      hyper_.architecture->scaled_embedding ? std::sqrt(static_cast<float>(hyper_.hidden)) : hyper_.embedding_scale;
+  for (float& x : x_) x *= factor;
   for (uint32_t i = 0; i < hyper_.layers; i++) {
     if (!enter(&part)) return;
     compute_layer(model_.layers[i], i, part);
@@ -253,7 +255,10 @@ std::vector<float> ScalarBackend::mix_experts(const Layer& layer) {
 std::vector<float> ScalarBackend::feed_forward(const Linear& gate_linear, const Linear& up_linear,
                                                const Linear& down_linear, const Layer& layer) {
   std::vector<float> gate = multiply(gate_linear, layer.ffn_norm, x_), up = multiply(up_linear, layer.ffn_norm, x_);
-  limit_gate(gate.data(), up.data(), hyper_.ffn, hyper_.ffn_limit);
+  if (const float limit = hyper_.ffn_limit; limit != 0) {
+    for (float& x : gate) x = x > limit ? limit : x;
+    for (float& x : up) x = std::isnan(x) ? x : std::clamp(x, -limit, limit);
+  }
   switch (hyper_.activation) {
     case Activation::relu2:
       kernels_.gate_relu2(gate.data(), up.data(), hyper_.ffn, gate.data());
