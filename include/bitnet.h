@@ -907,7 +907,20 @@ typedef enum bitnet_gguf BITNET_AS_INT {
   BITNET_GGUF_TQ1_0 = 5, /* llama.cpp: ternary, 1.69 bits a weight, scales that F16 holds */
   BITNET_GGUF_TQ2_0 = 6, /* llama.cpp: ternary, 2.06 bits */
   BITNET_GGUF_Q2_0 = 7,  /* llama.cpp: ternary, an F16 scale for each 64 weights of a row */
+  BITNET_GGUF_TL1 = 8,   /* bitnet.cpp on Arm: ternary, a scale for a matrix, of shapes that it has kernels for */
+  BITNET_GGUF_TL2 = 9,   /* bitnet.cpp on x86-64: likewise */
 } bitnet_gguf;
+
+/* Whether a model is written as a folder of Hugging Face's layout, which transformers loads, and how its linear layers
+ * lie there. */
+typedef enum bitnet_safetensors BITNET_AS_INT {
+  BITNET_SAFETENSORS_NONE = 0,   /* as a file */
+  BITNET_SAFETENSORS_AUTO = 1,   /* packed where that is the model's, or else the narrowest numbers that hold it */
+  BITNET_SAFETENSORS_PACKED = 2, /* 2 bits a weight and a scale for a matrix, with activations of 8 bits: BitNet's */
+  BITNET_SAFETENSORS_BF16 = 3,   /* numbers in 16 bits */
+  BITNET_SAFETENSORS_F16 = 4,    /* likewise */
+  BITNET_SAFETENSORS_F32 = 5,    /* numbers in 32 bits */
+} bitnet_safetensors;
 
 /* How a file is converted. */
 typedef struct bitnet_convert_options {
@@ -929,14 +942,16 @@ typedef struct bitnet_convert_options {
   void* log_user;
   bitnet_gguf gguf; /* writes GGUF, so that other programs open the model; `packing`, `head`, `dense` and `zstd_level`
                        then have to be left out */
-  int lossy;        /* nonzero: numbers that the GGUF type does not hold are rounded; otherwise they are an error
-                       (UNSUPPORTED) */
+  int lossy;        /* nonzero: numbers that the GGUF type does not hold are rounded, and what a folder does not say is
+                       left out; otherwise they are an error (UNSUPPORTED) */
+  bitnet_safetensors safetensors; /* writes a folder in place of a file; `gguf` and what that excludes then have to be
+                                     left out. It must be new, or empty */
 } bitnet_convert_options;
 
-/* Writes whatever bitnet_open takes as a `.bitnet` file, or as GGUF. Works tensor by tensor and needs less than 200 MiB
- * besides the largest tensor. The output appears under its name only when it is complete; it replaces a file of that
- * name. Of a symbolic link it replaces what the link points to. It may be the input. The permissions of a replaced file
- * are kept. Errors: as bitnet_open; IO if the disk is full (nothing is left behind). */
+/* Writes whatever bitnet_open takes as a `.bitnet` file, as GGUF or as a folder. Works tensor by tensor and needs less
+ * than 200 MiB besides the largest tensor. The output appears under its name only when it is complete; it replaces a
+ * file of that name. Of a symbolic link it replaces what the link points to. It may be the input. The permissions of a
+ * replaced file are kept. Errors: as bitnet_open; IO if the disk is full (nothing is left behind). */
 BITNET_API bitnet_status bitnet_convert(const char* input, const char* output, const bitnet_convert_options* options);
 
 /* Reads a whole `.bitnet` file and checks every checksum, every packed weight and every scale. */

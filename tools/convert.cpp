@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,28 +29,46 @@ struct Options {
   std::string chat_template, outtype;
 };
 
-// By the name of the output.
-bool is_for_gguf(const Options& options) { return options.output.ends_with(".gguf"); }
+enum class Kind { bitnet, gguf, folder };
 
-bitnet_gguf gguf_type(const Options& options) {
-  if (!is_for_gguf(options)) return BITNET_GGUF_NONE;
-  constexpr std::pair<std::string_view, bitnet_gguf> kTypes[] = {
-      {"", BITNET_GGUF_AUTO},       {"f16", BITNET_GGUF_F16},     {"f32", BITNET_GGUF_F32},  {"i2_s", BITNET_GGUF_I2_S},
-      {"tq1_0", BITNET_GGUF_TQ1_0}, {"tq2_0", BITNET_GGUF_TQ2_0}, {"q2_0", BITNET_GGUF_Q2_0}};
-  for (const auto& [name, type] : kTypes) {
+// By the name of the output.
+Kind kind_of(const Options& options) {
+  if (options.output.ends_with(".gguf")) return Kind::gguf;
+  const bool folder = is_separator(options.output.back()) || path_kind(options.output) == PathKind::folder;
+  return folder ? Kind::folder : Kind::bitnet;
+}
+
+template <typename Enum>
+using Words = std::initializer_list<std::pair<std::string_view, Enum>>;
+constexpr Words<bitnet_gguf> kGgufTypes = {
+    {"", BITNET_GGUF_AUTO},     {"f16", BITNET_GGUF_F16},     {"f32", BITNET_GGUF_F32},
+    {"i2_s", BITNET_GGUF_I2_S}, {"tq1_0", BITNET_GGUF_TQ1_0}, {"tq2_0", BITNET_GGUF_TQ2_0},
+    {"q2_0", BITNET_GGUF_Q2_0}, {"tl1", BITNET_GGUF_TL1},     {"tl2", BITNET_GGUF_TL2},
+};
+constexpr Words<bitnet_safetensors> kFolderTypes = {
+    {"", BITNET_SAFETENSORS_AUTO},   {"packed", BITNET_SAFETENSORS_PACKED}, {"bf16", BITNET_SAFETENSORS_BF16},
+    {"f16", BITNET_SAFETENSORS_F16}, {"f32", BITNET_SAFETENSORS_F32},
+};
+
+// What --outtype says of that kind of output.
+template <typename Enum>
+Enum type_of(const Options& options, Words<Enum> words, const char* kind) {
+  std::string known;
+  for (const auto& [name, type] : words) {
     if (name == options.outtype) return type;
+    if (!name.empty()) known.append(known.empty() ? "" : ", ").append(name);
   }
-  fail(BITNET_ERROR_ARGUMENT, "--outtype ", options.outtype,
-       " is not written as GGUF: where its weights lie depends on the machine that will read them; i2_s has the same "
-       "weights, and bitnet.cpp reads it on every machine");
+  fail(BITNET_ERROR_ARGUMENT, "--outtype ", options.outtype, " is no type of ", kind, ", which ", options.output,
+       " will be; its types are ", known);
 }
 
 // Of a .bitnet file.
 bitnet_packing packing(const Options& options) {
-  if (is_for_gguf(options) || options.outtype.empty()) return options.packing;
+  if (kind_of(options) != Kind::bitnet || options.outtype.empty()) return options.packing;
   const bool known = options.outtype == "i2_s" || options.outtype == "tl1" || options.outtype == "tl2";
-  require(known, BITNET_ERROR_ARGUMENT, "--outtype ", options.outtype, " is a type of GGUF, and ", options.output,
-          " does not end in .gguf");
+  require(known, BITNET_ERROR_ARGUMENT, "--outtype ", options.outtype,
+          " is a type of GGUF or of a Hugging Face folder, and ", options.output,
+          " ends neither in .gguf nor in a separator, as a folder's name");
   return packing_of_outtype(options.outtype);
 }
 
@@ -81,13 +100,15 @@ uint64_t input_bytes(const std::string& input) {
 }
 
 void convert(const Options& options) {
-  require_writable(options.output, options.force);
+  const Kind kind = kind_of(options);
+  if (kind != Kind::folder) require_writable(options.output, options.force);
   const uint64_t before = input_bytes(options.input);  // now, since OUTPUT may be INPUT
   const Stopwatch time;
   ProgressBar bar("converting");
   bitnet_convert_options convert = {};
   convert.size = sizeof convert;
-  convert.gguf = gguf_type(options);
+  if (kind == Kind::gguf) convert.gguf = type_of(options, kGgufTypes, "a GGUF file");
+  if (kind == Kind::folder) convert.safetensors = type_of(options, kFolderTypes, "a Hugging Face folder");
   convert.lossy = options.lossy;
   convert.packing = packing(options);
   convert.head = options.head;
@@ -107,7 +128,8 @@ void convert(const Options& options) {
   if (options.quiet) return;
 
   const double seconds = time.seconds();
-  const uint64_t after = file_size(options.output).value_or(0);
+  const uint64_t after =
+      kind == Kind::folder ? bytes_of_all(options.output, "", "") : file_size(options.output).value_or(0);
   if (before == 0) {
     return write_out(
         formatted("%s: %s in %s\n", options.output.c_str(), bytes_text(after).c_str(), duration_text(seconds).c_str()));
@@ -123,20 +145,24 @@ void convert(const Options& options) {
 void add_convert(CLI::App& program) {
   auto options = std::make_shared<Options>();
   CLI::App* command = program.add_subcommand(
-      "convert", "Write a GGUF file or Hugging Face folder as .bitnet, a .bitnet file anew, or GGUF");
+      "convert", "Write a GGUF file or Hugging Face folder as .bitnet, a .bitnet file anew, or either of the two");
   command->add_option("INPUT", options->input, "GGUF or .bitnet file, or Hugging Face folder")
       ->required()
       ->check(not_empty())
       ->option_text(" ");
-  command->add_option("OUTPUT", options->output, ".bitnet file to write, or .gguf, for other programs")
+  command
+      ->add_option("OUTPUT", options->output,
+                   ".bitnet file to write; .gguf, or a Hugging Face folder/, for other programs")
       ->required()
       ->check(not_empty())
       ->option_text(" ");
   add_packing_option(*command, options->packing);
   command
       ->add_option("--outtype", options->outtype,
-                   "GGUF: i2_s, tq1_0, tq2_0, q2_0, f16 or f32; .bitnet: --packing, as i2_s, tl1, tl2")
-      ->transform(CLI::IsMember({"i2_s", "tl1", "tl2", "tq1_0", "tq2_0", "q2_0", "f16", "f32"}, CLI::ignore_case))
+                   "GGUF: i2_s, tl1, tl2, tq1_0, tq2_0, q2_0, f16 or f32; folder: packed, bf16, f16 or f32; .bitnet: "
+                   "--packing, as i2_s, tl1, tl2")
+      ->transform(CLI::IsMember({"i2_s", "tl1", "tl2", "tq1_0", "tq2_0", "q2_0", "packed", "bf16", "f16", "f32"},
+                                CLI::ignore_case))
       ->option_text("NAME");
   add_dense_option(*command, options->dense);
   add_head_option(*command, options->head);
@@ -150,9 +176,10 @@ void add_convert(CLI::App& program) {
   command->add_flag("--quantize", options->quantize,
                     "Make weights ternary that are not (scale: mean |w|); else a BitNet model is refused");
   command->add_flag("--lossy", options->lossy,
-                    "Of GGUF: round numbers that its type does not hold; else they are refused");
+                    "Of GGUF and folders: let what they do not hold be rounded or lost; else it is refused");
   add_chat_template_options(*command, options->chat_template);
-  command->add_flag("--force", options->force, "Replace OUTPUT if it exists; of a link, what it points to");
+  command->add_flag("--force", options->force,
+                    "Replace OUTPUT if it exists; of a link, what it points to. Never a folder");
   command->add_flag("-q,--quiet", options->quiet, "Say nothing but errors");
   command->add_flag("-v,--verbose", options->verbose, "Say what the library decides");
   command->footer(
@@ -164,7 +191,8 @@ void add_convert(CLI::App& program) {
       "  bitnet convert --force small.bitnet fast.bitnet\n"
       "  bitnet convert --chat-template chatml model.gguf model.bitnet\n"
       "  bitnet convert model.bitnet model.gguf\n"
-      "  bitnet convert --outtype tq2_0 Falcon3-1B-1.58 falcon.gguf");
+      "  bitnet convert --outtype tq2_0 Falcon3-1B-1.58 falcon.gguf\n"
+      "  bitnet convert model.bitnet folder/");
   command->callback([options] { convert(*options); });
 }
 

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "commands.h"
 #include "engine/session.h"
 #include "format/open.h"
+#include "known_models.h"
 #include "options.h"
 #include "terminal.h"
 
@@ -33,10 +36,28 @@ struct Facts {
   uint64_t session_bytes;       // likewise
   uint64_t session_int8_bytes;  // of one with an int8 KV cache
   Rows metadata;
+  std::vector<KnownModel> known;
+  Rows sampling;  // as the model's maker has it
 };
 
+// What generation_config.json, or a GGUF file in its place, says of sampling.
+Rows sampling_of(const Rows& metadata) {
+  constexpr std::string_view kPrefixes[] = {"generation_config.", "general.sampling."};
+  constexpr std::string_view kNames[] = {"temperature",       "temp", "top_k", "top_p", "min_p", "do_sample",
+                                         "repetition_penalty"};
+  Rows sampling;
+  for (const auto& [key, value] : metadata) {
+    for (const std::string_view prefix : kPrefixes) {
+      if (!key.starts_with(prefix)) continue;
+      const std::string name = key.substr(prefix.size());
+      if (std::ranges::find(kNames, name) != std::end(kNames)) sampling.emplace_back(name, value);
+    }
+  }
+  return sampling;
+}
+
 Facts facts_of(const bitnet_model* model) {
-  Facts facts = {model_info(model), 0, 0, 0, {}};
+  Facts facts = {model_info(model), 0, 0, 0, {}, known_models(model), {}};
   facts.session_context = default_context(facts.info.context);
   check(bitnet_session_memory(model, nullptr, &facts.session_bytes));
   bitnet_session_options int8 = {};
@@ -47,9 +68,11 @@ Facts facts_of(const bitnet_model* model) {
   for (size_t i = 0;; ++i) {
     const bitnet_status status = bitnet_model_metadata(model, i, &key, &value);
     check(status);
-    if (status == BITNET_END) return facts;
+    if (status == BITNET_END) break;
     facts.metadata.emplace_back(key, value);
   }
+  facts.sampling = sampling_of(facts.metadata);
+  return facts;
 }
 
 std::string token_text(const bitnet_model* model, bitnet_token token) {
@@ -78,6 +101,28 @@ std::string chat_template_text(const bitnet_model_info& info) {
   return source + " (known), since the file's own is a known mistake";
 }
 
+// A list with commas.
+template <typename List, typename Text>
+std::string listed(const List& list, const Text& text) {
+  std::string out;
+  for (const auto& one : list) out.append(out.empty() ? "" : ", ").append(text(one));
+  return out;
+}
+
+// The shape alone tells, which is also that of what others have made of a model.
+std::string known_text(const std::vector<KnownModel>& known) {
+  const std::string names = listed(known, [](const KnownModel& one) {
+    const std::string where = one.repository.empty() ? "" : " (" + one.repository + ")";
+    const std::string license = one.license.empty() ? "" : ", license " + one.license;
+    return one.name + where + license;
+  });
+  return names.empty() ? "" : "by its shape: " + names;
+}
+
+std::string sampling_text(const Rows& sampling) {
+  return listed(sampling, [](const auto& row) { return row.first + " " + row.second; });
+}
+
 Rows summary(const bitnet_model* model, const Facts& facts) {
   const bitnet_model_info& info = facts.info;
   const double bits =
@@ -85,6 +130,7 @@ Rows summary(const bitnet_model* model, const Facts& facts) {
   return {
       {"name", info.name},
       {"license", info.license},
+      {"known", known_text(facts.known)},
       {"architecture", info.architecture},
       {"parameters",
        count_text(info.parameters) +
@@ -103,6 +149,7 @@ Rows summary(const bitnet_model* model, const Facts& facts) {
       {"activation", info.activation},
       {"pooling", info.pooling},
       {"chat template", chat_template_text(info)},
+      {"sampling", sampling_text(facts.sampling)},
       {"packing", info.packing},
       {"head", info.head},
       {"file", bytes_text(info.file_bytes)},
@@ -126,11 +173,26 @@ std::string table(const Rows& rows, size_t value_columns) {
 
 Json optional_token(bitnet_token token) { return token == BITNET_NO_TOKEN ? Json(nullptr) : Json(token); }
 
+Json known_as_json(const std::vector<KnownModel>& known) {
+  Json list = Json::array();
+  for (const KnownModel& one : known) {
+    const auto text = [](const std::string& value) { return value.empty() ? Json(nullptr) : Json(value); };
+    list.push_back({{"name", one.name},
+                    {"family", one.family},
+                    {"repository", text(one.repository)},
+                    {"license", text(one.license)},
+                    {"mistakes", one.mistakes}});
+  }
+  return list;
+}
+
 Json as_json(const bitnet_model* model, const Facts& facts) {
   const HyperParameters& hyper = model->runtime->model().hyper;
   const bitnet_model_info& info = facts.info;
   Json metadata = Json::object();
   for (const auto& [key, value] : facts.metadata) metadata[key] = value;
+  Json sampling = Json::object();
+  for (const auto& [key, value] : facts.sampling) sampling[key] = value;
   return {{"name", info.name},
           {"license", info.license},
           {"architecture", info.architecture},
@@ -162,6 +224,8 @@ Json as_json(const bitnet_model* model, const Facts& facts) {
           {"session_context", facts.session_context},
           {"session_bytes", facts.session_bytes},
           {"session_int8_bytes", facts.session_int8_bytes},
+          {"known", known_as_json(facts.known)},
+          {"sampling", sampling},
           {"metadata", metadata}};
 }
 
@@ -204,7 +268,10 @@ void info(const Options& options) {
     if (options.tensors) json["tensors"] = tensor_list(*open_tensors(options));
     return write_out(json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
   }
-  std::string text = table(summary(model.get(), facts), 100);
+  std::string text = table(summary(model.get(), facts), 200);
+  std::set<std::string> mistakes;
+  for (const KnownModel& one : facts.known) mistakes.insert(one.mistakes.begin(), one.mistakes.end());
+  for (const std::string& mistake : mistakes) text += "known mistake of such files: " + mistake + "\n";
   if (!facts.metadata.empty()) {
     text += "\n" + coloured(Stream::out, Colour::bold, "metadata") + "\n" +
             table(facts.metadata, options.full ? SIZE_MAX / 2 : 60);

@@ -117,7 +117,9 @@ CLI::Option* add_gguf_weights_option(CLI::App& command, std::optional<GgufWeight
                      {gguf_name(GgufWeights::i2_s), Choice(GgufWeights::i2_s)},
                      {gguf_name(GgufWeights::tq1_0), Choice(GgufWeights::tq1_0)},
                      {gguf_name(GgufWeights::tq2_0), Choice(GgufWeights::tq2_0)},
-                     {gguf_name(GgufWeights::q2_0), Choice(GgufWeights::q2_0)}});
+                     {gguf_name(GgufWeights::q2_0), Choice(GgufWeights::q2_0)},
+                     {gguf_name(GgufWeights::tl1), Choice(GgufWeights::tl1)},
+                     {gguf_name(GgufWeights::tl2), Choice(GgufWeights::tl2)}});
 }
 
 CLI::Option* add_i2s_option(CLI::App& command, bitnet_i2s_layout& layout) {

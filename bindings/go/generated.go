@@ -316,6 +316,29 @@ const (
 	GGUFTq20 Gguf = C.BITNET_GGUF_TQ2_0
 	// Llama.cpp: ternary, an F16 scale for each 64 weights of a row.
 	GGUFQ20 Gguf = C.BITNET_GGUF_Q2_0
+	// Bitnet.cpp on Arm: ternary, a scale for a matrix, of shapes that it has kernels for.
+	GGUFTl1 Gguf = C.BITNET_GGUF_TL1
+	// Bitnet.cpp on x86-64: likewise.
+	GGUFTl2 Gguf = C.BITNET_GGUF_TL2
+)
+
+// Safetensors is whether a model is written as a folder of Hugging Face's layout, which transformers loads, and how its
+// linear layers lie there.
+type Safetensors int32
+
+const (
+	// As a file.
+	SafetensorsNone Safetensors = C.BITNET_SAFETENSORS_NONE
+	// Packed where that is the model's, or else the narrowest numbers that hold it.
+	SafetensorsAuto Safetensors = C.BITNET_SAFETENSORS_AUTO
+	// 2 bits a weight and a scale for a matrix, with activations of 8 bits: BitNet's.
+	SafetensorsPacked Safetensors = C.BITNET_SAFETENSORS_PACKED
+	// Numbers in 16 bits.
+	SafetensorsBf16 Safetensors = C.BITNET_SAFETENSORS_BF16
+	// Likewise.
+	SafetensorsF16 Safetensors = C.BITNET_SAFETENSORS_F16
+	// Numbers in 32 bits.
+	SafetensorsF32 Safetensors = C.BITNET_SAFETENSORS_F32
 )
 
 // OpenOptions is how a model is opened.
@@ -775,8 +798,12 @@ type ConvertOptions struct {
 	ActivationBits ActivationBits
 	// Writes GGUF, so that other programs open the model; Packing, Head, Dense and ZstdLevel then have to be left out.
 	GGUF Gguf
-	// Numbers that the GGUF type does not hold are rounded; otherwise they are an error (UNSUPPORTED).
+	// Numbers that the GGUF type does not hold are rounded, and what a folder does not say is left out; otherwise they
+	// are an error (UNSUPPORTED).
 	Lossy bool
+	// Writes a folder in place of a file; GGUF and what that excludes then have to be left out. It must be new, or
+	// empty.
+	Safetensors Safetensors
 	// Told how far the work has come, on the calling thread; nil: nobody is.
 	Progress Progress
 	// Told what the library chooses or notices, during the call; nil: nobody is.
@@ -810,6 +837,7 @@ func (o *ConvertOptions) c(memory *scratch) (c C.bitnet_convert_options, err err
 	if o.Lossy {
 		c.lossy = 1
 	}
+	c.safetensors = C.bitnet_safetensors(o.Safetensors)
 	return c, nil
 }
 

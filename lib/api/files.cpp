@@ -28,8 +28,42 @@ std::optional<GgufWeights> make_gguf_weights(bitnet_gguf gguf) {
       return GgufWeights::tq2_0;
     case BITNET_GGUF_Q2_0:
       return GgufWeights::q2_0;
+    case BITNET_GGUF_TL1:
+      return GgufWeights::tl1;
+    case BITNET_GGUF_TL2:
+      return GgufWeights::tl2;
   }
   fail(BITNET_ERROR_ARGUMENT, "gguf is ", static_cast<int>(gguf), ", which is no value of bitnet_gguf");
+}
+
+std::optional<HfForm> make_hf_form(bitnet_safetensors safetensors) {
+  switch (safetensors) {
+    case BITNET_SAFETENSORS_NONE:
+    case BITNET_SAFETENSORS_AUTO:
+      return std::nullopt;
+    case BITNET_SAFETENSORS_PACKED:
+      return HfForm::packed;
+    case BITNET_SAFETENSORS_BF16:
+      return HfForm::bf16;
+    case BITNET_SAFETENSORS_F16:
+      return HfForm::f16;
+    case BITNET_SAFETENSORS_F32:
+      return HfForm::f32;
+  }
+  fail(BITNET_ERROR_ARGUMENT, "safetensors is ", static_cast<int>(safetensors),
+       ", which is no value of bitnet_safetensors");
+}
+
+// What of the options says how a .bitnet file is kept is out of place where something else is written.
+void require_form(const bitnet_convert_options& o) {
+  const bool gguf = o.gguf != BITNET_GGUF_NONE, folder = o.safetensors != BITNET_SAFETENSORS_NONE;
+  require(!gguf || !folder, BITNET_ERROR_ARGUMENT,
+          "gguf and safetensors are two kinds of output; leave one of them out");
+  const bool formed = o.packing != BITNET_PACKING_DEFAULT || o.head != BITNET_HEAD_DEFAULT ||
+                      o.dense != BITNET_DENSE_DEFAULT || o.zstd_level != 0;
+  require(!(gguf || folder) || !formed, BITNET_ERROR_ARGUMENT,
+          "packing, head, dense and zstd_level say how a .bitnet file is kept, and ", gguf ? "GGUF" : "a folder",
+          " is to be written; leave them out");
 }
 
 }  // namespace
@@ -45,11 +79,9 @@ bitnet_status bitnet_convert(const char* input, const char* output, const bitnet
     result.gguf = o.gguf != BITNET_GGUF_NONE;
     result.gguf_weights = make_gguf_weights(o.gguf);
     result.lossy = o.lossy != 0;
-    const bool formed = o.packing != BITNET_PACKING_DEFAULT || o.head != BITNET_HEAD_DEFAULT ||
-                        o.dense != BITNET_DENSE_DEFAULT || o.zstd_level != 0;
-    require(!result.gguf || !formed, BITNET_ERROR_ARGUMENT,
-            "packing, head, dense and zstd_level say how a .bitnet file is kept, and GGUF is to be written; leave them "
-            "out");
+    result.folder = o.safetensors != BITNET_SAFETENSORS_NONE;
+    result.hf_form = make_hf_form(o.safetensors);
+    require_form(o);
     if (o.packing != BITNET_PACKING_DEFAULT) result.packing = make_packing(o.packing);
     if (o.dense != BITNET_DENSE_DEFAULT) result.dense = make_dense(o.dense);
     result.activations = make_activation_bits(o.activation_bits);

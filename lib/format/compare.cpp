@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "format/differences.h"
 #include "format/gguf_files.h"
 #include "format/hf_source.h"
 #include "format/metadata.h"
@@ -162,9 +163,13 @@ class Comparer {
 
   Comparison run() {
     const fb::ModelT ours = ours_->describe(), theirs = original_.describe();
-    compare_hyperparameters(ours, theirs);
+    result_.metadata = differing_hyperparameters(ours, theirs);
     if (!result_.metadata.empty()) return std::move(result_);  // shapes would not match
-    compare_tokenizers(*ours.tokenizer, *theirs.tokenizer);
+    result_.metadata = differing_tokenizers(*ours.tokenizer, *theirs.tokenizer);
+    if (ours.architecture != theirs.architecture) {
+      result_.notes.push_back("the architecture is " + ours.architecture + ", originally " + theirs.architecture +
+                              ": the same graph by another name");
+    }
     if (ours.chat_template != theirs.chat_template) result_.notes.emplace_back("the chat template is another one");
     const auto specs =
         tensor_specs(read_hyperparameters(ours), [&](std::string_view name) { return ours_->has(name); });
@@ -186,67 +191,6 @@ class Comparer {
   }
 
  private:
-  template <typename Value>
-  void expect(const char* what, const Value& ours, const Value& theirs) {
-    if (ours == theirs) return;
-    std::ostringstream text;
-    text.imbue(std::locale::classic());
-    text.precision(9);
-    text << what << " is " << ours << ", originally " << theirs;
-    result_.metadata.push_back(text.str());
-  }
-
-  void compare_hyperparameters(const fb::ModelT& ours, const fb::ModelT& theirs) {
-    const fb::HyperParametersT &a = *ours.hyper, &b = *theirs.hyper;
-    expect("the architecture", ours.architecture, theirs.architecture);
-    expect("layers", a.layers, b.layers);
-    expect("hidden", a.hidden, b.hidden);
-    expect("ffn", a.ffn, b.ffn);
-    expect("heads", a.heads, b.heads);
-    expect("kv_heads", a.kv_heads, b.kv_heads);
-    expect("head_dim", a.head_dim, b.head_dim);
-    expect("vocabulary", a.vocabulary, b.vocabulary);
-    expect("context", a.context, b.context);
-    expect("rms_epsilon", a.rms_epsilon, b.rms_epsilon);
-    expect("rope_theta", a.rope_theta, b.rope_theta);
-    expect("rope_magnitude", a.rope_magnitude, b.rope_magnitude);
-    expect("attention_scale", a.attention_scale, b.attention_scale);
-    expect("window", a.window, b.window);
-    expect("window_period", a.window_period, b.window_period);
-    expect("window_theta", a.window_theta, b.window_theta);
-    expect("the activation", std::string_view(name_of(a.activation)), std::string_view(name_of(b.activation)));
-    expect("whether the head is the embedding", ours.tied, theirs.tied);
-    expect("whether there is no head", ours.headless, theirs.headless);
-    expect("the pooling", static_cast<int>(ours.pooling), static_cast<int>(theirs.pooling));
-  }
-
-  void compare_tokenizers(const fb::TokenizerT& ours, const fb::TokenizerT& theirs) {
-    const Pieces a(ours.pieces, ours.ends), b(theirs.pieces, theirs.ends);
-    expect("the kind of tokenizer", static_cast<int>(ours.kind), static_cast<int>(theirs.kind));
-    expect("the rule that cuts texts into words", ours.pre_tokenizer, theirs.pre_tokenizer);
-    expect("tokens", a.size(), b.size());
-    for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-      if (a[i] == b[i]) continue;
-      expect(("token " + std::to_string(i)).c_str(), a[i], b[i]);
-      break;
-    }
-    const auto same_merge = [](const fb::Merge& x, const fb::Merge& y) {
-      return x.left() == y.left() && x.right() == y.right();
-    };
-    if (!std::ranges::equal(ours.merges, theirs.merges, same_merge)) result_.metadata.emplace_back("merges differ");
-    if (ours.types != theirs.types) result_.metadata.emplace_back("kinds of tokens differ");
-    if (ours.scores != theirs.scores) result_.metadata.emplace_back("scores of tokens differ");
-    if (ours.end_tokens != theirs.end_tokens) result_.metadata.emplace_back("tokens that end a text differ");
-    expect("bos", ours.bos, theirs.bos);
-    expect("eos", ours.eos, theirs.eos);
-    expect("unknown", ours.unknown, theirs.unknown);
-    expect("padding", ours.padding, theirs.padding);
-    expect("add_bos", ours.add_bos, theirs.add_bos);
-    expect("add_eos", ours.add_eos, theirs.add_eos);
-    expect("add_space_prefix", ours.add_space_prefix, theirs.add_space_prefix);
-    expect("space_prefix", static_cast<int>(ours.space_prefix), static_cast<int>(theirs.space_prefix));
-  }
-
   // The quantized head of a tied model may be left out.
   void find_missing(const std::vector<TensorSpec>& originals) {
     for (const TensorSpec& spec : originals) {

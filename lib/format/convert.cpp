@@ -27,7 +27,8 @@ void require_memory_to_convert(const fb::ModelT& model, const ConvertOptions& op
   check_hyperparameters(read_hyperparameters(model));
   const char* const advice = options.zstd_level ? "a lower level of compression takes less, and none the least"
                                                 : "raise the limit, or convert the file elsewhere";
-  require_memory({convert_memory(model, options.zstd_level, usable_cpus()),
+  const bool coded = options.gguf_weights == GgufWeights::tl1 || options.gguf_weights == GgufWeights::tl2;
+  require_memory({convert_memory(model, options.zstd_level, usable_cpus(), options.folder || coded),
                   "converting, for pieces of the tensors and the vocabulary", advice},
                  taken, limit);
 }
@@ -73,10 +74,25 @@ Commit write_gguf(const Source& source, const std::string& out, const ConvertOpt
   return [written] { return written->commit(); };
 }
 
+Commit write_folder(const Source& source, const std::string& out, const ConvertOptions& options) {
+  const auto written = std::make_shared<WrittenFolder>(
+      write_hf(out, source,
+               {.form = options.hf_form,
+                .activations = options.activations,
+                .quantize = options.quantize,
+                .lossy = options.lossy,
+                .shard_bytes = options.shard_bytes,
+                .describe = [&options](fb::ModelT& model) { describe_anew(model, options); },
+                .progress = options.progress,
+                .log = options.log}));
+  return [written] { return written->commit(); };
+}
+
 Commit write(const Source& source, const ConverterOptions& form, const Paths& paths, const ConvertOptions& options,
              uint64_t taken) {
   try {
     check_source(source, options, taken);
+    if (options.folder) return write_folder(source, paths.out, options);
     return options.gguf ? write_gguf(source, paths.out, options) : write_bitnet(source, form, paths.out, options);
   } catch (const Error& error) {
     if (error.status() == BITNET_ERROR_IO) throw;  // the writers' errors name the file that they write

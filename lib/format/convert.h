@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Models in files of another format, or in another form: GGUF and Hugging Face folders into .bitnet files, and each of
-// these into GGUF.
+// these into GGUF and into Hugging Face folders.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <string>
 
 #include "format/gguf_writer.h"
+#include "format/hf_writer.h"
 #include "format/open.h"
 
 namespace bitnet {
@@ -23,7 +24,10 @@ struct ConvertOptions {
 
   bool gguf = false;                             // write this; then what stands above has no meaning
   std::optional<GgufWeights> gguf_weights = {};  // not given: what programs take that read such models
-  bool lossy = false;                            // GGUF: numbers that its type does not hold may be rounded
+  bool folder = false;                           // write a Hugging Face folder; likewise
+  std::optional<HfForm> hf_form = {};            // not given: as the model is
+  uint64_t shard_bytes = kShardBytes;            // of a folder's files
+  bool lossy = false;                            // what GGUF or a folder does not hold may be rounded, or left out
 
   I2sLayout layout = I2sLayout::automatic;        // of a GGUF file
   Quantize quantize = Quantize::refuse;           // of a GGUF file
@@ -34,7 +38,7 @@ struct ConvertOptions {
 };
 
 // Holds what convert_memory() tells, whatever the size of the model. Until all is written nothing appears under `out`.
-// Returns the size of the new file.
+// Returns the size of the new file, or of all files of the new folder.
 uint64_t convert(const std::string& in, const std::string& out, const ConvertOptions& options = {});
 
 }  // namespace bitnet

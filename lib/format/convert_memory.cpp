@@ -56,7 +56,7 @@ uint64_t metadata_bytes(const fb::ModelT& model) {
 
 }  // namespace
 
-uint64_t convert_memory(const fb::ModelT& model, std::optional<int> zstd_level, unsigned cpus) {
+uint64_t convert_memory(const fb::ModelT& model, std::optional<int> zstd_level, unsigned cpus, bool whole) {
   constexpr uint64_t kProgram = uint64_t{2} << 20;  // stacks, lists and all else that is small
   constexpr uint64_t kCopies = 6;  // of the metadata: as it is read, indexed, and packed in buffers that double
   const auto has = [](std::string_view) { return true; };
@@ -64,7 +64,9 @@ uint64_t convert_memory(const fb::ModelT& model, std::optional<int> zstd_level, 
   for (const TensorSpec& spec : tensor_specs(read_hyperparameters(model), has)) {
     const uint64_t values = uint64_t{spec.rows} * spec.cols;
     const uint64_t packing = zstd_level ? compressor(*zstd_level, 2 * values, cpus) : 0;
-    tensors = std::max(tensors, pieces_at_work(values, spec.cols, cpus) + scales_at_work(values, spec.rows) + packing);
+    const uint64_t trits = whole && spec.role == Role::linear ? values + values / 4 : 0;
+    tensors = std::max(tensors,
+                       pieces_at_work(values, spec.cols, cpus) + scales_at_work(values, spec.rows) + packing + trits);
   }
   const uint64_t metadata = metadata_bytes(model);
   return kProgram + kCopies * metadata + std::max(tensors, metadata_compressor(metadata));

@@ -11,6 +11,7 @@ namespace bitnet {
 
 // The most bytes that converting a model of this metadata holds at once on that many CPUs: pieces of its tensors, the
 // vocabulary, and what the compressor works with.
-uint64_t convert_memory(const fb::ModelT& model, std::optional<int> zstd_level, unsigned cpus);
+// `whole`: the trits of a matrix, and what they are packed into, are in memory together.
+uint64_t convert_memory(const fb::ModelT& model, std::optional<int> zstd_level, unsigned cpus, bool whole = false);
 
 }  // namespace bitnet

@@ -13,46 +13,7 @@ constexpr const char* kRounding =
     "; to round such matrices by BitNet's rule, which loses what training did not prepare for, convert the model with "
     "the option quantize (bitnet_convert_options; --quantize)";
 
-// What the linears of the first layer have shown.
-struct Survey {
-  bool ternary = true;
-  uint32_t group = 0;        // the smallest; 0: none has groups
-  std::string grouped;       // the last tensor that has
-  std::string not_ternary;   // the first reason, with the tensor's name
-  bool scales_alone = true;  // every matrix has one scale
-};
-
-Survey survey(const Source& source, const std::vector<TensorSpec>& specs) {
-  Survey result;
-  for (const TensorSpec& spec : specs) {
-    if (spec.role != Role::linear || spec.layer != 0) continue;
-    const TernaryScales found = source.ternary_scales(spec);
-    if (!found.is_ternary()) {
-      result.ternary = false;
-      result.not_ternary = "tensor " + source.own_name(spec) + ": " + found.not_ternary;
-      return result;
-    }
-    if (found.group != 0) result.grouped = source.own_name(spec);
-    if (found.group != 0) result.group = result.group == 0 ? found.group : std::min(result.group, found.group);
-    result.scales_alone = result.scales_alone && found.scales.size() == 1;
-  }
-  return result;
-}
-
 fb::Type grouped_type(uint32_t group) { return group == 64 ? fb::Type::g64 : fb::Type::g128; }
-
-// A model whose matrices have one scale each may be BitNet's, with int8 activations, or one of float activations that
-// happens to need no more.
-ActivationBits choose_bits(const Source& source, const Survey& found, const ConverterOptions& options) {
-  if (options.activations) return *options.activations;
-  if (const auto published = source.activation_bits()) return *published;
-  if (found.group != 0 || !found.scales_alone) return ActivationBits::int16;
-  say(options.log, BITNET_LOG_WARNING,
-      "the model does not say whether it was trained with activations in int8; its matrices are ternary with one scale "
-      "each, as BitNet's, so int8 is taken. If it was published with float activations, say so with the option "
-      "activation_bits (--activation-bits 16)");
-  return ActivationBits::int8;
-}
 
 fb::Type ternary_type(const Source& source, const Survey& found, const ConverterOptions& options) {
   switch (choose_bits(source, found, options)) {
@@ -77,6 +38,36 @@ fb::Type plain_type(const Source& source, const TensorSpec& spec, fb::Type linea
 }
 
 }  // namespace
+
+Survey survey(const Source& source, const std::vector<TensorSpec>& specs) {
+  Survey result;
+  for (const TensorSpec& spec : specs) {
+    if (spec.role != Role::linear || spec.layer != 0) continue;
+    const TernaryScales found = source.ternary_scales(spec);
+    if (!found.is_ternary()) {
+      result.ternary = false;
+      result.not_ternary = "tensor " + source.own_name(spec) + ": " + found.not_ternary;
+      return result;
+    }
+    if (found.group != 0) result.grouped = source.own_name(spec);
+    if (found.group != 0) result.group = result.group == 0 ? found.group : std::min(result.group, found.group);
+    result.scales_alone = result.scales_alone && found.scales.size() == 1;
+  }
+  return result;
+}
+
+// A model whose matrices have one scale each may be BitNet's, with int8 activations, or one of float activations that
+// happens to need no more.
+ActivationBits choose_bits(const Source& source, const Survey& found, const ConverterOptions& options) {
+  if (options.activations) return *options.activations;
+  if (const auto published = source.activation_bits()) return *published;
+  if (found.group != 0 || !found.scales_alone) return ActivationBits::int16;
+  say(options.log, BITNET_LOG_WARNING,
+      "the model does not say whether it was trained with activations in int8; its matrices are ternary with one scale "
+      "each, as BitNet's, so int8 is taken. If it was published with float activations, say so with the option "
+      "activation_bits (--activation-bits 16)");
+  return ActivationBits::int8;
+}
 
 fb::Type dense_type(Dense dense) {
   switch (dense) {

@@ -3,6 +3,7 @@
 // asks for.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "format/converter.h"
@@ -26,6 +27,18 @@ Form with_head(Form form, HeadType head);
 // be converted as asked.
 Form choose_form(const Source& source, const std::vector<TensorSpec>& specs, const HyperParameters& hyper, bool tied,
                  const ConverterOptions& options);
+
+// What the linears of the first layer show, whom those of all others are taken to be like.
+struct Survey {
+  bool ternary = true;
+  uint32_t group = 0;        // the smallest; 0: none has groups
+  std::string grouped;       // the last tensor that has
+  std::string not_ternary;   // the first reason, with the tensor's name
+  bool scales_alone = true;  // every matrix has one scale
+};
+Survey survey(const Source& source, const std::vector<TensorSpec>& specs);
+// Of a ternary model.
+ActivationBits choose_bits(const Source& source, const Survey& found, const ConverterOptions& options);
 
 // The scales of a matrix that is to be stored in this ternary type. Throws if it cannot be.
 TernaryScales scales_for(const Source& source, const TensorSpec& spec, fb::Type type, bool rounded);

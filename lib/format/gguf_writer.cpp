@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -15,12 +16,14 @@
 #include "base/file.h"
 #include "base/half.h"
 #include "base/parallel.h"
+#include "format/coded_matrix.h"
 #include "format/converter.h"
 #include "format/gguf.h"
 #include "format/group_scales.h"
 #include "format/metadata.h"
 #include "format/open_questions.h"
 #include "format/scale_finder.h"
+#include "format/tl.h"
 
 namespace bitnet {
 namespace {
@@ -30,7 +33,8 @@ static_assert(std::endian::native == std::endian::little, "GGUF is written as it
 constexpr uint64_t kAlignment = 32;
 constexpr uint32_t kQuantizationVersion = 2;  // of how the types that have blocks lie
 
-// Blocks of the same number of values, row by row; what follows all blocks of a matrix.
+// Blocks of the same number of values, row by row; what follows all blocks of a matrix. TL1 and TL2 have no blocks of
+// a row, and their size is not that of such.
 struct Encoding {
   GgufWeights weights;
   const char* name;
@@ -45,6 +49,8 @@ constexpr auto kEncodings = std::to_array<Encoding>({
     {GgufWeights::tq1_0, "tq1_0", 34, 36, 256, 54, 0},
     {GgufWeights::tq2_0, "tq2_0", 35, 37, 256, 66, 0},
     {GgufWeights::q2_0, "q2_0", 42, 0, 64, 18, 0},
+    {GgufWeights::tl1, "tl1", 38, 38, 4, 1, 0},
+    {GgufWeights::tl2, "tl2", 39, 39, 4, 1, 0},
 });
 const Encoding& encoding_of(GgufWeights weights) { return kEncodings[static_cast<size_t>(weights)]; }
 constexpr bool in_order() {
@@ -54,6 +60,24 @@ constexpr bool in_order() {
   return true;
 }
 static_assert(in_order());
+
+// Of the types that pack a matrix as a whole, with its scale in a tensor of its own.
+std::optional<Coding> coding_of(GgufWeights weights) {
+  switch (weights) {
+    case GgufWeights::tl1:
+      return Coding::tl1;
+    case GgufWeights::tl2:
+      return Coding::tl2;
+    case GgufWeights::f16:
+    case GgufWeights::f32:
+    case GgufWeights::i2_s:
+    case GgufWeights::tq1_0:
+    case GgufWeights::tq2_0:
+    case GgufWeights::q2_0:
+      break;
+  }
+  return std::nullopt;
+}
 
 bool are_halves(const std::vector<float>& values) {
   return std::ranges::all_of(values, [](float v) { return half_to_float(float_to_half(v)) == v; });
@@ -128,6 +152,14 @@ class Header {
     if (spec.rows != 1) add(tensors_, uint64_t{spec.rows / std::max(spec.experts, 1u)});
     if (spec.experts != 0) add(tensors_, uint64_t{spec.experts});
     add(tensors_, type);
+    add(tensors_, offset);
+    ++tensor_count_;
+  }
+  // A single number, as bitnet.cpp's converter has it: without dimensions.
+  void number_tensor(std::string_view name, uint64_t offset) {
+    add_text(tensors_, name);
+    add(tensors_, uint32_t{0});
+    add(tensors_, encoding_of(GgufWeights::f32).number);
     add(tensors_, offset);
     ++tensor_count_;
   }
@@ -343,6 +375,7 @@ class Writer {
     });
     const auto first = std::ranges::find(specs_, Role::linear, &TensorSpec::role);
     linear_ = &encoding_of(options.weights.value_or(usual_weights(*first)));
+    check_kernels();
   }
 
   static fb::ModelT described(const Source& source, const GgufWriterOptions& options) {
@@ -369,7 +402,10 @@ class Writer {
       const bool input_norm = spec.name.ends_with(kInputNormEnd);
       header.tensor(input_norm ? gguf_input_norm(*hyper_.architecture, spec.name) : spec.name, spec, encoding.number,
                     total);
-      total += (stored_bytes(spec, encoding) + kAlignment - 1) / kAlignment * kAlignment;
+      total += aligned(stored_bytes(spec, encoding));
+      if (!coding_of(encoding.weights)) continue;
+      header.number_tensor(spec.name + "_scale", total);
+      total += aligned(sizeof(float));
     }
     const std::string bytes = header.bytes();
     file_->reserve(bytes.size() + total);
@@ -420,7 +456,10 @@ class Writer {
     return groups ? *linear_ : encoding_of(GgufWeights::f16);
   }
 
+  static uint64_t aligned(uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
   static uint64_t stored_bytes(const TensorSpec& spec, const Encoding& encoding) {
+    if (const auto coding = coding_of(encoding.weights)) return coded_bytes(*coding, spec.rows, spec.cols);
     return uint64_t{spec.rows} * spec.cols / encoding.block * encoding.block_bytes + encoding.tail_bytes;
   }
 
@@ -433,6 +472,8 @@ class Writer {
       case GgufWeights::tq1_0:
       case GgufWeights::tq2_0:
       case GgufWeights::q2_0:
+      case GgufWeights::tl1:
+      case GgufWeights::tl2:
         return true;
     }
     return false;
@@ -444,12 +485,28 @@ class Writer {
     return rounds && !found.is_ternary() ? round_by_absmean(found.mean) : found;
   }
 
+  // Of the types whose order suits kernels that bitnet.cpp generates for a shape, before any work is done.
+  void check_kernels() const {
+    const auto coding = coding_of(linear_->weights);
+    if (!coding) return;
+    for (const TensorSpec& spec : specs_) {
+      if (spec.role != Role::linear) continue;
+      require(tl_knowledge({*coding, {}, spec.rows, spec.cols}) != OrderKnowledge::assumed, BITNET_ERROR_UNSUPPORTED,
+              "tensor ", spec.name, " of ", spec.rows, " x ", spec.cols, " cannot be written as ", linear_->name,
+              ": where its weights lie depends on the kernels that bitnet.cpp's setup_env.py generates, which are for ",
+              "matrices of ", tl_shapes(), ". i2_s has the same weights for any shape");
+    }
+    say(options_.log, BITNET_LOG_INFO, linear_->name,
+        ": the order is that of the kernels that setup_env.py generates, ", "not of preset_kernels");
+  }
+
   // Rows that lie together: whole heads, and what sources read at once.
   uint32_t rows_at_once() const { return std::lcm(hyper_.head_dim, uint32_t{16}); }
 
   void write(const TensorSpec& spec, const Encoding& encoding, ProgressMeter& meter) {
     const TernaryScales found = scales_of(spec, encoding);
     check_encoding(spec, encoding, found);
+    if (const auto coding = coding_of(encoding.weights)) return write_coded(spec, *coding, found, meter);
     const uint32_t step = rows_at_once();
     for (uint64_t begin = 0; begin < spec.rows; begin += uint64_t{step} * kPiecesAtOnce) {
       std::vector<std::byte> pieces[kPiecesAtOnce];
@@ -467,7 +524,26 @@ class Writer {
       std::memcpy(tail.data(), found.scales.data(), sizeof(float));
       append(tail, meter);
     }
+    align(meter);
+  }
+
+  void align(ProgressMeter& meter) {
     append(std::vector<std::byte>((kAlignment - position_ % kAlignment) % kAlignment), meter);
+  }
+
+  void write_coded(const TensorSpec& spec, Coding coding, const TernaryScales& found, ProgressMeter& meter) {
+    std::vector<int8_t> trits(size_t{spec.rows} * spec.cols);
+    const uint32_t step = rows_at_once();
+    parallel_for((spec.rows + step - 1) / step, [&](size_t part) {
+      const auto row = static_cast<uint32_t>(part * step);
+      const uint32_t count = std::min(step, spec.rows - row);
+      std::ranges::copy(read_trits(spec, found, row, count), &trits[size_t{row} * spec.cols]);
+      source_.release(spec, row, count);
+    });
+    append(encode_tl({coding, spec.rows, spec.cols}, trits), meter);
+    align(meter);
+    append(std::as_bytes(std::span(found.scales)), meter);
+    align(meter);
   }
 
   void append(std::span<const std::byte> bytes, ProgressMeter& meter) {
@@ -503,6 +579,12 @@ class Writer {
         refuse_unless(found.is_ternary(), "it is not ternary");
         refuse_unless(spec.cols % encoding.block == 0, "its rows are no whole blocks of 64");
         return refuse_unless(halves(), "its scales are not exact in F16");
+      case GgufWeights::tl1:
+      case GgufWeights::tl2:
+        refuse_unless(found.is_ternary(), "it is not ternary");
+        refuse_unless(spec.experts == 0, "it holds the matrices of experts");
+        refuse_unless(found.scales.size() == 1, "it has more than one scale");
+        return;
     }
   }
 
@@ -525,6 +607,9 @@ class Writer {
       case GgufWeights::tq2_0:
       case GgufWeights::q2_0:
         return encode_trits(spec, encoding, found, row, count);
+      case GgufWeights::tl1:
+      case GgufWeights::tl2:
+        break;
     }
     return {};
   }
@@ -573,6 +658,8 @@ class Writer {
           break;
         case GgufWeights::f16:
         case GgufWeights::f32:
+        case GgufWeights::tl1:
+        case GgufWeights::tl2:
           break;
       }
     }

@@ -23,6 +23,8 @@ enum class GgufWeights : uint8_t {
   tq1_0,  // llama.cpp; a scale for the matrix or for rows, which F16 holds, columns in blocks of 256
   tq2_0,  // llama.cpp; likewise
   q2_0,   // llama.cpp; an F16 scale for each 64 columns
+  tl1,    // bitnet.cpp on Arm; a scale for the matrix, which has a shape that it has kernels for
+  tl2,    // bitnet.cpp on x86-64; likewise
 };
 const char* gguf_name(GgufWeights weights);
 
@@ -47,8 +49,8 @@ struct WrittenGguf {
   }
 };
 
-// Reads the source a few MiB at a time. Throws if the type does not hold the weights as they are, unless `lossy` lets
-// them be rounded, or if they have to be ternary and are not.
+// Reads the source a few MiB at a time, for TL1 and TL2 matrix by matrix. Throws if the type does not hold the weights
+// as they are, unless `lossy` lets them be rounded, or if they have to be ternary and are not.
 WrittenGguf write_gguf(const std::string& out, const Source& source, const GgufWriterOptions& options = {});
 
 }  // namespace bitnet

@@ -36,11 +36,11 @@ void RoundingTotal::add(const Rounding& part) {
   total_.relative = std::max(total_.relative, part.relative);
 }
 
-std::string RoundingTotal::text() const {
+std::string RoundingTotal::text(const char* type) const {
   std::ostringstream out;
   out.imbue(std::locale::classic());
-  out << total_.inexact << " of " << total_.values << " numbers are not exact in F16; they were rounded by at most "
-      << total_.largest;
+  out << total_.inexact << " of " << total_.values << " numbers are not exact in " << type
+      << "; they were rounded by at most " << total_.largest;
   if (total_.relative != 0)
     out << ", or " << total_.relative << " of themselves";  // else all lie below its normal range
   return std::move(out).str();

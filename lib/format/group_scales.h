@@ -25,8 +25,8 @@ class RoundingTotal {
  public:
   void add(const Rounding& part);
   bool is_exact() const { return total_.inexact == 0; }
-  // What was rounded, in words.
-  std::string text() const;
+  // What was rounded, in words: to that type.
+  std::string text(const char* type = "F16") const;
   // Says so, if anything was.
   void report(const Log& log, bitnet_log_level level) const;
 

@@ -342,7 +342,9 @@ RopeScaling read_long(const RopeBase& base, const JsonValue& config, const JsonV
   LongScaling scaling = {read_factors(rope, "short_factor"), read_factors(rope, "long_factor"),
                          original_context(config, rope, hyper), static_cast<double>(hyper.context)};
   hyper.context = static_cast<uint32_t>(reach_of(scaling));
-  return scale_rope_by_long(base, std::move(scaling));
+  RopeScaling result = scale_rope_by_long(base, std::move(scaling));
+  result.magnitude = static_cast<float>(positive(rope, "attention_factor", result.magnitude));
+  return result;
 }
 
 RopeScaling read_scaling(const RopeBase& base, const JsonValue& config, const JsonValue& rope,
@@ -464,6 +466,16 @@ HfWeights read_quantization(const JsonValue& config, const HfClass& type, HfConf
 }
 
 }  // namespace
+
+HfClassName hf_class(std::string_view architecture, bool headless) {
+  const auto of_network = [&](const HfClass& type) { return type.architecture == architecture; };
+  const auto* const first = std::ranges::find_if(kClasses, of_network);
+  const auto* const own = std::ranges::find_if(
+      kClasses, [&](const HfClass& type) { return of_network(type) && type.headless == headless; });
+  require(own != kClasses.end(), BITNET_ERROR_UNSUPPORTED, "Hugging Face has no class for a model of the architecture ",
+          architecture, headless ? " without a head" : "");
+  return {own->name, first->model_type};
+}
 
 HfConfig read_hf_config(const Json& json) {
   const JsonValue config(json);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "format/json.h"
@@ -35,6 +36,12 @@ struct HfConfig {
   std::optional<bool> tied, attention_bias;
   bool headless = false;  // the class is the network alone, which makes embeddings
 };
+
+// The class that computes an architecture, with a head or without, and its model_type. Throws if there is none.
+struct HfClassName {
+  std::string_view name, model_type;
+};
+HfClassName hf_class(std::string_view architecture, bool headless);
 
 // Throws Error for what no supported model has, naming the key.
 HfConfig read_hf_config(const Json& json);

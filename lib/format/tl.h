@@ -3,6 +3,13 @@
 // generates for a model. The file does not hold the order; a table has what bitnet.cpp generates for each shape.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
 #include "format/coded_matrix.h"
 
 namespace bitnet {
@@ -14,5 +21,15 @@ uint64_t tl2_bytes(uint64_t rows, uint64_t cols);
 constexpr const char* kTlNames[] = {"setup", "pretuned"};
 std::unique_ptr<CodedMatrix> open_tl(const CodedBytes& coded, size_t order);
 OrderKnowledge tl_knowledge(const CodedBytes& coded);
+
+// The shapes of matrices that bitnet.cpp generates kernels for, for messages.
+std::string tl_shapes();
+// The bytes of a matrix of one of these shapes, in the order of the kernels that setup_env.py generates. What it has
+// room for and no weights is 0.
+struct CodedShape {
+  Coding coding;  // tl1 or tl2
+  uint32_t rows, cols;
+};
+std::vector<std::byte> encode_tl(const CodedShape& coded, std::span<const int8_t> trits);
 
 }  // namespace bitnet

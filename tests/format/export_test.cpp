@@ -148,6 +148,33 @@ TEST_F(Export, RefusesWhatWouldBeLost) {
   EXPECT_EQ(compare(bitnet(gguf(in, GgufWeights::i2_s)), in).verdict(), "lossless");
 }
 
+// In the shapes of bitnet_b1_58-large, whose kernels bitnet.cpp generates.
+TEST_F(Export, KernelsOfBitnetCppComeBack) {
+  SampleModel sample;
+  sample.layers = 1;
+  sample.hidden = 1536;
+  sample.ffn = 4096;
+  sample.heads = sample.kv_heads = 16;
+  const std::string original = write("in.gguf", sample.draw().gguf().build());
+  for (const GgufWeights weights : {GgufWeights::tl1, GgufWeights::tl2}) {
+    SCOPED_TRACE(gguf_name(weights));
+    const std::string out = gguf(original, weights);
+    EXPECT_EQ(compare(bitnet(out), original).verdict(), "lossless");
+    const bool tl1 = weights == GgufWeights::tl1;
+    const Written file(out);
+    for (const auto& [name, matrix] : sample.ternary) {
+      const bool square = matrix.trits.size() == size_t{1536} * 1536;
+      const std::string bytes =
+          tl1 ? encode_tl1(matrix.trits, matrix.cols, square ? 128 : 256, square ? 64 : 128, square ? 64 : 32)
+              : encode_tl2(matrix.trits, matrix.cols, square ? 128 : 256, square ? 192 : 96);
+      const auto data = file->find_tensor(name)->data;
+      EXPECT_EQ(std::string(reinterpret_cast<const char*>(data.data()), data.size()), bytes) << name;
+    }
+  }
+  const std::string small = write("small.gguf", SampleModel().draw().gguf().build());
+  EXPECT_NE(refusal(small, GgufWeights::tl1).find("setup_env.py"), std::string::npos);
+}
+
 // What is not ternary becomes so only when it is asked for, as in a .bitnet file.
 TEST_F(Export, RoundsToTernaryOnlyOnRequest) {
   SampleModel sample;

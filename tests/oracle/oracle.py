@@ -182,7 +182,7 @@ def load_checkpoint(folder):
     gemma = config["model_type"] == "gemma3_text"
     all_names = CHECKPOINT_NAMES | GEMMA_NAMES if gemma else CHECKPOINT_NAMES
     if gemma:  # Gemma's own norms lack 1; those of BitLinear do not
-        own = [name for name in tensors if name.endswith("norm.weight") and not name.endswith("_proj.norm.weight")]
+        own = [name for name in tensors if name.endswith("norm.weight") and not name.endswith(("_proj.norm.weight", "_proj.rms_norm.weight"))]
         tensors |= {name: (1 + tensors[name].astype(np.float32)) for name in own}
 
     def layer(i):
@@ -259,7 +259,8 @@ def scaled_rope(rope, theta, head_dim):
     if kind == "default":
         return None, 1.0
     if kind == "longrope":  # MiniCPM's code; no text here is longer than the context of the first training
-        return plain_frequencies(theta, head_dim) / np.asarray(rope["short_factor"], np.float32), 1.0
+        frequencies = plain_frequencies(theta, head_dim) / np.asarray(rope["short_factor"], np.float32)
+        return frequencies, rope.get("attention_factor", 1.0)
     f32, factor, context = np.float32, np.float32(rope["factor"]), rope["original_max_position_embeddings"]
     plain = plain_frequencies(theta, head_dim)
     if kind == "llama3":

@@ -247,13 +247,30 @@ class Commands(unittest.TestCase):
         self.assertEqual(bitnet("convert", "--force", "--outtype", "i2_s", kept, out).returncode, SUCCESS)
         self.assertEqual(out.read_bytes()[:4], b"GGUF")
         self.assertIn(b"lossless", bitnet("verify", "--against", out, kept).stdout)
-        for arguments, said in ((("--outtype", "tl1", kept, out), b"is not written as GGUF"),
-                                (("--outtype", "tq2_0", gguf(), kept), b"does not end in .gguf"),
-                                (("--packing", "t5", kept, out), b"GGUF is to be written")):
+        for arguments, said, code in ((("--outtype", "tl1", kept, out), b"setup_env.py", FAILURE),
+                                      (("--outtype", "tq2_0", gguf(), kept), b"ends neither in .gguf", USAGE),
+                                      (("--outtype", "packed", kept, out), b"no type of a GGUF file", USAGE),
+                                      (("--packing", "t5", kept, out), b"GGUF is to be written", USAGE)):
             with self.subTest(arguments=arguments[:2]):
                 done = bitnet("convert", "--force", *arguments)
-                self.assertEqual(done.returncode, USAGE)
+                self.assertEqual(done.returncode, code)
                 self.assertIn(said, done.stderr)
+
+    def test_convert_writes_a_folder_that_comes_back(self):
+        source, folder, back = hf_folder("original"), FOLDER / "exported", FOLDER / "back.bitnet"
+        said = self.succeed("convert", source, f"{folder}/").decode()
+        self.assertRegex(said, r"exported/: .* from ")
+        self.succeed("convert", "-q", folder, back)
+        self.assertIn(b"lossless", self.succeed("verify", "--against", source, back))
+        for path in (source, folder):
+            self.succeed("logits", "-m", path, "--tokens", "5 6 7", "-o", FOLDER / f"{path.name}.npy")
+        self.assertEqual((FOLDER / "original.npy").read_bytes(), (FOLDER / "exported.npy").read_bytes())
+        again = bitnet("convert", "--force", source, folder)
+        self.assertEqual(again.returncode, FAILURE)
+        self.assertIn(b"not empty", again.stderr)
+        wrong = bitnet("convert", "--outtype", "i2_s", source, f"{FOLDER}/other/")
+        self.assertEqual(wrong.returncode, USAGE)
+        self.assertIn(b"packed, bf16, f16, f32", wrong.stderr)
 
     def test_tokenize_shows_every_token(self):
         model = gguf()

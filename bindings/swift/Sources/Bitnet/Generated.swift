@@ -352,6 +352,10 @@ public enum Gguf: Sendable {
   case tq20
   /// Llama.cpp: ternary, an F16 scale for each 64 weights of a row.
   case q20
+  /// Bitnet.cpp on Arm: ternary, a scale for a matrix, of shapes that it has kernels for.
+  case tl1
+  /// Bitnet.cpp on x86-64: likewise.
+  case tl2
 
   var toC: bitnet_gguf {
     switch self {
@@ -363,6 +367,36 @@ public enum Gguf: Sendable {
     case .tq10: return BITNET_GGUF_TQ1_0
     case .tq20: return BITNET_GGUF_TQ2_0
     case .q20: return BITNET_GGUF_Q2_0
+    case .tl1: return BITNET_GGUF_TL1
+    case .tl2: return BITNET_GGUF_TL2
+    }
+  }
+}
+
+/// Whether a model is written as a folder of Hugging Face's layout, which transformers loads, and how its linear layers
+/// lie there.
+public enum Safetensors: Sendable {
+  /// As a file.
+  case none
+  /// Packed where that is the model's, or else the narrowest numbers that hold it.
+  case auto
+  /// 2 bits a weight and a scale for a matrix, with activations of 8 bits: BitNet's.
+  case packed
+  /// Numbers in 16 bits.
+  case bf16
+  /// Likewise.
+  case f16
+  /// Numbers in 32 bits.
+  case f32
+
+  var toC: bitnet_safetensors {
+    switch self {
+    case .none: return BITNET_SAFETENSORS_NONE
+    case .auto: return BITNET_SAFETENSORS_AUTO
+    case .packed: return BITNET_SAFETENSORS_PACKED
+    case .bf16: return BITNET_SAFETENSORS_BF16
+    case .f16: return BITNET_SAFETENSORS_F16
+    case .f32: return BITNET_SAFETENSORS_F32
     }
   }
 }
@@ -849,8 +883,12 @@ public struct ConvertOptions: Sendable {
   /// Writes GGUF, so that other programs open the model; `packing`, `head`, `dense` and `zstdLevel` then have to be
   /// left out.
   public var gguf: Gguf = .none
-  /// Numbers that the GGUF type does not hold are rounded; otherwise they are an error (UNSUPPORTED).
+  /// Numbers that the GGUF type does not hold are rounded, and what a folder does not say is left out; otherwise they
+  /// are an error (UNSUPPORTED).
   public var lossy: Bool = false
+  /// Writes a folder in place of a file; `gguf` and what that excludes then have to be left out. It must be new, or
+  /// empty.
+  public var safetensors: Safetensors = .none
   /// Told what the library chooses or notices, during the call; nil: nobody is.
   public var log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)?
 
@@ -858,7 +896,7 @@ public struct ConvertOptions: Sendable {
     packing: Packing = .standard, head: Head = .standard, i2s: I2SLayout = .auto, quantize: Bool = false,
     zstdLevel: Int = 0, chatTemplate: String? = nil, activation: Activation = .standard, dense: Dense = .standard,
     activationBits: ActivationBits = .standard, gguf: Gguf = .none, lossy: Bool = false,
-    log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)? = nil
+    safetensors: Safetensors = .none, log: (@Sendable (_ level: LogLevel, _ line: String) -> Void)? = nil
   ) {
     self.packing = packing
     self.head = head
@@ -871,6 +909,7 @@ public struct ConvertOptions: Sendable {
     self.activationBits = activationBits
     self.gguf = gguf
     self.lossy = lossy
+    self.safetensors = safetensors
     self.log = log
   }
 
@@ -888,6 +927,7 @@ public struct ConvertOptions: Sendable {
     options.activation_bits = activationBits.toC
     options.gguf = gguf.toC
     options.lossy = lossy ? 1 : 0
+    options.safetensors = safetensors.toC
     return try withCString(chatTemplate, "chatTemplate") { chatTemplate in
       options.chat_template = chatTemplate
       return try body(&options)
