@@ -23,9 +23,9 @@ using OrderedJson = nlohmann::ordered_json;
 constexpr const char* kSpaceMark = "\u2581";  // SentencePiece writes a space so
 
 // The pieces of a vocabulary, each of them text that JSON holds.
-class Vocabulary {
+class Tokens {
  public:
-  explicit Vocabulary(const fb::TokenizerT& tokenizer)
+  explicit Tokens(const fb::TokenizerT& tokenizer)
       : tokenizer_(tokenizer), pieces_(tokenizer.pieces, tokenizer.ends) {
     std::unordered_map<std::string_view, size_t> known;
     for (size_t i = 0; i < pieces_.size(); ++i) {
@@ -146,7 +146,7 @@ OrderedJson decoder(const fb::TokenizerT& tokenizer, bool bytes) {
 }
 
 // What stands around a text.
-OrderedJson post_processor(const fb::TokenizerT& tokenizer, const Vocabulary& vocabulary, bool bytes) {
+OrderedJson post_processor(const fb::TokenizerT& tokenizer, const Tokens& vocabulary, bool bytes) {
   OrderedJson steps = OrderedJson::array(), specials = OrderedJson::object();
   if (bytes) steps.push_back(byte_level(true));
   const auto special = [&](int32_t token, int type) {
@@ -169,7 +169,7 @@ OrderedJson post_processor(const fb::TokenizerT& tokenizer, const Vocabulary& vo
   return sequence("processors", steps);
 }
 
-std::string added_token(const Vocabulary& vocabulary, size_t token) {
+std::string added_token(const Tokens& vocabulary, size_t token) {
   const bool added = vocabulary.is_added(token) || vocabulary.type(token) == TokenType::unknown;
   if (!added) return "";
   return OrderedJson{{"id", token},
@@ -183,7 +183,7 @@ std::string added_token(const Vocabulary& vocabulary, size_t token) {
 }
 
 // All tokens are in it, those that are added, too: so each keeps its number, whatever lies between them.
-std::string model(const fb::TokenizerT& tokenizer, const Vocabulary& vocabulary, const SplittingRule* rule) {
+std::string model(const fb::TokenizerT& tokenizer, const Tokens& vocabulary, const SplittingRule* rule) {
   const bool bytes = rule != nullptr;
   const auto piece = [&](int32_t token) { return vocabulary.text(static_cast<size_t>(token)); };
   const bool unknown = !bytes && vocabulary.has(tokenizer.unknown);
@@ -209,7 +209,7 @@ std::string model(const fb::TokenizerT& tokenizer, const Vocabulary& vocabulary,
 }
 
 std::string tokenizer_json(const fb::TokenizerT& tokenizer) {
-  const Vocabulary vocabulary(tokenizer);
+  const Tokens vocabulary(tokenizer);
   const bool bytes = tokenizer.kind == fb::TokenizerKind::byte_bpe;
   const SplittingRule* const rule = bytes ? &rule_named(tokenizer.pre_tokenizer) : nullptr;
   const auto member = [](const char* name, const std::string& json) {
@@ -254,7 +254,7 @@ std::string sentencepiece_model(const fb::TokenizerT& tokenizer) {
   enum : uint32_t { kBos = 41, kEos = 42, kPad = 43 };                                           // likewise
   enum : uint32_t { kName = 1, kAddDummyPrefix = 3, kRemoveExtra = 4, kEscapeWhitespaces = 5 };  // NormalizerSpec
   constexpr uint64_t kBpe = 2;
-  const Vocabulary vocabulary(tokenizer);
+  const Tokens vocabulary(tokenizer);
   std::string out;
   for (size_t i = 0; i < vocabulary.size(); ++i) {
     std::string piece;
@@ -298,7 +298,7 @@ HfVocabularyFile hf_vocabulary(const fb::TokenizerT& tokenizer) {
 // transformers' class for SentencePiece goes by its options; what tokenizer.json says needs no class of its own.
 std::string hf_tokenizer_config(const fb::ModelT& model) {
   const fb::TokenizerT& tokenizer = *model.tokenizer;
-  const Vocabulary vocabulary(tokenizer);
+  const Tokens vocabulary(tokenizer);
   OrderedJson out;
   if (has_scores(tokenizer)) {
     out["tokenizer_class"] = "LlamaTokenizer";

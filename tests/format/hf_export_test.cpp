@@ -2,6 +2,7 @@
 // Models leave as Hugging Face folders and come back as they were; what would be lost is refused.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -63,15 +64,29 @@ class HfExport : public testing::Test {
 };
 
 TEST_F(HfExport, DummiesOfEveryFamilyComeBack) {
-  for (const char* const shape :
-       {"tiny", "tiny-bitnet", "tiny-falcon3", "tiny-trilm", "tiny-bonsai", "tiny-bonsai-8b", "tiny-vibeasr",
-        "tiny-llama", "tiny-qwen2", "tiny-qwen3", "tiny-gemma3", "tiny-embedding", "tiny-embedding-gemma",
-        "tiny-qwen2-normed", "tiny-minicpm", "tiny-maple", "tiny-qwen3moe"}) {
+  for (const char* const shape : {"tiny", "tiny-bitnet", "tiny-falcon3", "tiny-trilm", "tiny-bonsai", "tiny-bonsai-8b",
+                                  "tiny-llama", "tiny-qwen2", "tiny-qwen3", "tiny-gemma3", "tiny-embedding",
+                                  "tiny-embedding-gemma", "tiny-minicpm", "tiny-maple", "tiny-qwen3moe"}) {
     SCOPED_TRACE(shape);
     const std::string kept = dummy(shape), out = folder(kept);
     EXPECT_EQ(compare(kept, out).verdict(), "lossless");
     EXPECT_EQ(compare(bitnet(out, "back"), kept).verdict(), "lossless");
-    EXPECT_EQ(read_file(files_ / "back.bitnet").size(), read_file(kept).size());  // the same packings
+    constexpr size_t kNotes = 4096;  // for people, that do not come back
+    const size_t size = read_file(files_ / "back.bitnet").size();
+    EXPECT_LT(std::max(size, read_file(kept).size()) - std::min(size, read_file(kept).size()), kNotes);
+  }
+}
+
+// transformers' layers with a bias have the reciprocal of a scale, and not every number is one in float.
+TEST_F(HfExport, ScalesThatAreNoReciprocalsAreRoundedOnlyOnRequest) {
+  for (const char* const shape : {"tiny-vibeasr", "tiny-qwen2-normed"}) {
+    const std::string kept = dummy(shape);
+    EXPECT_NE(refusal(kept).find("reciprocal"), std::string::npos) << refusal(kept);
+    ConvertOptions options;
+    options.lossy = true;
+    const std::string once = bitnet(folder(kept, {}, options), "once");
+    EXPECT_NE(compare(once, kept).verdict(), "lossless");
+    EXPECT_EQ(compare(once, folder(once)).verdict(), "lossless") << "now they are reciprocals";
   }
 }
 
@@ -144,6 +159,7 @@ TEST_F(HfExport, VocabulariesComeBack) {
 
 TEST_F(HfExport, WhatIsSaidOfAModelStays) {
   GgufBuilder builder = SampleModel().draw().gguf();
+  builder.remove("general.license");
   builder.string("general.license", "mit");
   builder.string("generation_config.x", "of no meaning");
   const std::string in = write("in.gguf", builder.build());
