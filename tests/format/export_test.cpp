@@ -171,6 +171,7 @@ TEST_F(Export, KernelsOfBitnetCppComeBack) {
       EXPECT_EQ(std::string(reinterpret_cast<const char*>(data.data()), data.size()), bytes) << name;
     }
   }
+  std::filesystem::remove(folder_ / "out.gguf");
   const std::string small = write("small.gguf", SampleModel().draw().gguf().build());
   EXPECT_NE(refusal(small, GgufWeights::tl1).find("setup_env.py"), std::string::npos);
 }

@@ -4,8 +4,9 @@
 usage: check_export.py PROGRAM MODEL
 
 MODEL is a GGUF file or a folder. It is converted to .bitnet, and that to a folder. To the oracle in float64 the folder's logits
-(embedding models: hidden states) are those of the original up to the last bit of scales that are computed in another order; the
-library's are the .bitnet file's, bit for bit. A second folder, written straight from MODEL, has the same weights.
+(embedding models: hidden states) are those of the original up to the last bit of scales that are computed in another order. What the
+folder is converted to gives the library the logits of the first .bitnet file, bit for bit. A second folder, written straight
+from MODEL, has the same weights.
 """
 import argparse
 import tempfile
@@ -39,8 +40,8 @@ def check_oracle(original, exported, tokens, embeds):
     return error <= BOUND
 
 
-def check_program(program, file, folder, tokens):
-    same = np.array_equal(*(program_logits(program, model, tokens, "int16") for model in (file, folder)))
+def check_program(program, file, back, tokens):
+    same = np.array_equal(*(program_logits(program, model, tokens, "int16") for model in (file, back)))
     print(f"the library: {'the same bits' if same else 'other bits'}")
     return same
 
@@ -62,15 +63,16 @@ def main():
     args = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as temporary:
-        file, folder, straight = (Path(temporary) / name for name in ("model.bitnet", "folder", "straight"))
+        file, folder, straight, back = (Path(temporary) / name for name in ("model.bitnet", "folder", "straight", "back.bitnet"))
         run(args.program, "convert", "--quiet", "--dense", "f32", args.model, file)
         run(args.program, "convert", "--quiet", file, f"{folder}/")
         run(args.program, "convert", "--quiet", args.model, f"{straight}/")
+        run(args.program, "convert", "--quiet", "--dense", "f32", folder, back)
         original, exported = oracle.load(args.model), oracle.load(folder)
         tokens, embeds = tokens_of(original, args.model), "embedding" in args.model.stem
         passed = [check_oracle(original, exported, tokens, embeds), check_straight(straight, folder)]
         if not embeds:
-            passed.append(check_program(args.program, file, folder, tokens))
+            passed.append(check_program(args.program, file, back, tokens))
     raise SystemExit(not all(passed))
 
 
