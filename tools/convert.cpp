@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <initializer_list>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -39,20 +39,20 @@ Kind kind_of(const Options& options) {
 }
 
 template <typename Enum>
-using Words = std::initializer_list<std::pair<std::string_view, Enum>>;
-constexpr Words<bitnet_gguf> kGgufTypes = {
+using Word = std::pair<std::string_view, Enum>;
+constexpr Word<bitnet_gguf> kGgufTypes[] = {
     {"", BITNET_GGUF_AUTO},     {"f16", BITNET_GGUF_F16},     {"f32", BITNET_GGUF_F32},
     {"i2_s", BITNET_GGUF_I2_S}, {"tq1_0", BITNET_GGUF_TQ1_0}, {"tq2_0", BITNET_GGUF_TQ2_0},
     {"q2_0", BITNET_GGUF_Q2_0}, {"tl1", BITNET_GGUF_TL1},     {"tl2", BITNET_GGUF_TL2},
 };
-constexpr Words<bitnet_safetensors> kFolderTypes = {
+constexpr Word<bitnet_safetensors> kFolderTypes[] = {
     {"", BITNET_SAFETENSORS_AUTO},   {"packed", BITNET_SAFETENSORS_PACKED}, {"bf16", BITNET_SAFETENSORS_BF16},
     {"f16", BITNET_SAFETENSORS_F16}, {"f32", BITNET_SAFETENSORS_F32},
 };
 
 // What --outtype says of that kind of output.
-template <typename Enum>
-Enum type_of(const Options& options, Words<Enum> words, const char* kind) {
+template <typename Enum, size_t count>
+Enum type_of(const Options& options, const Word<Enum> (&words)[count], const char* kind) {
   std::string known;
   for (const auto& [name, type] : words) {
     if (name == options.outtype) return type;
