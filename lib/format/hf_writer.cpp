@@ -116,9 +116,9 @@ class Writer {
   WrittenFolder run() {
     choose_form();
     read_rope_factors();
+    plan();
     write_texts();
     check_texts();
-    plan();
     files_.begin(*folder_, options_.shard_bytes);
     uint64_t total = 0;
     for (const TensorSpec& spec : specs_) total += uint64_t{spec.rows} * spec.cols;
@@ -265,7 +265,7 @@ class Writer {
   }
 
   void write_texts() {
-    write_json("config.json", hf_config({model_, rope_factors_, packed_, input_norms_, biases_, name_of(numbers_)}));
+    write_json("config.json", hf_config({model_, rope_factors_, packed_, input_norms_, biases_, name_of(computed_)}));
     write_json("generation_config.json", hf_generation_config(model_));
     const HfVocabularyFile vocabulary = hf_vocabulary(*model_.tokenizer);
     write_text(vocabulary.name, vocabulary.bytes);
@@ -350,6 +350,7 @@ class Writer {
   }
 
   void plan() {
+    if (packed_ && !all_scales_are(numbers_)) scales_ = WrittenType::f32;
     for (const TensorSpec& spec : specs_) {
       Planned planned = {&spec, type_for(spec)};
       const std::string name = hf_name(spec);
@@ -360,9 +361,26 @@ class Writer {
             files_.add(spec.experts == 0 ? name : expert_name(name, i), planned.type,
                        vector ? std::vector<uint64_t>{spec.cols} : std::vector<uint64_t>{rows, spec.cols}));
       }
-      if (planned.type == WrittenType::u8) planned.scale = files_.add(name + "_scale", WrittenType::f32, {1});
+      if (planned.type == WrittenType::u8) planned.scale = files_.add(name + "_scale", packed_scales(), {1});
       planned_.push_back(std::move(planned));
     }
+    // transformers computes in one type, to which it rounds what is wider, and stops where a scale is.
+    const auto is_wider = [&](const Planned& planned) { return planned.type == WrittenType::f32; };
+    const bool wider = std::ranges::any_of(planned_, is_wider) || (packed_ && packed_scales() == WrittenType::f32);
+    computed_ = wider ? WrittenType::f32 : numbers_;
+  }
+
+  WrittenType packed_scales() const { return scales_.value_or(numbers_); }
+
+  bool all_scales_are(WrittenType type) const {
+    return std::ranges::all_of(specs_, [&](const TensorSpec& spec) {
+      if (spec.role != Role::linear) return true;
+      for (const float scale : scales_of(spec).scales) {
+        const float stored = biases_ ? reciprocal_for(scale) : scale;
+        if (rounded(stored, type) != stored) return false;
+      }
+      return true;
+    });
   }
 
   TernaryScales scales_of(const TensorSpec& spec) const {
@@ -414,7 +432,9 @@ class Writer {
     }
     files_.write(planned.tensors.front(), 0, bytes);
     const float scale = stored_scale(spec, found.scales.front());
-    files_.write(*planned.scale, 0, std::as_bytes(std::span(&scale, 1)));
+    std::byte stored[sizeof scale];
+    encode(scale, packed_scales(), stored);
+    files_.write(*planned.scale, 0, std::span(stored).first(bytes_of(packed_scales())));
   }
 
   float stored_scale(const TensorSpec& spec, float scale) const {
@@ -519,6 +539,8 @@ class Writer {
   bool ternary_ = false, packed_ = false;
   std::optional<ActivationBits> bits_;
   WrittenType numbers_ = WrittenType::f32;
+  std::optional<WrittenType> scales_;        // of packed matrices, if not the same
+  WrittenType computed_ = WrittenType::f32;  // that holds all numbers
   uint64_t texts_bytes_ = 0;
   SafetensorsWriter files_;
   std::vector<Planned> planned_;
