@@ -53,7 +53,11 @@ class NativeLibraryTest {
   }
 
   private static Process start(List<String> command) throws IOException {
-    return new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+    return start(new ProcessBuilder(command));
+  }
+
+  private static Process start(ProcessBuilder builder) throws IOException {
+    return builder.redirectError(ProcessBuilder.Redirect.DISCARD).start();
   }
 
   private static List<String> lines(Process process) throws IOException, InterruptedException {
@@ -90,9 +94,24 @@ class NativeLibraryTest {
     }
   }
 
+  private static String processor() {
+    return System.getProperty("os.arch").replace("amd64", "x86_64");
+  }
+
+  /** The classes without any library, in a folder of their own. */
+  private Path classesAlone() throws IOException, URISyntaxException {
+    Path source = Paths.get(location(Model.class), "io", "github", "libbitnet");
+    Path classes = folder.resolve("classes");
+    Path copies = Files.createDirectories(classes.resolve("io").resolve("github").resolve("libbitnet"));
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(source, "*.class")) {
+      for (Path file : files) Files.copy(file, copies.resolve(file.getFileName()));
+    }
+    return classes;
+  }
+
   /** The library of these classes with every occurrence of one text replaced by another one of the same length. */
   private Path patched(String text, String other) throws IOException {
-    String name = "natives/linux-" + System.getProperty("os.arch").replace("amd64", "x86_64") + "/" + FILE;
+    String name = "natives/linux-" + processor() + "/" + FILE;
     byte[] bytes;
     try (InputStream library = Model.class.getResourceAsStream(name)) {
       bytes = library.readAllBytes();
@@ -151,12 +170,7 @@ class NativeLibraryTest {
 
   @Test
   void aJarWithoutTheLibraryAsksTheSystem() throws Exception {
-    Path source = Paths.get(location(Model.class), "io", "github", "libbitnet");
-    Path copies = Files.createDirectories(folder.resolve("classes").resolve("io").resolve("github").resolve("libbitnet"));
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(source, "*.class")) {
-      for (Path file : files) Files.copy(file, copies.resolve(file.getFileName()));
-    }
-    String classes = folder.resolve("classes").toString();
+    String classes = classesAlone().toString();
     assertFails(lines(start(commandFor(classes, lookIn(folder)))), "this jar has no natives/", "the system has none either",
         folder.toString());
     assertFine(lines(start(commandFor(classes, lookIn(patched("no such text", "no such text"))))));
@@ -166,6 +180,22 @@ class NativeLibraryTest {
   void aProcessorThatTheJarIsNotForIsNamed() throws Exception {
     assertFails(lines(start(command("-Dos.arch=riscv64", lookIn(folder)))), "this jar has no natives/linux-riscv64/" + FILE,
         "the system has none either");
+  }
+
+  /** What runs on musl has its loader in memory. Here that is any library, by the loader's name. */
+  @Test
+  void onMuslItsOwnLibraryIsTaken() throws Exception {
+    Path classes = classesAlone();
+    Path library = patched("no such text", "no such text").resolve(FILE);
+    Path loader = Files.copy(library, folder.resolve("ld-musl-" + processor() + ".so.1"));
+    ProcessBuilder onMusl = new ProcessBuilder(commandFor(classes.toString(), lookIn(folder)));
+    onMusl.environment().put("LD_PRELOAD", loader.toString());
+    String name = "natives/linux-musl-" + processor() + "/" + FILE;
+    assertFails(lines(start(onMusl)), "this jar has no " + name, "the system has none either");
+    Path place = classes.resolve("io").resolve("github").resolve("libbitnet").resolve(name);
+    Files.createDirectories(place.getParent());
+    Files.copy(library, place);
+    assertFine(lines(start(onMusl)));
   }
 
   @Test
