@@ -10,6 +10,11 @@ if(BITNET_WINE)
   set(CMAKE_CROSSCOMPILING_EMULATOR ${BITNET_WINE})
 endif()
 
+# What is linked has the C++ runtime inside, which Debian compiles with much to debug.
+foreach(kind EXE SHARED MODULE)
+  set(CMAKE_${kind}_LINKER_FLAGS_RELEASE_INIT -s)
+endforeach()
+
 get_filename_component(BITNET_DEPENDENCIES ${CMAKE_CURRENT_LIST_DIR}/../build/dependencies/x86_64-w64-mingw32 ABSOLUTE)
 set(CMAKE_FIND_ROOT_PATH ${BITNET_DEPENDENCIES} /usr/x86_64-w64-mingw32)
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
