@@ -93,8 +93,9 @@ constexpr float kMostToken = 0.0866f, kTokenScale = 0.06f, kMostBias = 0.1f;
 float most_weight(uint32_t cols) { return std::sqrt(3.0f / static_cast<float>(cols)); }
 float trit_scale(uint32_t cols) { return 1.2f / std::sqrt(static_cast<float>(cols)); }
 
-Shape with_weights(Shape shape, const DummyOptions& options) {
+Shape as_asked(Shape shape, const DummyOptions& options) {
   shape.weights = options.weights.value_or(shape.weights);
+  shape.architecture = options.architecture.value_or(shape.architecture);
   return shape;
 }
 
@@ -443,7 +444,7 @@ std::string dummy_shapes() {
 }
 
 ShapeSize size_of(const Shape& named, const DummyOptions& options) {
-  const Shape shape = with_weights(named, options);
+  const Shape shape = as_asked(named, options);
   const Form form = form_of_dummy(shape, options);
   ShapeSize size{};
   for (const TensorSpec& spec : specs_of(shape, form)) {
@@ -500,7 +501,7 @@ uint64_t write_gguf_dummy(const std::string& out, const Shape& shape, const Dumm
 uint64_t write_dummy(const std::string& out, std::string_view name, const DummyOptions& options) {
   const Shape* const shape = find_shape(name);
   require(shape != nullptr, BITNET_ERROR_ARGUMENT, "no shape is called ", name, "; there are ", dummy_shapes());
-  const Shape written = with_weights(*shape, options);
+  const Shape written = as_asked(*shape, options);
   return options.gguf ? write_gguf_dummy(out, written, options) : DummyWriter(out, written, options).run();
 }
 

@@ -18,7 +18,9 @@ namespace bitnet {
 struct DummyOptions {
   bool gguf = false;  // instead of a .bitnet file
 
-  std::optional<Weights> weights = {};  // of the matrices, in place of the shape's own
+  // In place of the shape's own: the kind of its matrices; an architecture that has the same ones.
+  std::optional<Weights> weights = {};
+  std::optional<std::string_view> architecture = {};
 
   Packing packing = Packing::i2;  // of ternary weights with a scale for each matrix
   Dense dense = Dense::f16;

@@ -207,9 +207,16 @@ class Writer {
     }
     for (const WrittenType type : {WrittenType::bf16, WrittenType::f16}) {
       const auto holds = [&](const TensorSpec& spec) { return !is_matrix(spec) || all_values_are(spec, type); };
-      if (std::ranges::all_of(specs_, holds)) return type;
+      if (std::ranges::all_of(specs_, holds) && (!packed_ || all_others_are(type))) return type;
     }
     return WrittenType::f32;
+  }
+
+  // Beside packed matrices transformers takes all numbers as they come, and stops where two types meet.
+  bool all_others_are(WrittenType type) const {
+    return all_scales_are(type) && std::ranges::all_of(specs_, [&](const TensorSpec& spec) {
+             return spec.role == Role::linear || is_matrix(spec) || all_values_are(spec, type);
+           });
   }
 
   // A matrix that is written as numbers. Norms, biases and routers may have more digits than these.
@@ -230,7 +237,7 @@ class Writer {
   }
 
   bool all_values_are(const TensorSpec& spec, WrittenType type) const {
-    const TernaryScales found = scales_of(spec);
+    const TernaryScales found = is_matrix(spec) ? scales_of(spec) : TernaryScales{.not_ternary = "numbers"};
     if (found.is_ternary()) return all_are(found.scales, type);
     std::atomic<bool> all = true;
     const uint32_t step = rows_at_once(spec);
@@ -345,12 +352,10 @@ class Writer {
 
   WrittenType type_for(const TensorSpec& spec) const {
     if (spec.role == Role::linear && packed_) return WrittenType::u8;
-    if (is_matrix(spec)) return numbers_;
-    return all_are(read_values(spec, {.not_ternary = "numbers"}, 0, spec.rows), numbers_) ? numbers_ : WrittenType::f32;
+    return is_matrix(spec) || all_values_are(spec, numbers_) ? numbers_ : WrittenType::f32;
   }
 
   void plan() {
-    if (packed_ && !all_scales_are(numbers_)) scales_ = WrittenType::f32;
     for (const TensorSpec& spec : specs_) {
       Planned planned = {&spec, type_for(spec)};
       const std::string name = hf_name(spec);
@@ -361,16 +366,13 @@ class Writer {
             files_.add(spec.experts == 0 ? name : expert_name(name, i), planned.type,
                        vector ? std::vector<uint64_t>{spec.cols} : std::vector<uint64_t>{rows, spec.cols}));
       }
-      if (planned.type == WrittenType::u8) planned.scale = files_.add(name + "_scale", packed_scales(), {1});
+      if (planned.type == WrittenType::u8) planned.scale = files_.add(name + "_scale", numbers_, {1});
       planned_.push_back(std::move(planned));
     }
-    // transformers computes in one type, to which it rounds what is wider, and stops where a scale is.
+    // transformers computes in one type, to which it rounds what is wider.
     const auto is_wider = [&](const Planned& planned) { return planned.type == WrittenType::f32; };
-    const bool wider = std::ranges::any_of(planned_, is_wider) || (packed_ && packed_scales() == WrittenType::f32);
-    computed_ = wider ? WrittenType::f32 : numbers_;
+    computed_ = std::ranges::any_of(planned_, is_wider) ? WrittenType::f32 : numbers_;
   }
-
-  WrittenType packed_scales() const { return scales_.value_or(numbers_); }
 
   bool all_scales_are(WrittenType type) const {
     return std::ranges::all_of(specs_, [&](const TensorSpec& spec) {
@@ -433,8 +435,8 @@ class Writer {
     files_.write(planned.tensors.front(), 0, bytes);
     const float scale = stored_scale(spec, found.scales.front());
     std::byte stored[sizeof scale];
-    encode(scale, packed_scales(), stored);
-    files_.write(*planned.scale, 0, std::span(stored).first(bytes_of(packed_scales())));
+    encode(scale, numbers_, stored);
+    files_.write(*planned.scale, 0, std::span(stored).first(bytes_of(numbers_)));
   }
 
   float stored_scale(const TensorSpec& spec, float scale) const {
@@ -539,7 +541,6 @@ class Writer {
   bool ternary_ = false, packed_ = false;
   std::optional<ActivationBits> bits_;
   WrittenType numbers_ = WrittenType::f32;
-  std::optional<WrittenType> scales_;        // of packed matrices, if not the same
   WrittenType computed_ = WrittenType::f32;  // that holds all numbers
   uint64_t texts_bytes_ = 0;
   SafetensorsWriter files_;

@@ -128,13 +128,16 @@ class Pair {
     if (!fits(size_of(shape, ternary).bytes)) ternary.packing = Packing::t5;
     sixteen.weights = Weights::dense;
     const uint64_t small = size_of(shape, ternary).bytes, large = size_of(shape, sixteen).bytes;
-    const bool both = fits(small + large);
-    if (!both) left_out(fits(small) ? ", 16 bits" : "", fits(small) ? small + large : small);
+    const uint64_t all = small + (options.llama_bench.empty() ? 1 : 2) * large;
+    const bool both = fits(all);
+    if (!both) left_out(fits(small) ? ", 16 bits" : "", fits(small) ? all : small);
     if (!fits(small)) return;
-    folder_.require_space(both ? (options.llama_bench.empty() ? small + large : small + 2 * large) : small);
+    folder_.require_space(both ? all : small);
     if (both) write(kSixteen, "sixteen.bitnet", sixteen);
     if (both && !options.llama_bench.empty()) {
       sixteen.gguf = true;
+      // llama.cpp has no graph of this name; that of Llama has the same matrices.
+      if (shape.architecture == "bitnet-b1.58") sixteen.architecture = "llama";
       write(kPeer, "sixteen.gguf", sixteen);
       parts_.back().llama_bench = options.llama_bench;
     }
