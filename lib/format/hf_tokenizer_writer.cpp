@@ -25,8 +25,7 @@ constexpr const char* kSpaceMark = "\u2581";  // SentencePiece writes a space so
 // The pieces of a vocabulary, each of them text that JSON holds.
 class Tokens {
  public:
-  explicit Tokens(const fb::TokenizerT& tokenizer)
-      : tokenizer_(tokenizer), pieces_(tokenizer.pieces, tokenizer.ends) {
+  explicit Tokens(const fb::TokenizerT& tokenizer) : tokenizer_(tokenizer), pieces_(tokenizer.pieces, tokenizer.ends) {
     std::unordered_map<std::string_view, size_t> known;
     for (size_t i = 0; i < pieces_.size(); ++i) {
       const auto [first, added] = known.emplace(pieces_[i], i);
