@@ -159,8 +159,8 @@ void add_convert(CLI::App& program) {
   add_packing_option(*command, options->packing);
   command
       ->add_option("--outtype", options->outtype,
-                   "GGUF: i2_s, tl1, tl2, tq1_0, tq2_0, q2_0, f16 or f32; folder: packed, bf16, f16 or f32; .bitnet: "
-                   "--packing, as i2_s, tl1, tl2")
+                   "GGUF: i2_s, tl1, tl2, tq1_0, tq2_0, q2_0, f16 or f32; folder: packed, bf16, f16\n"
+                   "or f32; .bitnet: --packing, as i2_s, tl1, tl2")
       ->transform(CLI::IsMember({"i2_s", "tl1", "tl2", "tq1_0", "tq2_0", "q2_0", "packed", "bf16", "f16", "f32"},
                                 CLI::ignore_case))
       ->option_text("NAME");

@@ -126,9 +126,10 @@ class Program(unittest.TestCase):
         self.assertEqual(wrong.returncode, 2)
         self.assertEqual(wrong.stdout, b"")
         self.assertIn("bitnet run --help", wrong.stderr.decode())
+        (self.folder / "file").touch()
         folder = bitnet("convert", MODEL, self.folder, "--force")
         self.assertEqual(folder.returncode, 1)
-        self.assertIn("is a directory", folder.stderr.decode())
+        self.assertIn("not empty", folder.stderr.decode())
 
 
 def tables(path):
