@@ -95,7 +95,7 @@ std::vector<uint32_t> thread_counts(const BenchOptions& options) {
   std::vector<uint32_t> counts = thread_sweep(usable_cpus());
   counts.push_back(2);  // as in the papers
   std::ranges::sort(counts);
-  counts.erase(std::ranges::unique(counts).begin(), counts.end());
+  counts.erase(std::unique(counts.begin(), counts.end()), counts.end());
   std::erase_if(counts, [](uint32_t count) { return count < 2; });
   return counts;
 }
