@@ -4,10 +4,9 @@
 usage: check_export.py PROGRAM MODEL
 
 MODEL is a GGUF file or a folder. It is converted to .bitnet, and that to a folder. To the oracle in float64 the folder's logits
-(embedding models: hidden states) are those of the original up to the last bit of scales that are computed in another order, which may round an
-activation to the other side. What the
-folder is converted to gives the library the logits of the first .bitnet file, bit for bit. A second folder, written straight
-from MODEL, has the same weights.
+(embedding models: hidden states) are those of the original up to the last bit of scales that are computed in another order, which
+may round an activation to the other side. What the folder is converted to gives the library the logits of the first .bitnet
+file, bit for bit. A second folder, written straight from MODEL, has the same weights.
 """
 import argparse
 import tempfile
