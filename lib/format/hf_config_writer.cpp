@@ -78,12 +78,12 @@ void add_rope(const HfDescription& description, OrderedJson& out) {
   OrderedJson factors = OrderedJson::array();
   for (const float factor : description.rope_factors) factors.push_back(as_written(factor));
   if (factors.empty()) factors.insert(factors.end(), hyper.head_dim / 2, 1.0);
-  out["rope_scaling"] = {{"rope_type", "longrope"},
-                         {"factor", 1.0},
-                         {"attention_factor", as_written(hyper.rope_magnitude)},
-                         {"original_max_position_embeddings", hyper.context},
-                         {"short_factor", factors},
-                         {"long_factor", factors}};
+  out["rope_scaling"] = OrderedJson{{"rope_type", "longrope"},
+                                    {"factor", 1.0},
+                                    {"attention_factor", as_written(hyper.rope_magnitude)},
+                                    {"original_max_position_embeddings", hyper.context},
+                                    {"short_factor", factors},
+                                    {"long_factor", factors}};
 }
 
 // The kind of each layer, where its own rule shows in so few.

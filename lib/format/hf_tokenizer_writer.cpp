@@ -150,7 +150,8 @@ OrderedJson post_processor(const fb::TokenizerT& tokenizer, const Tokens& vocabu
   if (bytes) steps.push_back(byte_level(true));
   const auto special = [&](int32_t token, int type) {
     const std::string text = vocabulary.text(static_cast<size_t>(token));
-    specials[text] = {{"id", text}, {"ids", OrderedJson::array({token})}, {"tokens", OrderedJson::array({text})}};
+    specials[text] =
+        OrderedJson{{"id", text}, {"ids", OrderedJson::array({token})}, {"tokens", OrderedJson::array({text})}};
     return OrderedJson{{"SpecialToken", {{"id", text}, {"type_id", type}}}};
   };
   const auto around = [&](const char* name, int type, OrderedJson& out) {
