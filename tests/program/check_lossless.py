@@ -11,6 +11,8 @@ import tempfile
 
 PROGRAM = os.environ["BITNET_PROGRAM"]
 MODEL, TEXT = map(pathlib.Path, sys.argv[1:])
+# A small one whose scales those types hold.
+HALF_SCALES = ["TriLM-99M", "--weights", "ternary"]
 
 
 def main():
@@ -22,10 +24,12 @@ def main():
         listed = pathlib.Path(folder) / "prompts.txt"
         listed.write_text("\n".join(prompts), encoding="utf-8")
         files = {MODEL: 1000}
-        for kind in ("i2_s", "tq1_0", "tq2_0", "q2_0", "f16"):
+        for kind, (dummy, count) in {**dict.fromkeys(("i2_s", "f16"), (["125M"], 20)),
+                                     **dict.fromkeys(("tq1_0", "tq2_0", "q2_0"), (HALF_SCALES, 20)),
+                                     **dict.fromkeys(("tl1", "tl2"), (["bitnet_b1_58-large"], 5))}.items():
             path = pathlib.Path(folder) / f"{kind}.gguf"
-            subprocess.run([PROGRAM, "dummy", "-q", path, "--size", "125M", "--format", "gguf", "--gguf-type", kind], check=True)
-            files[path] = 20
+            subprocess.run([PROGRAM, "dummy", "-q", path, "--size", *dummy, "--format", "gguf", "--gguf-type", kind], check=True)
+            files[path] = count
         for file, count in files.items():
             done = subprocess.run([PROGRAM, "verify", "--lossless", "--json", "--prompts", listed, "--count", str(count), file],
                                   stdout=subprocess.PIPE, check=True)
