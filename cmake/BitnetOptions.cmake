@@ -6,6 +6,10 @@ target_compile_options(bitnet_options INTERFACE
 # g++ 12 warns of overlaps within std::string's own code that cannot happen (GCC bug 105651).
 target_compile_options(bitnet_options INTERFACE
   $<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>)
+# Sources that are compiled together (CMAKE_UNITY_BUILD) are headers of one to g++, in which it warns of what is theirs alone.
+if(CMAKE_UNITY_BUILD)
+  target_compile_options(bitnet_options INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
+endif()
 # An enum is decided by a switch that names every value, so that the compiler finds the places that a new one touches.
 target_compile_options(bitnet_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wswitch-enum>)
 # The determinism promise: each float operation rounds by itself, wherever it is compiled.

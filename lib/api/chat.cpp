@@ -64,11 +64,6 @@ ChatOptions make_chat_options(const bitnet_chat_options* options) {
   return {.form = make_form(o.flags | BITNET_CHAT_REPLY), .drop_oldest = drops_oldest(o.fit), .reserve = o.reserve};
 }
 
-const Runtime& get(const bitnet_model* model) {
-  require_pointer(model, "model");
-  return *model->runtime;
-}
-
 // Calls keep the chat, in case a callback frees its handle.
 std::shared_ptr<Chat> get(const bitnet_chat* chat) {
   require_pointer(chat, "chat");
@@ -116,7 +111,7 @@ bitnet_status bitnet_chat_tokenize(const bitnet_model* model, const bitnet_messa
                                    uint32_t flags, bitnet_token* tokens, size_t capacity, size_t* token_count) {
   return guard([&] {
     const ChatForm form = read_form(flags);
-    const std::vector<Token> all = tokenize_chat(get(model), read_messages(messages, count), form);
+    const std::vector<Token> all = tokenize_chat(runtime_of(model), read_messages(messages, count), form);
     return write_array(std::span(all), tokens, capacity, token_count);
   });
 }
@@ -125,7 +120,8 @@ bitnet_status bitnet_chat_format(const bitnet_model* model, const bitnet_message
                                  uint32_t flags, char* text, size_t capacity, size_t* length) {
   return guard([&] {
     const ChatForm form = read_form(flags);
-    return write_text(render_chat(get(model), read_messages(messages, count), form).text, text, capacity, length);
+    return write_text(render_chat(runtime_of(model), read_messages(messages, count), form).text, text, capacity,
+                      length);
   });
 }
 

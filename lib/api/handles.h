@@ -100,6 +100,10 @@ inline void check_flags(uint32_t flags, uint32_t known) {
 inline void require_pointer(const void* pointer, const char* name) {
   require(pointer != nullptr, BITNET_ERROR_ARGUMENT, name, " is NULL");
 }
+inline const Runtime& runtime_of(const bitnet_model* model) {
+  require_pointer(model, "model");
+  return *model->runtime;
+}
 
 // A copy of the caller's options in this version's shape: members beyond the caller's size are zero, and those that
 // this version does not know must be.

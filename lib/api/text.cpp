@@ -5,11 +5,6 @@ using namespace bitnet;
 
 namespace {
 
-const Runtime& get(const bitnet_model* model) {
-  require_pointer(model, "model");
-  return *model->runtime;
-}
-
 void check_token(const Tokenizer& tokenizer, Token token) {
   require(token >= 0 && static_cast<size_t>(token) < tokenizer.size(), BITNET_ERROR_ARGUMENT, "token ", token,
           " is out of range: the vocabulary has ", tokenizer.size());
@@ -21,7 +16,7 @@ bitnet_status bitnet_tokenize(const bitnet_model* model, const char* text, size_
                               bitnet_token* tokens, size_t capacity, size_t* count) {
   return guard([&] {
     check_flags(flags, BITNET_TEXT_SPECIAL | BITNET_TEXT_BOS_EOS);
-    const std::vector<Token> found = get(model).tokenizer().encode(
+    const std::vector<Token> found = runtime_of(model).tokenizer().encode(
         read_text(text, length, "text"),
         {.special = (flags & BITNET_TEXT_SPECIAL) != 0, .bos_eos = (flags & BITNET_TEXT_BOS_EOS) != 0});
     return write_array(std::span(found), tokens, capacity, count);
@@ -32,7 +27,7 @@ bitnet_status bitnet_detokenize(const bitnet_model* model, const bitnet_token* t
                                 char* text, size_t capacity, size_t* length) {
   return guard([&] {
     check_flags(flags, BITNET_TEXT_SPECIAL);
-    const Tokenizer& tokenizer = get(model).tokenizer();
+    const Tokenizer& tokenizer = runtime_of(model).tokenizer();
     const auto all = read_array(tokens, count, "tokens");
     for (const Token token : all) check_token(tokenizer, token);
     std::string out;
@@ -44,7 +39,7 @@ bitnet_status bitnet_detokenize(const bitnet_model* model, const bitnet_token* t
 int bitnet_token_is_control(const bitnet_model* model, bitnet_token token) {
   int result = 0;
   guard([&] {
-    const Tokenizer& tokenizer = get(model).tokenizer();
+    const Tokenizer& tokenizer = runtime_of(model).tokenizer();
     check_token(tokenizer, token);
     result = tokenizer.is_control(token);
   });
@@ -54,7 +49,7 @@ int bitnet_token_is_control(const bitnet_model* model, bitnet_token token) {
 int bitnet_token_is_end(const bitnet_model* model, bitnet_token token) {
   int result = 0;
   guard([&] {
-    const Tokenizer& tokenizer = get(model).tokenizer();
+    const Tokenizer& tokenizer = runtime_of(model).tokenizer();
     check_token(tokenizer, token);
     result = tokenizer.is_end_of_generation(token);
   });
@@ -65,7 +60,7 @@ bitnet_status bitnet_decoder_create(const bitnet_model* model, uint32_t flags, b
   return guard([&] {
     check_flags(flags, BITNET_TEXT_SPECIAL);
     require_pointer(decoder, "decoder");
-    const Tokenizer& tokenizer = get(model).tokenizer();
+    const Tokenizer& tokenizer = runtime_of(model).tokenizer();
     const DecodeOptions options = {.special = (flags & BITNET_TEXT_SPECIAL) != 0};
     *decoder = new bitnet_decoder{model->runtime, StreamDecoder(tokenizer, options), {}};
   });

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <random>
 #include <utility>
 
 #include "base/error.h"
@@ -15,14 +14,6 @@ namespace {
 std::string without_separators_behind(std::string path) {
   while (path.size() > 1 && is_separator(path.back())) path.pop_back();
   return path;
-}
-
-// A name that nobody else writes to: 64 random bits.
-std::string temporary_name(const std::string& folder) {
-  std::random_device random;
-  char name[40];
-  std::snprintf(name, sizeof name, "bitnet-%08x%08x.part", random(), random());
-  return joined(folder, name);
 }
 
 }  // namespace
@@ -38,7 +29,7 @@ OutputFolder::OutputFolder(const std::string& path) : path_(path), target_(witho
             ": the folder is not empty, and is never replaced; choose another name, or remove it first");
   }
   do {
-    temporary_ = temporary_name(folder_of(target_));
+    temporary_ = temporary_path(folder_of(target_));
   } while (!make_folder(temporary_, target_));
 }
 

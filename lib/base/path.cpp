@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "base/path.h"
 
+#include <cstdio>
+#include <random>
+
 namespace bitnet {
 namespace {
 
@@ -27,6 +30,13 @@ std::string last_part(const std::string& path) { return path.substr(last_part_be
 std::string joined(const std::string& folder, const std::string& name) {
   const bool ends = !folder.empty() && is_separator(folder.back());
   return folder + (ends ? "" : "/") + name;
+}
+
+std::string temporary_path(const std::string& folder) {
+  std::random_device random;
+  char name[40];
+  std::snprintf(name, sizeof name, "bitnet-%08x%08x.part", random(), random());
+  return joined(folder, name);
 }
 
 }  // namespace bitnet

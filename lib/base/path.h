@@ -36,5 +36,8 @@ std::string folder_of(const std::string& path);
 std::string last_part(const std::string& path);
 // The path of what has that name in a folder.
 std::string joined(const std::string& folder, const std::string& name);
+// A path in that folder that nobody else writes to: 64 random bits. The name is short, since the final one may be as
+// long as names can be.
+std::string temporary_path(const std::string& folder);
 
 }  // namespace bitnet

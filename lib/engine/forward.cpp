@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/round_up.h"
 #include "engine/elementwise.h"
 
 namespace bitnet {
@@ -19,8 +20,6 @@ constexpr uint32_t kTileQueries = 128;
 constexpr uint32_t kSplitSlots = 64;
 // Up to so many states are merged by the calling thread, which takes less time than to call the others.
 constexpr uint32_t kFewMerges = 128;
-
-constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 // Of a token, for whichever matrix of a layer takes most.
 size_t most_activation_bytes(const Layer& layer) {

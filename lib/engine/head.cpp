@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "base/round_up.h"
 
 namespace bitnet {
 namespace {
@@ -16,8 +17,6 @@ namespace {
 constexpr uint32_t kChunk = kScreenChunk;
 static_assert(kChunk % kTileRows == 0);
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 double norm_of(const float* x, size_t n) {
   double squares = 0;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/round_up.h"
 
 namespace bitnet {
 namespace {
@@ -15,8 +16,6 @@ namespace {
 // tokens.
 constexpr uint32_t kFewRows = 128;
 constexpr uint32_t kInt8Tokens = 16;  // for which the kernel of int8 rows rounds activations at a time
-
-constexpr size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 size_t bytes_before(const Matrix& matrix, uint32_t row) {
   switch (matrix.numbers) {
@@ -205,14 +204,14 @@ Multiplier::Multiplier(const Kernels& kernels, ThreadPool& threads, const Activa
   tiles_ = (tokens + tile_ - 1) / tile_;
   const uint32_t tiles_at_a_time = static_cast<uint32_t>(kernels.ternary.tokens_at_a_time) / tile_;
   parts_ = (tiles_ + tiles_at_a_time - 1) / tiles_at_a_time;
-  if (parts_ > threads.width()) parts_ = static_cast<uint32_t>(round_up(parts_, threads.width()));
+  if (parts_ > threads.width()) parts_ = round_up(parts_, threads.width());
 }
 
 uint32_t Multiplier::rows_at_once(const Matrix& matrix) const {
   if (!prepares_) return kFewRows;
   const uint32_t row_parts = (threads_.width() + parts_ - 1) / parts_;
   const uint32_t rows = (matrix.rows + row_parts - 1) / row_parts;
-  return std::max(kFewRows, static_cast<uint32_t>(round_up(rows, kGroupRows)));
+  return std::max(kFewRows, round_up(rows, kGroupRows));
 }
 
 uint32_t Multiplier::pieces(const Matrix& matrix) const {

@@ -276,7 +276,7 @@ void read_maple(const Metadata& in, const std::string& prefix, fb::HyperParamete
 }
 
 // GGUF's numbers of what makes probabilities of scores; softmax of those chosen is the same as of all, normalised.
-void read_gating(const Metadata& in, const std::string& prefix, fb::HyperParametersT& out) {
+void read_router(const Metadata& in, const std::string& prefix, fb::HyperParametersT& out) {
   constexpr uint32_t kNone = 0, kSoftmax = 1, kSigmoid = 2, kSoftmaxOfChosen = 3;
   const std::string key = prefix + "expert_gating_func";
   const uint32_t number = in.count(key).value_or(kNone);
@@ -300,7 +300,7 @@ void read_experts(const Metadata& in, const std::string& prefix, fb::HyperParame
   out.experts = in.needed_count(prefix + "expert_count", kExpertBounds);
   out.experts_used = in.needed_count(prefix + "expert_used_count", {1, out.experts});
   out.ffn = in.needed_count(prefix + "expert_feed_forward_length", kFfnBounds);
-  read_gating(in, prefix, out);
+  read_router(in, prefix, out);
   // 0 is what some writers give where they mean nothing.
   out.expert_scale = positive(in, prefix + "expert_weights_scale").value_or(1);
   for (const char* const key : {"expert_shared_count", "leading_dense_block_count", "expert_group_count"}) {
@@ -323,7 +323,7 @@ void read_scales(const Metadata& in, const std::string& prefix, fb::HyperParamet
   out.logit_scale = scale("logit_scale", static_cast<float>(out.hidden) / kWidth);
 }
 
-std::unique_ptr<fb::HyperParametersT> read_hyperparameters(const Metadata& in, const std::string& architecture) {
+std::unique_ptr<fb::HyperParametersT> hyperparameters_of(const Metadata& in, const std::string& architecture) {
   const std::string prefix = architecture + ".", epsilon = prefix + "attention.layer_norm_rms_epsilon";
   auto hyper = std::make_unique<fb::HyperParametersT>();
   hyper->layers = in.needed_count(prefix + "block_count", kLayerBounds);
@@ -347,8 +347,8 @@ std::unique_ptr<fb::HyperParametersT> read_hyperparameters(const Metadata& in, c
   return hyper;
 }
 
-fb::Activation read_activation(const Metadata& in, const fb::ModelT& model, const KnownVocabulary* vocabulary,
-                               std::optional<fb::Activation> wanted) {
+fb::Activation activation_of(const Metadata& in, const fb::ModelT& model, const KnownVocabulary* vocabulary,
+                             std::optional<fb::Activation> wanted) {
   const auto named = named_activation(in, model.architecture, wanted);
   if (wanted) {
     if (named && named != wanted) {
@@ -375,7 +375,7 @@ fb::Activation read_activation(const Metadata& in, const fb::ModelT& model, cons
 }
 
 // GGUF's numbers of ways to pool. A model that has one and no head makes embeddings only.
-fb::Pooling read_pooling(const Metadata& in, const std::string& architecture) {
+fb::Pooling pooling_of(const Metadata& in, const std::string& architecture) {
   constexpr uint32_t kRank = 4;
   const std::string key = architecture + ".pooling_type";
   const uint32_t number = in.count(key, {0, kRank}).value_or(0);
@@ -700,15 +700,15 @@ GgufDescription read_gguf_metadata(const Gguf& gguf, std::optional<fb::Activatio
   model.architecture = require_architecture(*architecture).name;
   model.name = text_for_people(in, "general.name");
   model.license = text_for_people(in, "general.license");
-  model.hyper = read_hyperparameters(in, model.architecture);
+  model.hyper = hyperparameters_of(in, model.architecture);
   const KnownVocabulary* vocabulary = nullptr;
   model.tokenizer = read_tokenizer(in, &vocabulary);
   model.hyper->vocabulary = static_cast<uint32_t>(model.tokenizer->ends.size());
-  model.hyper->activation = read_activation(in, model, vocabulary, activation);
+  model.hyper->activation = activation_of(in, model, vocabulary, activation);
   model.chat_template = read_chat_template(in);
   model.notes = read_notes(gguf);
   model.settled = true;
-  model.pooling = read_pooling(in, model.architecture);
+  model.pooling = pooling_of(in, model.architecture);
   RopeScaling scaling = read_rope_scaling(in, gguf, model.architecture, *model.hyper);
   model.hyper->rope_magnitude = scaling.magnitude;
   return {std::move(model), std::move(scaling.factors)};

@@ -11,6 +11,9 @@
 
 namespace bitnet {
 
+// Of a packed matrix.
+constexpr uint32_t kHfRowsInByte = 4;
+
 // Throws Error for a folder that holds something else than a checkpoint of safetensors, saying what it holds.
 void check_hf_folder(const std::string& folder);
 

@@ -28,7 +28,6 @@ namespace bitnet {
 namespace {
 
 constexpr std::string_view kHfHead = "lm_head.weight";
-constexpr uint32_t kRowsInByte = 4;  // of a packed matrix
 
 // Buffers that transformers computes anew, which old versions wrote all the same.
 bool is_buffer(std::string_view name) {
@@ -192,7 +191,7 @@ class HfSource final : public Source {
     const uint64_t row_bytes = tensor.data.size() / tensor.rows;
     if (!is_packed(tensor)) return drop_pages(tensor.data.subspan(row_bytes * row, row_bytes * count));
     // A byte holds weights of four rows, of which the last is read last.
-    const uint64_t before = tensor.rows * (kRowsInByte - 1), begin = std::max<uint64_t>(row, before),
+    const uint64_t before = tensor.rows * (kHfRowsInByte - 1), begin = std::max<uint64_t>(row, before),
                    end = uint64_t{row} + count;
     if (begin < end) drop_pages(tensor.data.subspan(row_bytes * (begin - before), row_bytes * (end - begin)));
   }
@@ -308,7 +307,7 @@ class HfSource final : public Source {
       require(tensor.type != Safetype::u8 && tensor.type != Safetype::i8, BITNET_ERROR_UNSUPPORTED, "tensor ",
               tensor.name, " is of type ", tensor.type_name, ", which is only for matrices of linear layers");
     }
-    const uint64_t rows = tensor.rows * (is_packed(tensor) ? kRowsInByte : 1);
+    const uint64_t rows = tensor.rows * (is_packed(tensor) ? kHfRowsInByte : 1);
     const bool matrix = spec.role == Role::embedding || spec.role == Role::head;
     const uint32_t wanted = part_rows(spec);
     require(rows == wanted && tensor.cols == spec.cols && tensor.dimensions <= 2, BITNET_ERROR_FORMAT, "tensor ",

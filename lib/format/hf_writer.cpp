@@ -31,8 +31,6 @@
 namespace bitnet {
 namespace {
 
-constexpr uint32_t kRowsInByte = 4;  // of a packed matrix
-
 const char* name_of(WrittenType type) {
   switch (type) {
     case WrittenType::f32:
@@ -173,7 +171,7 @@ class Writer {
     if (found.ternary && !found.scales_alone) return "its matrices have more than one scale each";
     if (hyper_.experts != 0) return "no class of transformers has packed experts";
     for (const TensorSpec& spec : specs_) {
-      if (spec.role == Role::linear && spec.rows % kRowsInByte != 0) {
+      if (spec.role == Role::linear && spec.rows % kHfRowsInByte != 0) {
         return "tensor " + source_.own_name(spec) + " has " + std::to_string(spec.rows) +
                " rows, which is no multiple of 4";
       }
@@ -359,7 +357,7 @@ class Writer {
     for (const TensorSpec& spec : specs_) {
       Planned planned = {&spec, type_for(spec)};
       const std::string name = hf_name(spec);
-      const uint64_t rows = part_rows(spec) / (planned.type == WrittenType::u8 ? kRowsInByte : 1);
+      const uint64_t rows = part_rows(spec) / (planned.type == WrittenType::u8 ? kHfRowsInByte : 1);
       for (uint32_t i = 0; i < parts(spec); ++i) {
         const bool vector = spec.role == Role::vector || spec.role == Role::bias;
         planned.tensors.push_back(
@@ -425,11 +423,11 @@ class Writer {
       source_.read_trits(spec, found, row, count, &trits[size_t{row} * spec.cols]);
       source_.release(spec, row, count);
     });
-    const size_t quarter = trits.size() / kRowsInByte;
+    const size_t quarter = trits.size() / kHfRowsInByte;
     std::vector<std::byte> bytes(quarter);
     for (size_t i = 0; i < quarter; ++i) {
       unsigned byte = 0;
-      for (unsigned n = 0; n < kRowsInByte; ++n) byte |= static_cast<unsigned>(trits[n * quarter + i] + 1) << 2 * n;
+      for (unsigned n = 0; n < kHfRowsInByte; ++n) byte |= static_cast<unsigned>(trits[n * quarter + i] + 1) << 2 * n;
       bytes[i] = static_cast<std::byte>(byte);
     }
     files_.write(planned.tensors.front(), 0, bytes);

@@ -14,8 +14,6 @@
 namespace bitnet {
 namespace {
 
-constexpr const char* kSingle = "model.safetensors";
-constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr size_t kLengthBytes = 8;
 constexpr uint64_t kMaxHeader = uint64_t{8} << 20;  // the largest that are published take less than 1 MiB
 constexpr size_t kMaxIndex = size_t{16} << 20;      // of the largest models a tenth
@@ -194,26 +192,27 @@ void safetensor_values(const Safetensor& tensor, uint64_t first, std::span<float
 }
 
 Safetensors::Safetensors(const std::string& folder) {
-  if (!exists(joined(folder, kSingle)) && exists(joined(folder, kIndex))) {
+  if (!exists(joined(folder, kSafetensorsFile)) && exists(joined(folder, kSafetensorsIndex))) {
     open_shards(folder);
   } else {
-    with_path(kSingle, [&] { add(folder, kSingle); });
+    with_path(kSafetensorsFile, [&] { add(folder, kSafetensorsFile); });
   }
 }
 
 void Safetensors::open_shards(const std::string& folder) {
-  const auto shards = with_path(kIndex, [&] { return read_weight_map(read_json(joined(folder, kIndex), kMaxIndex)); });
+  const auto shards = with_path(
+      kSafetensorsIndex, [&] { return read_weight_map(read_json(joined(folder, kSafetensorsIndex), kMaxIndex)); });
   for (const auto& [shard, names] : shards) {
     try {
       add(folder, shard);
     } catch (const Error& error) {
       const bool missing = error.status() == BITNET_ERROR_NOT_FOUND;
       fail(error.status(), shard, ": ", error.what(),
-           missing ? std::string("; ") + kIndex + " names it as a shard of the model" : "");
+           missing ? std::string("; ") + kSafetensorsIndex + " names it as a shard of the model" : "");
     }
     for (const std::string& name : names) {
       require(by_name_.contains(name), BITNET_ERROR_FORMAT, shard, ": tensor ", in_quotes(name),
-              " is not in it, though ", kIndex, " says so; fetch the file again");
+              " is not in it, though ", kSafetensorsIndex, " says so; fetch the file again");
     }
   }
 }

@@ -15,6 +15,9 @@
 
 namespace bitnet {
 
+// The names of a checkpoint's only file, and of the list of several.
+constexpr const char kSafetensorsFile[] = "model.safetensors", kSafetensorsIndex[] = "model.safetensors.index.json";
+
 enum class Safetype : uint8_t { f64, f32, f16, bf16, i8, u8, other };
 
 struct Safetensor {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "format/safetensors.h"
 
 namespace bitnet {
 namespace {
@@ -17,7 +18,6 @@ static_assert(std::endian::native == std::endian::little, "safetensors are writt
 
 using OrderedJson = nlohmann::ordered_json;
 
-constexpr const char *kSingle = "model.safetensors", *kIndex = "model.safetensors.index.json";
 constexpr size_t kHeaderAlignment = 8;
 
 const char* name_of_type(WrittenType type) {
@@ -97,7 +97,7 @@ std::string SafetensorsWriter::header(Shard& shard) {
 }
 
 std::string SafetensorsWriter::name_of(size_t shard) const {
-  if (shards_.size() == 1) return kSingle;
+  if (shards_.size() == 1) return kSafetensorsFile;
   char name[64];
   std::snprintf(name, sizeof name, "model-%05zu-of-%05zu.safetensors", shard + 1, shards_.size());
   return name;
@@ -130,7 +130,7 @@ void SafetensorsWriter::finish(OutputFolder& folder) {
   }
   if (shards_.size() == 1) return;
   const std::string text = index();
-  OutputFile file(folder.file(kIndex));
+  OutputFile file(folder.file(kSafetensorsIndex));
   file.write_at(0, std::as_bytes(std::span(text)));
   file.commit();
   file_bytes_ += text.size();

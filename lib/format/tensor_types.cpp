@@ -2,13 +2,10 @@
 #include "format/tensor_types.h"
 
 #include "base/error.h"
+#include "base/round_up.h"
 
 namespace bitnet {
-namespace {
-
-uint64_t round_up(uint64_t n, uint64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-
-}  // namespace
+namespace {}  // namespace
 
 fb::Type type_of(Packing packing) {
   switch (packing) {
@@ -23,12 +20,12 @@ fb::Type type_of(Packing packing) {
 uint32_t row_stride(fb::Type type, uint32_t cols) {
   const TensorType& t = tensor_type(type);
   if (t.rows != 1) return 0;
-  return static_cast<uint32_t>(round_up(cols, t.block));
+  return static_cast<uint32_t>(round_up<uint64_t>(cols, t.block));
 }
 
 uint64_t raw_bytes(fb::Type type, uint32_t rows, uint32_t cols) {
   const TensorType& t = tensor_type(type);
-  return round_up(rows, t.rows) * (round_up(cols, t.block) / t.block * t.block_bytes);
+  return round_up<uint64_t>(rows, t.rows) * (round_up<uint64_t>(cols, t.block) / t.block * t.block_bytes);
 }
 
 HeadForm form_of(HeadType head) {

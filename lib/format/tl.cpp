@@ -20,7 +20,7 @@ struct Blocking {
   bool operator==(const Blocking&) const = default;
 };
 
-struct Shape {
+struct TlShape {
   uint32_t rows, cols;
   std::array<Blocking, std::size(kTlNames)> tl1;
   Blocking tl2;
@@ -28,7 +28,7 @@ struct Shape {
 
 // The lines for codegen_tl1.py and codegen_tl2.py in bitnet.cpp's setup_env.py, and its preset_kernels. These differ
 // for TL1 of Llama3-8B-1.58-100B-tokens alone.
-constexpr Shape kShapes[] = {
+constexpr TlShape kTlShapes[] = {
     // bitnet_b1_58-large
     {1536, 4096, {{{256, 128, 32}, {256, 128, 32}}}, {256, 96, 32}},
     {1536, 1536, {{{128, 64, 64}, {128, 64, 64}}}, {128, 192, 32}},
@@ -46,10 +46,10 @@ constexpr Shape kShapes[] = {
 // What is taken for other shapes.
 constexpr Blocking kOtherTl1 = {128, 128, 32}, kOtherTl2 = {128, 96, 32};
 
-const Shape* find_shape(const CodedBytes& coded) {
+const TlShape* find_tl_shape(const CodedBytes& coded) {
   const auto* const found = std::ranges::find_if(
-      kShapes, [&](const Shape& shape) { return shape.rows == coded.rows && shape.cols == coded.cols; });
-  return found == std::end(kShapes) ? nullptr : found;
+      kTlShapes, [&](const TlShape& shape) { return shape.rows == coded.rows && shape.cols == coded.cols; });
+  return found == std::end(kTlShapes) ? nullptr : found;
 }
 
 unsigned byte_at(const std::byte* data, size_t i) { return std::to_integer<unsigned>(data[i]); }
@@ -280,7 +280,7 @@ uint64_t tl2_bytes(uint64_t rows, uint64_t cols) {
 }
 
 std::unique_ptr<CodedMatrix> open_tl(const CodedBytes& coded, size_t order) {
-  const Shape* const shape = find_shape(coded);
+  const TlShape* const shape = find_tl_shape(coded);
   if (coded.coding == Coding::tl1) {
     const Blocking blocking = shape != nullptr ? shape->tl1[order] : kOtherTl1;
     const bool fits = Tl1Layout::fits(coded.rows, coded.cols, blocking);
@@ -292,7 +292,7 @@ std::unique_ptr<CodedMatrix> open_tl(const CodedBytes& coded, size_t order) {
 }
 
 OrderKnowledge tl_knowledge(const CodedBytes& coded) {
-  const Shape* const shape = find_shape(coded);
+  const TlShape* const shape = find_tl_shape(coded);
   if (shape == nullptr) return OrderKnowledge::assumed;
   const bool differ = coded.coding == Coding::tl1 && shape->tl1[0] != shape->tl1[1];
   return differ ? OrderKnowledge::open : OrderKnowledge::certain;
@@ -300,14 +300,14 @@ OrderKnowledge tl_knowledge(const CodedBytes& coded) {
 
 std::string tl_shapes() {
   std::string list;
-  for (const Shape& shape : kShapes) {
+  for (const TlShape& shape : kTlShapes) {
     list.append(list.empty() ? "" : ", ").append(std::to_string(shape.rows) + " x " + std::to_string(shape.cols));
   }
   return list;
 }
 
 std::vector<std::byte> encode_tl(const CodedShape& coded, std::span<const int8_t> trits) {
-  const Shape* const shape = find_shape({coded.coding, {}, coded.rows, coded.cols});
+  const TlShape* const shape = find_tl_shape({coded.coding, {}, coded.rows, coded.cols});
   require(shape != nullptr, BITNET_ERROR_INTERNAL, "no kernels for matrices of ", coded.rows, " x ", coded.cols);
   std::vector<std::byte> bytes(coded_bytes(coded.coding, coded.rows, coded.cols));
   const bool tl1 = coded.coding == Coding::tl1;

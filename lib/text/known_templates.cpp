@@ -8,18 +8,18 @@ namespace bitnet {
 namespace {
 
 // microsoft/bitnet-b1.58-2B-4T. Its files in GGUF carry another one, which is a mistake (chat_template_choice.h).
-constexpr char kBitnet[] = R"({%- for m in messages %}
+constexpr char kBitnetTemplate[] = R"({%- for m in messages %}
 {%- if loop.first %}{{ bos_token }}{% endif %}
 {{- m.role|capitalize + ': ' + m.content|trim + '<|eot_id|>' }}
 {%- endfor %}
 {%- if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %})";
 
-constexpr char kChatml[] = R"({%- for m in messages %}
+constexpr char kChatmlTemplate[] = R"({%- for m in messages %}
 {{- '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}
 {%- endfor %}
 {%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %})";
 
-constexpr char kFalcon3[] = R"({%- for m in messages %}
+constexpr char kFalcon3Template[] = R"({%- for m in messages %}
 {%- if m.role in ['system', 'user', 'assistant'] %}{{ '<|' + m.role + '|>\n' + m.content }}{% endif %}
 {%- if m.role in ['system', 'user'] %}{{ '\n' }}{% endif %}
 {%- if m.role == 'assistant' %}{{ eos_token }}{{ '' if loop.last else '\n' }}{% endif %}
@@ -27,7 +27,7 @@ constexpr char kFalcon3[] = R"({%- for m in messages %}
 {%- endfor %})";
 
 // Gemma 1 and 2 refuse a system message; Gemma 3 puts it before the first message, which suits all three.
-constexpr char kGemma[] = R"({{- bos_token }}
+constexpr char kGemmaTemplate[] = R"({{- bos_token }}
 {%- set ns = namespace(system='', said=messages) %}
 {%- if messages[0].role == 'system' %}
 {%- set ns.system = messages[0].content + '\n\n' %}{% set ns.said = messages[1:] %}
@@ -41,7 +41,7 @@ constexpr char kGemma[] = R"({{- bos_token }}
 {%- endfor %}
 {%- if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %})";
 
-constexpr char kLlama2[] = R"({%- set ns = namespace(system='', said=messages) %}
+constexpr char kLlama2Template[] = R"({%- set ns = namespace(system='', said=messages) %}
 {%- if messages[0].role == 'system' %}
 {%- set ns.system = '<<SYS>>\n' + messages[0].content + '\n<</SYS>>\n\n' %}{% set ns.said = messages[1:] %}
 {%- endif %}
@@ -56,14 +56,14 @@ constexpr char kLlama2[] = R"({%- set ns = namespace(system='', said=messages) %
 {%- endif %}
 {%- endfor %})";
 
-constexpr char kLlama3[] = R"({%- for m in messages %}
+constexpr char kLlama3Template[] = R"({%- for m in messages %}
 {%- if loop.first %}{{ bos_token }}{% endif %}
 {{- '<|start_header_id|>' + m.role + '<|end_header_id|>\n\n' + m.content|trim + '<|eot_id|>' }}
 {%- endfor %}
 {%- if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %})";
 
 // Mistral-7B-Instruct-v0.3 and its contemporaries: the system message goes with the last one.
-constexpr char kMistral[] = R"({%- set ns = namespace(system='', said=messages) %}
+constexpr char kMistralTemplate[] = R"({%- set ns = namespace(system='', said=messages) %}
 {%- if messages[0].role == 'system' %}
 {%- set ns.system = messages[0].content + '\n\n' %}{% set ns.said = messages[1:] %}
 {%- endif %}
@@ -77,7 +77,7 @@ constexpr char kMistral[] = R"({%- set ns = namespace(system='', said=messages) 
 {%- endfor %})";
 
 // Phi-3-mini, with a system message as its revision of July 2024 has it.
-constexpr char kPhi3[] = R"({%- for m in messages %}
+constexpr char kPhi3Template[] = R"({%- for m in messages %}
 {%- if m.role in ['system', 'user', 'assistant'] %}{{ '<|' + m.role + '|>\n' + m.content + '<|end|>\n' }}{% endif %}
 {%- endfor %}
 {%- if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ eos_token }}{% endif %})";
@@ -89,7 +89,7 @@ constexpr char kPhi3[] = R"({%- for m in messages %}
   "{%- if loop.last or messages[loop.index0 + 1].role != 'tool' %}{{ '<|im_end|>\\n' }}{% endif %}"
 
 // Qwen 2.5: without a system message it has one of its own.
-constexpr char kQwen[] = R"({%- if messages[0].role != 'system' %}
+constexpr char kQwenTemplate[] = R"({%- if messages[0].role != 'system' %}
 {{- '<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n' }}
 {%- endif %}
 {%- for m in messages %}
@@ -99,7 +99,7 @@ constexpr char kQwen[] = R"({%- if messages[0].role != 'system' %}
 {%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %})";
 
 // What the assistant thought is left out, but for replies to the last question.
-constexpr char kQwen3[] = R"({%- set ns = namespace(question=messages|length - 1) %}
+constexpr char kQwen3Template[] = R"({%- set ns = namespace(question=messages|length - 1) %}
 {%- for m in messages %}
 {%- if m.role == 'user' and not (m.content.startswith('<tool_response>') and m.content.endswith('</tool_response>')) %}
 {%- set ns.question = loop.index0 %}
@@ -121,7 +121,7 @@ constexpr char kQwen3[] = R"({%- set ns = namespace(question=messages|length - 1
 {%- endfor %}
 {%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %})";
 
-constexpr char kZephyr[] = R"({%- for m in messages %}
+constexpr char kZephyrTemplate[] = R"({%- for m in messages %}
 {%- if m.role in ['system', 'user', 'assistant'] %}{{ '<|' + m.role + '|>\n' + m.content }}{{ eos_token }}{{ '\n' }}{% endif %}
 {%- if loop.last and add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}
 {%- endfor %})";
@@ -135,17 +135,17 @@ constexpr std::string_view kMistralTokens[] = {"[INST]", "[/INST]"};
 constexpr std::string_view kPhi3Tokens[] = {"<|user|>", "<|assistant|>", "<|end|>"};
 
 constexpr KnownTemplate kTemplates[] = {
-    {"bitnet", kBitnet, kBitnetTokens},
-    {"chatml", kChatml, kChatmlTokens},
-    {"falcon3", kFalcon3, kFalcon3Tokens},
-    {"gemma", kGemma, kGemmaTokens},
-    {"llama2", kLlama2, {}},
-    {"llama3", kLlama3, kLlama3Tokens},
-    {"mistral", kMistral, kMistralTokens},
-    {"phi3", kPhi3, kPhi3Tokens},
-    {"qwen", kQwen, kChatmlTokens},
-    {"qwen3", kQwen3, kChatmlTokens},
-    {"zephyr", kZephyr, {}},
+    {"bitnet", kBitnetTemplate, kBitnetTokens},
+    {"chatml", kChatmlTemplate, kChatmlTokens},
+    {"falcon3", kFalcon3Template, kFalcon3Tokens},
+    {"gemma", kGemmaTemplate, kGemmaTokens},
+    {"llama2", kLlama2Template, {}},
+    {"llama3", kLlama3Template, kLlama3Tokens},
+    {"mistral", kMistralTemplate, kMistralTokens},
+    {"phi3", kPhi3Template, kPhi3Tokens},
+    {"qwen", kQwenTemplate, kChatmlTokens},
+    {"qwen3", kQwen3Template, kChatmlTokens},
+    {"zephyr", kZephyrTemplate, {}},
 };
 
 }  // namespace

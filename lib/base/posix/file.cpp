@@ -11,18 +11,17 @@
 #include <climits>
 #include <cstdio>
 #include <limits>
-#include <random>
 #include <system_error>
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "base/posix/system.h"
 
 namespace bitnet {
 namespace {
 
 // Not strerror: that one may share a buffer between threads.
-std::string describe(int error) { return std::generic_category().message(error); }
 
 struct Descriptor {
   int fd;
@@ -50,14 +49,6 @@ struct RegularFile {
   Descriptor file;
   struct stat info;
 };
-
-// A name that nobody else writes to: 64 random bits. It is short, since the final name may be as long as names can be.
-std::string temporary_name(const std::string& directory) {
-  std::random_device random;
-  char name[40];
-  std::snprintf(name, sizeof name, "/bitnet-%08x%08x.part", random(), random());
-  return directory + name;
-}
 
 int descriptor(intptr_t file) { return static_cast<int>(file); }
 
@@ -183,7 +174,7 @@ OutputFile::OutputFile(const std::string& path) : path_(path) {
   require(exists || !target_.ends_with('/'), BITNET_ERROR_IO, "cannot write ", path,
           ": a file's name does not end in /");
   do {
-    temporary_ = temporary_name(directory);
+    temporary_ = temporary_path(directory);
     file_ = open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, exists ? 0600 : 0666);
   } while (file_ < 0 && errno == EEXIST);
   if (file_ < 0) {

@@ -11,13 +11,9 @@
 
 #include "base/error.h"
 #include "base/path.h"
+#include "base/posix/system.h"
 
 namespace bitnet {
-namespace {
-
-std::string describe(int error) { return std::generic_category().message(error); }
-
-}  // namespace
 
 bool make_folder(const std::string& path, const std::string& like) {
   struct stat old;

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <limits>
-#include <random>
 #include <vector>
 
 #include "base/error.h"
@@ -95,14 +94,6 @@ const std::byte* map(HANDLE file) {
   return mapping ? static_cast<const std::byte*>(MapViewOfFile(mapping.get(), FILE_MAP_READ, 0, 0, 0)) : nullptr;
 }
 
-// A name that nobody else writes to: 64 random bits. It is short, since the final name may be as long as names can be.
-std::string temporary_name(const std::string& folder) {
-  std::random_device random;
-  char name[40];
-  std::snprintf(name, sizeof name, "bitnet-%08x%08x.part", random(), random());
-  return is_separator(folder.back()) ? folder + name : folder + "\\" + name;
-}
-
 // Who may do what with a file: what a new one in its place is made with. Empty where the system does not say.
 std::vector<std::byte> access_to(const std::wstring& path) {
   DWORD size = 0;
@@ -182,7 +173,7 @@ OutputFile::OutputFile(const std::string& path) : path_(path), target_(path) {
   SECURITY_ATTRIBUTES security = {sizeof security, access.data(), FALSE};
   const std::string folder = folder_of(target_);
   do {
-    temporary_ = temporary_name(folder);
+    temporary_ = temporary_path(folder);
     file_ = reinterpret_cast<intptr_t>(CreateFileW(system_path(temporary_).c_str(), GENERIC_READ | GENERIC_WRITE, 0,
                                                    access.empty() ? nullptr : &security, CREATE_NEW,
                                                    FILE_ATTRIBUTE_NORMAL, nullptr));

@@ -8,13 +8,12 @@
 
 #include "base/error.h"
 #include "text/jinja/case.h"
+#include "text/jinja/unicode.h"
 
 namespace bitnet::jinja {
 namespace {
 
 [[noreturn]] void refuse(std::string_view what) { fail(BITNET_ERROR_FORMAT, "chat template: a format ", what); }
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 struct Spec {
   Text fill = Text(" ");

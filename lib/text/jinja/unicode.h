@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Python's idea of white space (str.isspace), for strip() and for the "-" of Jinja's tags.
+// What templates take for a digit; and Python's idea of white space (str.isspace), for strip() and for the "-" of
+// Jinja's tags.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +9,8 @@
 #include "text/utf8.h"
 
 namespace bitnet::jinja {
+
+inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 inline bool is_space(char32_t c) {
   return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||

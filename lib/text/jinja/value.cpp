@@ -12,7 +12,7 @@ namespace bitnet::jinja {
 namespace {
 
 // Python's own limits are near.
-constexpr int kDeepest = 1000;
+constexpr int kDeepestValue = 1000;
 constexpr size_t kHeaviest = size_t{1} << 30;
 
 // If only one is a string, or their lengths differ, no bytes are compared.
@@ -63,8 +63,8 @@ struct Value::Extent {
   void include(const Value& child) {
     depth = std::max(depth, child.depth() + 1);
     weight += child.weight();
-    require(depth <= kDeepest && weight <= kHeaviest, BITNET_ERROR_UNSUPPORTED,
-            "chat template: a list is too deep (more than ", kDeepest, ") or too large (more than ", kHeaviest,
+    require(depth <= kDeepestValue && weight <= kHeaviest, BITNET_ERROR_UNSUPPORTED,
+            "chat template: a list is too deep (more than ", kDeepestValue, ") or too large (more than ", kHeaviest,
             " bytes)");
   }
 };
