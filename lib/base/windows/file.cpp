@@ -16,9 +16,6 @@
 namespace bitnet {
 namespace {
 
-// Others may read, write, rename and delete the file meanwhile, as on other systems.
-constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
-
 // The largest piece that is read or written at once.
 constexpr size_t kMostStep = size_t{1} << 30;
 

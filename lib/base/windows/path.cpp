@@ -12,8 +12,6 @@ std::optional<BY_HANDLE_FILE_INFORMATION> information(HANDLE file) {
   return GetFileInformationByHandle(file, &info) ? std::optional(info) : std::nullopt;
 }
 
-constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
-
 // Opened to ask what it is, which needs no right to read it; links are followed. Folders need the flag.
 HANDLE open_to_ask(const std::wstring& path) {
   return CreateFileW(path.c_str(), FILE_READ_ATTRIBUTES, kShareAll, nullptr, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS,

@@ -20,6 +20,9 @@ std::wstring system_path(const std::string& path);
 // What an error of GetLastError means, in a line.
 std::string describe(DWORD error);
 
+// Others may read, write, rename and delete an open file meanwhile, as on other systems.
+constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+
 class Handle {
  public:
   explicit Handle(HANDLE handle) : handle_(handle) {}
