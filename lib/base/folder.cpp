@@ -2,7 +2,6 @@
 #include "base/folder.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 #include "base/error.h"

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "format/hf_config.h"
+#include "format/safetensors.h"
 #include "text/utf8.h"
 
 namespace bitnet {
@@ -26,7 +27,7 @@ std::string sound(std::string text) {
 
 // As in a cache from which files have been removed.
 void refuse_dangling_links(const std::string& folder) {
-  for (const char* const name : {"config.json", "model.safetensors", "model.safetensors.index.json"}) {
+  for (const char* const name : {"config.json", kSafetensorsFile, kSafetensorsIndex}) {
     const std::string target = link_target(joined(folder, name));
     require(target.empty() || has(folder, name), BITNET_ERROR_NOT_FOUND, name, " is a link to ", sound(target),
             ", which is not there; fetch the model again");
@@ -110,7 +111,7 @@ fb::Pooling read_pooling(const Json& json) {
 
 void check_hf_folder(const std::string& folder) {
   const bool config = has(folder, "config.json");
-  const bool weights = has(folder, "model.safetensors") || has(folder, "model.safetensors.index.json");
+  const bool weights = has(folder, kSafetensorsFile) || has(folder, kSafetensorsIndex);
   if (config && weights) return;
   refuse_dangling_links(folder);
 

@@ -5,8 +5,6 @@
 #include "base/round_up.h"
 
 namespace bitnet {
-namespace {}  // namespace
-
 fb::Type type_of(Packing packing) {
   switch (packing) {
     case Packing::i2:

@@ -11,7 +11,6 @@
 #include <climits>
 #include <cstdio>
 #include <limits>
-#include <system_error>
 
 #include "base/error.h"
 #include "base/memory.h"
