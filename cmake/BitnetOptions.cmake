@@ -17,7 +17,7 @@ target_compile_options(bitnet_options INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-ffp
 if(WIN32)
   # Windows 10; its headers without macros that are words of ours.
   target_compile_definitions(bitnet_options INTERFACE
-    WINVER=0x0A00 _WIN32_WINNT=0x0A00 UNICODE _UNICODE NOMINMAX WIN32_LEAN_AND_MEAN)
+    WINVER=0x0a00 _WIN32_WINNT=0x0a00 UNICODE _UNICODE NOMINMAX WIN32_LEAN_AND_MEAN)
 endif()
 # MinGW has two kinds of printf. C++ uses this one, but what is declared to be like "printf" is taken for the other.
 target_compile_definitions(bitnet_options INTERFACE BITNET_PRINTF_FORMAT=$<IF:$<BOOL:${MINGW}>,gnu_printf,printf>)

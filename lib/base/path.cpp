@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "base/path.h"
 
+#include <cinttypes>
 #include <cstdio>
-#include <random>
+
+#include "base/random.h"
 
 namespace bitnet {
 namespace {
@@ -33,9 +35,8 @@ std::string joined(const std::string& folder, const std::string& name) {
 }
 
 std::string temporary_path(const std::string& folder) {
-  std::random_device random;
   char name[40];
-  std::snprintf(name, sizeof name, "bitnet-%08x%08x.part", random(), random());
+  std::snprintf(name, sizeof name, "bitnet-%016" PRIx64 ".part", random_bits());
   return joined(folder, name);
 }
 

@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cinttypes>
 #include <filesystem>
-#include <random>
 
 #include "base/cores.h"
+#include "base/random.h"
 #include "bench/advice.h"
 #include "bench/statistics.h"
 #include "format/dummy.h"
@@ -29,10 +30,9 @@ constexpr const char *kSixteen = "16 bits", *kPeer = "16 bits, llama.cpp", *kTer
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::random_device random;
     try {
       do {
-        path_ = fs::temp_directory_path() / formatted("bitnet-bench-%08x", random());
+        path_ = fs::temp_directory_path() / formatted("bitnet-bench-%016" PRIx64, random_bits());
       } while (!fs::create_directory(path_));
     } catch (const fs::filesystem_error& error) {
       const std::string named = error.path1().empty() ? environment("TMPDIR") : error.path1().string();
