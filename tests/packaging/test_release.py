@@ -44,6 +44,7 @@ class Release(unittest.TestCase):
         self.assertEqual({name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in self.files.items()
                           if name != "SHA256SUMS"}, lines)
         self.assertEqual({f"libbitnet-{self.version}.tar.gz", f"python/libbitnet-{self.version}.tar.gz",
+                          f"python/libbitnet_model_austen-{self.version}-py3-none-any.whl",
                           f"libbitnet-{self.version}.spdx.json"}, set(lines))
 
     def test_sources_are_the_commit(self):
@@ -73,7 +74,7 @@ class Release(unittest.TestCase):
         sums = {file["fileName"]: checksum["checksumValue"] for file in document["files"] for checksum in file["checksums"]
                 if checksum["algorithm"] == "SHA256"}
         self.assertEqual({f"./{name}": hashlib.sha256(path.read_bytes()).hexdigest() for name, path in self.files.items()
-                          if name.endswith(".tar.gz")}, sums)
+                          if name.endswith((".tar.gz", ".whl"))}, sums)
 
     def test_overwrites_nothing(self):
         result = release(self.folders[0], "source")
