@@ -42,6 +42,11 @@ class ModelBench {
       }
     }
     require_tests_fit(info, opened_.subject->path, tests);
+    if (document.machine.memory_bytes != 0 && info.file_bytes > document.machine.memory_bytes) {
+      document.warnings.push_back(opened_.subject->path +
+                                  " is larger than this machine's memory or the limit of this process: " +
+                                  "weights that were not used for long are read from the disk again");
+    }
     for (const PlannedTest& planned : plan) {
       const auto& [test, warmups, repetitions, _] = planned;
       if (left_out(planned, info)) continue;
