@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "base/random.h"
 
-#if defined(__ANDROID__)
 #include <stdlib.h>
-#elif defined(__APPLE__)
-#include <sys/random.h>
-#else
 #include <unistd.h>
-#endif
 
 #include <cerrno>
 #include <system_error>
@@ -18,8 +13,8 @@ namespace bitnet {
 // folder.
 uint64_t random_bits() {
   uint64_t bits = 0;
-#if defined(__ANDROID__)
-  arc4random_buf(&bits, sizeof bits);  // getentropy came with Android 9
+#if defined(__ANDROID__) || defined(__APPLE__)
+  arc4random_buf(&bits, sizeof bits);  // getentropy came with Android 9, and Apple's shop refuses programs that call it
 #else
   if (getentropy(&bits, sizeof bits) != 0) {
     throw std::system_error(errno, std::generic_category(), "the system gives no random numbers");
